@@ -1,0 +1,161 @@
+//! `pushd check`: whether `pushd run` would work. It changes nothing, here or there.
+//!
+//! First the file, then what it names here: roots, rights, the watch limit; then, unless `--offline`, every target up to
+//! its opened module. One line each on stdout, and the exit of the worst.
+
+mod folders;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use kit::{Exit, out, units};
+use link::DialError;
+use proto::login::{Direction, Durability};
+
+use crate::cli::CheckArgs;
+use crate::config::{Config, Source, Target};
+
+/// Folders that cannot be read are named up to this many for a source.
+const NAMED: usize = 10;
+
+/// Checks all of it.
+pub fn check(file: &Path, args: &CheckArgs) -> Exit {
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(complaints) => {
+            out::complain(complaints);
+            return Exit::Config;
+        }
+    };
+    for warning in &config.warnings {
+        out::complain(format_args!("warning: {warning}"));
+    }
+    report(Verdict::ok(format!("configuration {}", file.display())));
+    let exit = check_sources(&config);
+    if args.offline { exit } else { exit.worse(check_targets(&config)) }
+}
+
+/// One line of the report.
+struct Verdict {
+    exit: Exit,
+    sentence: String,
+}
+
+impl Verdict {
+    fn ok(sentence: String) -> Verdict {
+        Verdict { exit: Exit::Ok, sentence }
+    }
+}
+
+fn report(verdict: Verdict) -> Exit {
+    let mark = if verdict.exit == Exit::Ok { "ok  " } else { "FAIL" };
+    out::line(format_args!("{mark}  {}", verdict.sentence));
+    verdict.exit
+}
+
+fn check_sources(config: &Config) -> Exit {
+    let mut exit = Exit::Ok;
+    let mut needed = 0;
+    for source in &config.sources {
+        let (verdict, folders) = check_source(source);
+        exit = exit.worse(report(verdict));
+        needed += folders;
+    }
+    match sys::notify::watch_limit() {
+        Some(limit) => exit.worse(report(check_limit(needed, limit))),
+        None => exit,
+    }
+}
+
+/// The verdict on one source, and the number of its folders.
+fn check_source(source: &Source) -> (Verdict, u64) {
+    let place = format!("source {}: {}", source.name, source.path.display());
+    let counted = match folders::count(&source.path, source.mounts) {
+        Ok(counted) => counted,
+        Err(error) => {
+            let sentence = format!("{place}: {error}; pushd waits for it and deletes nothing meanwhile");
+            return (Verdict { exit: Exit::Input, sentence }, 0);
+        }
+    };
+    let folders = units::count(counted.folders);
+    let unreadable = counted.unreadable.len();
+    if unreadable == 0 {
+        return (Verdict::ok(format!("{place}: {folders} folders to watch")), counted.folders);
+    }
+    let mut sentence = format!(
+        "{place}: {folders} folders to watch, {unreadable} cannot be read; what the backup has of them is kept"
+    );
+    for (path, error) in counted.unreadable.iter().take(NAMED) {
+        sentence.push_str(&format!("\n      {path}: {error}"));
+    }
+    if unreadable > NAMED {
+        sentence.push_str(&format!("\n      and {} more", unreadable - NAMED));
+    }
+    (Verdict { exit: Exit::Differences, sentence }, counted.folders)
+}
+
+/// Other programs of the same user take from the same limit, and folders are added: what is raised is raised well above.
+fn check_limit(needed: u64, limit: u64) -> Verdict {
+    let (folders, most) = (units::count(needed), units::count(limit));
+    if needed <= limit {
+        return Verdict::ok(format!("watch limit: {folders} folders need a watch, {most} are allowed"));
+    }
+    let enough = needed.saturating_mul(2).checked_next_power_of_two().unwrap_or(u64::MAX);
+    let sentence = format!(
+        "watch limit: {folders} folders need a watch, {most} are allowed: run `sysctl -w fs.inotify.max_user_watches={enough}` \
+         and write `fs.inotify.max_user_watches = {enough}` to /etc/sysctl.d/60-pushd.conf"
+    );
+    Verdict { exit: Exit::Config, sentence }
+}
+
+/// All targets at the same time, told in the order of the file.
+fn check_targets(config: &Config) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let sentence = format!("targets: the program cannot set itself up to dial: {error}");
+            return report(Verdict { exit: Exit::Unreachable, sentence });
+        }
+    };
+    runtime.block_on(async {
+        let dials: Vec<_> = config.targets().map(|target| tokio::spawn(check_target(target.clone()))).collect();
+        let mut exit = Exit::Ok;
+        for dial in dials {
+            let verdict =
+                dial.await.unwrap_or_else(|error| Verdict { exit: Exit::Protocol, sentence: error.to_string() });
+            exit = exit.worse(report(verdict));
+        }
+        exit
+    })
+}
+
+async fn check_target(target: std::sync::Arc<Target>) -> Verdict {
+    let place = format!("target {}: {} at {}", target.name, target.destination, target.address);
+    // Zero is the number of no sender: nothing will be sent.
+    let dialling = match target.dialling(Direction::Push, 0) {
+        Ok(dialling) => dialling,
+        Err(sentence) => return Verdict { exit: Exit::Config, sentence: format!("{place}: {sentence}") },
+    };
+    match link::dial(&dialling).await {
+        Ok((opened, _)) => {
+            let meaning = match opened.durability {
+                Durability::Batch => "acknowledged data survives a power cut",
+                Durability::None => "acknowledged data may be lost in a power cut (durability = \"none\" there)",
+            };
+            Verdict::ok(format!("{place}: TLS, login and module fit; {meaning}"))
+        }
+        Err(error) => Verdict { exit: exit_of(&error), sentence: format!("{place}: {error}") },
+    }
+}
+
+/// What a command ends with that cannot reach its target.
+pub fn exit_of(error: &DialError) -> Exit {
+    match error {
+        DialError::Unreachable { .. } | DialError::Timeout { .. } => Exit::Unreachable,
+        DialError::Tls(_) | DialError::Denied { .. } => Exit::Login,
+        DialError::Version { .. } | DialError::Protocol { .. } => Exit::Protocol,
+        DialError::Busy { .. } => Exit::Busy,
+        DialError::Unfit(_) => Exit::Config,
+    }
+}

@@ -1,0 +1,219 @@
+//! `pushd.toml` as the program sees it: every default filled in, every reference resolved. A value of [`Config`] is valid.
+//!
+//! Called by every command; it reads files but changes nothing and dials nobody. What stands at a source's path is not its
+//! business: a root that is missing today may come back, so `run` waits for it and `check` reports it.
+
+mod destination;
+mod sources;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+pub use destination::Destination;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::config::{Complaint, Complaints, Document, Share, Table};
+use link::{Address, ClientTls};
+use proto::login::Direction;
+
+/// Where the configuration is, unless `--config` says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/pushd/pushd.toml";
+
+/// Everything that `pushd.toml` says.
+#[derive(Debug)]
+pub struct Config {
+    /// Where `pushd status` and the like ask.
+    pub control_socket: PathBuf,
+    /// At least one, in the order of the file.
+    pub sources: Vec<Source>,
+    /// Targets that no source names, for `check`.
+    pub unused: Vec<Arc<Target>>,
+    /// What is odd in the file and does not keep it from loading.
+    pub warnings: Vec<Complaint>,
+}
+
+/// One folder to mirror.
+#[derive(Debug)]
+pub struct Source {
+    /// `www` of `[source.www]`.
+    pub name: String,
+    /// Absolute, may contain links, may be missing.
+    pub path: PathBuf,
+    /// At least one; each belongs to this source alone.
+    pub targets: Vec<Arc<Target>>,
+    /// Whether deletions are mirrored.
+    pub delete: Delete,
+    /// Whether folders on other file systems are left out.
+    pub mounts: sys::Mounts,
+    /// Whether changes of attributes alone are mirrored.
+    pub attributes: Attributes,
+    /// Wait this long after the last event of a closed file.
+    pub settle: Duration,
+    /// Files that are held open for writing.
+    pub open_files: OpenFiles,
+    /// What happens before going live.
+    pub initial_sync: InitialSync,
+    /// A pass that would delete more than this halts the source.
+    pub max_delete: Share,
+    /// Threads that read files for one target, 1 to 64.
+    pub workers: usize,
+}
+
+/// Whether what vanishes at the source vanishes at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delete {
+    /// It does.
+    Mirror,
+    /// It stays.
+    Keep,
+}
+
+/// Whether a change of attributes alone (chmod, chown, utime, xattrs) is mirrored at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attributes {
+    /// It is.
+    Mirror,
+    /// It is not: the next change of the content takes it along.
+    Ignore,
+}
+
+/// What happens before a target goes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitialSync {
+    /// A full pass.
+    Pass,
+    /// Nothing: only changes from now on are sent, until the first full pass for another reason.
+    Skip,
+}
+
+/// When files that are held open for writing are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// This long after the last write, and
+    pub settle: Duration,
+    /// at the latest this long after the first one that was not sent.
+    pub max_delay: Duration,
+}
+
+/// One module on one backup host.
+#[derive(Debug)]
+pub struct Target {
+    /// `backup1` of `[target.backup1]`.
+    pub name: String,
+    /// Whom to dial.
+    pub address: Address,
+    /// What to open there.
+    pub destination: Destination,
+    /// Who we are.
+    pub user: String,
+    /// Read by [`Target::dialling`].
+    pub password_file: PathBuf,
+    /// How the server proves who it is.
+    pub tls: ClientTls,
+    /// For TCP, TLS and login together.
+    pub connect_timeout: Duration,
+    /// Pauses between tries.
+    pub retry: Retry,
+}
+
+/// Pauses between tries of a connection: they double from `first` to `max`, with jitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// The first pause.
+    pub first: Duration,
+    /// The longest one.
+    pub max: Duration,
+}
+
+mod default {
+    use super::{Duration, OpenFiles, PathBuf, Retry, Share};
+
+    pub(super) fn control_socket() -> PathBuf {
+        PathBuf::from("/run/pushd/control.sock")
+    }
+    pub(super) fn connect_timeout() -> Duration {
+        Duration::from_secs(10)
+    }
+    pub(super) fn retry() -> Retry {
+        Retry { first: Duration::from_millis(500), max: Duration::from_secs(60) }
+    }
+    pub(super) fn settle() -> Duration {
+        Duration::ZERO
+    }
+    pub(super) fn open_files() -> OpenFiles {
+        OpenFiles { settle: Duration::from_secs(1), max_delay: Duration::from_secs(10) }
+    }
+    pub(super) fn max_delete() -> Share {
+        Share::Percent(50)
+    }
+    pub(super) fn workers() -> u64 {
+        2
+    }
+}
+
+impl Config {
+    /// Reads and checks the file: all complaints at once, or a configuration that works.
+    pub fn load(path: &Path) -> Result<Config, Complaints> {
+        Config::from_document(Document::read(path)?)
+    }
+
+    fn from_document(doc: Document) -> Result<Config, Complaints> {
+        let root = doc.root();
+        let control_socket = root.or("control_socket", default::control_socket());
+        let targets = targets::read_targets(&root);
+        let (sources, unused) = sources::read_sources(&root, &targets);
+        let (config, warnings) =
+            doc.finish_with(sources.map(|sources| Config { control_socket, sources, unused, warnings: Vec::new() }))?;
+        Ok(Config { warnings, ..config })
+    }
+
+    /// Every target, also those that no source names.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.sources.iter().flat_map(|source| &source.targets).chain(&self.unused)
+    }
+}
+
+impl Target {
+    /// What [`link::dial`] wants to know. The password is read anew each time, so that a new one is taken without a
+    /// restart; the error is a sentence. `sender` as in [`proto::login::Open`].
+    pub fn dialling(&self, direction: Direction, sender: u64) -> Result<link::Target, String> {
+        let password = targets::read_password(&self.password_file)?;
+        Ok(link::Target {
+            address: self.address.clone(),
+            connect_timeout: self.connect_timeout,
+            tls: self.tls.clone(),
+            user: self.user.clone(),
+            password,
+            module: self.destination.module.clone(),
+            folder: self.destination.folder.clone(),
+            direction,
+            sender,
+            software: concat!("pushd ", env!("CARGO_PKG_VERSION")).to_owned(),
+        })
+    }
+}
+
+/// Where a running daemon answers, by a configuration that may have mistakes elsewhere: asking for the status must work
+/// while somebody edits the file. A default file that is missing means the default socket.
+pub fn control_socket(path: &Path) -> Result<PathBuf, Complaints> {
+    let doc = match Document::read(path) {
+        Err(_) if path == Path::new(DEFAULT_FILE) && !sys::paths::exists(path) => return Ok(default::control_socket()),
+        read => read?,
+    };
+    match doc.root().take("control_socket") {
+        Some(socket) => Ok(socket),
+        None if doc.root().has("control_socket") => doc.finish().map(|_| default::control_socket()),
+        None => Ok(default::control_socket()),
+    }
+}
+
+/// Names stand in logs, tables and on command lines.
+fn check_name(name: &str, table: &Table) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        table.complain_here("a name has 1 to 64 letters, digits, `-`, `_` or `.`");
+    }
+}

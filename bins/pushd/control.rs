@@ -1,0 +1,232 @@
+//! Asking a running pushd, and answering as one: `status`, `release`, `resync`, `wait`.
+//!
+//! The daemon's side is [`serve`] over a [`Control`], which `run` implements; the client's side is one function for each
+//! command. It carries words; what they do is the daemon's business.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kit::control::{AskError, Server, ask};
+use kit::{Exit, Stop, out};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{SourceArgs, StatusArgs, WaitArgs};
+use crate::config;
+use crate::status::{Status, render};
+
+/// How long a daemon may take for what needs no waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a barrier is looked at, once it has stood for a while.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What a running daemon lets itself be asked. No call may block for long: they come from tasks.
+pub trait Control: Send + Sync + 'static {
+    /// How it goes.
+    fn status(&self) -> Status;
+    /// Lets one source or all of them go on after a halt. The reply, or the error, is a sentence.
+    fn release(&self, source: Option<&str>) -> Result<String, String>;
+    /// Begins a full pass of one source or of all. The reply, or the error, is a sentence.
+    fn resync(&self, source: Option<&str>) -> Result<String, String>;
+    /// Begins to wait for all that changed before this call.
+    fn barrier(&self) -> Box<dyn Barrier>;
+}
+
+/// One wait for all that changed before it began.
+pub trait Barrier: Send {
+    /// Whether all of that is acknowledged as durable at every target. Asked again and again until it is.
+    fn is_reached(&mut self) -> bool;
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// `pushd status`
+    Status,
+    /// `pushd release`
+    Release {
+        /// All when left out.
+        source: Option<String>,
+    },
+    /// `pushd resync`
+    Resync {
+        /// All when left out.
+        source: Option<String>,
+    },
+    /// `pushd wait`
+    Wait {
+        /// Most milliseconds to wait.
+        timeout_ms: u64,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// To `Status`.
+    Status(Box<Status>),
+    /// To `Release` and `Resync`: what was done, as a sentence.
+    Done(String),
+    /// To `Wait`: whether all arrived in time.
+    Waited {
+        /// It did.
+        arrived: bool,
+    },
+}
+
+/// Answers until `stop`.
+pub async fn serve(server: Server, stop: Stop, control: Arc<dyn Control>) {
+    let answer = move |request| answer(control.clone(), request);
+    server.serve(stop, answer).await;
+}
+
+async fn answer(control: Arc<dyn Control>, request: Request) -> Result<Reply, String> {
+    match request {
+        Request::Status => Ok(Reply::Status(Box::new(control.status()))),
+        Request::Release { source } => control.release(source.as_deref()).map(Reply::Done),
+        Request::Resync { source } => control.resync(source.as_deref()).map(Reply::Done),
+        Request::Wait { timeout_ms } => {
+            let arrived = wait(control.barrier(), Duration::from_millis(timeout_ms)).await;
+            Ok(Reply::Waited { arrived })
+        }
+    }
+}
+
+/// Looks often at first: most barriers fall within a few milliseconds.
+async fn wait(mut barrier: Box<dyn Barrier>, most: Duration) -> bool {
+    let start = tokio::time::Instant::now();
+    let mut pause = Duration::from_millis(1);
+    while !barrier.is_reached() {
+        let Some(left) = most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { return false };
+        tokio::time::sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LOOK);
+    }
+    true
+}
+
+/// `pushd status`. With `--watch` until the process is interrupted, or the daemon ends.
+pub fn status(config: &Path, args: &StatusArgs) -> Exit {
+    let socket = match socket(config) {
+        Ok(socket) => socket,
+        Err(exit) => return exit,
+    };
+    let mut earlier: Option<(Status, Instant)> = None;
+    loop {
+        let now = Instant::now();
+        let status = match ask_status(&socket) {
+            Ok(status) => status,
+            Err(exit) => return exit,
+        };
+        let before = earlier.as_ref().map(|(status, at)| (status, now.saturating_duration_since(*at)));
+        match (args.json, args.watch) {
+            (true, _) => match serde_json::to_string(&status) {
+                Ok(json) => out::line(json),
+                Err(error) => {
+                    out::complain(format_args!("pushd: the status cannot be written: {error}"));
+                    return Exit::Output;
+                }
+            },
+            (false, false) => out::text(render(&status, before)),
+            // Home, clear: the terminal shows the new state in the old one's place.
+            (false, true) => out::text(format_args!("\x1b[H\x1b[2J{}", render(&status, before))),
+        }
+        if !args.watch || out::is_closed() {
+            return Exit::Ok;
+        }
+        earlier = Some((status, now));
+        std::thread::sleep(Duration::from_secs(1).saturating_sub(now.elapsed()));
+    }
+}
+
+/// `pushd release`
+pub fn release(config: &Path, args: SourceArgs) -> Exit {
+    order(config, &Request::Release { source: args.source })
+}
+
+/// `pushd resync`
+pub fn resync(config: &Path, args: SourceArgs) -> Exit {
+    order(config, &Request::Resync { source: args.source })
+}
+
+/// `pushd wait`
+pub fn wait_for_all(config: &Path, args: &WaitArgs) -> Exit {
+    let timeout_ms = u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX);
+    let socket = match socket(config) {
+        Ok(socket) => socket,
+        Err(exit) => return exit,
+    };
+    match ask(&socket, &Request::Wait { timeout_ms }, args.timeout.saturating_add(PATIENCE)) {
+        Ok(Reply::Waited { arrived: true }) => Exit::Ok,
+        Ok(Reply::Waited { arrived: false }) => {
+            let after = kit::units::duration(args.timeout);
+            out::complain(format_args!("pushd: not all of it is safe after {after}: see `pushctl status`"));
+            Exit::Busy
+        }
+        Ok(_) => unexpected(&socket),
+        Err(error) => unanswered(&socket, &error),
+    }
+}
+
+fn order(config: &Path, request: &Request) -> Exit {
+    let socket = match socket(config) {
+        Ok(socket) => socket,
+        Err(exit) => return exit,
+    };
+    match ask(&socket, request, PATIENCE) {
+        Ok(Reply::Done(sentence)) => {
+            out::line(sentence);
+            Exit::Ok
+        }
+        Ok(_) => unexpected(&socket),
+        Err(error) => unanswered(&socket, &error),
+    }
+}
+
+fn ask_status(socket: &Path) -> Result<Status, Exit> {
+    match ask(socket, &Request::Status, PATIENCE) {
+        Ok(Reply::Status(status)) => Ok(*status),
+        Ok(_) => Err(unexpected(socket)),
+        Err(error) => Err(unanswered(socket, &error)),
+    }
+}
+
+fn socket(config: &Path) -> Result<std::path::PathBuf, Exit> {
+    config::control_socket(config).map_err(|complaints| {
+        out::complain(complaints);
+        Exit::Config
+    })
+}
+
+fn unanswered(socket: &Path, error: &AskError) -> Exit {
+    let path = socket.display();
+    match error {
+        AskError::Silent { .. } => {
+            out::complain(format_args!("pushd is not running (no answer at {path})"));
+            Exit::Unreachable
+        }
+        AskError::Denied { .. } => {
+            out::complain(format_args!("pushd: {error}"));
+            Exit::Login
+        }
+        AskError::Broken { .. } => {
+            out::complain(format_args!("pushd: {error}"));
+            Exit::Unreachable
+        }
+        AskError::Refused(sentence) => {
+            out::complain(format_args!("pushd: {sentence}"));
+            // A source that does not exist, or a daemon of another version: the question does not fit.
+            Exit::Usage
+        }
+    }
+}
+
+fn unexpected(socket: &Path) -> Exit {
+    let path = socket.display();
+    out::complain(format_args!("pushd: the daemon at {path} answers something else: is it of another version?"));
+    Exit::Protocol
+}

@@ -1,0 +1,93 @@
+//! A daemon that only talks, and clients that ask it over a real socket.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+struct Talker {
+    looks: Arc<AtomicU32>,
+}
+
+struct AfterLooks(Arc<AtomicU32>);
+
+impl Barrier for AfterLooks {
+    fn is_reached(&mut self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) == 3
+    }
+}
+
+impl Control for Talker {
+    fn status(&self) -> Status {
+        Status { version: "9".into(), pid: 1, uptime_s: 2, watches: 3, watch_limit: None, sources: Vec::new() }
+    }
+
+    fn release(&self, source: Option<&str>) -> Result<String, String> {
+        match source {
+            Some("www") | None => Ok("released".to_owned()),
+            Some(other) => Err(format!("there is no source `{other}`")),
+        }
+    }
+
+    fn resync(&self, source: Option<&str>) -> Result<String, String> {
+        self.release(source)
+    }
+
+    fn barrier(&self) -> Box<dyn Barrier> {
+        Box::new(AfterLooks(self.looks.clone()))
+    }
+}
+
+/// A configuration that names the socket, and has mistakes that are nobody's business here.
+fn configured(folder: &Path) -> PathBuf {
+    let file = folder.join("pushd.toml");
+    std::fs::write(&file, "control_socket = 'control.sock'\nmistake = 1\n").unwrap();
+    file
+}
+
+async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(task).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_command_reaches_the_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path());
+    let stop = Stop::new();
+    let server = Server::bind(&folder.path().join("control.sock")).unwrap();
+    let serving = tokio::spawn(serve(server, stop.clone(), Arc::new(Talker { looks: Arc::default() })));
+    let named = |name: &str| SourceArgs { source: Some(name.to_owned()) };
+    let file = config.clone();
+    let exits = blocking(move || {
+        [
+            status(&file, &StatusArgs { json: true, watch: false }),
+            release(&file, SourceArgs { source: None }),
+            release(&file, named("www")),
+            resync(&file, named("wwww")),
+            wait_for_all(&file, &WaitArgs { timeout: Duration::from_secs(30) }),
+            wait_for_all(&file, &WaitArgs { timeout: Duration::from_millis(30) }),
+        ]
+    });
+    assert_eq!(exits.await, [Exit::Ok, Exit::Ok, Exit::Ok, Exit::Usage, Exit::Ok, Exit::Busy]);
+    stop.request();
+    serving.await.unwrap();
+    let exit = blocking(move || status(&config, &StatusArgs { json: false, watch: false })).await;
+    assert_eq!(exit, Exit::Unreachable);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = StatusArgs { json: false, watch: false };
+    assert_eq!(status(&folder.path().join("none.toml"), &args), Exit::Config);
+}
+
+#[test]
+fn requests_are_spelled_as_people_spell_them() {
+    let json = |request: &Request| serde_json::to_string(request).unwrap();
+    assert_eq!(json(&Request::Status), r#"{"command":"status"}"#);
+    assert_eq!(json(&Request::Release { source: Some("www".into()) }), r#"{"command":"release","source":"www"}"#);
+    assert_eq!(json(&Request::Wait { timeout_ms: 5 }), r#"{"command":"wait","timeout_ms":5}"#);
+    assert!(serde_json::from_str::<Request>(r#"{"command":"release","force":true}"#).is_err());
+    assert!(serde_json::from_str::<Request>(r#"{"command":"pause"}"#).is_err());
+}

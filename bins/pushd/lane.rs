@@ -1,0 +1,298 @@
+//! The way to one target: dial, log in, let the engine's sender work until the connection ends, wait, dial again. Every
+//! target has its own lane, so that a dead or slow one delays nobody else.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use engine::hint::Hint;
+use engine::lane::OUTBOX;
+use engine::mirror::{Halt, Mirror};
+use engine::sender::{Connection, Ended, Root, Sender, Until};
+use kit::units::Moment;
+use kit::{Exit, Stop};
+use link::{Deliver, DialError, Drive};
+use proto::RelPath;
+use proto::login::{Direction, Opened, Refusal};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::{Retry, Source, Target};
+use crate::status::TargetState;
+
+/// A connection on which nothing was sent for this long says so.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// A receiver that says nothing for this long is gone: two beats and some patience.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How often a halted target looks whether it may go on.
+const HALTED: Duration = Duration::from_millis(500);
+
+/// One target of one source, from the start of the program to its end.
+pub struct Lane {
+    /// Whom to dial.
+    pub target: Arc<Target>,
+    /// What it is owed.
+    pub mirror: Arc<Mirror>,
+    /// Tells the receiver that it is us again.
+    sender_id: u64,
+    state: Mutex<(TargetState, Moment)>,
+}
+
+/// How one session went.
+struct Session {
+    ended: Ended,
+    driven: link::Ended,
+    lasted: Duration,
+}
+
+impl Lane {
+    /// To a target that is owed nothing yet.
+    pub fn new(target: Arc<Target>, source: &Source) -> Lane {
+        let state = Mutex::new((TargetState::Connecting, Moment::now()));
+        let mirror = Arc::new(Mirror::new(source.rules()));
+        Lane { target, mirror, sender_id: sys::process::random_u64(), state }
+    }
+
+    /// What it is doing, and since when.
+    pub fn state(&self) -> (TargetState, Moment) {
+        let (state, since) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state == TargetState::Live && self.mirror.is_scanning() { (TargetState::Scanning, since) } else { (state, since) }
+    }
+
+    fn enter(&self, state: TargetState) {
+        let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.0 != state {
+            *now = (state, Moment::now());
+        }
+    }
+
+    /// Mirrors the source for as long as it has a root, until `stop`.
+    pub async fn run(self: Arc<Lane>, source: Arc<Source>, mut roots: watch::Receiver<Option<Root>>, stop: Stop) {
+        let mut sender: Option<(Root, Sender)> = None;
+        let mut retry = Backoff::new(self.target.retry);
+        let mut sessions = 0u64;
+        while !stop.is_requested() {
+            let Some(root) = self.root(&mut roots, &stop).await else { continue };
+            if self.wait_while_halted(&root, &stop).await {
+                continue;
+            }
+            self.enter(TargetState::Connecting);
+            let dialled = tokio::select! {
+                dialled = self.dial() => dialled,
+                () = stop.requested() => break,
+            };
+            let (opened, connection) = match dialled {
+                Ok(dialled) => dialled,
+                Err(error) => {
+                    self.not_reached(&error);
+                    retry.wait(error.retry(), &stop).await;
+                    continue;
+                }
+            };
+            sessions += 1;
+            if !opened.continued && sessions > 1 {
+                self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+            }
+            let same = sender.take().filter(|(of, _)| of.is_same(&root));
+            let worker = same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
+            self.mirror.set_last_error(None);
+            self.enter(TargetState::Live);
+            tracing::info!(target_name = %self.target.name, address = %self.target.address, "connected");
+            let (worker, session) = self.session(worker, opened, connection, &mut roots, &stop).await;
+            sender = worker.map(|worker| (root, worker));
+            self.ended(&session);
+            if session.lasted > SILENCE {
+                retry = Backoff::new(self.target.retry);
+            }
+            retry.wait(session.retry(), &stop).await;
+        }
+        self.enter(TargetState::Offline);
+    }
+
+    /// The source's root, once it has one.
+    async fn root(&self, roots: &mut watch::Receiver<Option<Root>>, stop: &Stop) -> Option<Root> {
+        let root = roots.borrow_and_update().clone();
+        if root.is_none() {
+            self.enter(TargetState::Halted);
+            tokio::select! {
+                _ = roots.changed() => {}
+                () = stop.requested() => {}
+            }
+        }
+        root
+    }
+
+    /// Whether the target is halted; then it has waited a moment.
+    async fn wait_while_halted(&self, root: &Root, stop: &Stop) -> bool {
+        let Some(halt) = self.mirror.halted() else { return false };
+        self.enter(TargetState::Halted);
+        if matches!(halt, Halt::Root(_)) && root.check().is_ok() {
+            tracing::info!(target_name = %self.target.name, "the source's root is back");
+            self.mirror.release(engine::mirror::Deletes::Braked);
+            self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(HALTED) => {}
+            () = stop.requested() => {}
+        }
+        true
+    }
+
+    async fn dial(&self) -> Result<(Opened, link::Connection), Unreached> {
+        let whom = self.target.dialling(Direction::Push, self.sender_id).map_err(Unreached::Password)?;
+        Ok(link::dial(&whom).await?)
+    }
+
+    /// One connection, until it ends, the source loses its root or the program stops.
+    async fn session(
+        &self,
+        mut worker: Sender,
+        opened: Opened,
+        connection: link::Connection,
+        roots: &mut watch::Receiver<Option<Root>>,
+        stop: &Stop,
+    ) -> (Option<Sender>, Session) {
+        let began = Instant::now();
+        let (frames, driving) = drive(opened, connection);
+        let halt = Arc::new(AtomicBool::new(false));
+        let flag = halt.clone();
+        let mut working = tokio::task::spawn_blocking(move || {
+            let ended = worker.run(frames, Until::Stopped, &flag);
+            (worker, ended)
+        });
+        let over = tokio::select! {
+            over = &mut working => over,
+            () = async { tokio::select! { _ = roots.changed() => {}, () = stop.requested() => {} } } => {
+                halt.store(true, Ordering::Release);
+                self.mirror.wake.notify_one();
+                working.await
+            }
+        };
+        let driven = driving.await.unwrap_or(link::Ended::ByUs);
+        let lasted = began.elapsed();
+        match over {
+            Ok((worker, ended)) => (Some(worker), Session { ended, driven, lasted }),
+            Err(panic) => (None, Session { ended: Ended::Fault(panic.to_string()), driven, lasted }),
+        }
+    }
+
+    fn not_reached(&self, error: &Unreached) {
+        let text = error.to_string();
+        if self.mirror.last_error().as_ref() != Some(&text) {
+            tracing::warn!(target_name = %self.target.name, "{text}");
+        }
+        self.mirror.set_last_error(Some(text));
+        self.enter(TargetState::Offline);
+    }
+
+    fn ended(&self, session: &Session) {
+        let (name, after) = (&self.target.name, session.lasted.as_secs_f32());
+        match &session.ended {
+            Ended::Stopped | Ended::InSync => return,
+            Ended::Halted(halt) => {
+                tracing::error!(target_name = %name, "halted: {halt}; look, then run `pushctl release`");
+                self.mirror.set_last_error(Some(halt.to_string()));
+                return self.enter(TargetState::Halted);
+            }
+            _ => {}
+        }
+        let reason = session.reason();
+        tracing::warn!(target_name = %name, "disconnected after {after:.1} s: {reason}");
+        self.mirror.set_last_error(Some(reason));
+        self.enter(TargetState::Offline);
+    }
+}
+
+/// Sets a connection going; returns the sender's ends of it.
+pub fn drive(opened: Opened, connection: link::Connection) -> (Connection, tokio::task::JoinHandle<link::Ended>) {
+    let (outbox, outgoing) = mpsc::channel(OUTBOX);
+    let (incoming, receipts) = mpsc::unbounded_channel();
+    let clocks = Drive { idle: SILENCE, keepalive: Some(KEEPALIVE) };
+    let driving = tokio::spawn(link::drive(connection, outgoing, Deliver::Unbounded(incoming), clocks));
+    (Connection { outbox, receipts, keep: opened.keep, durability: opened.durability }, driving)
+}
+
+impl Session {
+    fn reason(&self) -> String {
+        match &self.ended {
+            Ended::Lost => self.driven.to_string(),
+            ended => sentence(ended),
+        }
+    }
+
+    fn retry(&self) -> Option<Duration> {
+        match &self.ended {
+            Ended::Bye(Refusal::Busy { retry, .. }) => Some(*retry),
+            Ended::Halted(_) | Ended::Stopped | Ended::InSync => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+}
+
+/// The end of a sender's run in words.
+pub fn sentence(ended: &Ended) -> String {
+    match ended {
+        Ended::Lost => "the connection is lost".into(),
+        Ended::Bye(refusal) => refusal.to_string(),
+        Ended::Violation(what) => format!("the receiver broke the protocol: {what}"),
+        Ended::Halted(halt) => halt.to_string(),
+        Ended::Fault(what) => what.clone(),
+        Ended::Stopped => "stopped".into(),
+        Ended::InSync => "in sync".into(),
+    }
+}
+
+/// Why a target could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreached {
+    /// The password file does not serve.
+    #[error("{0}")]
+    Password(String),
+    /// The link said no.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+}
+
+impl Unreached {
+    /// The exit of a command that needed the target.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Unreached::Password(_) => Exit::Config,
+            Unreached::Dial(error) => crate::check::exit_of(error),
+        }
+    }
+
+    fn retry(&self) -> Option<Duration> {
+        match self {
+            Unreached::Dial(DialError::Busy { retry, .. }) => Some(*retry),
+            _ => None,
+        }
+    }
+}
+
+/// Growing pauses between tries, each shortened or lengthened at random by up to a half, so that many hosts do not come
+/// back in step.
+struct Backoff {
+    retry: Retry,
+    next: Duration,
+}
+
+impl Backoff {
+    fn new(retry: Retry) -> Backoff {
+        Backoff { retry, next: retry.first }
+    }
+
+    /// Waits; `asked` is what the receiver asked for, zero for no wait at all.
+    async fn wait(&mut self, asked: Option<Duration>, stop: &Stop) {
+        if asked == Some(Duration::ZERO) {
+            return;
+        }
+        let pause = self.next.max(asked.unwrap_or_default()).min(self.retry.max.max(asked.unwrap_or_default()));
+        self.next = (self.next * 2).min(self.retry.max);
+        let share = sys::process::random_u64() as f64 / u64::MAX as f64;
+        tokio::select! {
+            () = tokio::time::sleep(pause.mul_f64(0.5 + share)) => {}
+            () = stop.requested() => {}
+        }
+    }
+}

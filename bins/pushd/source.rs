@@ -1,0 +1,358 @@
+//! One source while pushd runs: its root and its watcher on a thread of their own, and a lane for each target. Carries
+//! what the watcher notices to what each target is owed.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use engine::hint::Hint;
+use engine::mirror::{Deletes, Halt};
+use engine::sender::Root;
+use kit::Stop;
+use proto::RelPath;
+use sys::{RootId, Tree};
+use tokio::sync::watch;
+
+use crate::config::{InitialSync, Source};
+use crate::lane::Lane;
+use crate::status::SourceState;
+use crate::watch::{InotifyWatcher, Notice, Waker, Watcher};
+
+/// How often a root that is missing, or another than it was, is looked for.
+const ABSENT: Duration = Duration::from_secs(1);
+/// How often folders that cannot be watched are compared instead.
+const UNWATCHED: Duration = Duration::from_secs(30);
+/// A barrier is reached when nothing came for this long: longer than a rename waits for its second half.
+const QUIET: Duration = Duration::from_millis(25);
+
+/// See the module.
+pub struct Live {
+    /// What the configuration says.
+    pub source: Arc<Source>,
+    /// One for each target.
+    pub lanes: Vec<Arc<Lane>>,
+    roots: watch::Sender<Option<Root>>,
+    board: Mutex<Board>,
+    waker: Mutex<Option<Waker>>,
+    /// A person accepts the folder that stands at the path now.
+    accept: AtomicBool,
+    /// Barriers asked for, and reached.
+    barriers: (AtomicU64, AtomicU64),
+}
+
+/// What the status shows of a source.
+#[derive(Clone)]
+pub struct Board {
+    /// How the watching goes.
+    pub state: SourceState,
+    /// Why it is absent or halted.
+    pub reason: Option<String>,
+    /// Folders watched.
+    pub watches: u64,
+    /// Queue overflows since the start.
+    pub overflows: u64,
+}
+
+/// Why watching a root ended.
+enum Over {
+    Stopped,
+    Lost(String),
+}
+
+impl Live {
+    /// Of a source that is not watched yet.
+    pub fn new(source: Arc<Source>) -> Live {
+        let lanes = source.targets.iter().map(|target| Arc::new(Lane::new(target.clone(), &source))).collect();
+        let board = Board { state: SourceState::Starting, reason: None, watches: 0, overflows: 0 };
+        Live {
+            source,
+            lanes,
+            roots: watch::Sender::new(None),
+            board: Mutex::new(board),
+            waker: Mutex::new(None),
+            accept: AtomicBool::new(false),
+            barriers: (AtomicU64::new(0), AtomicU64::new(0)),
+        }
+    }
+
+    /// Where lanes hear of the root.
+    pub fn roots(&self) -> watch::Receiver<Option<Root>> {
+        self.roots.subscribe()
+    }
+
+    /// What the status shows.
+    pub fn board(&self) -> Board {
+        self.lock_board().clone()
+    }
+
+    /// Watches the source until `stop`; to be called on a thread of its own.
+    pub fn run(&self, stop: &Stop) {
+        let mut before: Option<RootId> = None;
+        while let Some(root) = self.wait_for_root(before, stop) {
+            before = Some(root.id());
+            match self.watch(&root, stop) {
+                Over::Stopped => break,
+                Over::Lost(reason) => self.lose(&reason),
+            }
+        }
+        self.roots.send_replace(None);
+    }
+
+    /// Ends the watcher's wait, so that it looks at what it was asked.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            waker.wake();
+        }
+    }
+
+    /// Lets what is halted go on: a root that was replaced is accepted, a mass deletion is let through once. Returns
+    /// whether anything was halted.
+    pub fn release(&self) -> bool {
+        let mut halted = false;
+        if self.board().state == SourceState::Halted {
+            self.accept.store(true, Ordering::Release);
+            halted = true;
+        }
+        for lane in &self.lanes {
+            match lane.mirror.halted() {
+                None => continue,
+                Some(Halt::Root(_)) => {
+                    self.accept.store(true, Ordering::Release);
+                    self.wake();
+                }
+                Some(Halt::Empty { .. } | Halt::Deletes { .. }) => {
+                    lane.mirror.release(Deletes::Once);
+                    lane.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+                }
+            }
+            halted = true;
+        }
+        halted
+    }
+
+    /// All targets are compared with the source from the root down.
+    pub fn resync(&self) {
+        self.hint_all(vec![Hint::Subtree { path: RelPath::root() }]);
+    }
+
+    /// Asks for a moment at which all that happened before has become hints; returns its number.
+    pub fn ask_barrier(&self) -> u64 {
+        let number = self.barriers.0.fetch_add(1, Ordering::AcqRel) + 1;
+        self.wake();
+        number
+    }
+
+    /// Whether that moment has come.
+    pub fn has_passed(&self, barrier: u64) -> bool {
+        self.barriers.1.load(Ordering::Acquire) >= barrier
+    }
+
+    fn lock_board(&self) -> std::sync::MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, state: SourceState, reason: Option<String>) {
+        let mut board = self.lock_board();
+        if board.reason != reason
+            && let Some(reason) = &reason
+        {
+            tracing::error!(source_name = %self.source.name, "{reason}");
+        }
+        (board.state, board.reason) = (state, reason);
+    }
+
+    /// The root, once it is there and is the one that it was. `None` when the program stops.
+    fn wait_for_root(&self, before: Option<RootId>, stop: &Stop) -> Option<Root> {
+        let path = &self.source.path;
+        while !stop.is_requested() {
+            let root = Tree::open(path, self.source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
+            match root {
+                Ok(root) if before.is_none_or(|before| before == root.id()) || self.accept.swap(false, Ordering::AcqRel) => {
+                    return Some(root);
+                }
+                Ok(_) => {
+                    let reason = format!(
+                        "{} is another folder than it was (replaced, or a file system is missing): nothing is sent or \
+                         deleted; if it is right, run `pushctl release {}`",
+                        path.display(),
+                        self.source.name
+                    );
+                    self.show(SourceState::Halted, Some(reason));
+                }
+                Err(error) => {
+                    let reason = format!("{} is not there ({error}): waiting for it, nothing is deleted", path.display());
+                    self.show(SourceState::Absent, Some(reason));
+                }
+            }
+            stop.wait(ABSENT);
+        }
+        None
+    }
+
+    fn lose(&self, reason: &str) {
+        self.roots.send_replace(None);
+        let path = self.source.path.display();
+        self.show(SourceState::Absent, Some(format!("{path} was lost ({reason}): nothing is sent or deleted")));
+    }
+
+    /// Places the watches, tells the lanes, and carries notices until the root is lost.
+    fn watch(&self, root: &Root, stop: &Stop) -> Over {
+        self.show(SourceState::Starting, None);
+        let mut notices = Vec::new();
+        let mut watcher = match InotifyWatcher::new(root.tree.clone()) {
+            Ok(watcher) => watcher,
+            Err(error) => return self.cannot_watch(&error, stop),
+        };
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher.waker());
+        if let Err(error) = watcher.place(&mut notices) {
+            return self.cannot_watch(&error, stop);
+        }
+        let first = self.lanes.iter().all(|lane| lane.mirror.sent.is_untouched());
+        if !(first && self.source.initial_sync == InitialSync::Skip) {
+            self.resync();
+        }
+        for lane in &self.lanes {
+            if matches!(lane.mirror.halted(), Some(Halt::Root(_))) {
+                lane.mirror.release(Deletes::Braked);
+            }
+        }
+        self.roots.send_replace(Some(root.clone()));
+        self.show(SourceState::Live, None);
+        self.carry(&mut watcher, notices, root, stop)
+    }
+
+    fn carry(&self, watcher: &mut InotifyWatcher, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
+        let mut unwatched = Unwatched::default();
+        loop {
+            if let Some(reason) = self.tell(&mut notices, &mut unwatched) {
+                return Over::Lost(reason);
+            }
+            self.lock_board().watches = watcher.watches() as u64;
+            if stop.is_requested() {
+                return Over::Stopped;
+            }
+            if self.accept.swap(false, Ordering::AcqRel) && root.check().is_err() {
+                self.accept.store(true, Ordering::Release);
+                return Over::Lost("another folder was accepted in its place".into());
+            }
+            let (asked, reached) = (self.barriers.0.load(Ordering::Acquire), self.barriers.1.load(Ordering::Acquire));
+            let timeout = if asked > reached { Some(QUIET) } else { unwatched.pause() };
+            let began = Instant::now();
+            if let Err(error) = watcher.next(timeout, &mut notices) {
+                return self.cannot_watch(&error, stop);
+            }
+            if asked > reached && notices.is_empty() && began.elapsed() >= QUIET {
+                self.barriers.1.store(asked, Ordering::Release);
+            }
+            self.hint_all(unwatched.due());
+        }
+    }
+
+    /// Carries notices to the lanes; the reason when the root is lost.
+    fn tell(&self, notices: &mut Vec<Notice>, unwatched: &mut Unwatched) -> Option<String> {
+        let mut hints = Vec::with_capacity(notices.len());
+        let mut lost = None;
+        for notice in notices.drain(..) {
+            match notice {
+                Notice::Hint(hint) => {
+                    unwatched.seen(&hint);
+                    hints.push(hint);
+                }
+                Notice::Overflow => {
+                    self.lock_board().overflows += 1;
+                    self.say_overflow();
+                    hints.push(Hint::Subtree { path: RelPath::root() });
+                }
+                Notice::Unwatched { folders, limit } => {
+                    self.say_unwatched(&folders, limit);
+                    unwatched.add(folders);
+                }
+                Notice::RootLost { reason } => lost = Some(reason),
+            }
+        }
+        self.hint_all(hints);
+        lost
+    }
+
+    fn hint_all(&self, hints: Vec<Hint>) {
+        if hints.is_empty() {
+            return;
+        }
+        for lane in &self.lanes {
+            lane.mirror.hint(hints.iter().cloned());
+        }
+    }
+
+    fn say_overflow(&self) {
+        let limit = sys::notify::queue_limit().unwrap_or(16_384);
+        tracing::warn!(
+            source_name = %self.source.name,
+            "the kernel's queue of {limit} events overflowed: comparing the whole source, nothing is missed; to give bursts \
+             more room: sysctl -w fs.inotify.max_queued_events={}",
+            limit.saturating_mul(4)
+        );
+    }
+
+    fn say_unwatched(&self, folders: &[RelPath], limit: Option<u64>) {
+        let first = folders.first().cloned().unwrap_or_default();
+        let count = folders.len();
+        match limit {
+            Some(limit) => tracing::error!(
+                source_name = %self.source.name,
+                "the limit of {limit} watches is reached: {count} folders and all beneath them are not watched (the first: \
+                 {first}), but compared every {} s; to watch them: sysctl -w fs.inotify.max_user_watches={}",
+                UNWATCHED.as_secs(),
+                limit.saturating_mul(4)
+            ),
+            None => tracing::warn!(
+                source_name = %self.source.name,
+                "{count} folders cannot be watched (the first: {first}); they are compared every {} s",
+                UNWATCHED.as_secs()
+            ),
+        }
+    }
+
+    fn cannot_watch(&self, error: &std::io::Error, stop: &Stop) -> Over {
+        let path = self.source.path.display();
+        self.show(SourceState::Absent, Some(format!("{path} cannot be watched: {error}; trying again")));
+        stop.wait(ABSENT);
+        if stop.is_requested() { Over::Stopped } else { Over::Lost(error.to_string()) }
+    }
+}
+
+/// Folders that are compared from time to time, because they cannot be watched.
+#[derive(Default)]
+struct Unwatched {
+    folders: Vec<RelPath>,
+    last: Option<Instant>,
+}
+
+impl Unwatched {
+    fn add(&mut self, folders: Vec<RelPath>) {
+        self.folders.extend(folders);
+        // The first comparison is due at once: what happened since the folder appeared was not seen.
+        self.last = None;
+    }
+
+    /// A whole folder is hinted when it is watched at last.
+    fn seen(&mut self, hint: &Hint) {
+        if let Hint::Subtree { path } = hint {
+            self.folders.retain(|folder| folder != path);
+        }
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        if self.folders.is_empty() {
+            return None;
+        }
+        Some(self.last.map_or(Duration::ZERO, |last| UNWATCHED.saturating_sub(last.elapsed())))
+    }
+
+    fn due(&mut self) -> Vec<Hint> {
+        if self.pause() != Some(Duration::ZERO) {
+            return Vec::new();
+        }
+        self.last = Some(Instant::now());
+        self.folders.iter().map(|path| Hint::Subtree { path: path.clone() }).collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! What a running pushd tells about itself: the object of `pushd status --json`, and the same for a person.
+//!
+//! `run` fills it in, the control socket carries it, the client prints it. It measures nothing itself.
+
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use text::render;
+
+use kit::units::Moment;
+use serde::{Deserialize, Serialize};
+
+/// The whole daemon. Field names are a contract with scripts: add, never rename.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// `0.1.0`.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Folders that are watched, in all sources.
+    pub watches: u64,
+    /// Folders that may be watched; `null` where the kernel does not say.
+    pub watch_limit: Option<u64>,
+    /// In the order of the configuration.
+    pub sources: Vec<SourceStatus>,
+}
+
+/// One source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Of the configuration.
+    pub name: String,
+    /// Its root.
+    pub path: String,
+    /// How the watching goes.
+    pub state: SourceState,
+    /// Why it is absent or halted, and what to do.
+    pub reason: Option<String>,
+    /// Folders of it that are watched.
+    pub watches: u64,
+    /// How often the kernel's queue overflowed since the start, each repaired by looking again.
+    pub overflows: u64,
+    /// In the order of the configuration.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// How the watching of a source goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// Watches are being placed.
+    Starting,
+    /// Changes are seen as they happen.
+    Live,
+    /// The root is missing or cannot be read: waiting for it, deleting nothing.
+    Absent,
+    /// Stopped for safety until `pushd release`.
+    Halted,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// Of the configuration.
+    pub name: String,
+    /// `backup1.example.net:8730`.
+    pub address: String,
+    /// `www/web1`.
+    pub module: String,
+    /// How the sending goes.
+    pub state: TargetState,
+    /// Since when it is in that state.
+    pub since: Moment,
+    /// What is not yet acknowledged as durable.
+    pub owed: Owed,
+    /// Age of the oldest change that is not yet acknowledged as durable; 0 when in sync.
+    pub lag_ms: u64,
+    /// When all was last acknowledged; `null` when never since the start.
+    pub last_in_sync: Option<Moment>,
+    /// Since the start.
+    pub sent: Sent,
+    /// Paths that could not be mirrored. The list is bounded, `problems_total` is the true number.
+    pub problems: Vec<Problem>,
+    /// All paths that could not be mirrored.
+    pub problems_total: u64,
+    /// Why the last connection failed or ended, or why it is halted.
+    pub last_error: Option<String>,
+}
+
+/// How the sending to a target goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    /// Dialling or logging in.
+    Connecting,
+    /// A full pass is under way.
+    Scanning,
+    /// Changes are sent as they happen.
+    Live,
+    /// No connection: another try follows.
+    Offline,
+    /// Stopped for safety until `pushd release`.
+    Halted,
+}
+
+/// What a target is still owed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Paths to look at; a folder with all beneath it counts once.
+    pub paths: u64,
+    /// Bytes, as far as they are known.
+    pub bytes: u64,
+}
+
+/// What a target got.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Files.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// Bytes of all frames to it, before TLS.
+    pub wire_bytes: u64,
+}
+
+/// One path that could not be mirrored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Relative to the source, escaped where it is not plain text.
+    pub path: String,
+    /// What stands in the way.
+    pub reason: String,
+    /// Since when.
+    pub since: Moment,
+}
+
+/// The engine's problems as the status shows them.
+pub fn problems<'a>(
+    known: impl Iterator<Item = (&'a proto::RelPath, &'a engine::mirror::Problem)>,
+) -> Vec<Problem> {
+    let shown = |(path, problem): (&proto::RelPath, &engine::mirror::Problem)| Problem {
+        path: path.to_string(),
+        reason: problem.reason.clone(),
+        since: Moment(problem.since),
+    };
+    known.map(shown).collect()
+}
+
+impl From<engine::mirror::Totals> for Sent {
+    fn from(totals: engine::mirror::Totals) -> Sent {
+        Sent { files: totals.files, bytes: totals.bytes, wire_bytes: totals.wire_bytes }
+    }
+}
+
+impl TargetStatus {
+    /// Whether the target is known to hold all that the source holds, but for the problems.
+    pub fn is_in_sync(&self) -> bool {
+        self.state == TargetState::Live && self.owed.paths == 0 && self.lag_ms == 0
+    }
+}

@@ -1,0 +1,97 @@
+//! The names in the JSON are a contract; the text is for people and only looked at as a whole.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use kit::units::Moment;
+
+use super::*;
+
+fn example() -> Status {
+    let moment = Moment(UNIX_EPOCH + Duration::from_secs(1_795_399_509));
+    let target = TargetStatus {
+        name: "backup1".into(),
+        address: "backup1:8730".into(),
+        module: "www/web1".into(),
+        state: TargetState::Live,
+        since: moment,
+        owed: Owed::default(),
+        lag_ms: 0,
+        last_in_sync: Some(moment),
+        sent: Sent { files: 1204, bytes: 20 << 20, wire_bytes: 21 << 20 },
+        problems: Vec::new(),
+        problems_total: 0,
+        last_error: None,
+    };
+    let behind = TargetStatus {
+        name: "b2".into(),
+        state: TargetState::Offline,
+        owed: Owed { paths: 1204, bytes: 2 << 30 },
+        lag_ms: 252_000,
+        last_in_sync: None,
+        problems: vec![Problem { path: "a\\x1bb".into(), reason: "Permission denied".into(), since: moment }],
+        problems_total: 3,
+        last_error: Some("connection refused".into()),
+        ..target.clone()
+    };
+    Status {
+        version: "0.1.0".into(),
+        pid: 7,
+        uptime_s: 60,
+        watches: 1204,
+        watch_limit: Some(192_536),
+        sources: vec![SourceStatus {
+            name: "www".into(),
+            path: "/srv/www".into(),
+            state: SourceState::Live,
+            reason: None,
+            watches: 1204,
+            overflows: 1,
+            targets: vec![target, behind],
+        }],
+    }
+}
+
+#[test]
+fn json_names() {
+    let json = serde_json::to_string(&example()).unwrap();
+    let want = concat!(
+        r#"{"version":"0.1.0","pid":7,"uptime_s":60,"watches":1204,"watch_limit":192536,"sources":[{"name":"www","#,
+        r#""path":"/srv/www","state":"live","reason":null,"watches":1204,"overflows":1,"targets":[{"name":"backup1","#,
+        r#""address":"backup1:8730","module":"www/web1","state":"live","since":"2026-11-23T02:05:09.000Z","#,
+        r#""owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
+        r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"problems":[],"problems_total":0,"#,
+        r#""last_error":null},{"name":"b2","address":"backup1:8730","module":"www/web1","state":"offline","#,
+        r#""since":"2026-11-23T02:05:09.000Z","owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
+        r#""last_in_sync":null,"sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"#,
+        r#""problems":[{"path":"a\\x1bb","reason":"Permission denied","since":"2026-11-23T02:05:09.000Z"}],"#,
+        r#""problems_total":3,"last_error":"connection refused"}]}]}"#,
+    );
+    assert_eq!(json, want);
+    assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), example());
+}
+
+#[test]
+fn every_target_state_of_the_contract() {
+    use TargetState::*;
+    let words = [Connecting, Scanning, Live, Offline, Halted].map(|state| serde_json::to_string(&state).unwrap());
+    assert_eq!(words, ["\"connecting\"", "\"scanning\"", "\"live\"", "\"offline\"", "\"halted\""]);
+}
+
+#[test]
+fn text() {
+    let status = example();
+    let mut earlier = example();
+    earlier.sources[0].targets[0].sent.bytes = 10 << 20;
+    let text = render(&status, Some((&earlier, Duration::from_secs(1))));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "pushd 0.1.0, process 7, up 1m00s, watching 1 204 folders of at most 192 536");
+    assert_eq!(lines[2], "● www  degraded");
+    assert_eq!(lines[3], "  /srv/www  1 204 folders watched, 1 overflows of the kernel's queue (repaired)");
+    assert_eq!(lines[4], "  TARGET   STATE    OWED           LAG    IN SYNC  SENT                 RATE");
+    assert_eq!(lines[5], "  backup1  in sync  0              0s     now      1 204 files, 20 MiB  10 MiB/s");
+    assert_eq!(lines[6], "  b2       offline  1 204 / 2 GiB  4m12s  never    1 204 files, 20 MiB  0 B/s");
+    assert_eq!(lines[7], "  b2 (backup1:8730): connection refused");
+    assert_eq!(lines[8], "  b2: 3 not mirrored");
+    assert!(lines[9].starts_with("    a\\x1bb: Permission denied ("), "{text}");
+    assert_eq!(lines[10], "    and 2 more: see --json");
+}

@@ -1,0 +1,137 @@
+//! `pushd status` for a person.
+
+use std::time::Duration;
+
+use kit::units;
+
+use super::{SourceState, SourceStatus, Status, TargetState, TargetStatus};
+
+/// Problems that are listed for one target; the rest is counted.
+const PROBLEMS: usize = 10;
+
+/// The status as lines. With an `earlier` one, `since` before it, rates are shown.
+pub fn render(status: &Status, earlier: Option<(&Status, Duration)>) -> String {
+    let limit = status.watch_limit.map_or(String::new(), |limit| format!(" of at most {}", units::count(limit)));
+    let mut out = format!(
+        "pushd {}, process {}, up {}, watching {} folders{limit}\n",
+        status.version,
+        status.pid,
+        units::duration(Duration::from_secs(status.uptime_s)),
+        units::count(status.watches),
+    );
+    for source in &status.sources {
+        let before = earlier
+            .and_then(|(earlier, since)| Some((earlier.sources.iter().find(|one| one.name == source.name)?, since)));
+        out.push('\n');
+        out.push_str(&render_source(source, before));
+    }
+    out
+}
+
+fn render_source(source: &SourceStatus, earlier: Option<(&SourceStatus, Duration)>) -> String {
+    let mut out = format!("● {}  {}\n  {}", source.name, summary(source), source.path);
+    out.push_str(&format!("  {} folders watched", units::count(source.watches)));
+    if source.overflows > 0 {
+        out.push_str(&format!(", {} overflows of the kernel's queue (repaired)", units::count(source.overflows)));
+    }
+    out.push('\n');
+    if let Some(reason) = &source.reason {
+        out.push_str(&format!("  {reason}\n"));
+    }
+    let mut rows = vec![["TARGET", "STATE", "OWED", "LAG", "IN SYNC", "SENT", "RATE"].map(str::to_owned)];
+    rows.extend(source.targets.iter().map(|target| {
+        let before = earlier
+            .and_then(|(earlier, since)| Some((earlier.targets.iter().find(|one| one.name == target.name)?, since)));
+        row(target, before)
+    }));
+    out.push_str(&table(&rows));
+    for target in &source.targets {
+        out.push_str(&remarks(target));
+    }
+    out
+}
+
+/// One word or two for all of a source.
+fn summary(source: &SourceStatus) -> &'static str {
+    match source.state {
+        SourceState::Absent => "absent",
+        SourceState::Halted => "halted",
+        SourceState::Starting => "starting",
+        SourceState::Live if source.targets.iter().all(TargetStatus::is_in_sync) => "in sync",
+        SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Halted) => "halted",
+        SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Offline) => "degraded",
+        SourceState::Live => "catching up",
+    }
+}
+
+fn state(target: &TargetStatus) -> &'static str {
+    match target.state {
+        TargetState::Connecting => "connecting",
+        TargetState::Scanning => "scanning",
+        TargetState::Live if target.is_in_sync() => "in sync",
+        TargetState::Live => "catching up",
+        TargetState::Offline => "offline",
+        TargetState::Halted => "halted",
+    }
+}
+
+fn row(target: &TargetStatus, earlier: Option<(&TargetStatus, Duration)>) -> [String; 7] {
+    let owed = match (target.owed.paths, target.owed.bytes) {
+        (0, 0) => "0".to_owned(),
+        (paths, 0) => units::count(paths),
+        (paths, bytes) => format!("{} / {}", units::count(paths), units::bytes(bytes)),
+    };
+    let in_sync = match target.last_in_sync {
+        _ if target.is_in_sync() => "now".to_owned(),
+        Some(moment) => format!("{} ago", units::duration(moment.age())),
+        None => "never".to_owned(),
+    };
+    let rate = earlier.map_or("-".to_owned(), |(earlier, since)| {
+        units::rate(target.sent.bytes.saturating_sub(earlier.sent.bytes), since)
+    });
+    [
+        target.name.clone(),
+        state(target).to_owned(),
+        owed,
+        units::duration(Duration::from_millis(target.lag_ms)),
+        in_sync,
+        format!("{} files, {}", units::count(target.sent.files), units::bytes(target.sent.bytes)),
+        rate,
+    ]
+}
+
+/// Columns as wide as their widest cell.
+fn table(rows: &[[String; 7]]) -> String {
+    let widths: Vec<usize> =
+        (0..7).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = " ".to_owned();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!(" {cell:<width$} "));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// What stands in the way of a target, below the table.
+fn remarks(target: &TargetStatus) -> String {
+    let mut out = String::new();
+    if let (Some(error), false) = (&target.last_error, target.is_in_sync()) {
+        out.push_str(&format!("  {} ({}): {error}\n", target.name, target.address));
+    }
+    if target.problems_total > 0 {
+        out.push_str(&format!("  {}: {} not mirrored\n", target.name, units::count(target.problems_total)));
+        for problem in target.problems.iter().take(PROBLEMS) {
+            let since = units::duration(problem.since.age());
+            out.push_str(&format!("    {}: {} ({since})\n", problem.path, problem.reason));
+        }
+        let listed = target.problems.len().min(PROBLEMS) as u64;
+        if target.problems_total > listed {
+            out.push_str(&format!("    and {} more: see --json\n", units::count(target.problems_total - listed)));
+        }
+    }
+    out
+}

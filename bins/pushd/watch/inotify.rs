@@ -1,0 +1,237 @@
+//! The watcher on inotify: one watch for each folder. This file reads and waits; `apply` turns events into hints,
+//! `walk` places watches, `settle` repairs the picture of the tree where it may be out of date.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::hint::{Cause, Hint};
+use proto::RelPath;
+use sys::notify::{Inotify, Watch};
+use sys::tree::{Tree, identity_at};
+
+use super::event::{Change, Event, Place};
+use super::pairing::Pairing;
+use super::settle::{Doubt, Expected, Lost, Where};
+use super::tree::WatchTree;
+use super::unwatched::Why;
+use super::wake::Waker;
+use super::{Notice, Watcher};
+
+/// So many notices are given at a time, so that hints flow while more is read.
+const BATCH: usize = 4096;
+
+/// So many events may be read ahead of being applied (some 25 MB); beyond it they are dropped like those of a full kernel
+/// queue: by renewing everything.
+const AHEAD: usize = 262_144;
+
+/// The kernel's bytes for an event without a name; names take a multiple of it.
+const EVENT: usize = 16;
+
+/// A read that gave less than this has not filled its buffer, which is larger by more than any one event.
+const ROOM: usize = 60 * 1024;
+
+/// So many steps are applied before the kernel's queue is read again.
+const STEPS: usize = 64;
+
+/// Whether the root is still at its path is asked so often while nothing happens.
+const ROOT: Duration = Duration::from_secs(1);
+
+/// So many full buffers are read in a row before what they hold is applied.
+const READS: usize = 64;
+
+/// The watcher on inotify.
+#[derive(Debug)]
+pub struct InotifyWatcher {
+    pub(super) source: Arc<Tree>,
+    pub(super) inotify: Inotify,
+    pub(super) waker: Waker,
+    pub(super) tree: WatchTree,
+    pub(super) pairing: Pairing,
+    /// The latest moment at which the kernel's queue was seen empty.
+    pub(super) drained: Instant,
+    /// Events were lost: renew.
+    pub(super) overflowed: bool,
+    /// No hints until placed (again).
+    pub(super) lost: bool,
+    /// Renames of folders that their own watch has not confirmed yet.
+    pub(super) expected: Vec<Expected>,
+    /// Folders that have lost their place.
+    pub(super) adrift: HashMap<Watch, Lost>,
+    /// Places to look at again.
+    pub(super) doubts: HashMap<Where, Doubt>,
+    /// Folders that are not watched.
+    pub(super) unwatched: HashMap<Place, Why>,
+    /// Those of them that have not been told yet.
+    pub(super) untold: Vec<(Place, Why)>,
+    /// What has been said in the log already.
+    pub(super) said: HashSet<RelPath>,
+    /// Watches were given back since the unwatched were last tried.
+    pub(super) freed: bool,
+    /// When the unwatched are tried in any case.
+    pub(super) retry: Instant,
+    /// When the root was last asked for at its path.
+    pub(super) looked: Instant,
+    /// Events of watches that are not known: left over from what was removed.
+    pub(super) strays: u64,
+}
+
+impl InotifyWatcher {
+    /// A watcher of the folder that `source` holds open. Nothing is watched before [`place`](Watcher::place).
+    pub fn new(source: Arc<Tree>) -> io::Result<InotifyWatcher> {
+        let now = Instant::now();
+        Ok(InotifyWatcher {
+            source,
+            inotify: Inotify::new()?,
+            waker: Waker::new()?,
+            tree: WatchTree::default(),
+            pairing: Pairing::default(),
+            drained: now,
+            overflowed: false,
+            lost: true,
+            expected: Vec::new(),
+            adrift: HashMap::new(),
+            doubts: HashMap::new(),
+            unwatched: HashMap::new(),
+            untold: Vec::new(),
+            said: HashSet::new(),
+            freed: false,
+            retry: now,
+            looked: now,
+            strays: 0,
+        })
+    }
+
+    /// What ends its wait from another thread.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Reads what the kernel has, without waiting. Called in the middle of long walks too: a queue that nobody reads
+    /// overflows after 16,384 events.
+    pub(super) fn pump(&mut self) -> io::Result<()> {
+        for _ in 0..READS {
+            let now = Instant::now();
+            let mut bytes = 0;
+            let Self { inotify, pairing, drained, overflowed, strays, .. } = self;
+            inotify.read(|raw| {
+                bytes += EVENT + raw.name.map_or(0, |name| name.len().next_multiple_of(EVENT) + EVENT);
+                match Event::from_raw(&raw, *drained) {
+                    Some(event) if event.change == Change::Overflow => *overflowed = true,
+                    Some(event) => pairing.push(event, now),
+                    None => *strays += 1,
+                }
+            })?;
+            if self.pairing.len() > AHEAD {
+                self.overflowed = true;
+            }
+            if self.overflowed {
+                // What is held is covered by looking at everything.
+                self.pairing.clear();
+            }
+            if bytes < ROOM {
+                // It ended because nothing more was there: all that happened before `now` has been read.
+                self.drained = now;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One round without waiting.
+    fn turn(&mut self, notices: &mut Vec<Notice>) -> io::Result<()> {
+        self.pump()?;
+        if self.lost {
+            self.pairing.clear();
+            return Ok(());
+        }
+        if self.overflowed {
+            self.renew()?;
+            notices.push(Notice::Overflow);
+        }
+        let before = notices.len();
+        let mut steps = 0;
+        while notices.len() - before < BATCH && !self.lost && !self.overflowed {
+            let Some(step) = self.pairing.pop(self.drained) else { break };
+            self.apply(step, notices);
+            steps += 1;
+            if steps % STEPS == 0 {
+                self.pump()?;
+            }
+        }
+        if !self.lost {
+            self.settle(notices);
+            self.tell_unwatched(notices);
+        }
+        if notices.len() > before || self.looked + ROOT <= Instant::now() {
+            self.check_root(notices);
+        }
+        Ok(())
+    }
+
+    /// A folder that is held open says nothing when it is removed, and nothing at all says that something else was
+    /// mounted over it or that a folder above it was renamed.
+    fn check_root(&mut self, notices: &mut Vec<Notice>) {
+        self.looked = Instant::now();
+        if self.lost {
+            return;
+        }
+        let reason = match (identity_at(self.source.path()), self.source.identity()) {
+            (Ok(there), Ok(held)) if there == held => return,
+            (Ok(_), Ok(_)) => "another folder stands at its path now",
+            (Err(error), _) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                "the folder was moved or deleted"
+            }
+            // The next pass over the tree meets the same error and names it.
+            (Err(_), _) | (_, Err(_)) => return,
+        };
+        self.lose_root(reason, notices);
+    }
+
+    /// When there will be something to do, should no event come.
+    fn due(&self) -> Option<Instant> {
+        if self.lost {
+            return None;
+        }
+        if self.overflowed {
+            return Some(Instant::now());
+        }
+        [self.pairing.due(), self.settle_due(), Some(self.looked + ROOT)].into_iter().flatten().min()
+    }
+}
+
+impl Watcher for InotifyWatcher {
+    fn place(&mut self, notices: &mut Vec<Notice>) -> io::Result<()> {
+        self.renew()?;
+        self.tell_unwatched(notices);
+        Ok(())
+    }
+
+    fn next(&mut self, timeout: Option<Duration>, notices: &mut Vec<Notice>) -> io::Result<()> {
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let before = notices.len();
+        loop {
+            self.turn(notices)?;
+            let now = Instant::now();
+            if self.waker.take() || notices.len() > before || until.is_some_and(|until| until <= now) {
+                return Ok(());
+            }
+            let wait = [until, self.due()].into_iter().flatten().min().map(|due| due.saturating_duration_since(now));
+            self.inotify.wait(wait, Some(self.waker.descriptor()))?;
+        }
+    }
+
+    fn watches(&self) -> usize {
+        self.tree.len()
+    }
+}
+
+/// Adds a hint, unless one of the last few says the same and nothing but such hints came after it.
+pub(super) fn hint(notices: &mut Vec<Notice>, path: RelPath, cause: Cause) {
+    let notice = Notice::Hint(Hint::Entry { path, cause });
+    let entries = notices.iter().rev().take(4).take_while(|last| matches!(last, Notice::Hint(Hint::Entry { .. })));
+    if !entries.into_iter().any(|last| *last == notice) {
+        notices.push(notice);
+    }
+}

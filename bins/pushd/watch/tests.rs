@@ -1,0 +1,139 @@
+//! The watcher against the kernel: real folders, real events; made-up ones only where the kernel cannot be made to.
+
+mod files;
+mod folders;
+mod renames;
+mod storm;
+mod trouble;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::hint::{Cause, Hint};
+use proto::{Name, RelPath};
+use sys::notify::Watch;
+use sys::tree::{Mounts, Tree};
+use tempfile::TempDir;
+
+use super::event::Place;
+use super::{InotifyWatcher, Notice, Watcher};
+
+/// A watched folder; beside it, on the same file system, an `outside` that is not watched.
+struct Rig {
+    _base: TempDir,
+    root: PathBuf,
+    outside: PathBuf,
+    watcher: InotifyWatcher,
+}
+
+/// Watches what `prepare` makes.
+fn rig(prepare: impl FnOnce(&Path)) -> Rig {
+    let base = tempfile::tempdir().unwrap();
+    let (root, outside) = (base.path().join("root"), base.path().join("outside"));
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(&outside).unwrap();
+    prepare(&root);
+    let tree = Arc::new(Tree::open(&root, Mounts::Stay).unwrap());
+    let mut watcher = InotifyWatcher::new(tree).unwrap();
+    let mut notices = Vec::new();
+    watcher.place(&mut notices).unwrap();
+    assert_eq!(notices, []);
+    Rig { _base: base, root, outside, watcher }
+}
+
+impl Rig {
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// All notices until it has been silent for a while.
+    fn rest(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        loop {
+            let before = notices.len();
+            self.watcher.next(Some(Duration::from_millis(80)), &mut notices).unwrap();
+            if notices.len() == before {
+                return notices;
+            }
+        }
+    }
+
+    fn watch(&self, path: &str) -> Option<Watch> {
+        let tree = &self.watcher.tree;
+        rel(path).names().try_fold(tree.root(), |parent, name| tree.child(&Place { parent, name }))
+    }
+
+    /// The picture holds exactly the folders on the disk, each with the watch that the kernel has on it.
+    fn assert_true_picture(&self) {
+        let mut open = vec![(self.root.clone(), self.watcher.tree.root())];
+        let mut seen = 0;
+        while let Some((path, watch)) = open.pop() {
+            seen += 1;
+            let rel = rel_of(&self.root, &path);
+            let dir = self.watcher.source.dir(&rel).unwrap();
+            assert_eq!(self.watcher.inotify.add(&dir).unwrap(), watch, "watch of {rel}");
+            for entry in fs::read_dir(&path).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    let place = Place { parent: watch, name: Name::parse(entry.file_name().as_bytes()).unwrap() };
+                    let child = self.watcher.tree.child(&place);
+                    let child = child.unwrap_or_else(|| panic!("{} is not watched", entry.path().display()));
+                    open.push((entry.path(), child));
+                }
+            }
+        }
+        let adrift: usize = self.watcher.adrift.len();
+        assert!(self.watcher.watches() <= seen + adrift, "{} watches for {seen} folders", self.watcher.watches());
+    }
+}
+
+fn rel(path: &str) -> RelPath {
+    RelPath::parse(path.as_bytes()).unwrap()
+}
+
+fn rel_of(root: &Path, path: &Path) -> RelPath {
+    RelPath::parse(path.strip_prefix(root).unwrap().as_os_str().as_bytes()).unwrap()
+}
+
+fn entry(path: &str, cause: Cause) -> Notice {
+    Notice::Hint(Hint::Entry { path: rel(path), cause })
+}
+
+fn subtree(path: &str) -> Notice {
+    Notice::Hint(Hint::Subtree { path: rel(path) })
+}
+
+/// The renames among the notices.
+fn renames(notices: &[Notice]) -> Vec<(String, String)> {
+    let pair = |notice: &Notice| match notice {
+        Notice::Hint(Hint::Renamed { from, to, .. }) => Some((from.to_string(), to.to_string())),
+        _ => None,
+    };
+    notices.iter().filter_map(pair).collect()
+}
+
+fn pair(from: &str, to: &str) -> (String, String) {
+    (from.to_owned(), to.to_owned())
+}
+
+/// Every path that is beneath `path` now, and itself.
+fn beneath(path: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![path.to_owned()];
+    while let Some(path) = open.pop() {
+        // Vanishing meanwhile is the consumer's daily bread.
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push(entry.path());
+            } else {
+                found.insert(entry.path());
+            }
+        }
+        found.insert(path);
+    }
+    found
+}

@@ -1,0 +1,119 @@
+//! Lost events, lost roots, limits.
+
+use std::io;
+use std::time::Instant;
+
+use super::super::event::{Change, Event, Object};
+use super::*;
+
+#[test]
+fn after_lost_events_all_is_watched_again() {
+    let mut rig = rig(|root| fs::create_dir_all(root.join("a/b")).unwrap());
+    let limit: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    for number in 0..limit / 2 {
+        let (one, two) = (rig.at(&format!("f{}", number % 2)), rig.at("g"));
+        fs::write(&one, "").unwrap();
+        fs::rename(&one, &two).unwrap();
+    }
+    // None of these is told by the kernel.
+    fs::rename(rig.at("a/b"), rig.at("moved")).unwrap();
+    fs::create_dir_all(rig.at("a/new/one")).unwrap();
+    fs::remove_dir_all(rig.at("a/new")).unwrap();
+    fs::create_dir_all(rig.at("a/other/one")).unwrap();
+    let mut notices = Vec::new();
+    rig.watcher.next(None, &mut notices).unwrap();
+    assert_eq!(notices[0], Notice::Overflow);
+    rig.rest();
+    rig.assert_true_picture();
+    assert_eq!(rig.watcher.watches(), 5);
+    fs::write(rig.at("moved/f"), "").unwrap();
+    fs::write(rig.at("a/other/one/f"), "").unwrap();
+    let notices = rig.rest();
+    assert!(notices.contains(&entry("moved/f", Cause::WRITTEN)));
+    assert!(notices.contains(&entry("a/other/one/f", Cause::WRITTEN)));
+}
+
+#[test]
+fn placing_again_keeps_the_watches() {
+    let mut rig = rig(|root| fs::create_dir_all(root.join("a/b")).unwrap());
+    let before = rig.watch("a/b");
+    rig.watcher.place(&mut Vec::new()).unwrap();
+    assert_eq!(rig.watch("a/b"), before);
+    assert_eq!(rig.rest(), []);
+}
+
+#[test]
+fn a_root_that_moves_or_goes_is_lost() {
+    let mut first = rig(|_| {});
+    fs::rename(&first.root, first.outside.join("r")).unwrap();
+    assert!(matches!(&first.rest()[..], [Notice::RootLost { reason }] if reason.contains("moved or deleted")));
+    fs::write(first.outside.join("r/f"), "").unwrap();
+    assert_eq!(first.rest(), []);
+
+    let mut second = rig(|root| fs::create_dir(root.join("d")).unwrap());
+    fs::remove_dir_all(&second.root).unwrap();
+    let notices = second.rest();
+    assert!(matches!(notices.last(), Some(Notice::RootLost { .. })), "{notices:?}");
+    assert_eq!(second.rest(), []);
+}
+
+#[test]
+fn an_unmounted_root_is_lost() {
+    let mut rig = rig(|_| {});
+    let watch = rig.watcher.tree.root();
+    let event = Event { watch, name: None, change: Change::Unmounted, object: Object::Folder };
+    rig.watcher.pairing.push(event, Instant::now());
+    assert!(matches!(&rig.rest()[..], [Notice::RootLost { reason }] if reason.contains("unmounted")));
+}
+
+#[test]
+fn at_the_limit_the_rest_goes_on_and_is_tried_again() {
+    let mut rig = rig(|root| {
+        for name in ["a", "b"] {
+            fs::create_dir_all(root.join(name).join("sub")).unwrap();
+        }
+    });
+    // As the kernel answers at its limit.
+    let watch = rig.watch("a").unwrap();
+    rig.watcher.forget(watch);
+    rig.watcher.freed = false;
+    rig.rest();
+    let place = Place { parent: rig.watcher.tree.root(), name: Name::parse(b"a").unwrap() };
+    rig.watcher.closed(&place, &io::ErrorKind::StorageFull.into(), 0);
+    rig.watcher.closed(&place, &io::ErrorKind::StorageFull.into(), 0);
+    rig.watcher.retry = Instant::now() + Duration::from_secs(60);
+    let notices = rig.rest();
+    let [Notice::Unwatched { folders, limit: Some(_) }] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!(*folders, [rel("a")]);
+    fs::write(rig.at("b/f"), "").unwrap();
+    assert!(rig.rest().contains(&entry("b/f", Cause::WRITTEN)));
+    // A watch given back lets it in.
+    fs::remove_dir(rig.at("b/sub")).unwrap();
+    assert!(rig.rest().contains(&subtree("a")));
+    rig.assert_true_picture();
+}
+
+#[test]
+fn a_closed_folder_is_told_and_tried_when_it_opens() {
+    let mut rig = rig(|_| {});
+    fs::create_dir(rig.outside.join("a")).unwrap();
+    let place = Place { parent: rig.watcher.tree.root(), name: Name::parse(b"a").unwrap() };
+    rig.watcher.retry = Instant::now() + Duration::from_secs(60);
+    rig.watcher.closed(&place, &io::ErrorKind::PermissionDenied.into(), 0);
+    assert_eq!(rig.rest(), [Notice::Unwatched { folders: vec![rel("a")], limit: None }]);
+    fs::rename(rig.outside.join("a"), rig.at("a")).unwrap();
+    assert!(rig.rest().contains(&subtree("a")));
+    assert!(rig.watcher.unwatched.is_empty());
+}
+
+#[test]
+fn events_of_watches_that_are_gone_are_nothing() {
+    let mut rig = rig(|_| {});
+    for change in [Change::Ignored, Change::SelfDeleted, Change::Written, Change::SelfMoved] {
+        let name = (change == Change::Written).then(|| Name::parse(b"f").unwrap());
+        let event = Event { watch: 12345, name, change, object: Object::Other };
+        rig.watcher.pairing.push(event, Instant::now());
+    }
+    assert_eq!(rig.rest(), []);
+    assert_eq!(rig.watcher.strays, 4);
+}

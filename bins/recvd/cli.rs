@@ -1,0 +1,155 @@
+//! The command line. What does not fit ends with exit 64, and no option is accepted that does nothing.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use kit::log::{Format, Level};
+use kit::{Exit, out};
+
+use crate::config::{DEFAULT_FILE, DEFAULT_USERS};
+
+/// Takes in what pushd sends, over TLS, and keeps it in modules.
+#[derive(Debug, Parser)]
+#[command(name = "recvd", arg_required_else_help = true, subcommand_required = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// How much is logged to stderr: error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    pub log_level: Level,
+    /// How log lines look: text or json
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: Format,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve in the foreground
+    Run,
+    /// Check the configuration, the users, the keys and the folders of the modules
+    Check,
+    /// Set a user's password, from the terminal or one line of stdin
+    Passwd(PasswdArgs),
+    /// Make a self-signed certificate and its key
+    Cert(CertArgs),
+}
+
+/// Options of `recvd passwd`.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["user", "remove", "list"])]
+pub struct PasswdArgs {
+    /// The file that holds the users
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_USERS)]
+    pub users_file: PathBuf,
+    /// Whose password to set; a new user is added
+    #[arg(value_name = "USER")]
+    pub user: Option<String>,
+    /// Remove this user
+    #[arg(long, value_name = "USER")]
+    pub remove: Option<String>,
+    /// Print the names of all users
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Options of `recvd cert`.
+#[derive(Debug, Args)]
+pub struct CertArgs {
+    /// The folder for cert.pem and key.pem; it is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A name or IP address by which pushd dials this host; may be given several times
+    #[arg(long = "name", value_name = "HOST", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Reads the command line. The error is the exit of a command line that asked for help, or that does not fit, which has
+/// been told.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let name = own_name(words.first());
+    let command = Cli::command().name(name).bin_name(name).version(version());
+    let matches = command.try_get_matches_from(words);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        // A reader that has seen enough is no error.
+        let _ = error.print();
+        if error.use_stderr() { Exit::Usage } else { out::finish(Exit::Ok) }
+    })
+}
+
+/// The program answers to a second name, as pushd does.
+fn own_name(program: Option<&OsString>) -> &'static str {
+    let file = program.and_then(|program| Path::new(program).file_name());
+    if file.is_some_and(|file| file == "recvctl") { "recvctl" } else { "recvd" }
+}
+
+/// `0.1.0 (protocol 1)`.
+fn version() -> String {
+    let protocol = match proto::limits::VERSIONS {
+        (low, high) if low == high => high.to_string(),
+        (low, high) => format!("{low}..{high}"),
+    };
+    format!("{} (protocol {protocol})", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, Exit> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_of_the_contract() {
+        for line in [
+            "recvd run",
+            "recvd run --config /x.toml --log-level debug --log-format json",
+            "recvctl check --config x",
+            "recvd passwd web",
+            "recvd passwd --users-file f web",
+            "recvd passwd --remove web",
+            "recvd passwd --users-file f --list",
+            "recvd cert --dir d --name a --name 192.0.2.1",
+        ] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+        assert_eq!(read("recvd run").unwrap().config, PathBuf::from(DEFAULT_FILE));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_usage() {
+        for line in [
+            "recvd",
+            "recvd serve",
+            "recvd passwd",
+            "recvd passwd web --list",
+            "recvd passwd web --password x",
+            "recvd cert --dir d",
+            "recvd cert --name a",
+            "recvd run --log-level loud",
+            "recvd status",
+        ] {
+            assert_eq!(read(line).err(), Some(Exit::Usage), "{line}");
+        }
+        assert_eq!(read("recvd --version").err(), Some(Exit::Ok));
+        assert_eq!(read("recvd passwd --help").err(), Some(Exit::Ok));
+    }
+
+    #[test]
+    fn versions() {
+        assert!(version().ends_with("(protocol 1)"), "{}", version());
+        assert_eq!(own_name(Some(&"/usr/sbin/recvctl".into())), "recvctl");
+    }
+}

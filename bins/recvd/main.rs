@@ -1,0 +1,43 @@
+//! recvd: takes in what pushd sends, and keeps it in modules.
+//!
+//! Here only the command line is read, logging begun and the command called. Each command is a module that returns an
+//! [`Exit`]; nobody else ends the process.
+#![forbid(unsafe_code)]
+
+mod auth;
+mod cert;
+mod check;
+mod cli;
+mod config;
+mod handshakes;
+mod listen;
+mod modules;
+mod outcome;
+mod passwd;
+mod penalties;
+mod run;
+mod serve;
+mod sessions;
+mod source;
+mod users;
+
+use cli::{Cli, Command};
+use kit::{Exit, out};
+
+fn main() -> Exit {
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
+    kit::log::init(cli.log_level, cli.log_format);
+    out::finish(dispatch(cli))
+}
+
+fn dispatch(cli: Cli) -> Exit {
+    match cli.command {
+        Command::Run => run::run(&cli.config),
+        Command::Check => check::check(&cli.config),
+        Command::Passwd(args) => passwd::passwd(&args),
+        Command::Cert(args) => cert::cert(&args),
+    }
+}

@@ -1,0 +1,176 @@
+//! How connections end: each has one outcome, which is counted and logged in one line. What strangers can cause is
+//! bounded, and their words are escaped.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kit::log::Limiter;
+use kit::units;
+use link::accept::Failed;
+use proto::login::Refusal;
+use tracing::{info, warn};
+
+/// Longest text of a peer in a log line, in bytes.
+const SHOWN: usize = 512;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Before it was logged in.
+    Failed(Failed),
+    /// Its place was needed for another before it was logged in, or recvd stopped then.
+    Dropped,
+    /// It was told why not.
+    Refused {
+        /// As whom it came.
+        user: String,
+        /// What it was told.
+        refusal: Refusal,
+    },
+    /// It had a session.
+    Session(Box<Report>),
+}
+
+/// What became of a session.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Report {
+    pub user: String,
+    /// Module and folder.
+    pub place: String,
+    pub software: String,
+    pub lasted: Duration,
+    pub files: u64,
+    pub removed: u64,
+    pub problems: u64,
+    /// Bytes of frames.
+    pub received: u64,
+    /// In the words of the role and of the link.
+    pub end: String,
+    /// Whether a person should look.
+    pub verdict: Verdict,
+}
+
+/// What an end means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Verdict {
+    Good,
+    Bad,
+}
+
+/// Counts of outcomes since the start, and the bound on lines about strangers.
+#[derive(Debug)]
+pub struct Tally {
+    sessions: AtomicU64,
+    refused: AtomicU64,
+    strangers: AtomicU64,
+    lines: Limiter,
+}
+
+impl Tally {
+    /// All zero.
+    pub fn new() -> Tally {
+        let lines = Limiter::new(20, Duration::from_secs(1));
+        Tally { sessions: AtomicU64::new(0), refused: AtomicU64::new(0), strangers: AtomicU64::new(0), lines }
+    }
+
+    /// Counts and logs one.
+    pub fn record(&self, peer: SocketAddr, outcome: Outcome) {
+        match outcome {
+            Outcome::Session(report) => {
+                self.sessions.fetch_add(1, Ordering::Relaxed);
+                match report.verdict {
+                    Verdict::Good => info!("{peer}: {report}"),
+                    Verdict::Bad => warn!("{peer}: {report}"),
+                }
+            }
+            Outcome::Refused { user, refusal } => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.bounded(|held| warn!("{peer}: user {}: {}{held}", Escaped(&user), refused(&refusal)));
+            }
+            Outcome::Failed(failed) => {
+                self.strangers.fetch_add(1, Ordering::Relaxed);
+                self.bounded(|held| info!("{peer}: {}{held}", Escaped(&failed.to_string())));
+            }
+            Outcome::Dropped => {
+                self.strangers.fetch_add(1, Ordering::Relaxed);
+                self.bounded(|held| info!("{peer}: closed before its login was over, to make room{held}"));
+            }
+        }
+    }
+
+    /// Writes a line that strangers can cause, unless there were too many.
+    pub fn bounded(&self, line: impl FnOnce(HeldBack)) {
+        if let Some(held_back) = self.lines.permit() {
+            line(HeldBack(held_back));
+        }
+    }
+}
+
+/// The tail of a line that comes after some that were held back.
+pub struct HeldBack(u64);
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " ({} such lines were held back)", self.0) }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [sessions, refused, strangers] =
+            [&self.sessions, &self.refused, &self.strangers].map(|count| count.load(Ordering::Relaxed));
+        write!(f, "{sessions} sessions, {refused} refused, {strangers} that did not log in")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { user, place, software, files, removed, problems, .. } = self;
+        let (lasted, received) = (units::duration(self.lasted), units::bytes(self.received));
+        write!(
+            f,
+            "session of {} ({}) in {} ended after {lasted}: {}; {files} files, {removed} removals, {problems} problems, \
+             {received} received",
+            Escaped(user),
+            Escaped(software),
+            Escaped(place),
+            Escaped(&self.end),
+        )
+    }
+}
+
+/// A refusal in the words of this side.
+fn refused(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Denied => "denied".into(),
+        Refusal::Busy { reason, .. } => format!("sent away for now: {reason}"),
+        other => format!("refused: {other}"),
+    }
+}
+
+/// A peer's text: control characters escaped, and cut.
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.0.floor_char_boundary(SHOWN);
+        proto::name::escape(&self.0.as_bytes()[..cut], f)?;
+        if cut < self.0.len() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_cannot_forge_a_line() {
+        let shown = Escaped("a\nb\u{1b}[2J\u{9b}\u{202e}").to_string();
+        assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown}");
+        assert!(Escaped(&"ж".repeat(1000)).to_string().len() <= SHOWN + 3);
+    }
+}

@@ -1,0 +1,136 @@
+//! `recvd run`: everything that lives, born here and ended here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use kit::stop::Stop;
+use kit::{Exit, notify, out};
+use sys::{Mounts, Tree};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::auth::Auth;
+use crate::config::{self, Config};
+use crate::handshakes::Handshakes;
+use crate::listen::{self, Listener};
+use crate::modules::Modules;
+use crate::outcome::Tally;
+use crate::penalties::Penalties;
+use crate::serve::Service;
+use crate::sessions::Sessions;
+
+/// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address cannot be bound, 75 when
+/// an address is taken.
+pub fn run(path: &Path) -> Exit {
+    let config = match config::load(path) {
+        Ok((config, warnings)) => {
+            warnings.iter().for_each(|warning| warn!("{warning}"));
+            config
+        }
+        Err(complaints) => {
+            out::complain(complaints);
+            return Exit::Config;
+        }
+    };
+    if let Err(error) = sys::process::hide_memory() {
+        warn!("other processes of this user could read passwords in memory: {error}");
+    }
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("cannot start: {error}");
+            return Exit::Busy;
+        }
+    };
+    let exit = runtime.block_on(serve(config));
+    // What has not ended by now is stuck in the disk; nothing that it has in hand was acknowledged.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn serve(config: Config) -> Exit {
+    let listeners = match listen::bind(&config.listen).await {
+        Ok(listeners) => listeners,
+        Err((address, error)) => return not_bound(address, &error),
+    };
+    let stop = match Stop::on_signals() {
+        Ok(stop) => stop,
+        Err(error) => {
+            error!("cannot listen to signals: {error}");
+            return Exit::Busy;
+        }
+    };
+    // After binding: a second recvd that was started by mistake must not sweep away what the first one is working on.
+    sweep(&config.modules);
+    let service = Arc::new(service(config));
+    let listening = begin(listeners, &service, &stop);
+    notify::ready("serving");
+    stop.requested().await;
+    notify::stopping();
+    end(listening).await;
+    info!("stopped: {}", service.tally);
+    Exit::Ok
+}
+
+/// What sessions of an earlier recvd, killed or cut off from power, have left in the modules.
+fn sweep(modules: &Modules) {
+    for module in modules.iter() {
+        let swept = Tree::open(&module.path, Mounts::Stay).and_then(|tree| sys::stage::sweep(&tree));
+        match swept {
+            Ok(0) => {}
+            Ok(count) => info!("module {}: removed {count} leftovers of interrupted sessions", module.name),
+            Err(error) => warn!("module {}: cannot remove leftovers of interrupted sessions: {error}", module.name),
+        }
+    }
+}
+
+fn service(config: Config) -> Service {
+    Service {
+        tls: config.tls,
+        auth: Auth::new(config.users),
+        modules: config.modules,
+        sessions: Sessions::new(config.max_connections),
+        handshakes: Handshakes::new(config.max_handshakes),
+        penalties: Penalties::default(),
+        tally: Tally::new(),
+        durability: config.durability,
+        handshake_timeout: config.handshake_timeout,
+        idle_timeout: config.idle_timeout,
+    }
+}
+
+fn begin(listeners: Vec<Listener>, service: &Arc<Service>, stop: &Stop) -> JoinSet<()> {
+    let mut listening = JoinSet::new();
+    for listener in listeners {
+        info!("listening on {}", listener.address());
+        listening.spawn(listener.run(service.clone(), stop.clone()));
+    }
+    listening
+}
+
+async fn end(mut listening: JoinSet<()>) {
+    while let Some(ended) = listening.join_next().await {
+        if let Err(error) = ended {
+            error!("a listener ended by a mistake in recvd: {error}");
+        }
+    }
+}
+
+fn not_bound(address: SocketAddr, error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            error!(
+                "cannot listen on {address}: the address is taken; does another recvd run, or does listen name it twice \
+                 (\"[::]\" includes \"0.0.0.0\")?"
+            );
+            Exit::Busy
+        }
+        _ => {
+            error!("cannot listen on {address}: {error}");
+            Exit::Config
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One connection, from its first byte to its end. [`serve`] is the whole security story, top to bottom: each step
+//! consumes what the one before it made, and nobody comes to a folder without a `Permit`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::lane::OUTBOX;
+use engine::receiver::{Ended as RoleEnded, Grant, Receiver};
+use kit::stop::Stop;
+use link::accept::{Candidate, Requester, client_hello};
+use link::{Connection, Deliver, Drive, Ended as LinkEnded, ServerTls};
+use proto::login::{Durability, Hello, Open, Opened, Refusal};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use crate::auth::{Auth, Identity};
+use crate::handshakes::{Handshakes, Place, Stage};
+use crate::modules::{Modules, Permit};
+use crate::outcome::{Escaped, Outcome, Report, Tally, Verdict};
+use crate::penalties::Penalties;
+use crate::sessions::{Claim, Session, Sessions};
+use crate::source::Source;
+
+const SOFTWARE: &str = concat!("recvd ", env!("CARGO_PKG_VERSION"));
+/// How long a peer may take to name its module after its login.
+const MODULE: Duration = Duration::from_secs(5);
+/// When nothing was sent to a peer for this long, it gets a sign of life.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// Buffers from the peer that wait for the receiver: about 128 KiB each.
+const INBOX: usize = 4;
+
+/// What all connections share.
+pub struct Service {
+    pub tls: ServerTls,
+    pub auth: Auth,
+    pub modules: Modules,
+    pub sessions: Sessions,
+    pub handshakes: Handshakes,
+    pub penalties: Penalties,
+    pub tally: Tally,
+    pub durability: Durability,
+    pub handshake_timeout: Duration,
+    pub idle_timeout: Duration,
+}
+
+/// Serves one connection and records its outcome.
+pub async fn serve(service: Arc<Service>, tcp: TcpStream, peer: SocketAddr, place: Place, stop: Stop) {
+    let began = Instant::now();
+    let entered = tokio::select! {
+        entered = enter(&service, tcp, peer, &place) => entered,
+        () = place.evicted() => Err(Outcome::Dropped),
+        () = stop.requested() => Err(Outcome::Dropped),
+    };
+    drop(place);
+    let outcome = match entered {
+        Ok(entered) => entered.run(&service, peer, began, &stop).await,
+        Err(outcome) => outcome,
+    };
+    service.tally.record(peer, outcome);
+}
+
+/// A peer that may have its session, and is told so.
+struct Entered {
+    identity: Identity,
+    hello: Hello,
+    open: Open,
+    permit: Permit,
+    connection: Connection,
+    /// The last to be dropped: its place is free when everything else has ended.
+    session: Session,
+}
+
+/// TLS → Hello → Login → identity → Open → permit → session → Opened.
+async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Place) -> Result<Entered, Outcome> {
+    let deadline = tokio::time::Instant::now() + service.handshake_timeout;
+    let arrived = client_hello(tcp, peer, deadline).await.map_err(Outcome::Failed)?;
+    place.reached(Stage::Greeted);
+    let secured = arrived.secure(&service.tls, deadline).await.map_err(Outcome::Failed)?;
+    place.reached(Stage::Secure);
+    let (hello, login, candidate) = secured.login(SOFTWARE, deadline).await.map_err(Outcome::Failed)?;
+    place.reached(Stage::Named);
+
+    let user = login.user.clone();
+    let identity = match service.auth.identify(login).await {
+        Ok(identity) => identity,
+        Err(refusal) => return Err(turn_away(service, candidate, peer, user, refusal).await),
+    };
+    let deadline = tokio::time::Instant::now() + MODULE;
+    let (open, requester) = candidate.accept(deadline).await.map_err(Outcome::Failed)?;
+    let permit = match service.modules.permit(&identity, &open) {
+        Ok(permit) => permit,
+        Err(refusal) => return Err(refuse(requester, user, refusal).await),
+    };
+    let session = match service.sessions.open(claim(&identity, &open, &permit)).await {
+        Ok(session) => session,
+        Err(refusal) => return Err(refuse(requester, user, refusal).await),
+    };
+    let opened = Opened { keep: permit.module().keep, durability: service.durability, continued: session.continued() };
+    let deadline = tokio::time::Instant::now() + MODULE;
+    let connection = requester.grant(&opened, deadline).await.map_err(Outcome::Failed)?;
+    Ok(Entered { identity, hello, open, permit, connection, session })
+}
+
+/// A login that failed: the peer is told, and its source pays for it.
+async fn turn_away(
+    service: &Service,
+    candidate: Candidate,
+    peer: SocketAddr,
+    user: String,
+    refusal: Refusal,
+) -> Outcome {
+    if refusal == Refusal::Denied {
+        let source = Source::from(peer.ip());
+        if let Some(length) = service.penalties.failed(source, Instant::now()) {
+            warn!("{source}: too many failed logins, not listened to for {} s", length.as_secs());
+        }
+    }
+    candidate.refuse(refusal.clone()).await;
+    Outcome::Refused { user, refusal }
+}
+
+async fn refuse(requester: Requester, user: String, refusal: Refusal) -> Outcome {
+    requester.refuse(refusal.clone()).await;
+    Outcome::Refused { user, refusal }
+}
+
+fn claim(identity: &Identity, open: &Open, permit: &Permit) -> Claim {
+    Claim {
+        module: open.module.clone(),
+        folder: open.folder.clone(),
+        user: identity.name().to_owned(),
+        sender: open.sender,
+        most: permit.module().max_connections,
+    }
+}
+
+impl Entered {
+    /// The data phase. Whoever sends nothing (a `pushd check`) has no folder made and no other session ended for it.
+    async fn run(self, service: &Service, peer: SocketAddr, began: Instant, stop: &Stop) -> Outcome {
+        let Entered { identity, hello, open, permit, mut connection, session } = self;
+        let place = if open.folder.is_root() { open.module } else { format!("{}/{}", open.module, open.folder) };
+        info!("{peer}: session of {} in {} begins", Escaped(identity.name()), Escaped(&place));
+        let mut report = Report {
+            user: identity.name().to_owned(),
+            place,
+            software: hello.software,
+            lasted: Duration::ZERO,
+            files: 0,
+            removed: 0,
+            problems: 0,
+            received: 0,
+            end: String::new(),
+            verdict: Verdict::Good,
+        };
+        let meter = connection.meter();
+        let first = tokio::select! {
+            first = connection.first_data(service.idle_timeout) => first,
+            () = stop.requested() => Ok(true),
+        };
+        (report.end, report.verdict) = match first {
+            Ok(false) => ("closed by the peer, which sent nothing".into(), Verdict::Good),
+            Err(error) => (format!("the connection broke: {error}"), Verdict::Good),
+            Ok(true) => match begin(&session, permit, service.durability, stop).await {
+                Err(refusal) => {
+                    let end = refusal.to_string();
+                    connection.dismiss(refusal).await;
+                    (end, Verdict::Bad)
+                }
+                Ok(grant) => receive(grant, connection, &session, service, stop, &mut report).await,
+            },
+        };
+        report.received = meter.received();
+        report.lasted = began.elapsed();
+        drop(session);
+        Outcome::Session(Box::new(report))
+    }
+}
+
+/// The folder for this session alone.
+async fn begin(session: &Session, permit: Permit, durability: Durability, stop: &Stop) -> Result<Grant, Refusal> {
+    if stop.is_requested() {
+        return Err(Refusal::Stopping);
+    }
+    session.begin().await?;
+    // The disk may be slow, or asleep.
+    let prepared = tokio::task::spawn_blocking(move || permit.grant(durability)).await;
+    prepared.unwrap_or_else(|_| {
+        Err(Refusal::Busy { reason: "recvd has made a mistake; see its log".into(), retry: Duration::from_secs(30) })
+    })
+}
+
+/// Runs the role on a thread of its own, and the wire here, until both have ended.
+async fn receive(
+    grant: Grant,
+    connection: Connection,
+    session: &Session,
+    service: &Service,
+    stop: &Stop,
+    report: &mut Report,
+) -> (String, Verdict) {
+    let receiver = Receiver::new(grant);
+    let counters = receiver.counters();
+    let (to_role, inbox) = mpsc::channel(INBOX);
+    let (outbox, from_role) = mpsc::channel(OUTBOX);
+    let (end_role, role_stop) = watch::channel(false);
+    let (tell, role_ended) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("receiver".into());
+    let spawned = thread.spawn(move || {
+        // Nobody listens when recvd is stopping already.
+        let _ = tell.send(receiver.run(inbox, outbox, role_stop));
+    });
+    if let Err(error) = spawned {
+        return (format!("cannot start a thread: {error}"), Verdict::Bad);
+    }
+    let clocks = Drive { idle: service.idle_timeout, keepalive: Some(KEEPALIVE) };
+    let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Bounded(to_role), clocks));
+    let link_ended = tokio::select! {
+        ended = &mut driving => ended,
+        () = asked_to_end(session, stop) => {
+            end_role.send_replace(true);
+            driving.await
+        }
+    };
+    let role_ended = role_ended.await.unwrap_or_else(|_| RoleEnded::Fault("its thread has panicked".into()));
+    (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
+    judge(&link_ended, role_ended)
+}
+
+async fn asked_to_end(session: &Session, stop: &Stop) {
+    tokio::select! {
+        () = session.asked_to_leave() => {}
+        () = stop.requested() => {}
+    }
+}
+
+/// Both ends in one sentence. What broke the session first says the most.
+fn judge(link: &LinkEnded, role: RoleEnded) -> (String, Verdict) {
+    match (link, role) {
+        (_, RoleEnded::Fault(reason)) => (reason, Verdict::Bad),
+        (_, RoleEnded::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Verdict::Bad),
+        (LinkEnded::Violation(_), _) => (link.to_string(), Verdict::Bad),
+        (_, RoleEnded::Stopped) => ("ended from here".into(), Verdict::Good),
+        (link, RoleEnded::Closed) => (link.to_string(), Verdict::Good),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_broke_it_is_named() {
+        let (end, verdict) = judge(&LinkEnded::ByUs, RoleEnded::Violation("no such blob".into()));
+        assert_eq!((end.as_str(), verdict), ("the peer broke the protocol: no such blob", Verdict::Bad));
+        let (end, verdict) = judge(&LinkEnded::ByPeer, RoleEnded::Closed);
+        assert_eq!((end.as_str(), verdict), ("closed by the peer", Verdict::Good));
+    }
+}

@@ -1,0 +1,232 @@
+//! The sessions after their login: how many there may be, who wrote where last, and that no two write to one folder.
+//!
+//! A session is *opened* when it is granted and *begins* when its peer sends the first frame; one that only looks (as
+//! `pushd check`) disturbs nobody.
+//!
+//! RACE: when a link breaks, recvd may learn of it long after pushd has dialled again. The old session could then still
+//! publish what it has in hand over what the new one brings; so a newcomer of the same user ends it first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::RelPath;
+use proto::login::Refusal;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// After what time a refused pushd may try again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How long a newcomer waits for the end of its user's old session.
+const HANDOVER: Duration = Duration::from_secs(5);
+/// Ended sessions that are remembered of one module.
+const TRACES: usize = 1024;
+
+/// All sessions. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    state: Arc<Mutex<State>>,
+    most: usize,
+    handover: Duration,
+    ended: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts beginnings and endings: the time of this file.
+    moment: u64,
+    running: usize,
+    modules: HashMap<String, Module>,
+}
+
+#[derive(Debug, Default)]
+struct Module {
+    running: usize,
+    traces: Vec<Trace>,
+    /// Up to this moment traces were forgotten.
+    forgotten: u64,
+}
+
+/// One sender's latest writing in one folder.
+#[derive(Debug)]
+struct Trace {
+    folder: RelPath,
+    sender: u64,
+    user: String,
+    began: u64,
+    /// `None`: it goes on.
+    ended: Option<u64>,
+    leave: Arc<watch::Sender<bool>>,
+}
+
+/// What a session wants to write to.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Claim {
+    pub module: String,
+    pub folder: RelPath,
+    pub user: String,
+    pub sender: u64,
+    /// Sessions that the module may have.
+    pub most: usize,
+}
+
+/// A session from its grant to its end: dropped, it has ended and its place is free.
+#[derive(Debug)]
+pub struct Session {
+    sessions: Sessions,
+    claim: Claim,
+    leave: Arc<watch::Sender<bool>>,
+    continued: bool,
+}
+
+impl Sessions {
+    /// At most so many at a time.
+    pub fn new(most: usize) -> Sessions {
+        Sessions { state: Arc::default(), most, handover: HANDOVER, ended: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// Opens one, or says why not now. Where the same sender's last session has not ended yet (its link is dead, or it
+    /// would not have dialled again), that is ended first.
+    pub async fn open(&self, claim: Claim) -> Result<Session, Refusal> {
+        self.clear_away(&claim, |trace| trace.sender == claim.sender).await?;
+        let mut state = self.state();
+        let module = state.modules.entry(claim.module.clone()).or_default();
+        if module.running >= claim.most {
+            return Err(busy("the module has all the sessions that it may have", RETRY));
+        }
+        let continued = module.continued(&claim);
+        module.running += 1;
+        if state.running >= self.most {
+            drop(state.leave(&claim.module));
+            return Err(busy("the server has all the sessions that it may have", RETRY));
+        }
+        state.running += 1;
+        let leave = Arc::new(watch::Sender::new(false));
+        Ok(Session { sessions: self.clone(), claim, leave, continued })
+    }
+
+    /// Asks those that write to the claimed folder to leave, and waits until they have.
+    async fn clear_away(&self, claim: &Claim, whom: impl Fn(&Trace) -> bool) -> Result<(), Refusal> {
+        let mut ended = self.ended.subscribe();
+        let gone = async {
+            loop {
+                ended.mark_unchanged();
+                if self.ask_to_leave(claim, &whom)? == 0 {
+                    return Ok(());
+                }
+                // The other end of this channel is in `self`.
+                let _ = ended.changed().await;
+            }
+        };
+        let still_there = || busy("this user's last session in that folder has not ended yet", RETRY);
+        timeout(self.handover, gone).await.unwrap_or_else(|_| Err(still_there()))
+    }
+
+    fn ask_to_leave(&self, claim: &Claim, whom: impl Fn(&Trace) -> bool) -> Result<usize, Refusal> {
+        let mut state = self.state();
+        let module = state.modules.entry(claim.module.clone()).or_default();
+        let mut asked = 0;
+        for rival in module.traces.iter().filter(|trace| trace.ended.is_none() && trace.overlaps(claim) && whom(trace))
+        {
+            if rival.user != claim.user {
+                return Err(busy("another user's session writes to that folder", RETRY));
+            }
+            rival.leave.send_replace(true);
+            asked += 1;
+        }
+        Ok(asked)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Whether nobody else has written here since this sender's last session.
+    pub fn continued(&self) -> bool {
+        self.continued
+    }
+
+    /// From here on it writes, and nobody else does in its folder. To be called before anything is written.
+    pub async fn begin(&self) -> Result<(), Refusal> {
+        self.sessions.clear_away(&self.claim, |_| true).await?;
+        let mut state = self.sessions.state();
+        state.moment += 1;
+        let moment = state.moment;
+        let module = state.modules.entry(self.claim.module.clone()).or_default();
+        // What was cleared away is gone, but another may have come before this task ran again.
+        let taken = module.traces.iter().any(|trace| trace.ended.is_none() && trace.overlaps(&self.claim));
+        if taken || self.continued && !module.continued(&self.claim) {
+            return Err(busy("another session wrote to that folder meanwhile", Duration::from_millis(500)));
+        }
+        module.remember(&self.claim, moment, self.leave.clone());
+        Ok(())
+    }
+
+    /// Returns when a newcomer wants its folder.
+    pub async fn asked_to_leave(&self) {
+        // An error would mean that the sender is gone, and `self` holds it.
+        let _ = self.leave.subscribe().wait_for(|leave| *leave).await;
+    }
+}
+
+impl State {
+    fn leave(&mut self, module: &str) -> Option<&mut Module> {
+        let module = self.modules.get_mut(module)?;
+        module.running = module.running.saturating_sub(1);
+        Some(module)
+    }
+}
+
+impl Module {
+    /// Whether the last writing in any folder that overlaps the claimed one was by this sender in this folder.
+    fn continued(&self, claim: &Claim) -> bool {
+        let is_own = |trace: &&Trace| trace.sender == claim.sender && trace.folder == claim.folder;
+        let Some(own) = self.traces.iter().find(is_own).filter(|own| own.began > self.forgotten) else { return false };
+        let mut others = self.traces.iter().filter(|trace| trace.overlaps(claim) && !is_own(trace));
+        others.all(|other| other.ended.is_some_and(|ended| ended < own.began))
+    }
+
+    fn remember(&mut self, claim: &Claim, moment: u64, leave: Arc<watch::Sender<bool>>) {
+        self.traces.retain(|trace| trace.sender != claim.sender || trace.folder != claim.folder);
+        if self.traces.len() >= TRACES {
+            let ended = self.traces.iter().enumerate().filter_map(|(at, trace)| Some((trace.ended?, at)));
+            if let Some((oldest, at)) = ended.min() {
+                self.traces.swap_remove(at);
+                self.forgotten = self.forgotten.max(oldest);
+            }
+        }
+        let (folder, user) = (claim.folder.clone(), claim.user.clone());
+        self.traces.push(Trace { folder, sender: claim.sender, user, began: moment, ended: None, leave });
+    }
+}
+
+impl Trace {
+    fn overlaps(&self, claim: &Claim) -> bool {
+        self.folder.is_within(&claim.folder) || claim.folder.is_within(&self.folder)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut state = self.sessions.state();
+        state.moment += 1;
+        state.running -= 1;
+        let moment = state.moment;
+        if let Some(module) = state.leave(&self.claim.module)
+            && let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.leave, &self.leave))
+        {
+            trace.ended = Some(moment);
+        }
+        self.sessions.ended.send_modify(|count| *count += 1);
+    }
+}
+
+fn busy(reason: &str, retry: Duration) -> Refusal {
+    Refusal::Busy { reason: reason.into(), retry }
+}
+
+#[cfg(test)]
+mod tests;

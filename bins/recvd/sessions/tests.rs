@@ -1,0 +1,116 @@
+use super::*;
+
+fn claim(folder: &str, user: &str, sender: u64) -> Claim {
+    let folder = RelPath::parse(folder.as_bytes()).unwrap();
+    Claim { module: "www".into(), folder, user: user.into(), sender, most: 2 }
+}
+
+async fn writing(sessions: &Sessions, claim: Claim) -> Session {
+    let session = sessions.open(claim).await.unwrap();
+    session.begin().await.unwrap();
+    session
+}
+
+/// Opens, writes and ends; whether it continued.
+async fn visit(sessions: &Sessions, claim: Claim) -> bool {
+    writing(sessions, claim).await.continued()
+}
+
+#[tokio::test]
+async fn continued_while_nobody_else_wrote() {
+    let sessions = Sessions::new(9);
+    let (ours, theirs) = (|| claim("a/b", "u", 1), || claim("a", "u", 2));
+    assert!(!visit(&sessions, ours()).await);
+    assert!(visit(&sessions, ours()).await);
+    assert!(!visit(&sessions, claim("a/c", "u", 3)).await);
+    assert!(visit(&sessions, ours()).await, "another folder is none of ours");
+    drop(sessions.open(theirs()).await);
+    assert!(visit(&sessions, ours()).await, "who only looks writes nothing");
+    assert!(!visit(&sessions, theirs()).await);
+    assert!(!visit(&sessions, ours()).await, "somebody wrote above it");
+    assert!(visit(&sessions, ours()).await);
+    assert!(!visit(&sessions, theirs()).await, "and we wrote beneath theirs");
+}
+
+#[tokio::test]
+async fn limits_count_and_come_back() {
+    let sessions = Sessions::new(3);
+    let one = sessions.open(claim("a", "u", 1)).await.unwrap();
+    let two = sessions.open(claim("b", "u", 2)).await.unwrap();
+    let full = sessions.open(claim("c", "u", 3)).await.unwrap_err();
+    assert!(matches!(&full, Refusal::Busy { reason, .. } if reason.contains("module")), "{full:?}");
+    let other = |folder| Claim { module: "other".into(), ..claim(folder, "u", 4) };
+    let three = sessions.open(other("a")).await.unwrap();
+    let full = sessions.open(other("b")).await.unwrap_err();
+    assert!(matches!(&full, Refusal::Busy { reason, .. } if reason.contains("server")), "{full:?}");
+    drop(one);
+    assert!(sessions.open(claim("c", "u", 3)).await.is_ok());
+    drop((two, three));
+    assert_eq!(sessions.state().running, 0);
+    assert!(sessions.state().modules.values().all(|module| module.running == 0));
+}
+
+#[tokio::test]
+async fn a_sender_that_dials_again_ends_its_old_session_and_continues() {
+    let sessions = Sessions::new(9);
+    let old = writing(&sessions, claim("a", "u", 1)).await;
+    let newcomer = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.open(claim("a", "u", 1)).await.map(|session| session.continued()) }
+    });
+    old.asked_to_leave().await;
+    assert!(!newcomer.is_finished(), "it waits for the end");
+    drop(old);
+    assert_eq!(newcomer.await.unwrap(), Ok(true));
+}
+
+#[tokio::test]
+async fn another_sender_of_the_user_takes_over_when_it_writes() {
+    let sessions = Sessions::new(9);
+    let old = writing(&sessions, claim("a", "u", 1)).await;
+    let newcomer = sessions.open(claim("a", "u", 2)).await.unwrap();
+    assert!(!*old.leave.borrow() && !newcomer.continued(), "who only looks disturbs nobody");
+    let begun = tokio::spawn(async move { newcomer.begin().await });
+    old.asked_to_leave().await;
+    drop(old);
+    assert_eq!(begun.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn who_continues_but_waits_too_long_is_sent_back() {
+    let sessions = Sessions::new(9);
+    assert!(!visit(&sessions, claim("a", "u", 1)).await);
+    let slow = sessions.open(claim("a", "u", 1)).await.unwrap();
+    assert!(slow.continued());
+    visit(&sessions, claim("a", "u", 2)).await;
+    assert!(matches!(slow.begin().await, Err(Refusal::Busy { .. })));
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_end_keeps_the_newcomer_out() {
+    let sessions = Sessions { handover: Duration::from_millis(50), ..Sessions::new(9) };
+    let _old = writing(&sessions, claim("a", "u", 1)).await;
+    let newcomer = sessions.open(claim("a/b", "u", 2)).await.unwrap();
+    assert!(matches!(newcomer.begin().await, Err(Refusal::Busy { .. })));
+}
+
+#[tokio::test]
+async fn other_users_do_not_push_each_other_out() {
+    let sessions = Sessions::new(9);
+    let first = writing(&sessions, claim("a", "u", 1)).await;
+    let other = sessions.open(claim("", "v", 2)).await.unwrap();
+    assert!(matches!(other.begin().await, Err(Refusal::Busy { .. })));
+    assert!(!*first.leave.borrow());
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_what_is_forgotten_is_not_continued() {
+    let sessions = Sessions::new(9);
+    assert!(!visit(&sessions, claim("a", "u", 1)).await);
+    for sender in 2..2000 {
+        visit(&sessions, claim("b", "u", sender)).await;
+    }
+    assert!(sessions.state().modules["www"].traces.len() <= TRACES);
+    assert!(!visit(&sessions, claim("a", "u", 1)).await);
+    assert!(visit(&sessions, claim("a", "u", 1)).await);
+}

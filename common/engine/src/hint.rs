@@ -1,0 +1,87 @@
+//! Where to look, never what happened: the truth is found by looking at the disk.
+
+use std::ops::BitOr;
+use std::time::Instant;
+
+use proto::RelPath;
+
+/// A reason to look somewhere at the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// At this one entry.
+    Entry {
+        /// Which.
+        path: RelPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// At the listing of this folder, not deeper.
+    Folder {
+        /// Which.
+        path: RelPath,
+    },
+    /// At this entry and all that is beneath it.
+    Subtree {
+        /// Which.
+        path: RelPath,
+    },
+    /// What stood at `from` has moved to `to`.
+    Renamed {
+        /// The old place.
+        from: RelPath,
+        /// The new place.
+        to: RelPath,
+        /// A moment before the rename happened, as late as the watcher can tell: everything that happened before it
+        /// has been hinted already. What was looked at after it may have been looked at under the wrong name.
+        since: Instant,
+    },
+}
+
+/// Why to look at an entry; several merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cause(u8);
+
+impl Cause {
+    /// The name appeared.
+    pub const CREATED: Cause = Cause(1);
+    /// Closed after writing.
+    pub const WRITTEN: Cause = Cause(2);
+    /// Written, and still open.
+    pub const WRITING: Cause = Cause(4);
+    /// Mode, owner, times, xattrs or the link count changed.
+    pub const ATTRIBUTES: Cause = Cause(8);
+    /// The name vanished.
+    pub const GONE: Cause = Cause(16);
+    /// A folder in which a name appeared or vanished: its own mtime changed.
+    pub const ENTRIES: Cause = Cause(32);
+
+    /// It moved away: that nothing stands here explains itself.
+    pub(crate) const VACATED: Cause = Cause(64);
+    /// It was not there when looked at, and no event has said why yet.
+    pub(crate) const LOST: Cause = Cause(128);
+
+    /// Whether any of `other` is in it.
+    pub fn has(self, other: Cause) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether nothing but (some of) `other` is in it.
+    pub fn only(self, other: Cause) -> bool {
+        self.0 & !other.0 == 0
+    }
+}
+
+impl Cause {
+    /// Without `other`.
+    pub(crate) fn without(self, other: Cause) -> Cause {
+        Cause(self.0 & !other.0)
+    }
+}
+
+impl BitOr for Cause {
+    type Output = Cause;
+
+    fn bitor(self, other: Cause) -> Cause {
+        Cause(self.0 | other.0)
+    }
+}

@@ -1,0 +1,10 @@
+//! The will: what to look at, what to send, how to take it in. Knows files and messages, not sockets, TLS, users or
+//! configuration, and does not know who dialled. Entry points: [`sender::Sender`] and [`receiver::Receiver`].
+#![forbid(unsafe_code)]
+
+pub mod hint;
+pub mod lane;
+pub mod mirror;
+pub mod pending;
+pub mod receiver;
+pub mod sender;

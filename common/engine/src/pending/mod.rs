@@ -1,0 +1,490 @@
+//! What one target is still owed. Hints go in, merge by path and come out as work; work is owed until it is
+//! acknowledged. Nothing is dropped: a full store becomes bigger hints, a lost link brings all work back.
+//!
+//! The watcher's thread puts hints in, the sender takes work out; both under one lock, so nothing here blocks.
+//! Time comes in as an argument.
+
+mod renamed;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::time::{Duration, Instant, SystemTime};
+
+use proto::RelPath;
+
+use crate::hint::{Cause, Hint};
+
+/// Entries that wait before they are merged into bigger hints: about 40 MB of paths of usual length.
+const WAITING: usize = 200_000;
+/// Entries of one folder that are worth keeping apart when the store is full.
+const FOLDER: usize = 16;
+/// Renames that wait before they are merged into bigger hints.
+const MOVES: usize = 10_000;
+/// Acknowledged places that are remembered for renames whose event is still on its way.
+const RECENT: usize = 4096;
+/// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
+const DELETE_HOLD: Duration = Duration::from_millis(100);
+/// What was not there without an event that says why is asked about again after this time, by its folder's listing.
+const LOST_HOLD: Duration = Duration::from_secs(1);
+
+/// When a hint is worth a look.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// After a closed file's last event.
+    pub settle: Duration,
+    /// After the last write to a file still open.
+    pub open_settle: Duration,
+    /// After the first write to a file still open, however many follow.
+    pub open_max_delay: Duration,
+}
+
+/// Names one piece of work until it is acknowledged.
+pub type Ticket = u64;
+
+/// Something to do for a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Look at this entry.
+    Entry {
+        /// Where.
+        path: RelPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// Compare this folder's listing.
+    Folder {
+        /// Where.
+        path: RelPath,
+    },
+    /// Compare all that is at and beneath.
+    Subtree {
+        /// Where.
+        path: RelPath,
+    },
+    /// Carry out a rename; `parents` are folders above `to` that may not have been sent yet, outermost first.
+    Rename {
+        /// The old place.
+        from: RelPath,
+        /// The new place.
+        to: RelPath,
+        /// Folders above `to` with hints still waiting.
+        parents: Vec<RelPath>,
+    },
+    /// Two entries may have swapped places.
+    Exchange {
+        /// One place.
+        a: RelPath,
+        /// The other.
+        b: RelPath,
+    },
+}
+
+/// A task with its ticket.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// Its name.
+    pub ticket: Ticket,
+    /// What to do.
+    pub task: Task,
+    /// When the oldest change in it was noticed.
+    pub since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    Entry,
+    Folder,
+    Subtree,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    depth: Depth,
+    cause: Cause,
+    since: Instant,
+    /// When the first write to a file still open was noticed.
+    writing: Option<Instant>,
+    due: Instant,
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Rename { from: RelPath, to: RelPath, since: Instant },
+    Exchange { a: RelPath, b: RelPath, since: Instant },
+}
+
+/// See the module.
+pub struct Pending {
+    rules: Rules,
+    waiting: BTreeMap<RelPath, Waiting>,
+    due: BTreeSet<(Instant, RelPath)>,
+    moves: VecDeque<Move>,
+    taken: HashMap<Ticket, Work>,
+    taken_at: BTreeSet<(RelPath, Ticket)>,
+    recent: VecDeque<(Instant, RelPath)>,
+    next: Ticket,
+    /// When a comparison of more than one entry was last acknowledged.
+    compared: Option<Instant>,
+    /// When nothing was owed for the last time.
+    in_sync_at: Option<SystemTime>,
+}
+
+impl Pending {
+    /// Owes nothing yet.
+    pub fn new(rules: Rules) -> Pending {
+        Pending {
+            rules,
+            waiting: BTreeMap::new(),
+            due: BTreeSet::new(),
+            moves: VecDeque::new(),
+            taken: HashMap::new(),
+            taken_at: BTreeSet::new(),
+            recent: VecDeque::new(),
+            next: 1,
+            compared: None,
+            in_sync_at: None,
+        }
+    }
+
+    /// Takes a hint in.
+    pub fn hint(&mut self, hint: Hint, now: Instant) {
+        match hint {
+            Hint::Entry { path, cause } => self.entry(path, cause, now, now),
+            Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), now, now),
+            Hint::Subtree { path } => self.subtree(path, now, now),
+            Hint::Renamed { from, to, since } => self.renamed(from, to, since, now),
+        }
+        if self.waiting.len() > WAITING || self.moves.len() > MOVES {
+            self.collapse(now);
+        }
+    }
+
+    /// The next piece of work whose time has come.
+    pub fn take(&mut self, now: Instant) -> Option<Work> {
+        if let Some(step) = self.moves.pop_front() {
+            let (task, since) = match step {
+                Move::Rename { from, to, since } => {
+                    let parents = self.unsent_parents(&to);
+                    (Task::Rename { from, to, parents }, since)
+                }
+                Move::Exchange { a, b, since } => (Task::Exchange { a, b }, since),
+            };
+            return Some(self.hand_out(task, since));
+        }
+        let (due, path) = self.due.first()?;
+        if *due > now {
+            return None;
+        }
+        let path = path.clone();
+        let waiting = self.forget(&path)?;
+        let task = match waiting.depth {
+            Depth::Entry => Task::Entry { path, cause: waiting.cause },
+            Depth::Folder => Task::Folder { path },
+            Depth::Subtree => Task::Subtree { path },
+        };
+        Some(self.hand_out(task, waiting.since))
+    }
+
+    /// When [`take`](Pending::take) will have something, if nothing else comes in.
+    pub fn next_due(&self) -> Option<Instant> {
+        if self.moves.is_empty() { self.due.first().map(|(due, _)| *due) } else { Some(Instant::now()) }
+    }
+
+    /// This work is acknowledged.
+    pub fn done(&mut self, ticket: Ticket, now: Instant) {
+        let Some(work) = self.release(ticket) else { return };
+        if matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }) {
+            self.compared = Some(now);
+        }
+        for path in places(&work.task) {
+            if self.recent.len() == RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((now, path.clone()));
+        }
+        if self.is_empty() {
+            self.in_sync_at = Some(SystemTime::now());
+        }
+    }
+
+    /// When all that was owed had been acknowledged for the last time.
+    pub fn in_sync_at(&self) -> Option<SystemTime> {
+        self.in_sync_at
+    }
+
+    /// This work has to be done again, not before `after`.
+    pub fn again(&mut self, ticket: Ticket, after: Duration, now: Instant) {
+        if let Some(work) = self.release(ticket) {
+            self.put_back(work, after, now);
+        }
+    }
+
+    /// This work found nothing where something was expected: an event will say why, or else the listing of the folder
+    /// above.
+    pub fn lost_sight(&mut self, ticket: Ticket, now: Instant) {
+        let Some(work) = self.release(ticket) else { return };
+        let cause = match &work.task {
+            Task::Entry { cause, .. } => *cause,
+            _ => Cause::ATTRIBUTES,
+        };
+        for path in places(&work.task) {
+            self.insert(path.clone(), Depth::Entry, cause | Cause::LOST, work.since, now);
+            self.postpone(path, now + LOST_HOLD);
+        }
+    }
+
+    /// This file is still being written: its content is due by the rule for open files.
+    pub fn still_open(&mut self, ticket: Ticket, now: Instant) {
+        let Some(work) = self.release(ticket) else { return };
+        if let Task::Entry { path, .. } = work.task {
+            self.insert(path, Depth::Entry, Cause::WRITING, work.since, now);
+        } else {
+            self.put_back(work, self.rules.open_settle, now);
+        }
+    }
+
+    /// The link is lost: all work that was handed out is owed again. What a rename did is not known, so it becomes a
+    /// comparison of both its places.
+    pub fn link_lost(&mut self, now: Instant) {
+        let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
+        for ticket in tickets {
+            let Some(work) = self.release(ticket) else { continue };
+            if let Task::Entry { path, .. } = &work.task
+                && let Some(parent) = path.parent()
+            {
+                self.insert(parent, Depth::Entry, Cause::ENTRIES, work.since, now);
+            }
+            self.put_back(work, Duration::ZERO, now);
+        }
+    }
+
+    /// The hint at this path, if one waits, is not due before `due`.
+    pub fn postpone_to(&mut self, path: &RelPath, due: Instant) {
+        self.postpone(path, due);
+    }
+
+    /// Pieces of work that are owed, waiting or handed out.
+    pub fn len(&self) -> usize {
+        self.waiting.len() + self.moves.len() + self.taken.len()
+    }
+
+    /// Whether nothing is owed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When the oldest change still owed was noticed.
+    pub fn oldest(&self) -> Option<Instant> {
+        let moves = self.moves.iter().map(|step| match step {
+            Move::Rename { since, .. } | Move::Exchange { since, .. } => *since,
+        });
+        let waiting = self.waiting.values().map(|waiting| waiting.since);
+        waiting.chain(moves).chain(self.taken.values().map(|work| work.since)).min()
+    }
+
+    fn hand_out(&mut self, task: Task, since: Instant) -> Work {
+        let work = Work { ticket: self.next, task, since };
+        self.next += 1;
+        for path in places(&work.task) {
+            self.taken_at.insert((path.clone(), work.ticket));
+        }
+        self.taken.insert(work.ticket, work.clone());
+        work
+    }
+
+    fn release(&mut self, ticket: Ticket) -> Option<Work> {
+        let work = self.taken.remove(&ticket)?;
+        for path in places(&work.task) {
+            self.taken_at.remove(&(path.clone(), ticket));
+        }
+        Some(work)
+    }
+
+    fn put_back(&mut self, work: Work, after: Duration, now: Instant) {
+        let places: Vec<RelPath> = places(&work.task).cloned().collect();
+        match work.task {
+            Task::Entry { path, cause } => self.insert(path, Depth::Entry, cause, work.since, now),
+            Task::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
+            Task::Subtree { path } => self.subtree(path, work.since, now),
+            Task::Rename { from, to, .. } => {
+                self.insert(from, Depth::Entry, Cause::GONE, work.since, now);
+                self.subtree(to, work.since, now);
+            }
+            Task::Exchange { a, b } => {
+                self.subtree(a, work.since, now);
+                self.subtree(b, work.since, now);
+            }
+        }
+        if !after.is_zero() {
+            for path in places {
+                self.postpone(&path, now + after);
+            }
+        }
+    }
+
+    /// A hint at one entry, with the two rules that only events allow: a vanished entry takes its hints beneath along,
+    /// and what came and went before anyone looked was never there.
+    fn entry(&mut self, path: RelPath, cause: Cause, since: Instant, now: Instant) {
+        let mut since = since;
+        if cause.has(Cause::GONE) {
+            for beneath in self.beneath(&path) {
+                since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
+            }
+            if self.came_and_went(&path, now) {
+                self.forget(&path);
+                return;
+            }
+        }
+        self.insert(path, Depth::Entry, cause, since, now);
+    }
+
+    /// INVARIANT: true only when the target cannot have the entry: its name appeared by an event, and neither a look
+    /// at it nor a comparison that may have met it was on its way since.
+    fn came_and_went(&self, path: &RelPath, now: Instant) -> bool {
+        let Some(waiting) = self.waiting.get(path) else { return false };
+        let fresh = waiting.depth == Depth::Entry
+            && waiting.cause.has(Cause::CREATED)
+            && !waiting.cause.has(Cause::GONE | Cause::VACATED | Cause::LOST);
+        fresh && !self.is_taken(path) && !self.comparing(now)
+    }
+
+    /// Whether a comparison is under way or ended so lately that events of its time may still be on their way.
+    fn comparing(&self, now: Instant) -> bool {
+        const LATE: Duration = Duration::from_secs(5);
+        self.compared.is_some_and(|at| now.saturating_duration_since(at) < LATE)
+            || self.taken.values().any(|work| matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }))
+    }
+
+    fn is_taken(&self, path: &RelPath) -> bool {
+        self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).next().is_some()
+            || self.recent.iter().rev().take(64).any(|(_, recent)| recent == path)
+    }
+
+    /// Everything at and beneath. Hints beneath that only say "differs" go into it; those that saw a write stay when
+    /// it is the root, as a comparison cannot see a write that kept size and time.
+    fn subtree(&mut self, path: RelPath, since: Instant, now: Instant) {
+        let mut since = since;
+        for beneath in self.beneath(&path) {
+            let written = self.waiting[&beneath].cause.has(Cause::WRITTEN | Cause::WRITING);
+            if !(path.is_root() && written) {
+                since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
+            }
+        }
+        self.insert(path, Depth::Subtree, Cause::default(), since, now);
+    }
+
+    fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Instant, now: Instant) {
+        let old = self.forget(&path);
+        let fresh = Waiting { depth, cause, since, writing: None, due: now };
+        let mut merged = match old {
+            None => fresh,
+            Some(old) => Waiting {
+                depth: old.depth.max(depth),
+                cause: old.cause | cause,
+                since: old.since.min(since),
+                writing: old.writing,
+                due: old.due,
+            },
+        };
+        merged.due = self.when(&mut merged, cause, now);
+        self.due.insert((merged.due, path.clone()));
+        self.waiting.insert(path, merged);
+    }
+
+    /// When a hint that was just merged with `latest` is due.
+    fn when(&self, merged: &mut Waiting, latest: Cause, now: Instant) -> Instant {
+        let rules = &self.rules;
+        if merged.depth != Depth::Entry {
+            return now;
+        }
+        if latest.has(Cause::GONE) {
+            return now + DELETE_HOLD;
+        }
+        if latest.has(Cause::WRITTEN) {
+            merged.writing = None;
+            return now + rules.settle;
+        }
+        if latest.has(Cause::WRITING) {
+            let first = *merged.writing.get_or_insert(now);
+            return (now + rules.open_settle).min(first + rules.open_max_delay);
+        }
+        if merged.writing.is_some() || merged.due > now { merged.due } else { now }
+    }
+
+    fn postpone(&mut self, path: &RelPath, due: Instant) {
+        if let Some(waiting) = self.waiting.get_mut(path) {
+            self.due.remove(&(waiting.due, path.clone()));
+            waiting.due = waiting.due.max(due);
+            self.due.insert((waiting.due, path.clone()));
+        }
+    }
+
+    fn forget(&mut self, path: &RelPath) -> Option<Waiting> {
+        let waiting = self.waiting.remove(path)?;
+        self.due.remove(&(waiting.due, path.clone()));
+        Some(waiting)
+    }
+
+    /// The waiting paths strictly beneath.
+    fn beneath(&self, folder: &RelPath) -> Vec<RelPath> {
+        range_beneath(folder, |bounds| self.waiting.range(bounds).map(|(path, _)| path.clone()).collect())
+    }
+
+    /// Folders above `path` that the target may not have yet, outermost first.
+    fn unsent_parents(&self, path: &RelPath) -> Vec<RelPath> {
+        let mut found = Vec::new();
+        let mut at = path.parent();
+        while let Some(folder) = at.filter(|folder| !folder.is_root()) {
+            if self.waiting.get(&folder).is_some_and(|w| w.depth == Depth::Subtree || w.cause.has(Cause::CREATED)) {
+                found.push(folder.clone());
+            }
+            at = folder.parent();
+        }
+        found.reverse();
+        found
+    }
+
+    /// The store is full: many entries of one folder become that folder, and if that is not enough all becomes the
+    /// root.
+    fn collapse(&mut self, now: Instant) {
+        let mut sizes: HashMap<RelPath, usize> = HashMap::new();
+        for path in self.waiting.keys() {
+            *sizes.entry(path.parent().unwrap_or_default()).or_default() += 1;
+        }
+        for path in self.waiting.keys().cloned().collect::<Vec<_>>() {
+            let parent = path.parent().unwrap_or_default();
+            if sizes[&parent] > FOLDER
+                && let Some(waiting) = self.forget(&path)
+            {
+                let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
+                self.insert(parent, depth, Cause::default(), waiting.since, now);
+            }
+        }
+        if self.waiting.len() > WAITING / 2 || self.moves.len() > MOVES {
+            let since = self.oldest().unwrap_or(now);
+            self.waiting.clear();
+            self.due.clear();
+            self.moves.clear();
+            self.insert(RelPath::root(), Depth::Subtree, Cause::default(), since, now);
+        }
+    }
+}
+
+fn places(task: &Task) -> impl Iterator<Item = &RelPath> {
+    let (first, second) = match task {
+        Task::Entry { path, .. } | Task::Folder { path } | Task::Subtree { path } => (path, None),
+        Task::Rename { from, to, .. } => (from, Some(to)),
+        Task::Exchange { a, b } => (a, Some(b)),
+    };
+    std::iter::once(first).chain(second)
+}
+
+/// The keys strictly beneath a folder stand together in byte order: from `folder/` to just before `folder0`.
+fn range_beneath<T>(folder: &RelPath, range: impl FnOnce((Bound<RelPath>, Bound<RelPath>)) -> T) -> T {
+    if folder.is_root() {
+        return range((Bound::Excluded(RelPath::root()), Bound::Unbounded));
+    }
+    range((Bound::Excluded(folder.with_suffix(b'/')), Bound::Excluded(folder.with_suffix(b'/' + 1))))
+}

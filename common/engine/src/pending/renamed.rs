@@ -1,0 +1,178 @@
+//! What a rename does to the hints: those that wait move along, and those that were on their way when it happened are
+//! looked at again under the new name.
+
+use std::time::Instant;
+
+use proto::RelPath;
+
+use super::{Depth, Move, Pending, Task, Ticket, Waiting, places, range_beneath};
+use crate::hint::Cause;
+
+impl Pending {
+    /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
+    pub(super) fn renamed(&mut self, from: RelPath, to: RelPath, since: Instant, now: Instant) {
+        if from == to || from.is_root() || to.is_root() || to.is_within(&from) || from.is_within(&to) {
+            self.subtree(to, now, now);
+            return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
+        }
+        let suspects = self.suspects(&from, &to, since);
+        let unsent = self.is_unsent(&from, now);
+        if let Some(swap) = self.as_exchange(&from, &to) {
+            self.share_hints(&from, &to, now);
+            self.moves.push_back(swap);
+        } else {
+            self.move_hints(&from, &to, unsent, now);
+            if !unsent {
+                self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now });
+                self.insert(to.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
+                self.insert(from.clone(), Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
+            }
+        }
+        for suspect in suspects {
+            self.look_again(suspect, &from, &to, now);
+        }
+    }
+
+    /// Whether the target cannot have `from` yet, so that there is nothing to rename there.
+    fn is_unsent(&self, from: &RelPath, now: Instant) -> bool {
+        let waits_whole = |path: &RelPath| self.waiting.get(path).is_some_and(|w| w.depth == Depth::Subtree);
+        if waits_whole(from) || self.came_and_went(from, now) {
+            return true;
+        }
+        let mut at = from.parent();
+        while let Some(folder) = at.filter(|folder| !folder.is_root()) {
+            if waits_whole(&folder) {
+                return true;
+            }
+            at = folder.parent();
+        }
+        false
+    }
+
+    /// `a→b` followed at once by `b→a` is how the kernel tells of an exchange.
+    fn as_exchange(&mut self, from: &RelPath, to: &RelPath) -> Option<Move> {
+        match self.moves.back()? {
+            Move::Rename { from: a, to: b, since } if a == to && b == from => {
+                let swap = Move::Exchange { a: a.clone(), b: b.clone(), since: *since };
+                self.moves.pop_back();
+                Some(swap)
+            }
+            _ => None,
+        }
+    }
+
+    fn move_hints(&mut self, from: &RelPath, to: &RelPath, unsent: bool, now: Instant) {
+        for path in self.beneath(from) {
+            if let Some(waiting) = self.forget(&path)
+                && let Some(path) = path.rebase(from, to)
+            {
+                self.insert_as(path, waiting, now);
+            }
+        }
+        let Some(waiting) = self.forget(from) else {
+            if unsent {
+                // It stands in a folder that waits as a whole.
+                self.subtree(to.clone(), now, now);
+            }
+            return;
+        };
+        let vanished = unsent && (waiting.depth == Depth::Subtree || waiting.cause.has(Cause::GONE));
+        if vanished {
+            self.insert(from.clone(), Depth::Entry, Cause::GONE, waiting.since, now);
+        }
+        if waiting.depth == Depth::Subtree {
+            self.subtree(to.clone(), waiting.since, now);
+        } else {
+            let seen = waiting.cause.without(Cause::CREATED | Cause::GONE | Cause::VACATED | Cause::LOST);
+            let cause = if unsent { seen | Cause::WRITTEN } else { seen | Cause::ATTRIBUTES };
+            self.insert_as(to.clone(), Waiting { cause, ..waiting }, now);
+        }
+    }
+
+    /// After an exchange the hints of both places are of use in both.
+    fn share_hints(&mut self, a: &RelPath, b: &RelPath, now: Instant) {
+        for (from, to) in [(a, b), (b, a)] {
+            let mut paths = self.beneath(from);
+            paths.push(from.clone());
+            for path in paths {
+                if let (Some(waiting), Some(other)) = (self.waiting.get(&path).cloned(), path.rebase(from, to)) {
+                    let cause = waiting.cause.without(Cause::GONE | Cause::VACATED | Cause::CREATED);
+                    self.insert_as(other, Waiting { cause: cause | Cause::ATTRIBUTES, ..waiting }, now);
+                }
+            }
+            self.insert(from.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
+        }
+    }
+
+    fn insert_as(&mut self, path: RelPath, waiting: Waiting, now: Instant) {
+        let due = waiting.due;
+        self.insert(path.clone(), waiting.depth, waiting.cause, waiting.since, now);
+        if let Some(merged) = self.waiting.get_mut(&path) {
+            merged.writing = merged.writing.or(waiting.writing);
+        }
+        self.postpone(&path, due);
+    }
+
+    /// Work at or beneath either place that may have been done under the wrong name: all that is not acknowledged, and
+    /// what was acknowledged since.
+    fn suspects(&self, from: &RelPath, to: &RelPath, since: Instant) -> Vec<Suspect> {
+        let mut found = Vec::new();
+        for ticket in self.tickets_touching(from).into_iter().chain(self.tickets_touching(to)) {
+            found.push(match self.taken.get(&ticket).map(|work| &work.task) {
+                Some(Task::Entry { path, .. }) => Suspect::Entry(path.clone()),
+                Some(task) => Suspect::Whole(places(task).last().cloned().unwrap_or_default()),
+                None => continue,
+            });
+        }
+        let lately = self.recent.iter().rev().take_while(|(at, _)| *at >= since);
+        found.extend(lately.filter(|(_, p)| p.is_within(from) || p.is_within(to)).map(|(_, p)| Suspect::Entry(p.clone())));
+        let forgotten = self.recent.len() == super::RECENT && self.recent.front().is_some_and(|(at, _)| *at >= since);
+        let compared = self.compared.is_some_and(|at| at >= since);
+        if forgotten || compared {
+            found.push(Suspect::Whole(to.clone()));
+        }
+        found
+    }
+
+    /// Tickets at, beneath, or (when they are of whole folders) above a place.
+    fn tickets_touching(&self, place: &RelPath) -> Vec<Ticket> {
+        let at = |path: &RelPath| {
+            self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).map(|(_, t)| *t).collect::<Vec<_>>()
+        };
+        let mut found = at(place);
+        found.extend(range_beneath(place, |(low, high)| {
+            let (low, high) = (low.map(|path| (path, Ticket::MAX)), high.map(|path| (path, 0)));
+            self.taken_at.range((low, high)).map(|(_, ticket)| *ticket).collect::<Vec<_>>()
+        }));
+        let mut above = place.parent();
+        while let Some(folder) = above {
+            found.extend(at(&folder).into_iter().filter(|t| !matches!(self.taken[t].task, Task::Entry { .. })));
+            above = folder.parent();
+        }
+        found
+    }
+
+    fn look_again(&mut self, suspect: Suspect, from: &RelPath, to: &RelPath, now: Instant) {
+        match suspect {
+            Suspect::Entry(path) => {
+                if let Some(moved) = path.rebase(from, to) {
+                    self.insert(moved, Depth::Entry, Cause::ATTRIBUTES, now, now);
+                    self.insert(path, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
+                } else {
+                    self.insert(path, Depth::Entry, Cause::ATTRIBUTES, now, now);
+                }
+            }
+            Suspect::Whole(path) => {
+                let place = if path.is_within(to) { path } else { path.rebase(from, to).unwrap_or_else(|| to.clone()) };
+                self.subtree(place, now, now);
+            }
+        }
+    }
+}
+
+enum Suspect {
+    /// One entry was looked at.
+    Entry(RelPath),
+    /// A comparison or another rename was under way here.
+    Whole(RelPath),
+}

@@ -1,0 +1,261 @@
+//! What is owed merges and never gets lost, whatever comes in.
+
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+
+use super::{Pending, Rules, Task, Work};
+use crate::hint::{Cause, Hint};
+
+const RULES: Rules = Rules {
+    settle: Duration::ZERO,
+    open_settle: Duration::from_secs(1),
+    open_max_delay: Duration::from_secs(10),
+};
+
+fn path(text: &str) -> RelPath {
+    RelPath::parse(text.as_bytes()).unwrap()
+}
+
+struct Desk {
+    pending: Pending,
+    now: Instant,
+    start: Instant,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let now = Instant::now();
+        Desk { pending: Pending::new(RULES), now, start: now }
+    }
+
+    fn entry(&mut self, at: &str, cause: Cause) {
+        self.pending.hint(Hint::Entry { path: path(at), cause }, self.now);
+    }
+
+    fn subtree(&mut self, at: &str) {
+        self.pending.hint(Hint::Subtree { path: path(at) }, self.now);
+    }
+
+    fn renamed(&mut self, from: &str, to: &str) {
+        let since = self.now;
+        self.pending.hint(Hint::Renamed { from: path(from), to: path(to), since }, self.now);
+    }
+
+    fn later(&mut self, pause: Duration) {
+        self.now += pause;
+    }
+
+    /// Everything that is due, and then acknowledged.
+    fn all(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Some(work) = self.pending.take(self.now) {
+            found.push(show(&work));
+            self.pending.done(work.ticket, self.now);
+        }
+        found
+    }
+
+    fn all_in_time(&mut self) -> Vec<String> {
+        self.later(Duration::from_secs(20));
+        self.all()
+    }
+}
+
+fn show(work: &Work) -> String {
+    match &work.task {
+        Task::Entry { path, cause } if cause.has(Cause::GONE) => format!("gone {path}"),
+        Task::Entry { path, .. } => format!("look {path}"),
+        Task::Folder { path } => format!("folder {path}"),
+        Task::Subtree { path } => format!("subtree {path}"),
+        Task::Rename { from, to, parents } if parents.is_empty() => format!("rename {from} {to}"),
+        Task::Rename { from, to, parents } => format!("rename {from} {to} after {parents:?}"),
+        Task::Exchange { a, b } => format!("exchange {a} {b}"),
+    }
+}
+
+#[test]
+fn hints_at_one_path_are_one_piece_of_work() {
+    let mut desk = Desk::new();
+    desk.entry("a", Cause::WRITTEN);
+    desk.later(Duration::from_millis(5));
+    desk.entry("a", Cause::ATTRIBUTES);
+    assert_eq!(desk.pending.oldest(), Some(desk.start));
+    assert_eq!(desk.all(), ["look a"]);
+    assert!(desk.pending.is_empty());
+    assert_eq!(desk.pending.oldest(), None);
+}
+
+#[test]
+fn an_open_file_waits_until_it_settles_or_the_longest_delay_is_over() {
+    let mut desk = Desk::new();
+    desk.entry("log", Cause::WRITING);
+    for _ in 0..8 {
+        desk.later(Duration::from_millis(900));
+        desk.entry("log", Cause::WRITING);
+        assert_eq!(desk.all(), [""; 0]);
+    }
+    desk.later(Duration::from_millis(1000));
+    assert_eq!(desk.all(), ["look log"]);
+    desk.entry("log", Cause::WRITING);
+    for _ in 0..10 {
+        desk.later(Duration::from_millis(990));
+        desk.entry("log", Cause::WRITING);
+    }
+    desk.later(Duration::from_millis(100));
+    assert_eq!(desk.all(), ["look log"], "ten seconds after the first write, although writes go on");
+    desk.entry("log", Cause::WRITING);
+    desk.entry("log", Cause::WRITTEN);
+    assert_eq!(desk.all(), ["look log"], "closed: at once");
+}
+
+#[test]
+fn what_came_and_went_unseen_is_nothing_but_what_was_sent_is_deleted() {
+    let mut desk = Desk::new();
+    desk.entry("tmp", Cause::CREATED);
+    desk.entry("tmp", Cause::WRITTEN);
+    desk.entry("tmp", Cause::GONE);
+    assert_eq!(desk.all_in_time(), [""; 0]);
+    desk.entry("tmp", Cause::CREATED);
+    let work = desk.pending.take(desk.now).unwrap();
+    desk.entry("tmp", Cause::WRITTEN);
+    desk.entry("tmp", Cause::GONE);
+    desk.pending.done(work.ticket, desk.now);
+    assert_eq!(desk.all_in_time(), ["gone tmp"]);
+    // It replaced something that the target has.
+    desk.entry("old", Cause::GONE);
+    desk.entry("old", Cause::CREATED);
+    desk.entry("old", Cause::GONE);
+    assert_eq!(desk.all_in_time(), ["gone old"]);
+}
+
+#[test]
+fn a_vanished_folder_takes_its_hints_along_and_a_deletion_waits() {
+    let mut desk = Desk::new();
+    for file in ["d/a", "d/b/c", "d!"] {
+        desk.entry(file, Cause::WRITTEN);
+    }
+    desk.entry("d/a", Cause::GONE);
+    desk.entry("d", Cause::GONE);
+    assert_eq!(desk.all(), ["look d!"]);
+    desk.later(super::DELETE_HOLD);
+    assert_eq!(desk.all(), ["gone d"]);
+}
+
+#[test]
+fn a_rename_takes_waiting_hints_along_and_comes_first() {
+    let mut desk = Desk::new();
+    desk.entry("a/x", Cause::WRITTEN);
+    desk.renamed("a", "b");
+    assert_eq!(desk.all(), ["rename a b", "look a", "look b", "look b/x"]);
+}
+
+#[test]
+fn a_new_file_that_is_renamed_before_it_was_sent_is_just_new() {
+    let mut desk = Desk::new();
+    desk.entry("tmp", Cause::CREATED);
+    desk.entry("tmp", Cause::WRITTEN);
+    desk.renamed("tmp", "page");
+    assert_eq!(desk.all_in_time(), ["look page"]);
+    desk.subtree("new");
+    desk.renamed("new", "newer");
+    desk.renamed("newer/x", "y");
+    assert_eq!(desk.all_in_time(), ["subtree newer", "subtree y", "gone new"]);
+}
+
+#[test]
+fn two_renames_crosswise_are_an_exchange() {
+    let mut desk = Desk::new();
+    desk.entry("a/x", Cause::WRITTEN);
+    desk.renamed("a", "b");
+    desk.renamed("b", "a");
+    let all = desk.all();
+    assert_eq!(all[0], "exchange a b");
+    assert!(all.contains(&"look a/x".into()) && all.contains(&"look b/x".into()), "{all:?}");
+}
+
+#[test]
+fn what_was_on_its_way_when_a_rename_happened_is_looked_at_again() {
+    let mut desk = Desk::new();
+    desk.entry("a/x", Cause::WRITTEN);
+    let since = desk.now;
+    desk.later(Duration::from_millis(1));
+    let on_its_way = desk.pending.take(desk.now).unwrap();
+    desk.entry("a/y", Cause::WRITTEN);
+    let acknowledged = desk.pending.take(desk.now).unwrap();
+    desk.pending.done(acknowledged.ticket, desk.now);
+    desk.pending.hint(Hint::Renamed { from: path("a"), to: path("b"), since }, desk.now);
+    let all = desk.all();
+    for look in ["look b/x", "look b/y", "look a/x", "look a/y"] {
+        assert!(all.contains(&look.into()), "{look} in {all:?}");
+    }
+    desk.pending.done(on_its_way.ticket, desk.now);
+    assert!(desk.pending.is_empty());
+    // Long acknowledged work needs no second look.
+    desk.later(Duration::from_secs(1));
+    desk.renamed("b", "c");
+    assert_eq!(desk.all(), ["rename b c", "look b", "look c"]);
+}
+
+#[test]
+fn a_comparison_under_way_covers_a_renamed_folder_anew() {
+    let mut desk = Desk::new();
+    desk.subtree("");
+    let pass = desk.pending.take(desk.now).unwrap();
+    desk.renamed("a", "b");
+    let all = desk.all();
+    assert!(all.contains(&"rename a b".into()) && all.contains(&"subtree b".into()), "{all:?}");
+    desk.pending.done(pass.ticket, desk.now);
+}
+
+#[test]
+fn a_lost_link_brings_everything_back() {
+    let mut desk = Desk::new();
+    desk.entry("d/f", Cause::WRITTEN);
+    desk.entry("d/gone", Cause::GONE);
+    desk.subtree("s");
+    desk.renamed("from", "to");
+    desk.later(super::DELETE_HOLD);
+    while desk.pending.take(desk.now).is_some() {}
+    desk.pending.link_lost(desk.now);
+    let all = desk.all_in_time();
+    for work in ["look d", "look d/f", "gone d/gone", "subtree s", "gone from", "subtree to"] {
+        assert!(all.contains(&work.into()), "{work} in {all:?}");
+    }
+    assert!(!all.iter().any(|work| work.starts_with("rename")), "what a rename did is not known: {all:?}");
+}
+
+#[test]
+fn parents_that_were_not_sent_go_before_a_rename_into_them() {
+    let mut desk = Desk::new();
+    desk.subtree("new");
+    desk.renamed("old", "new/old");
+    assert_eq!(desk.all()[0], "rename old new/old after [\"new\"]");
+}
+
+#[test]
+fn a_full_store_becomes_bigger_hints_and_stays_bounded() {
+    let mut desk = Desk::new();
+    for n in 0..super::WAITING + 10 {
+        desk.entry(&format!("big/{n}"), Cause::WRITTEN);
+    }
+    assert!(desk.pending.len() <= super::WAITING);
+    let all = desk.all_in_time();
+    assert!(all.contains(&"folder big".into()), "{:?}", &all[..3.min(all.len())]);
+    let mut desk = Desk::new();
+    for n in 0..super::WAITING + 10 {
+        desk.entry(&format!("d{n}/f"), Cause::WRITTEN);
+    }
+    assert_eq!(desk.all_in_time()[0], "subtree .");
+}
+
+#[test]
+fn lost_sight_is_explained_by_an_event_or_asked_again() {
+    let mut desk = Desk::new();
+    desk.entry("f", Cause::WRITTEN);
+    let work = desk.pending.take(desk.now).unwrap();
+    desk.pending.lost_sight(work.ticket, desk.now);
+    assert_eq!(desk.all(), [""; 0]);
+    desk.entry("f", Cause::GONE);
+    assert_eq!(desk.all_in_time(), ["gone f"]);
+}

@@ -1,0 +1,321 @@
+//! The publisher: takes chunks in order, closes batches, and says what is visible and what is durable.
+//!
+//! Runs on a thread of its own. With durability `none` operations are carried out as they come and a batch is only a
+//! receipt; with `batch` they gather until their contents are flushed, then all names change in order.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use proto::login::Durability;
+use proto::{Outcome, RelPath};
+use sys::{Staged, durable};
+
+use super::compare::{Answer, Ask};
+use super::line::{Line, Next, Over, Wait};
+use super::pool::Pool;
+use super::publish::Mirror;
+use super::receipts::Receipts;
+use super::step::{Chunk, Item, Step};
+use super::verdict::{self, Verdict};
+use super::{Counters, Grant};
+
+/// Operations in a batch, at most.
+const OPS: usize = 256;
+/// Content in a batch, in bytes, after which it closes.
+const BYTES: u64 = 32 * 1024 * 1024;
+/// Age at which a batch closes though more is coming.
+const AGE: Duration = Duration::from_millis(20);
+/// Quiet after which the folder of temporaries is removed from the mirror.
+const REST: Duration = Duration::from_millis(500);
+/// Compares that a pool thread takes at a time.
+const ASKS: usize = 8;
+
+pub(super) struct Publisher<'a> {
+    line: &'a Line,
+    pool: &'a Pool,
+    counters: &'a Counters,
+    durability: Durability,
+    receipts: Receipts,
+    mirror: Mirror,
+    batch: Batch,
+    /// Temporaries may have been made since the last rest.
+    restless: bool,
+}
+
+/// Operations since the last receipt.
+#[derive(Default)]
+struct Batch {
+    /// Those that wait for the flush, with their numbers; none with durability `none`.
+    waiting: Vec<(u64, Step)>,
+    /// Those that were carried out.
+    done: Vec<u64>,
+    ops: usize,
+    bytes: u64,
+    /// When it must close.
+    closes: Option<Instant>,
+    upto: u64,
+}
+
+impl<'a> Publisher<'a> {
+    pub(super) fn new(
+        grant: &Grant,
+        line: &'a Line,
+        pool: &'a Pool,
+        receipts: Receipts,
+        counters: &'a Counters,
+    ) -> Publisher<'a> {
+        let (mirror, durability) = (Mirror::new(grant), grant.durability);
+        let batch = Batch::default();
+        Publisher { line, pool, counters, durability, receipts, mirror, batch, restless: true }
+    }
+
+    /// Until the session is over. What was not carried out by then is dropped.
+    pub(super) fn run(mut self) {
+        let _alarm = Alarm(self.line);
+        while let Ok(()) = self.turn() {}
+        self.mirror.finish();
+    }
+
+    fn turn(&mut self) -> Result<(), Over> {
+        let wait = match self.batch.closes {
+            Some(closes) => Wait::Gathering(closes),
+            None if self.restless => Wait::Resting(Instant::now() + REST),
+            None => Wait::Ever,
+        };
+        match self.line.next(wait) {
+            Next::Over => Err(Over),
+            Next::Chunk(chunk) => self.chunk(chunk),
+            Next::Nothing if self.batch.closes.is_some() => self.close(),
+            Next::Nothing => {
+                self.rest();
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the empty folder of temporaries out of the mirror.
+    fn rest(&mut self) {
+        match self.mirror.stage.rest() {
+            Ok(gone) => self.restless = !gone,
+            Err(error) => {
+                self.restless = false;
+                tracing::debug!(%error, "cannot remove the folder of temporaries now");
+            }
+        }
+    }
+
+    fn chunk(&mut self, chunk: Chunk) -> Result<(), Over> {
+        self.restless = true;
+        let mut op = chunk.first;
+        let mut steps = chunk.steps.into_iter().peekable();
+        while let Some(step) = steps.next() {
+            match step {
+                Step::Compare { path, digest } => {
+                    self.make_way(&path)?;
+                    let mut run = vec![Ask { place: 0, op, path, digest }];
+                    let batch = &self.batch;
+                    let joins = |step: &Step| matches!(step, Step::Compare { path, .. } if !batch.concerns(path));
+                    while let Some(Step::Compare { path, digest }) = steps.next_if(joins) {
+                        run.push(Ask { place: run.len(), op: op + run.len() as u64, path, digest });
+                    }
+                    let ops = run.len();
+                    self.compare(run)?;
+                    op += ops as u64;
+                    self.took(op - 1, ops)?;
+                }
+                Step::Count { path } => {
+                    self.close()?;
+                    match self.mirror.count(&path) {
+                        Ok(entries) => self.receipts.counted(op, entries)?,
+                        Err(error) => self.report(op, Err(verdict::failed(format!("cannot count: {error}"))))?,
+                    }
+                    self.took(op, 1)?;
+                    op += 1;
+                }
+                step => {
+                    self.step(op, step)?;
+                    self.took(op, 1)?;
+                    op += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One operation that changes something.
+    fn step(&mut self, op: u64, step: Step) -> Result<(), Over> {
+        match self.durability {
+            Durability::None => self.carry_out(op, step),
+            Durability::Batch => {
+                if let Step::Put { size, .. } = &step {
+                    self.batch.bytes = self.batch.bytes.saturating_add(*size);
+                }
+                self.batch.waiting.push((op, step));
+                Ok(())
+            }
+        }
+    }
+
+    /// The batch holds `ops` operations more, the last of which is `upto`.
+    fn took(&mut self, upto: u64, ops: usize) -> Result<(), Over> {
+        let batch = &mut self.batch;
+        batch.upto = upto;
+        batch.ops += ops;
+        let now = Instant::now();
+        let closes = *batch.closes.get_or_insert(now + AGE);
+        if batch.ops >= OPS || batch.bytes >= BYTES || closes <= now { self.close() } else { Ok(()) }
+    }
+
+    fn carry_out(&mut self, op: u64, step: Step) -> Result<(), Over> {
+        let (put, removes) = match &step {
+            Step::Put { size, .. } => (Some(*size), false),
+            step => (None, matches!(step, Step::Remove { .. })),
+        };
+        let verdict = self.mirror.perform(step);
+        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+            self.batch.done.push(op);
+            put.into_iter().for_each(|size| self.counters.file(size));
+            if removes {
+                self.counters.removal();
+            }
+        }
+        self.report(op, verdict)
+    }
+
+    fn report(&mut self, op: u64, verdict: Verdict) -> Result<(), Over> {
+        let Err(outcome) = verdict else { return Ok(()) };
+        if !matches!(outcome, Outcome::Want | Outcome::Absent) {
+            self.counters.problem();
+        }
+        self.receipts.outcome(op, outcome)
+    }
+
+    /// Before a Compare: what it may see must be visible.
+    fn make_way(&mut self, folder: &RelPath) -> Result<(), Over> {
+        let owes = self.batch.concerns(folder) || !self.mirror.folders.touched().is_empty();
+        if owes { self.close() } else { Ok(()) }
+    }
+
+    /// Answers Compares, in parallel, the answers in order.
+    fn compare(&mut self, run: Vec<Ask>) -> Result<(), Over> {
+        let mut answers: Vec<Option<Answer>> = run.iter().map(|_| None).collect();
+        let (sender, receiver) = mpsc::channel();
+        let mut run = run.into_iter().peekable();
+        while run.peek().is_some() {
+            self.pool.compare(run.by_ref().take(ASKS).collect(), sender.clone());
+        }
+        drop(sender);
+        let mut sent = 0;
+        while sent < answers.len() {
+            // An error says that the pool is closed: the session is over.
+            let answer = receiver.recv().map_err(|_| Over)?;
+            let place = answer.place;
+            answers[place] = Some(answer);
+            while let Some(answer) = answers.get_mut(sent).and_then(Option::take) {
+                sent += 1;
+                self.mirror.links.note(&answer);
+                if answer.problem {
+                    self.counters.problem();
+                }
+                self.receipts.frames(answer.frames)?;
+            }
+        }
+        self.receipts.send()
+    }
+
+    /// Closes the batch: carries out what waits, and sends the receipts.
+    fn close(&mut self) -> Result<(), Over> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.ops == 0 {
+            return Ok(());
+        }
+        let (upto, ops) = (batch.upto, batch.ops as u64);
+        self.batch.done = batch.done;
+        let whole = self.carry_out_all(batch.waiting)?;
+        self.mirror.finish();
+        self.receipts.applied(upto)?;
+        match self.durability {
+            Durability::None => {
+                self.mirror.let_go();
+                self.batch.done.clear();
+            }
+            Durability::Batch => {
+                self.receipts.send()?;
+                if let Some(proof) = self.seal()?
+                    && whole
+                {
+                    self.receipts.durable(upto, proof)?;
+                }
+            }
+        }
+        self.counters.batch(ops);
+        self.receipts.send()
+    }
+
+    /// Flushes contents, then carries out all in order. False when something could not be made durable: the operations
+    /// concerned have got their outcomes.
+    fn carry_out_all(&mut self, waiting: Vec<(u64, Step)>) -> Result<bool, Over> {
+        let staged: Vec<&Staged> = waiting.iter().filter_map(|(_, step)| step.staged()).collect();
+        if let Err(error) = flush(&self.mirror, &staged) {
+            tracing::error!(%error, operations = waiting.len(), "cannot flush; nothing of this batch is published");
+            for (op, _) in waiting {
+                self.report(op, Err(verdict::failed(format!("cannot flush: {error}"))))?;
+            }
+            return Ok(false);
+        }
+        let mut sealed = true;
+        for (op, step) in waiting {
+            if self.mirror.is_wide() {
+                self.mirror.finish();
+                sealed &= self.seal()?.is_some();
+            }
+            self.carry_out(op, step)?;
+        }
+        Ok(sealed)
+    }
+
+    /// Makes durable what was carried out since the last time; `None` when that failed and each operation has got its
+    /// outcome. Never tried again: the kernel has dropped what it could not write.
+    fn seal(&mut self) -> Result<Option<durable::Durable>, Over> {
+        let done = std::mem::take(&mut self.batch.done);
+        match self.mirror.seal() {
+            Ok(proof) => Ok(Some(proof)),
+            Err(error) => {
+                tracing::error!(%error, operations = done.len(), "cannot flush folders; what was published may not last");
+                for op in done {
+                    self.report(op, Err(verdict::failed(format!("cannot flush its folder: {error}"))))?;
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn flush(mirror: &Mirror, staged: &[&Staged]) -> std::io::Result<()> {
+    if staged.is_empty() { Ok(()) } else { durable::flush_data(&mirror.tree, staged) }
+}
+
+impl Batch {
+    /// Whether something that waits may change the listing of this folder.
+    fn concerns(&self, folder: &RelPath) -> bool {
+        self.waiting.iter().any(|(_, step)| step.concerns(folder))
+    }
+}
+
+impl Step {
+    fn staged(&self) -> Option<&Staged> {
+        match self {
+            Step::Put { item: Item::Ready(Ok(staged)), .. } => Some(staged),
+            _ => None,
+        }
+    }
+}
+
+/// However the publisher ends, the session is over.
+struct Alarm<'a>(&'a Line);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

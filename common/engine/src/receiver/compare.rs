@@ -1,0 +1,110 @@
+//! One folder of the mirror as it stands, against the digest of the sender's. Runs on pool threads; changes nothing.
+
+use std::io;
+
+use bytes::BytesMut;
+use proto::{Digest, Entry, Keep, Kept, Kind, Name, Outcome, RelPath, ToSender, codec, digest};
+use sys::{Dir, Tree, stage};
+
+use super::verdict;
+
+/// A `Compare` to be answered.
+#[derive(Debug)]
+pub(super) struct Ask {
+    /// Its place in its run.
+    pub place: usize,
+    pub op: u64,
+    pub path: RelPath,
+    pub digest: Digest,
+}
+
+/// What to tell the sender, and what was seen by the way.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub place: usize,
+    pub path: RelPath,
+    /// Encoded; none when the digests are equal.
+    pub frames: Vec<BytesMut>,
+    pub shared: Vec<Shared>,
+    /// The answer is an outcome: the folder could not be read.
+    pub problem: bool,
+}
+
+/// A file in the folder that has other names too.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub inode: (u64, u64),
+    pub name: Name,
+}
+
+/// Lists the folder and compares.
+///
+/// LIMIT: the whole listing is held in memory while it is compared and sent, about 200 bytes an entry.
+pub(super) fn compare(tree: &Tree, keep: Keep, ask: Ask) -> Answer {
+    let Ask { place, op, path, digest: theirs } = ask;
+    let mut shared = Vec::new();
+    let mut problem = false;
+    let frames = match tree.dir(&path).and_then(|dir| entries(&dir, keep, &mut shared)) {
+        Ok(entries) if digest::folder(&entries) == theirs => Vec::new(),
+        Ok(entries) => listing(op, entries),
+        Err(error) if verdict::no_folder(&error) => vec![frame(&ToSender::NoFolder { op })],
+        Err(error) => {
+            problem = true;
+            let outcome = match verdict::of("list the folder", &error) {
+                Outcome::Refused { reason } => Outcome::Failed { reason },
+                outcome => outcome,
+            };
+            vec![frame(&ToSender::Outcome { op, outcome })]
+        }
+    };
+    Answer { place, path, frames, shared, problem }
+}
+
+fn frame(message: &ToSender) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    codec::put(message, &mut bytes);
+    bytes
+}
+
+/// What stands in the folder, in order of names, without temporaries. Kinds that the module does not make are listed
+/// too, so that the sender can have them removed.
+fn entries(dir: &Dir, keep: Keep, shared: &mut Vec<Shared>) -> io::Result<Vec<Entry>> {
+    let mut names: Vec<Name> = dir.list()?.into_iter().map(|found| found.name).collect();
+    names.retain(|name| !stage::is_reserved(name));
+    names.sort_unstable();
+    let mut entries = Vec::with_capacity(names.len());
+    for name in names {
+        // RACE: a name may vanish after it was listed; then it is as if it had never been there.
+        let Some(stat) = dir.lookup(&name)? else { continue };
+        let entry = match dir.entry(&name, &stat, keep) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entry => entry?,
+        };
+        if stat.kind == Kind::File && stat.nlink > 1 && keep.has(Kept::Hardlinks) {
+            shared.push(Shared { inode: (stat.dev, stat.ino), name });
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// The entries in as many frames as they need; one for a folder that is empty.
+fn listing(op: u64, entries: Vec<Entry>) -> Vec<BytesMut> {
+    let mut frames = Vec::new();
+    let (mut left, mut parts) = (&entries[..], Vec::new());
+    while !left.is_empty() {
+        // Never 0: the longest entry fits.
+        let fit = codec::entries_that_fit(left).clamp(1, left.len());
+        left = &left[fit..];
+        parts.push(fit);
+    }
+    let mut entries = entries.into_iter();
+    for part in parts {
+        let part = entries.by_ref().take(part).collect();
+        frames.push(frame(&ToSender::Listing { op, entries: part, last: entries.len() == 0 }));
+    }
+    if frames.is_empty() {
+        frames.push(frame(&ToSender::Listing { op, entries: Vec::new(), last: true }));
+    }
+    frames
+}

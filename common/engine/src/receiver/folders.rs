@@ -1,0 +1,155 @@
+//! The folders that a batch works in: held open while it lasts, and given back their mtimes at its end, because to
+//! publish a child changes its parent's mtime, which is the sender's to say.
+//!
+//! Nothing is held from one batch to the next: what someone else renames or removes here is noticed after one batch.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proto::{Keep, Kept, Name, RelPath, Time};
+use sys::{Dir, Tree};
+
+/// Folders held open, at most; and touched ones, until the batch is sealed.
+pub(super) const FOLDERS: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub dir: Dir,
+    /// The mtime that it is to have at the end, once it was touched.
+    mtime: Cell<Option<Time>>,
+    touched: Cell<bool>,
+}
+
+#[derive(Debug)]
+pub(super) struct Folders {
+    tree: Arc<Tree>,
+    mtimes: bool,
+    /// By path.
+    held: HashMap<Box<[u8]>, Rc<Folder>>,
+    /// The one that was used last, with its path: most operations come folder by folder.
+    last: Option<(Box<[u8]>, Rc<Folder>)>,
+    touched: Vec<Rc<Folder>>,
+}
+
+impl Folders {
+    pub(super) fn new(tree: Arc<Tree>, keep: Keep) -> Folders {
+        let mtimes = keep.has(Kept::Mtime);
+        Folders { tree, mtimes, held: HashMap::new(), last: None, touched: Vec::new() }
+    }
+
+    /// The folder that holds `path`, and its name there. Not for the root.
+    pub(super) fn parent(&mut self, path: &RelPath) -> io::Result<(Rc<Folder>, Name)> {
+        let bytes = path.as_bytes();
+        let cut = bytes.iter().rposition(|b| *b == b'/');
+        let (parent, name) = cut.map_or((&b""[..], bytes), |at| (&bytes[..at], &bytes[at + 1..]));
+        let name = Name::parse(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok((self.open_bytes(parent)?, name))
+    }
+
+    /// The folder at `path`.
+    pub(super) fn open(&mut self, path: &RelPath) -> io::Result<Rc<Folder>> {
+        self.open_bytes(path.as_bytes())
+    }
+
+    fn open_bytes(&mut self, path: &[u8]) -> io::Result<Rc<Folder>> {
+        if let Some((last, folder)) = &self.last
+            && **last == *path
+        {
+            return Ok(Rc::clone(folder));
+        }
+        let folder = match self.held.get(path) {
+            Some(folder) => Rc::clone(folder),
+            None => {
+                let parsed =
+                    RelPath::parse(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+                let dir = self.tree.dir(&parsed)?;
+                let folder = Rc::new(Folder { dir, mtime: Cell::new(None), touched: Cell::new(false) });
+                if self.held.len() >= FOLDERS {
+                    // Those that were touched keep what they owe, so they must stay found.
+                    self.held.retain(|_, folder| folder.touched.get());
+                }
+                self.held.insert(path.into(), Rc::clone(&folder));
+                folder
+            }
+        };
+        self.last = Some((path.into(), Rc::clone(&folder)));
+        Ok(folder)
+    }
+
+    /// To be called before a name in the folder appears or vanishes.
+    pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> io::Result<()> {
+        if folder.touched.get() {
+            return Ok(());
+        }
+        if self.mtimes {
+            folder.mtime.set(Some(folder.dir.stat()?.mtime));
+        }
+        folder.touched.set(true);
+        self.touched.push(Rc::clone(folder));
+        Ok(())
+    }
+
+    /// The mtime that the folder has in the eyes of the sender, if what the disk says is not it.
+    pub(super) fn mtime(&self, folder: &Folder) -> Option<Time> {
+        folder.mtime.get()
+    }
+
+    /// The sender has said which mtime the folder has; its metadata was set in place.
+    pub(super) fn made(&mut self, folder: &Rc<Folder>, mtime: Time) {
+        if folder.mtime.get().is_some() {
+            folder.mtime.set(Some(mtime));
+        }
+        if !folder.touched.replace(true) {
+            // For its seal; its mtime is right until it is touched, and then this one.
+            folder.mtime.set(self.mtimes.then_some(mtime));
+            self.touched.push(Rc::clone(folder));
+        }
+    }
+
+    /// What stood at `path` does not stand there any more: paths there and beneath lead elsewhere now.
+    pub(super) fn moved(&mut self, path: &RelPath) {
+        self.held.retain(|held, folder| {
+            let beneath = within(held, path.as_bytes());
+            if beneath {
+                restore(folder);
+            }
+            !beneath
+        });
+        if self.last.as_ref().is_some_and(|(last, _)| within(last, path.as_bytes())) {
+            self.last = None;
+        }
+    }
+
+    /// Gives every folder that was touched the mtime that it is to have.
+    pub(super) fn restore(&mut self) {
+        self.touched.iter().for_each(|folder| restore(folder));
+    }
+
+    /// Those that were touched.
+    pub(super) fn touched(&self) -> &[Rc<Folder>] {
+        &self.touched
+    }
+
+    /// Lets go of all. The mtimes must have been restored.
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
+        self.last = None;
+        self.touched.clear();
+    }
+}
+
+/// A failure here shows as a difference when the folder above is compared next, and its `Make` names the reason.
+fn restore(folder: &Folder) {
+    if let Some(mtime) = folder.mtime.take()
+        && let Err(error) = folder.dir.set_mtime(mtime)
+    {
+        tracing::debug!(%error, "cannot restore the mtime of a folder");
+    }
+}
+
+fn within(path: &[u8], folder: &[u8]) -> bool {
+    path.starts_with(folder) && matches!(path.get(folder.len()), None | Some(b'/'))
+}

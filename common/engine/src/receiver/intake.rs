@@ -1,0 +1,198 @@
+//! From bytes to checked operations, in chunks for the line. Runs on the session's own thread.
+//!
+//! All that a peer can do wrong in the data phase is found here or by the codec; what passes is carried out or answered.
+//! Blob pieces are written here, straight from the frame.
+
+use bytes::Bytes;
+use proto::limits::FRAME;
+use proto::{Content, Meta, RelPath, ToReceiver, ToSender, codec};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::blob::Blobs;
+use super::line::{Line, Over};
+use super::pool::Pool;
+use super::step::{CHUNK_BYTES, CHUNK_OPS, Chunk, Item, Step};
+use super::{Ended, Grant, Limits, Stop, receipts};
+use crate::lane::{Inbox, Outbox};
+
+/// Operations that the intake stages itself when nothing else is going on: handing them over would cost more.
+const FEW: usize = 4;
+
+pub(super) struct Intake<'a> {
+    line: &'a Line,
+    pool: &'a Pool,
+    inbox: Inbox,
+    outbox: Outbox,
+    stop: Stop,
+    limits: Limits,
+    blobs: Blobs,
+    chunk: Chunk,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(
+        grant: &Grant,
+        line: &'a Line,
+        pool: &'a Pool,
+        inbox: Inbox,
+        outbox: Outbox,
+        stop: Stop,
+    ) -> Intake<'a> {
+        let blobs = Blobs::new(grant.stage.clone(), grant.limits);
+        let chunk = Chunk { first: 1, ..Chunk::default() };
+        Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, chunk }
+    }
+
+    pub(super) fn run(mut self) -> Ended {
+        // Only to wait for several things at a time: it drives no I/O and no timer.
+        let runtime = match Builder::new_current_thread().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Ended::Fault(format!("cannot wait for frames: {error}")),
+        };
+        loop {
+            let buffer = match self.next(&runtime) {
+                Ok(buffer) => buffer,
+                Err(ended) => return ended,
+            };
+            if let Err(ended) = self.buffer(buffer) {
+                return ended;
+            }
+        }
+    }
+
+    fn next(&mut self, runtime: &Runtime) -> Result<Bytes, Ended> {
+        if *self.stop.borrow() {
+            return Err(Ended::Stopped);
+        }
+        match self.inbox.try_recv() {
+            Ok(buffer) => return Ok(buffer),
+            Err(TryRecvError::Disconnected) => return Err(Ended::Closed),
+            Err(TryRecvError::Empty) => self.line.quiet(),
+        }
+        let (inbox, stop, line) = (&mut self.inbox, &mut self.stop, self.line);
+        runtime.block_on(async {
+            tokio::select! {
+                buffer = inbox.recv() => buffer.ok_or(Ended::Closed),
+                Ok(_) = stop.wait_for(|stop| *stop) => Err(Ended::Stopped),
+                () = line.ended() => Err(Ended::Closed),
+            }
+        })
+    }
+
+    /// Takes in one buffer of whole frames.
+    fn buffer(&mut self, mut buffer: Bytes) -> Result<(), Ended> {
+        let broken = |error: codec::Error| Ended::Violation(error.to_string());
+        while let Some(frame) = codec::split(&mut buffer, FRAME).map_err(broken)? {
+            let message = ToReceiver::decode(frame).map_err(broken)?;
+            self.message(message)?;
+        }
+        if !buffer.is_empty() {
+            return Err(Ended::Violation("sent a frame in parts".to_owned()));
+        }
+        self.hand_over()
+    }
+
+    fn message(&mut self, message: ToReceiver) -> Result<(), Ended> {
+        let step = match message {
+            ToReceiver::Blob { id, size } => return self.blobs.open(id, size).map_err(Ended::Violation),
+            ToReceiver::Data { id, offset, bytes } => {
+                return self.blobs.data(id, offset, &bytes).map_err(Ended::Violation);
+            }
+            ToReceiver::Drop { id } => return self.discard(id),
+            ToReceiver::Ping => return self.pong(),
+            ToReceiver::Put { path, meta, content } => self.put(path, meta, content)?,
+            ToReceiver::Make { path, meta } => Step::Make { path, meta },
+            ToReceiver::Offer { path, meta } => Step::Offer { path, meta },
+            ToReceiver::Link { first, others } => Step::Link { first, others },
+            ToReceiver::Remove { path } => Step::Remove { path },
+            ToReceiver::Rename { from, to } => Step::Rename { from, to },
+            ToReceiver::Exchange { a, b } => Step::Exchange { a, b },
+            ToReceiver::Compare { path, digest } => Step::Compare { path, digest },
+            ToReceiver::Count { path } => Step::Count { path },
+            ToReceiver::Settle { path } => Step::Settle { path },
+        };
+        check(&step).map_err(Ended::Violation)?;
+        self.chunk.steps.push(step);
+        if self.chunk.steps.len() >= CHUNK_OPS || self.chunk.bytes >= CHUNK_BYTES {
+            return self.hand_over();
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Step, Ended> {
+        let size = meta.size;
+        let item = match content {
+            Content::Inline(bytes) => match self.limits.too_large(size) {
+                Some(outcome) => Item::Ready(Err(outcome)),
+                None => {
+                    self.chunk.bytes += bytes.len();
+                    Item::Inline(meta, bytes)
+                }
+            },
+            Content::Blob { id, hash } => match self.blobs.take(id, size, &hash).map_err(Ended::Violation)? {
+                Ok(file) => Item::Blob(meta, file),
+                Err(outcome) => Item::Ready(Err(outcome)),
+            },
+        };
+        Ok(Step::Put { path, size, item })
+    }
+
+    fn discard(&mut self, id: u32) -> Result<(), Ended> {
+        self.blobs.discard(id).map_err(Ended::Violation)?;
+        // An empty chunk, so that the publisher looks whether the folder of temporaries can go.
+        let place = self.line.admit(0).map_err(|Over| Ended::Closed)?;
+        self.line.arrive(place, Chunk::default());
+        Ok(())
+    }
+
+    /// Waits while the outbox is full: the peer reads it whatever else it does.
+    fn pong(&self) -> Result<(), Ended> {
+        self.outbox.blocking_send(receipts::frame(&ToSender::Pong)).map_err(|_| Ended::Closed)
+    }
+
+    /// Sends the chunk that was gathered on its way.
+    fn hand_over(&mut self) -> Result<(), Ended> {
+        if self.chunk.steps.is_empty() {
+            return Ok(());
+        }
+        let next = Chunk { first: self.chunk.first + self.chunk.steps.len() as u64, ..Chunk::default() };
+        let mut chunk = std::mem::replace(&mut self.chunk, next);
+        let alone = chunk.steps.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
+        let place = self.line.admit(chunk.bytes).map_err(|Over| Ended::Closed)?;
+        if !chunk.steps.iter().any(Step::needs_staging) {
+            self.line.arrive(place, chunk);
+        } else if alone {
+            self.pool.stage_all(&mut chunk);
+            self.line.arrive(place, chunk);
+        } else {
+            self.pool.stage(place, chunk);
+        }
+        Ok(())
+    }
+}
+
+/// What the codec leaves open: temporaries' names. That roots, kinds and nested paths stand only where they may, it has seen.
+fn check(step: &Step) -> Result<(), String> {
+    match step {
+        Step::Put { path, .. }
+        | Step::Make { path, .. }
+        | Step::Offer { path, .. }
+        | Step::Remove { path }
+        | Step::Compare { path, .. }
+        | Step::Count { path }
+        | Step::Settle { path } => unreserved(path),
+        Step::Rename { from: one, to: two } | Step::Exchange { a: one, b: two } => {
+            unreserved(one).and_then(|()| unreserved(two))
+        }
+        Step::Link { first, others } => std::iter::once(first).chain(others).try_for_each(unreserved),
+    }
+}
+
+fn unreserved(path: &RelPath) -> Result<(), String> {
+    let reserved = |name: &[u8]| name.starts_with(sys::stage::PREFIX);
+    if path.as_bytes().split(|b| *b == b'/').any(reserved) {
+        return Err(format!("named '{path}', which is reserved for temporaries"));
+    }
+    Ok(())
+}

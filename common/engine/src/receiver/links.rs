@@ -1,0 +1,164 @@
+//! Hard links: `Link` joins names to one file, `Settle` parts names that share a file here but not at the sender.
+//!
+//! A listing does not say which names share a file. So `Compare` notes the files with several names, `Link` notes which of
+//! them belong together, and `Settle` parts the rest.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use proto::login::Durability;
+use proto::{Kept, Kind, Outcome, RelPath};
+
+use super::compare::Answer;
+use super::publish::Mirror;
+use super::verdict::{self, Verdict};
+
+/// Bytes of all that is noted, about. Beyond it nothing is parted at the next `Settle`: names that share a file here keep
+/// sharing it though the sender has equal but separate files, until one of them changes; no content is ever wrong.
+const BOOK: usize = 32 * 1024 * 1024;
+/// What one note costs besides its path, about.
+const NOTE: usize = 96;
+
+/// What is known of names that share files, since the last `Settle`.
+#[derive(Debug, Default)]
+pub(super) struct LinkBook {
+    /// Names seen, by device and inode.
+    seen: HashMap<(u64, u64), Vec<RelPath>>,
+    /// Names in groups of the sender, with the first name of their group.
+    groups: HashMap<RelPath, Rc<RelPath>>,
+    bytes: usize,
+    overflow: bool,
+}
+
+impl LinkBook {
+    /// Notes what a `Compare` has seen.
+    pub(super) fn note(&mut self, answer: &Answer) {
+        for shared in &answer.shared {
+            // A path beyond the limits cannot be named by the sender either.
+            let Ok(path) = answer.path.join(&shared.name) else { continue };
+            if self.afford(&path) {
+                self.seen.entry(shared.inode).or_default().push(path);
+            }
+        }
+    }
+
+    fn join(&mut self, first: &RelPath, others: &[RelPath]) {
+        let key = Rc::new(first.clone());
+        for path in std::iter::once(first).chain(others) {
+            if self.afford(path) {
+                self.groups.insert(path.clone(), Rc::clone(&key));
+            }
+        }
+    }
+
+    fn afford(&mut self, path: &RelPath) -> bool {
+        self.bytes += NOTE + path.as_bytes().len();
+        if self.bytes > BOOK && !self.overflow {
+            tracing::info!("too many hard links to part those that the source has not; they stay joined");
+            self.overflow = true;
+            self.seen = HashMap::new();
+            self.groups = HashMap::new();
+        }
+        !self.overflow
+    }
+
+    /// The names within `folder` that share a file, each file's in groups that belong together; forgets them.
+    fn settle(&mut self, folder: &RelPath) -> Vec<((u64, u64), Vec<Vec<RelPath>>)> {
+        let mut files = Vec::new();
+        for (inode, names) in &mut self.seen {
+            let here: Vec<RelPath> = names.extract_if(.., |path| path.is_within(folder)).collect();
+            let mut groups: HashMap<RelPath, Vec<RelPath>> = HashMap::new();
+            for path in here {
+                let key = self.groups.get(&path).map_or_else(|| path.clone(), |first| (**first).clone());
+                groups.entry(key).or_default().push(path);
+            }
+            if groups.len() > 1 {
+                let mut groups: Vec<Vec<RelPath>> = groups.into_values().collect();
+                for group in &mut groups {
+                    group.sort_unstable();
+                    group.dedup();
+                }
+                // The largest keeps the file.
+                groups.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+                files.push((*inode, groups));
+            }
+        }
+        self.seen.retain(|_, names| !names.is_empty());
+        self.groups.retain(|path, _| !path.is_within(folder));
+        let left = self.seen.values().flatten().chain(self.groups.keys());
+        self.bytes = left.map(|path| NOTE + path.as_bytes().len()).sum();
+        self.overflow = false;
+        files
+    }
+}
+
+impl Mirror {
+    /// Makes `others` names of what stands at `first`.
+    pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Verdict {
+        if !self.keep.has(Kept::Hardlinks) {
+            return Err(verdict::refused("the module keeps no hard links"));
+        }
+        let failed = |error| verdict::of("link it", &error);
+        let (folder, name) = self.parent(first)?;
+        let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { return Err(Outcome::Absent) };
+        if stat.kind == Kind::Dir {
+            return Err(Outcome::Absent);
+        }
+        for other in others {
+            let (other_folder, other_name) = self.parent(other)?;
+            let there = other_folder.dir.lookup(&other_name).map_err(failed)?;
+            if there.is_none_or(|there| (there.dev, there.ino) != (stat.dev, stat.ino)) {
+                let staged = self.stage.link(&folder.dir, &name).map_err(failed)?;
+                self.publish(other, staged)?;
+            }
+        }
+        self.links.join(first, others);
+        Ok(())
+    }
+
+    /// Parts names within `path` that share a file but are in no group together.
+    pub(super) fn settle(&mut self, path: &RelPath) -> Verdict {
+        let mut verdict = Ok(());
+        for (inode, groups) in self.links.settle(path) {
+            // The first group keeps the file; every other gets one of its own.
+            for group in groups.iter().skip(1) {
+                if let Err(outcome) = self.part(inode, group) {
+                    verdict = Err(outcome);
+                }
+            }
+        }
+        verdict
+    }
+
+    /// Gives those of `group` that are still names of `inode` a file of their own with the same content.
+    fn part(&mut self, inode: (u64, u64), group: &[RelPath]) -> Verdict {
+        let failed = |error| verdict::of("part it from another file", &error);
+        let mut parted: Option<&RelPath> = None;
+        for path in group {
+            let (folder, name) = match self.parent(path) {
+                Err(Outcome::Absent) => continue,
+                parent => parent?,
+            };
+            let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { continue };
+            if (stat.dev, stat.ino) != inode || stat.nlink < 2 {
+                continue;
+            }
+            let staged = match parted {
+                None => {
+                    let staged = self.stage.copy(&folder.dir, &name).map_err(failed)?;
+                    if self.durability == Durability::Batch {
+                        staged.flush().map_err(failed)?;
+                    }
+                    staged
+                }
+                Some(parted) => {
+                    let (folder, name) = self.parent(parted)?;
+                    self.stage.link(&folder.dir, &name).map_err(failed)?
+                }
+            };
+            self.publish(path, staged)?;
+            parted = Some(path);
+        }
+        Ok(())
+    }
+}

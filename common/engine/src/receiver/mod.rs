@@ -1,0 +1,154 @@
+//! The role that takes over what the peer sends: operations in, a mirrored folder on disk, receipts out.
+//!
+//! Entry point: [`Receiver::run`], on a thread of its own, by whoever moves the bytes. It knows no socket and no user; what it
+//! may touch is the [`Grant`]. The way of an operation: `intake` (bytes → checked operations, blobs) → `pool` (contents
+//! into temporaries) → `line` (back in order) → `batch` (closing, flushing, receipts) → `publish` (names).
+
+mod batch;
+mod blob;
+mod compare;
+mod counters;
+mod folders;
+mod intake;
+mod line;
+mod links;
+mod moves;
+mod pool;
+mod publish;
+mod receipts;
+mod step;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::thread;
+
+use proto::login::{Durability, Refusal};
+use proto::{Keep, ToSender};
+use sys::{Stage, Tree};
+
+pub use counters::Counters;
+
+use crate::lane::{Inbox, Outbox};
+use batch::Publisher;
+use intake::Intake;
+use line::Line;
+use pool::Pool;
+use receipts::Receipts;
+
+/// Threads that write small contents and compare folders, in one session.
+const POOL: usize = 2;
+
+/// Set to true to end a session from outside; a sender that is gone never ends it.
+pub type Stop = tokio::sync::watch::Receiver<bool>;
+
+/// What one session may write to, and how.
+#[derive(Debug)]
+pub struct Grant {
+    /// Temporaries of this session, in the module's root.
+    pub stage: Arc<Stage>,
+    /// The folder that is given to the peer.
+    pub tree: Arc<Tree>,
+    /// Which attributes are kept.
+    pub keep: Keep,
+    /// What a receipt means.
+    pub durability: Durability,
+    /// What the operator bounds.
+    pub limits: Limits,
+}
+
+/// Bounds that the operator sets for a module.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Largest file in bytes; a larger one is refused.
+    pub max_file_size: Option<u64>,
+}
+
+/// Why a session is over. Whatever it is, nothing half-done is visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer went away.
+    Closed,
+    /// The peer broke the protocol, in these words.
+    Violation(String),
+    /// [`Stop`] was set.
+    Stopped,
+    /// The receiver itself cannot go on, in these words.
+    Fault(String),
+}
+
+/// The receiving role of one session.
+#[derive(Debug)]
+pub struct Receiver {
+    grant: Grant,
+    counters: Arc<Counters>,
+}
+
+impl Receiver {
+    /// A receiver that will write into `grant`.
+    pub fn new(grant: Grant) -> Receiver {
+        Receiver { grant, counters: Arc::default() }
+    }
+
+    /// What this session has done so far; may be read at any time.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Runs until the peer goes away. Blocks: call it on a thread of its own, outside of any asynchronous task.
+    ///
+    /// On return the outbox is dropped, all threads are joined, and temporaries are removed.
+    pub fn run(self, inbox: Inbox, outbox: Outbox, stop: Stop) -> Ended {
+        let Receiver { grant, counters } = self;
+        let line = Line::new();
+        let pool = Pool::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep);
+        let last_word = outbox.clone();
+        let ended = thread::scope(|scope| {
+            let named = |name: &str| thread::Builder::new().name(name.to_owned());
+            let mut threads = Vec::with_capacity(POOL + 1);
+            let mut fault = None;
+            for _ in 0..POOL {
+                match named("recv-pool").spawn_scoped(scope, || pool.work(&line)) {
+                    Ok(thread) => threads.push(thread),
+                    Err(error) => fault = Some(error),
+                }
+            }
+            let receipts = Receipts::new(outbox.clone());
+            match named("recv-publish")
+                .spawn_scoped(scope, || Publisher::new(&grant, &line, &pool, receipts, &counters).run())
+            {
+                Ok(thread) => threads.push(thread),
+                Err(error) => fault = Some(error),
+            }
+            let ended = match fault {
+                Some(error) => Ended::Fault(format!("cannot start a thread: {error}")),
+                None => Intake::new(&grant, &line, &pool, inbox, outbox, stop).run(),
+            };
+            line.end();
+            pool.close();
+            let panicked = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
+            if panicked > 0 { Ended::Fault("a thread of the session has panicked".to_owned()) } else { ended }
+        });
+        drop((line, pool));
+        if let Err(error) = grant.stage.rest() {
+            tracing::warn!(%error, "cannot remove the folder of temporaries; the next start of the service will");
+        }
+        say_goodbye(&last_word, &ended);
+        ended
+    }
+}
+
+/// Tells the peer why, if it listens: one that does not must not hold the session.
+fn say_goodbye(outbox: &Outbox, ended: &Ended) {
+    let refusal = match ended {
+        Ended::Closed => return,
+        Ended::Violation(reason) => Refusal::Protocol { reason: verdict::cut(reason.clone()) },
+        Ended::Stopped => Refusal::Stopping,
+        Ended::Fault(reason) => {
+            Refusal::Busy { reason: verdict::cut(reason.clone()), retry: std::time::Duration::from_secs(1) }
+        }
+    };
+    let _ = outbox.try_send(receipts::frame(&ToSender::Bye { refusal }));
+}

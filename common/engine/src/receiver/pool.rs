@@ -1,0 +1,155 @@
+//! The threads beside the main path: they write small contents into temporaries, and list folders to compare. They
+//! never wait for anything but work.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use proto::{Keep, Meta, Outcome};
+use sys::{Stage, Staged, Tree};
+
+use super::compare::{Answer, Ask, compare};
+use super::line::Line;
+use super::step::{Chunk, Item, Step};
+use super::verdict;
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    jobs: Mutex<Jobs>,
+    ready: Condvar,
+    tree: Arc<Tree>,
+    stage: Arc<Stage>,
+    keep: Keep,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    /// Bounded by the line: chunks that were admitted, and one run of Compares.
+    queue: VecDeque<Job>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Stage what has content, and put the chunk into this place of the line.
+    Stage(u64, Chunk),
+    /// Answer these.
+    Compare(Vec<Ask>, Sender<Answer>),
+}
+
+impl Pool {
+    pub(super) fn new(tree: Arc<Tree>, stage: Arc<Stage>, keep: Keep) -> Pool {
+        Pool { jobs: Mutex::default(), ready: Condvar::new(), tree, stage, keep }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a chunk staged by whoever is free.
+    pub(super) fn stage(&self, place: u64, chunk: Chunk) {
+        let mut jobs = self.lock();
+        if !jobs.closed {
+            jobs.queue.push_back(Job::Stage(place, chunk));
+            self.ready.notify_one();
+        }
+    }
+
+    /// Has Compares answered, before all else: the publisher waits for them.
+    pub(super) fn compare(&self, asks: Vec<Ask>, answers: Sender<Answer>) {
+        let mut jobs = self.lock();
+        if !jobs.closed {
+            jobs.queue.push_front(Job::Compare(asks, answers));
+            self.ready.notify_one();
+        }
+    }
+
+    /// No more work: the threads end, what is queued is dropped.
+    pub(super) fn close(&self) {
+        let mut jobs = self.lock();
+        jobs.closed = true;
+        let dropped = std::mem::take(&mut jobs.queue);
+        self.ready.notify_all();
+        drop(jobs);
+        drop(dropped);
+    }
+
+    /// The body of a pool thread.
+    pub(super) fn work(&self, line: &Line) {
+        let _alarm = Alarm { pool: self, line };
+        while let Some(job) = self.next() {
+            match job {
+                Job::Stage(place, mut chunk) => {
+                    self.stage_all(&mut chunk);
+                    line.arrive(place, chunk);
+                }
+                Job::Compare(asks, answers) => {
+                    for ask in asks {
+                        // An error says that the publisher is gone, and with it the need for an answer.
+                        let _ = answers.send(compare(&self.tree, self.keep, ask));
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut jobs = self.lock();
+        loop {
+            if jobs.closed {
+                return None;
+            }
+            if let Some(job) = jobs.queue.pop_front() {
+                return Some(job);
+            }
+            jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Writes the content of every `Put` in the chunk into its temporary.
+    pub(super) fn stage_all(&self, chunk: &mut Chunk) {
+        for step in &mut chunk.steps {
+            let Step::Put { item, .. } = step else { continue };
+            let raw = std::mem::replace(item, Item::Ready(Err(Outcome::Absent)));
+            *item = Item::Ready(match raw {
+                Item::Inline(mut meta, bytes) => {
+                    self.keep.project_meta(&mut meta);
+                    self.inline(&meta, &bytes)
+                }
+                Item::Blob(mut meta, file) => {
+                    self.keep.project_meta(&mut meta);
+                    file.finish(&meta, self.keep).map_err(|error| verdict::staging(&error))
+                }
+                Item::Ready(ready) => ready,
+            });
+        }
+    }
+
+    fn inline(&self, meta: &Meta, bytes: &Bytes) -> Result<Staged, Outcome> {
+        let write = || {
+            let file = self.stage.file(meta.size)?;
+            if !bytes.is_empty() {
+                file.write_at(bytes, 0)?;
+            }
+            file.finish(meta, self.keep)
+        };
+        write().map_err(|error| verdict::staging(&error))
+    }
+}
+
+/// A pool thread that panics would leave the publisher waiting: it ends the session instead.
+struct Alarm<'a> {
+    pool: &'a Pool,
+    line: &'a Line,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.line.end();
+            self.pool.close();
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Carrying out one operation: the only place from which names in the mirror change. Called by the publisher, in order.
+//!
+//! What replaces a file or folder as a whole is here; what moves names is in `moves`, what concerns hard links in `links`.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proto::login::Durability;
+use proto::{Keep, Kind, Meta, Name, Outcome, RelPath};
+use sys::{Durable, Stage, Staged, Tree, durable};
+
+use super::Grant;
+use super::folders::{FOLDERS, Folder, Folders};
+use super::links::LinkBook;
+use super::step::{Item, Step};
+use super::verdict::{self, Verdict};
+
+/// The mirrored folder, and what the batch in hand has done to it.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    pub(super) tree: Arc<Tree>,
+    pub(super) stage: Arc<Stage>,
+    pub(super) keep: Keep,
+    pub(super) durability: Durability,
+    pub(super) folders: Folders,
+    pub(super) links: LinkBook,
+    /// Files whose metadata changed in place.
+    altered: Vec<(Rc<Folder>, Name)>,
+}
+
+impl Mirror {
+    pub(super) fn new(grant: &Grant) -> Mirror {
+        Mirror {
+            tree: Arc::clone(&grant.tree),
+            stage: Arc::clone(&grant.stage),
+            keep: grant.keep,
+            durability: grant.durability,
+            folders: Folders::new(Arc::clone(&grant.tree), grant.keep),
+            links: LinkBook::default(),
+            altered: Vec::new(),
+        }
+    }
+
+    /// Carries out one operation that changes something.
+    pub(super) fn perform(&mut self, step: Step) -> Verdict {
+        match step {
+            Step::Put { path, item: Item::Ready(staged), .. } => self.publish(&path, staged?),
+            Step::Put { .. } => Err(verdict::failed("its content was not written")),
+            Step::Make { path, meta } => self.make(&path, meta),
+            Step::Offer { path, meta } => self.offer(&path, meta),
+            Step::Link { first, others } => self.link(&first, &others),
+            Step::Remove { path } => self.remove(&path),
+            Step::Rename { from, to } => self.rename(&from, &to),
+            Step::Exchange { a, b } => self.exchange(&a, &b),
+            Step::Settle { path } => self.settle(&path),
+            // Answered by the publisher: they change nothing.
+            Step::Compare { .. } | Step::Count { .. } => Ok(()),
+        }
+    }
+
+    /// The parent folder and the name in it; `Absent` when there is no such folder.
+    pub(super) fn parent(&mut self, path: &RelPath) -> Result<(Rc<Folder>, Name), Outcome> {
+        self.folders.parent(path).map_err(|error| verdict::of_parent(&error))
+    }
+
+    pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> Verdict {
+        self.folders.touch(folder).map_err(|error| verdict::of("look at its folder", &error))
+    }
+
+    /// Puts something complete under its name.
+    pub(super) fn publish(&mut self, path: &RelPath, staged: Staged) -> Verdict {
+        let (folder, name) = self.parent(path)?;
+        self.touch(&folder)?;
+        let verdict = verdict::done(staged.problems());
+        staged.publish(&folder.dir, &name, &self.stage).map_err(|error| verdict::of("put it in place", &error))?;
+        self.folders.moved(path);
+        verdict
+    }
+
+    fn make(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
+        if !self.keep.admits(meta.kind) {
+            return Err(verdict::refused(format!("the module keeps no {}", words(meta.kind))));
+        }
+        self.keep.project_meta(&mut meta);
+        let there = if path.is_root() {
+            Some(Kind::Dir)
+        } else {
+            let (folder, name) = self.parent(path)?;
+            let looked = |error: io::Error| verdict::of("look at what stands there", &error);
+            let stat = folder.dir.lookup(&name).map_err(looked)?;
+            match &stat {
+                Some(stat) if stat.kind == meta.kind && meta.kind != Kind::Dir => {
+                    let there = folder.dir.meta(&name, stat, self.keep).map_err(looked)?;
+                    if there.same_metadata(&meta) {
+                        return Ok(());
+                    }
+                }
+                _ => {}
+            }
+            stat.map(|stat| stat.kind)
+        };
+        if meta.kind == Kind::Dir && there == Some(Kind::Dir) {
+            return self.make_in_place(path, &meta);
+        }
+        let staged = self.stage.make(&meta, self.keep).map_err(|error| verdict::staging(&error))?;
+        let verdict = self.publish(path, staged);
+        if meta.kind == Kind::Dir && matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+            // Children are likely to follow, and its metadata belongs to the batch's seal.
+            let folder = self.folders.open(path).map_err(|error| verdict::of("open it", &error))?;
+            self.folders.made(&folder, meta.mtime);
+        }
+        verdict
+    }
+
+    /// A folder that exists gets its metadata, unless it has it already.
+    fn make_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
+        let failed = |error: io::Error| verdict::of("set its metadata", &error);
+        let folder = self.folders.open(path).map_err(|error| verdict::of_parent(&error))?;
+        let mut there = folder.dir.own_meta(self.keep).map_err(failed)?;
+        if let Some(mtime) = self.folders.mtime(&folder) {
+            there.mtime = mtime;
+        }
+        if there.same_metadata(meta) {
+            return Ok(());
+        }
+        let problems = folder.dir.set_meta(meta, self.keep).map_err(failed)?;
+        self.folders.made(&folder, meta.mtime);
+        verdict::done(&problems)
+    }
+
+    fn offer(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
+        let failed = |error: io::Error| verdict::of("set its metadata", &error);
+        self.keep.project_meta(&mut meta);
+        let (folder, name) = self.parent(path)?;
+        let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { return Err(Outcome::Want) };
+        // An inode that other names share is never changed: they may stand for other files of the sender.
+        if stat.kind != Kind::File || stat.nlink != 1 || stat.size != meta.size {
+            return Err(Outcome::Want);
+        }
+        let there = folder.dir.meta(&name, &stat, self.keep).map_err(failed)?;
+        if !meta.content_fits(&there) {
+            return Err(Outcome::Want);
+        }
+        if meta.same_metadata(&there) {
+            return Ok(());
+        }
+        let problems = folder.dir.set_file_meta(&name, &meta, self.keep).map_err(failed)?;
+        self.altered.push((folder, name));
+        verdict::done(&problems)
+    }
+
+    /// How many entries stand at and beneath `path`.
+    pub(super) fn count(&mut self, path: &RelPath) -> io::Result<u64> {
+        if path.is_root() {
+            let root = self.folders.open(path)?;
+            let mut entries = 1;
+            for found in root.dir.list()? {
+                if !sys::stage::is_reserved(&found.name) {
+                    entries += root.dir.count(&found.name)?;
+                }
+            }
+            return Ok(entries);
+        }
+        match self.folders.parent(path) {
+            Ok((folder, name)) => folder.dir.count(&name),
+            Err(error) if verdict::no_folder(&error) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether so many folders are held for the batch that it must be sealed before it goes on.
+    pub(super) fn is_wide(&self) -> bool {
+        self.folders.touched().len() >= FOLDERS
+    }
+
+    /// Gives the touched folders their mtimes. After this all that was performed looks as the sender says.
+    pub(super) fn finish(&mut self) {
+        self.folders.restore();
+    }
+
+    /// Lets go of what the batch held.
+    pub(super) fn let_go(&mut self) {
+        self.folders.clear();
+        self.altered.clear();
+    }
+
+    /// Makes sure that all that was performed since the last seal survives a power cut, and lets go.
+    pub(super) fn seal(&mut self) -> io::Result<Durable> {
+        let touched: Vec<&sys::Dir> = self.folders.touched().iter().map(|folder| &folder.dir).collect();
+        let altered: Vec<(&sys::Dir, &Name)> = self.altered.iter().map(|(folder, name)| (&folder.dir, name)).collect();
+        let proof = durable::seal(&self.tree, &touched, &altered);
+        self.let_go();
+        proof
+    }
+}
+
+fn words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "files",
+        Kind::Dir => "folders",
+        Kind::Symlink => "symbolic links",
+        Kind::Fifo => "FIFOs",
+        Kind::Socket => "sockets",
+        Kind::CharDevice => "character devices",
+        Kind::BlockDevice => "block devices",
+    }
+}

@@ -1,0 +1,75 @@
+//! Outcomes, answers and receipts on their way to the outbox, in the order in which they were put in.
+
+use bytes::{Bytes, BytesMut};
+use proto::{Outcome, ToSender, codec};
+use sys::Durable;
+
+use super::line::Over;
+use crate::lane::{BUFFER, Outbox};
+
+/// One message as a buffer of its own.
+pub(super) fn frame(message: &ToSender) -> Bytes {
+    let mut bytes = BytesMut::new();
+    codec::put(message, &mut bytes);
+    bytes.freeze()
+}
+
+#[derive(Debug)]
+pub(super) struct Receipts {
+    outbox: Outbox,
+    buffer: BytesMut,
+}
+
+impl Receipts {
+    pub(super) fn new(outbox: Outbox) -> Receipts {
+        Receipts { outbox, buffer: BytesMut::new() }
+    }
+
+    pub(super) fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Over> {
+        self.put(&ToSender::Outcome { op, outcome })
+    }
+
+    pub(super) fn counted(&mut self, op: u64, entries: u64) -> Result<(), Over> {
+        self.put(&ToSender::Counted { op, entries })
+    }
+
+    pub(super) fn applied(&mut self, upto: u64) -> Result<(), Over> {
+        self.put(&ToSender::Applied { upto })
+    }
+
+    /// Only with the proof.
+    pub(super) fn durable(&mut self, upto: u64, _proof: Durable) -> Result<(), Over> {
+        self.put(&ToSender::Durable { upto })
+    }
+
+    /// Frames that were encoded elsewhere.
+    pub(super) fn frames(&mut self, frames: Vec<BytesMut>) -> Result<(), Over> {
+        for frames in frames {
+            if frames.len() >= BUFFER / 4 {
+                self.send()?;
+                self.outbox.blocking_send(frames.freeze()).map_err(|_| Over)?;
+            } else {
+                self.buffer.extend_from_slice(&frames);
+                self.bound()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, message: &ToSender) -> Result<(), Over> {
+        codec::put(message, &mut self.buffer);
+        self.bound()
+    }
+
+    fn bound(&mut self) -> Result<(), Over> {
+        if self.buffer.len() >= BUFFER { self.send() } else { Ok(()) }
+    }
+
+    /// Hands on what has gathered. Waits while the outbox is full.
+    pub(super) fn send(&mut self) -> Result<(), Over> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.outbox.blocking_send(self.buffer.split().freeze()).map_err(|_| Over)
+    }
+}

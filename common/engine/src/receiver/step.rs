@@ -1,0 +1,77 @@
+//! Operations on their way through the receiver, and the chunks in which they travel between threads.
+
+use bytes::Bytes;
+use proto::{Digest, Meta, Outcome, RelPath};
+use sys::{Staged, StagedFile};
+
+/// Operations in one chunk, at most: enough to make a hand-over between threads cheap, few enough to share the work.
+pub(super) const CHUNK_OPS: usize = 64;
+/// Inline content after which a chunk is closed, in bytes.
+pub(super) const CHUNK_BYTES: usize = 512 * 1024;
+
+/// One operation, checked.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub(super) enum Step {
+    Put { path: RelPath, size: u64, item: Item },
+    Make { path: RelPath, meta: Meta },
+    Offer { path: RelPath, meta: Meta },
+    Link { first: RelPath, others: Vec<RelPath> },
+    Remove { path: RelPath },
+    Rename { from: RelPath, to: RelPath },
+    Exchange { a: RelPath, b: RelPath },
+    Compare { path: RelPath, digest: Digest },
+    Count { path: RelPath },
+    Settle { path: RelPath },
+}
+
+/// The content of a `Put`, from the wire to a temporary.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// As it came in its frame.
+    Inline(Meta, Bytes),
+    /// Written already, without its metadata.
+    Blob(Meta, StagedFile),
+    /// Complete, or why not.
+    Ready(Result<Staged, Outcome>),
+}
+
+/// Consecutive operations.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// Number of the first of them.
+    pub first: u64,
+    pub steps: Vec<Step>,
+    /// Inline content in it, as it was admitted.
+    pub bytes: usize,
+}
+
+impl Step {
+    /// Whether a pool thread has to write something before it can be published.
+    pub(super) fn needs_staging(&self) -> bool {
+        matches!(self, Step::Put { item: Item::Inline(..) | Item::Blob(..), .. })
+    }
+
+    /// Whether the listing of `folder` may look different after this operation than before it.
+    pub(super) fn concerns(&self, folder: &RelPath) -> bool {
+        match self {
+            Step::Put { path, .. } | Step::Make { path, .. } | Step::Offer { path, .. } | Step::Remove { path } => {
+                alters(path, folder)
+            }
+            Step::Rename { from, to } | Step::Exchange { a: from, b: to } => alters(from, folder) || alters(to, folder),
+            Step::Link { others, .. } => others.iter().any(|other| alters(other, folder)),
+            Step::Compare { .. } | Step::Count { .. } => false,
+            // What Compares note of links is judged by the next Settle.
+            Step::Settle { .. } => true,
+        }
+    }
+}
+
+fn alters(path: &RelPath, folder: &RelPath) -> bool {
+    if folder.is_within(path) {
+        return true;
+    }
+    let path = path.as_bytes();
+    let parent = path.iter().rposition(|b| *b == b'/').map_or(&b""[..], |at| &path[..at]);
+    parent == folder.as_bytes()
+}

@@ -1,0 +1,10 @@
+//! A receiver on a thread, driven through its channels with encoded messages, against a folder on disk.
+
+mod blobs;
+mod folders;
+mod links;
+mod moves;
+mod names;
+mod order;
+mod rig;
+mod sessions;

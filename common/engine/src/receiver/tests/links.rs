@@ -1,0 +1,88 @@
+//! Hard links: joining and parting.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use proto::{Keep, Kept, Outcome, ToReceiver};
+
+use super::rig::*;
+
+fn link(first: &str, others: &[&str]) -> ToReceiver {
+    ToReceiver::Link { first: path(first), others: others.iter().map(|other| path(other)).collect() }
+}
+
+fn settle(at: &str) -> ToReceiver {
+    ToReceiver::Settle { path: path(at) }
+}
+
+fn inode(rig: &Rig, at: &str) -> u64 {
+    fs::symlink_metadata(rig.at(at)).unwrap().ino()
+}
+
+#[test]
+fn names_become_one_file() {
+    for mut rig in [Rig::new(), Rig::durable()] {
+        rig.done(&[folder("d"), put("a", "1"), put("d/b", "old"), link("a", &["d/b", "d/c"])]);
+        assert_eq!(fs::metadata(rig.at("a")).unwrap().nlink(), 3);
+        assert_eq!(fs::read(rig.at("d/b")).unwrap(), b"1");
+        let ctime = fs::metadata(rig.at("a")).unwrap().ctime_nsec();
+        rig.done(&[link("a", &["d/b", "d/c"])]);
+        assert_eq!(fs::metadata(rig.at("a")).unwrap().ctime_nsec(), ctime, "nothing to do");
+        assert_eq!(rig.outcome(link("none", &["x"])), Outcome::Absent);
+        assert_eq!(rig.outcome(link("a", &["none/x"])), Outcome::Absent);
+        assert_eq!(rig.outcome(link("d", &["x"])), Outcome::Absent);
+        rig.done(&[put("a", "2")]);
+        assert_eq!(fs::read(rig.at("d/b")).unwrap(), b"1", "a put parts the name");
+    }
+}
+
+#[test]
+fn a_module_without_hard_links_refuses_them() {
+    let keep: Keep = Keep::DEFAULT.iter().filter(|kept| *kept != Kept::Hardlinks).collect();
+    let mut rig = Rig::with(Settings { keep, ..Settings::default() }, |_| {});
+    rig.done(&[put("a", "1")]);
+    assert!(matches!(rig.outcome(link("a", &["b"])), Outcome::Refused { .. }));
+}
+
+#[test]
+fn settling_parts_what_is_in_no_group_together() {
+    for durability in [proto::login::Durability::None, proto::login::Durability::Batch] {
+        let mut rig = Rig::with(Settings { durability, ..Settings::default() }, |module| {
+            fs::create_dir(module.join("d")).unwrap();
+            fs::write(module.join("a"), "content").unwrap();
+            for name in ["b", "c", "d/e", "d/f", "lone"] {
+                fs::hard_link(module.join("a"), module.join(name)).unwrap();
+            }
+        });
+        let compare = |at: &str| ToReceiver::Compare { path: path(at), digest: [0; 16] };
+        rig.send(&[compare(""), compare("d")]);
+        assert_eq!(rig.answers().len(), 2);
+        let (root, d) = (mtime(&rig.at("")), mtime(&rig.at("d")));
+        rig.done(&[link("a", &["d/e"]), link("b", &["c", "d/f"]), settle("")]);
+        let [a, b, c, e, f, lone] = ["a", "b", "c", "d/e", "d/f", "lone"].map(|name| inode(&rig, name));
+        assert!(a == e && b == c && c == f && a != b && lone != a && lone != b);
+        for name in ["a", "b", "c", "d/e", "d/f", "lone"] {
+            assert_eq!(fs::read(rig.at(name)).unwrap(), b"content");
+            assert_eq!(mtime(&rig.at(name)), mtime(&rig.at("a")));
+        }
+        assert_eq!((mtime(&rig.at("")), mtime(&rig.at("d"))), (root, d));
+        rig.done(&[settle("")]);
+    }
+}
+
+#[test]
+fn settling_concerns_only_what_is_beneath_its_folder() {
+    let mut rig = Rig::with(Settings::default(), |module| {
+        for dir in ["x", "y"] {
+            fs::create_dir(module.join(dir)).unwrap();
+            fs::write(module.join(dir).join("1"), "").unwrap();
+            fs::hard_link(module.join(dir).join("1"), module.join(dir).join("2")).unwrap();
+        }
+    });
+    let compare = |at: &str| ToReceiver::Compare { path: path(at), digest: [0; 16] };
+    rig.send(&[compare("x"), compare("y")]);
+    rig.answers();
+    rig.done(&[settle("x")]);
+    assert_ne!(inode(&rig, "x/1"), inode(&rig, "x/2"));
+    assert_eq!(inode(&rig, "y/1"), inode(&rig, "y/2"));
+}

@@ -1,0 +1,158 @@
+//! Thousands of operations over all threads against a plain model.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use proto::{Outcome, ToReceiver};
+
+use super::rig::*;
+
+/// What stands where: the content of a file, `None` for a folder.
+#[derive(Default)]
+struct Model(BTreeMap<String, Option<String>>);
+
+impl Model {
+    fn is_folder(&self, at: &str) -> bool {
+        at.is_empty() || self.0.get(at).is_some_and(Option::is_none)
+    }
+
+    fn parent(at: &str) -> &str {
+        at.rsplit_once('/').map_or("", |(parent, _)| parent)
+    }
+
+    fn drop_tree(&mut self, at: &str) {
+        let beneath = format!("{at}/");
+        self.0.retain(|path, _| path != at && !path.starts_with(&beneath));
+    }
+
+    fn put(&mut self, at: &str, content: &str) -> bool {
+        let possible = self.is_folder(Model::parent(at));
+        if possible {
+            self.drop_tree(at);
+            self.0.insert(at.to_owned(), Some(content.to_owned()));
+        }
+        possible
+    }
+
+    fn make(&mut self, at: &str) -> bool {
+        let possible = self.is_folder(Model::parent(at));
+        if possible {
+            self.0.insert(at.to_owned(), None);
+        }
+        possible
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> bool {
+        if !self.0.contains_key(from) || !self.is_folder(Model::parent(from)) || !self.is_folder(Model::parent(to)) {
+            return false;
+        }
+        let beneath = format!("{from}/");
+        let moving: Vec<String> =
+            self.0.keys().filter(|path| *path == from || path.starts_with(&beneath)).cloned().collect();
+        let moving: Vec<_> = moving.into_iter().map(|path| (path.clone(), self.0.remove(&path).unwrap())).collect();
+        self.drop_tree(to);
+        for (path, node) in moving {
+            self.0.insert(format!("{to}{}", &path[from.len()..]), node);
+        }
+        true
+    }
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % bound
+    }
+
+    fn path(&mut self) -> String {
+        let depth = 1 + self.below(3);
+        let names: Vec<&str> = (0..depth).map(|_| ["a", "b", "c", "d"][self.below(4)]).collect();
+        names.join("/")
+    }
+}
+
+fn step(model: &mut Model, dice: &mut Dice, n: usize) -> (ToReceiver, bool) {
+    let (one, two) = (dice.path(), dice.path());
+    match dice.below(10) {
+        0..=4 => {
+            let content = format!("{n}").repeat(1 + dice.below(400));
+            let possible = model.put(&one, &content);
+            (put(&one, &content), possible)
+        }
+        5..=6 => {
+            let possible = model.make(&one);
+            (folder(&one), possible)
+        }
+        7 => {
+            model.drop_tree(&one);
+            (remove(&one), true)
+        }
+        _ if path(&one).is_within(&path(&two)) || path(&two).is_within(&path(&one)) => {
+            model.drop_tree(&one);
+            (remove(&one), true)
+        }
+        _ => {
+            let possible = model.rename(&one, &two);
+            (rename(&one, &two), possible)
+        }
+    }
+}
+
+fn compare(at: &Path, prefix: &str, seen: &mut BTreeMap<String, Option<String>>) {
+    for entry in fs::read_dir(at).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if prefix.is_empty() && name.starts_with(".recvd-stage-") {
+            continue;
+        }
+        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        if entry.file_type().unwrap().is_dir() {
+            compare(&entry.path(), &path, seen);
+            assert_eq!(mtime(&entry.path()), THEN, "{path}");
+            seen.insert(path, None);
+        } else {
+            assert_eq!(mtime(&entry.path()), THEN, "{path}");
+            seen.insert(path, Some(fs::read_to_string(entry.path()).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn operations_take_effect_in_the_order_sent() {
+    for (seed, mut rig) in [(1, Rig::new()), (2, Rig::durable()), (3, Rig::new()), (4, Rig::durable())] {
+        let (mut model, mut dice) = (Model::default(), Dice(0x9E37_79B9_7F4A_7C15 ^ seed));
+        let mut expected = Vec::new();
+        let mut sent = 0;
+        while sent < 2000 {
+            let count = 1 + dice.below(300);
+            let messages: Vec<ToReceiver> = (0..count)
+                .map(|n| {
+                    let (message, possible) = step(&mut model, &mut dice, sent + n);
+                    if !possible {
+                        expected.push((sent + n) as u64 + 1);
+                    }
+                    message
+                })
+                .collect();
+            rig.send(&messages);
+            sent += count;
+        }
+        let absent: Vec<u64> = rig
+            .answers()
+            .into_iter()
+            .map(|answer| match answer {
+                proto::ToSender::Outcome { op, outcome: Outcome::Absent } => op,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(absent, expected, "seed {seed}");
+        let mut seen = BTreeMap::new();
+        compare(&rig.at(""), "", &mut seen);
+        assert_eq!(seen, model.0, "seed {seed}");
+    }
+}

@@ -1,0 +1,115 @@
+//! How sessions end, and what they leave.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use proto::login::Refusal;
+use proto::{ToReceiver, ToSender};
+
+use super::rig::*;
+use crate::receiver::Ended;
+
+#[test]
+fn names_of_temporaries_end_the_session() {
+    let bad = ".recvd-stage-0";
+    let within = format!("d/{bad}/f");
+    let digest = [0; 16];
+    for message in [
+        put(bad, ""),
+        put(&within, ""),
+        folder(bad),
+        remove(bad),
+        rename("a", bad),
+        rename(&within, "a"),
+        ToReceiver::Exchange { a: path("a"), b: path(bad) },
+        ToReceiver::Link { first: path("a"), others: vec![path("b"), path(bad)] },
+        ToReceiver::Compare { path: path(bad), digest },
+        ToReceiver::Count { path: path(bad) },
+        ToReceiver::Settle { path: path(bad) },
+    ] {
+        let mut rig = Rig::new();
+        rig.send(&[message]);
+        let (ended, _, scratch) = rig.ended();
+        assert!(matches!(&ended, Ended::Violation(reason) if reason.contains("reserved")), "{ended:?}");
+        assert_eq!(all_names(&scratch.path().join("module")), [""; 0]);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_messages_end_the_session() {
+    for bytes in [&[0, 0, 0, 0][..], &[255; 8], &[1, 0, 0, 0, 200], &[9, 0, 0, 0, 16]] {
+        let mut rig = Rig::new();
+        rig.send_raw(Bytes::copy_from_slice(bytes));
+        let (ended, last, _) = rig.ended();
+        assert!(matches!(ended, Ended::Violation(_)), "{ended:?}");
+        assert!(matches!(last, Some(ToSender::Bye { refusal: Refusal::Protocol { .. } })), "{last:?}");
+    }
+}
+
+#[test]
+fn a_session_can_be_stopped_while_it_waits() {
+    let mut rig = Rig::new();
+    rig.done(&[put("f", "x")]);
+    rig.stop.send_replace(true);
+    let (ended, last, scratch) = rig.ended();
+    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(last, Some(ToSender::Bye { refusal: Refusal::Stopping }));
+    assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
+}
+
+#[test]
+fn a_ping_is_answered_at_any_time() {
+    let mut rig = Rig::new();
+    rig.send(&[ToReceiver::Ping]);
+    assert_eq!(rig.next(), ToSender::Pong);
+}
+
+#[test]
+fn the_folder_of_temporaries_is_gone_when_all_is_quiet() {
+    let mut rig = Rig::new();
+    rig.done(&[folder("")]);
+    rig.done(&[put("f", "x")]);
+    let begin = Instant::now();
+    while all_names(&rig.at("")) != ["f"] {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", all_names(&rig.at("")));
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(mtime(&rig.at("")), THEN);
+    rig.done(&[put("g", "x")]);
+}
+
+#[test]
+fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
+    // A receiver whose outbox nobody empties: the session ends when the outbox is dropped.
+    use proto::login::Durability;
+    use std::sync::Arc;
+    let scratch = tempfile::TempDir::new().unwrap();
+    let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
+    let stage = Arc::new(sys::Stage::new(Arc::clone(&tree)).unwrap());
+    let grant = crate::receiver::Grant {
+        stage,
+        tree,
+        keep: proto::Keep::DEFAULT,
+        durability: Durability::None,
+        limits: crate::receiver::Limits::default(),
+    };
+    let (to, inbox) = tokio::sync::mpsc::channel(2);
+    let (outbox, frames) = tokio::sync::mpsc::channel(1);
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let session = thread::spawn(move || crate::receiver::Receiver::new(grant).run(inbox, outbox, stopped));
+    let mut buffer = bytes::BytesMut::new();
+    (0..100).for_each(|n| proto::codec::put(&put(&format!("f{n}"), "x"), &mut buffer));
+    let mut sent = 0;
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(1) {
+        match to.try_send(buffer.clone().freeze()) {
+            Ok(()) => sent += 1,
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    assert!(sent < 200, "{sent} buffers were taken in though no receipt could leave");
+    drop(frames);
+    assert_eq!(session.join().unwrap(), Ended::Closed);
+    assert!(all_names(scratch.path()).iter().all(|name| name.starts_with('f')));
+}

@@ -1,0 +1,75 @@
+//! From errors of the kernel to outcomes that the sender can act on. Decides nothing else.
+
+use std::io::{self, ErrorKind};
+
+use proto::Outcome;
+use proto::limits::REASON;
+
+/// What came of one operation: `Ok` when it did exactly what it says.
+pub(super) type Verdict = Result<(), Outcome>;
+
+/// `EILSEQ`, which has no `ErrorKind`: a name that the file system's encoding cannot hold.
+const EILSEQ: i32 = 84;
+/// `ELOOP`: a symbolic link where a folder must be.
+const ELOOP: i32 = 40;
+
+/// A reason that fits its field.
+pub(super) fn cut(mut reason: String) -> String {
+    if reason.len() > REASON {
+        reason.truncate(reason.floor_char_boundary(REASON));
+    }
+    reason
+}
+
+/// It cannot be done here, now or later.
+pub(super) fn refused(reason: impl Into<String>) -> Outcome {
+    Outcome::Refused { reason: cut(reason.into()) }
+}
+
+/// It cannot be done now.
+pub(super) fn failed(reason: impl Into<String>) -> Outcome {
+    Outcome::Failed { reason: cut(reason.into()) }
+}
+
+/// What stands in the way of `doing` something to one entry.
+pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
+    let reason = format!("cannot {doing}: {error}");
+    match error.kind() {
+        ErrorKind::NotFound => Outcome::Absent,
+        ErrorKind::InvalidFilename
+        | ErrorKind::InvalidInput
+        | ErrorKind::PermissionDenied
+        | ErrorKind::Unsupported
+        | ErrorKind::ExecutableFileBusy
+        | ErrorKind::ResourceBusy
+        | ErrorKind::TooManyLinks
+        | ErrorKind::FileTooLarge
+        | ErrorKind::CrossesDevices => refused(reason),
+        _ if error.raw_os_error() == Some(EILSEQ) => refused(reason),
+        // No space, quota, read-only, I/O errors, no memory, no descriptors, and what nobody has thought of.
+        _ => failed(reason),
+    }
+}
+
+/// Why content could not be staged: nothing that the operation builds on is involved, so it is never `Absent`.
+pub(super) fn staging(error: &io::Error) -> Outcome {
+    match of("write it", error) {
+        Outcome::Absent => failed(format!("cannot write it: {error}; was the folder of temporaries removed?")),
+        outcome => outcome,
+    }
+}
+
+/// Whether this says that there is no folder at a path.
+pub(super) fn no_folder(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) || error.raw_os_error() == Some(ELOOP)
+}
+
+/// Why a parent folder could not be opened.
+pub(super) fn of_parent(error: &io::Error) -> Outcome {
+    if no_folder(error) { Outcome::Absent } else { of("open its folder", error) }
+}
+
+/// Done, but for these.
+pub(super) fn done(problems: &[String]) -> Verdict {
+    if problems.is_empty() { Ok(()) } else { Err(Outcome::Partly { reason: cut(problems.join("; ")) }) }
+}

@@ -1,0 +1,359 @@
+//! Moves passes on: folders to the walker, digests to the target, what differs to the looks, and at the end the
+//! deletions, past the brake, and the hard-link groups.
+
+use std::time::Instant;
+
+use proto::{Entry, Kept, Kind, Name, RelPath, ToReceiver};
+
+use super::flight::{End, Sent};
+use super::look::{Look, Why};
+use super::pass::{self, Compared, Difference, Extra, Pass, Reach, Stage};
+use super::walk::{Folder, Listed};
+use super::{Ended, FLIGHT, LOOKS, MaxDelete, Session};
+use crate::hint::Hint;
+use crate::mirror::Halt;
+use crate::pending::Ticket;
+
+/// Folders being listed, or listed and not compared.
+const AHEAD: usize = 64;
+/// Entries of folders that are compared and not answered: bounds memory to about 50 MB.
+const ENTRIES: usize = 200_000;
+
+/// What all passes of a session share.
+#[derive(Default)]
+pub(super) struct Passes {
+    /// Folders still to be listed; the last is next, so that memory is bounded by depth times width.
+    to_list: Vec<(Ticket, RelPath)>,
+    at_walker: usize,
+    /// Comparisons not answered, in order of their numbers.
+    asked: std::collections::BTreeMap<u64, Ticket>,
+    /// Entries of the folders in them.
+    entries: usize,
+}
+
+impl Session<'_> {
+    /// Begins to compare `path`, which must be a folder here; anything else is looked at.
+    pub(super) fn start_pass(&mut self, ticket: Ticket, path: RelPath, reach: Reach) -> Result<(), Ended> {
+        if path.is_root() {
+            self.root.check().map_err(Ended::Halted)?;
+        }
+        match self.kind_here(&path) {
+            Some(Kind::Dir) => {}
+            Some(_) => return self.look(Look { ticket, path, why: Why::Check }),
+            None => {
+                self.flight.end_with(ticket, End::LostSight);
+                return Ok(());
+            }
+        }
+        self.make_folder(ticket, &path)?;
+        let mut pass = Pass::new(path.clone(), reach);
+        pass.listing = 1;
+        if pass.is_full() {
+            self.mirror.set_scanning(true);
+        }
+        self.flight.hold(ticket);
+        self.passes.insert(ticket, pass);
+        self.common.to_list.push((ticket, path));
+        Ok(())
+    }
+
+    /// An event said that the root's last entry is gone: whether to believe it depends on how much the backup has.
+    pub(super) fn start_told_empty(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.start_pass(ticket, RelPath::root(), Reach::Folder)?;
+        if let Some(pass) = self.passes.get_mut(&ticket) {
+            pass.told = true;
+        }
+        Ok(())
+    }
+
+    /// Takes in listed folders and asks for more.
+    pub(super) fn step_passes(&mut self) -> Result<bool, Ended> {
+        let mut worked = false;
+        while self.flight.len() < FLIGHT
+            && self.looks.len() < LOOKS
+            && self.common.entries < ENTRIES
+            && let Some(listed) = self.walker.listed()
+        {
+            self.common.at_walker -= 1;
+            self.listed(listed)?;
+            worked = true;
+        }
+        while self.common.at_walker < AHEAD
+            && let Some((ticket, path)) = self.common.to_list.pop()
+        {
+            self.common.at_walker += 1;
+            self.walker.list(ticket, path);
+        }
+        Ok(worked)
+    }
+
+    fn listed(&mut self, Listed { pass: ticket, path, folder }: Listed) -> Result<(), Ended> {
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        pass.listing -= 1;
+        let folder = match folder {
+            Ok(folder) => folder,
+            Err(error) => {
+                self.unlisted(&path, &error)?;
+                return self.advance(ticket);
+            }
+        };
+        for (name, reason) in &folder.skipped {
+            if let Ok(path) = path.join(name) {
+                self.mirror.problem(&path, reason.clone());
+            }
+        }
+        let pass = self.passes.entry(ticket).or_insert_with(|| Pass::new(path.clone(), Reach::Folder));
+        pass.empty |= path.is_root() && folder.entries.is_empty() && folder.skipped.is_empty();
+        for (name, inode) in &folder.linked {
+            if let Ok(path) = path.join(name) {
+                pass.groups.entry(*inode).or_default().push(path);
+            }
+        }
+        if pass.reach == Reach::Subtree {
+            pass.listing += self.common.queue_folders(ticket, &path, &folder);
+        }
+        self.common.entries += folder.entries.len();
+        self.mirror.sent.compared.fetch_add(folder.entries.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        let message = ToReceiver::Compare { path: path.clone(), digest: folder.digest };
+        let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
+        self.common.asked.insert(number, ticket);
+        let compared = Compared { path, here: folder, there: Vec::new() };
+        if let Some(pass) = self.passes.get_mut(&ticket) {
+            pass.comparing.insert(number, compared);
+        }
+        Ok(())
+    }
+
+    /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
+    fn unlisted(&mut self, path: &RelPath, error: &std::io::Error) -> Result<(), Ended> {
+        if path.is_root() {
+            return Err(Ended::Halted(Halt::Root(format!("the source cannot be read: {error}"))));
+        }
+        if super::look::is_absence(error) {
+            if let Some(parent) = path.parent() {
+                self.mirror.pending().hint(Hint::Folder { path: parent }, Instant::now());
+            }
+        } else {
+            self.mirror.problem(path, format!("the folder cannot be listed, the backup keeps what it has: {error}"));
+        }
+        Ok(())
+    }
+
+    /// All comparisons up to this operation that got no listing were of equal folders.
+    pub(super) fn compared_alike(&mut self, upto: u64) -> Result<(), Ended> {
+        while let Some(first) = self.common.asked.first_entry()
+            && *first.key() <= upto
+        {
+            let (number, ticket) = first.remove_entry();
+            if let Some(compared) = self.take_compared(number, ticket)
+                && let Some(pass) = self.passes.get_mut(&ticket)
+            {
+                pass.matched += compared.here.entries.len() as u64;
+            }
+            self.advance(ticket)?;
+        }
+        Ok(())
+    }
+
+    /// A part of the target's listing.
+    pub(super) fn listing(&mut self, number: u64, entries: Vec<Entry>, last: bool) -> Result<(), Ended> {
+        let ticket = *self.common.asked.get(&number).ok_or_else(|| unasked(number))?;
+        let Some(compared) = self.passes.get_mut(&ticket).and_then(|pass| pass.comparing.get_mut(&number)) else {
+            return Ok(());
+        };
+        if let (Some(before), Some(first)) = (compared.there.last(), entries.first())
+            && before.name >= first.name
+        {
+            return Err(Ended::Violation("a listing that is not in order of names".into()));
+        }
+        compared.there.extend(entries);
+        if last { self.differs(number, ticket) } else { Ok(()) }
+    }
+
+    /// The target has no such folder.
+    pub(super) fn no_folder(&mut self, number: u64) -> Result<(), Ended> {
+        let ticket = *self.common.asked.get(&number).ok_or_else(|| unasked(number))?;
+        self.differs(number, ticket)
+    }
+
+    /// The comparison failed: nothing is concluded from it.
+    pub(super) fn forget_compare(&mut self, number: u64) -> Result<(), Ended> {
+        let Some((ticket, _)) = self.flight.get(number) else { return Ok(()) };
+        self.common.asked.remove(&number);
+        self.take_compared(number, ticket);
+        if let Some(pass) = self.passes.get_mut(&ticket)
+            && (pass.counting.remove(&number) || pass.total.0 == Some(number))
+        {
+            pass.total.0 = None;
+            pass.extras.clear();
+        }
+        self.advance(ticket)
+    }
+
+    fn take_compared(&mut self, number: u64, ticket: Ticket) -> Option<Compared> {
+        let compared = self.passes.get_mut(&ticket)?.comparing.remove(&number)?;
+        self.common.entries -= compared.here.entries.len();
+        Some(compared)
+    }
+
+    fn differs(&mut self, number: u64, ticket: Ticket) -> Result<(), Ended> {
+        self.common.asked.remove(&number);
+        let Some(Compared { path, here, there }) = self.take_compared(number, ticket) else { return Ok(()) };
+        let found = pass::compare(&here, &there);
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        pass.matched += found.matched;
+        let shallow = pass.reach == Reach::Folder;
+        for (name, kind) in found.extras {
+            match path.join(&name) {
+                Ok(path) if self.options.delete => pass.extras.push(Extra { path, kind }),
+                Ok(path) if here.entries.iter().any(|entry| entry.name == name) => {
+                    self.mirror.problem(&path, "not stored: a folder stands there at the target, and delete is off".into());
+                }
+                _ => {}
+            }
+        }
+        for (name, kind, difference) in found.looks {
+            self.look_in_pass(ticket, &path, &name, (kind, difference), shallow);
+        }
+        self.advance(ticket)
+    }
+
+    fn look_in_pass(
+        &mut self,
+        ticket: Ticket,
+        folder: &RelPath,
+        name: &Name,
+        (kind, difference): (Kind, Difference),
+        shallow: bool,
+    ) {
+        let Ok(path) = folder.join(name) else {
+            let reason = "not mirrored: its path is longer than 65535 bytes or deeper than 1024 folders";
+            return self.mirror.problem(folder, format!("{name} in it is {reason}"));
+        };
+        if shallow && kind == Kind::Dir && difference == Difference::Content {
+            self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
+        } else {
+            self.queue_look(Look { ticket, path, why: Why::Differs(difference) });
+        }
+    }
+
+    /// How much a folder holds.
+    pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
+        let Some((ticket, _)) = self.flight.get(number) else { return Err(unasked(number)) };
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        if pass.total.0 == Some(number) {
+            // The root itself is no entry.
+            pass.total = (None, entries.saturating_sub(1));
+        } else if pass.counting.remove(&number) {
+            pass.deletes += entries;
+        }
+        self.advance(ticket)
+    }
+
+    /// One thing that the pass waited for is there: on to the next stage, if that was the last.
+    pub(super) fn advance(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        loop {
+            let Some(pass) = self.passes.get(&ticket) else { return Ok(()) };
+            match pass.stage {
+                Stage::Comparing if pass.is_compared() => self.count(ticket)?,
+                Stage::Counting if pass.counting.is_empty() && pass.total.0.is_none() => self.delete(ticket)?,
+                Stage::Deleting if pass.looking == 0 => self.name_groups(ticket)?,
+                Stage::Linking => return self.finish_pass(ticket),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn count(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        pass.stage = Stage::Counting;
+        let extras: Vec<Extra> = pass.extras.clone();
+        pass.deletes = extras.iter().filter(|extra| extra.kind != Kind::Dir).count() as u64;
+        let needs_total = !pass.is_full() && matches!(self.options.max_delete, MaxDelete::Percent(_));
+        for extra in extras.iter().filter(|extra| extra.kind == Kind::Dir) {
+            let number = self.ask_count(ticket, &extra.path)?;
+            if let Some(pass) = self.passes.get_mut(&ticket) {
+                pass.counting.insert(number);
+            }
+        }
+        if needs_total && !extras.is_empty() {
+            let number = self.ask_count(ticket, &RelPath::root())?;
+            if let Some(pass) = self.passes.get_mut(&ticket) {
+                pass.total.0 = Some(number);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_count(&mut self, ticket: Ticket, path: &RelPath) -> Result<u64, Ended> {
+        self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path.clone()))
+    }
+
+    /// INVARIANT: here is the only way from a listing to a deletion.
+    fn delete(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        pass.stage = Stage::Deleting;
+        if pass.deletes > 0 {
+            self.root.check().map_err(Ended::Halted)?;
+            if !self.mirror.is_released() {
+                let (deletes, total) = (pass.deletes, pass.backup());
+                let one_told = pass.told && deletes == 1;
+                if pass.empty && !one_told {
+                    return Err(Ended::Halted(Halt::Empty { entries: deletes }));
+                }
+                if !one_told && self.options.max_delete.is_passed(deletes, total) {
+                    return Err(Ended::Halted(Halt::Deletes { deletes, total }));
+                }
+            }
+        }
+        for Extra { path, .. } in std::mem::take(&mut pass.extras) {
+            self.queue_look(Look { ticket, path, why: Why::Extra });
+        }
+        Ok(())
+    }
+
+    fn name_groups(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        pass.stage = Stage::Linking;
+        let (root, reach) = (pass.root.clone(), pass.reach);
+        let groups = std::mem::take(&mut pass.groups);
+        if !self.keep.has(Kept::Hardlinks) {
+            return Ok(());
+        }
+        for (inode, paths) in groups {
+            self.groups.met(inode, paths);
+            self.send_group(ticket, inode, None)?;
+        }
+        if reach == Reach::Subtree {
+            self.send(ticket, &ToReceiver::Settle { path: root }, Sent::Settle)?;
+        }
+        Ok(())
+    }
+
+    fn finish_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        if let Some(pass) = self.passes.remove(&ticket)
+            && pass.is_full()
+        {
+            self.mirror.forget_problems_before(pass.began);
+            self.mirror.rearm();
+            self.mirror.set_scanning(false);
+        }
+        self.flight.let_go(ticket);
+        Ok(())
+    }
+}
+
+impl Passes {
+    /// The sub-folders of a listed folder are next; returns how many.
+    fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, folder: &Folder) -> usize {
+        let before = self.to_list.len();
+        let dirs = folder.entries.iter().filter(|entry| entry.kind == Kind::Dir && !folder.mounts.contains(&entry.name));
+        // The last is listed next: names in reverse, so that folders are listed in order.
+        self.to_list.extend(dirs.rev().filter_map(|entry| Some((ticket, path.join(&entry.name).ok()?))));
+        self.to_list.len() - before
+    }
+}
+
+fn unasked(number: u64) -> Ended {
+    Ended::Violation(format!("an answer to operation {number}, which asked nothing"))
+}

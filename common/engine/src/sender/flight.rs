@@ -1,0 +1,143 @@
+//! Operations that are sent and not acknowledged, and the work that they belong to. Numbers operations as the receiver
+//! does, and tells which work is through.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use proto::RelPath;
+
+use crate::pending::Ticket;
+
+/// What an operation was, as far as an answer to it needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Content or a whole entry under this name.
+    Entry(RelPath),
+    /// A folder, or its metadata.
+    Folder(RelPath),
+    /// Metadata of a file.
+    Offer(RelPath),
+    Remove(RelPath),
+    Rename(RelPath, RelPath),
+    Exchange(RelPath, RelPath),
+    Link(RelPath),
+    Compare(RelPath),
+    Count(RelPath),
+    Settle,
+}
+
+struct Op {
+    /// Whose it is; 0 once it was answered.
+    ticket: Ticket,
+    sent: Sent,
+}
+
+/// How work ends when all its operations are through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It is done.
+    Done,
+    /// It found nothing where something was expected.
+    LostSight,
+    /// The file is still being written.
+    StillOpen,
+    /// It failed for now: again after this time.
+    Again(Duration),
+}
+
+struct Open {
+    /// Operations in flight, looks queued, uploads and the pass that belong to it.
+    holds: usize,
+    end: End,
+}
+
+/// See the module.
+pub(super) struct Flight {
+    ops: VecDeque<Op>,
+    /// Number of the first in `ops`.
+    first: u64,
+    open: HashMap<Ticket, Open>,
+    ended: Vec<(Ticket, End)>,
+}
+
+impl Flight {
+    pub fn new() -> Flight {
+        Flight { ops: VecDeque::new(), first: 1, open: HashMap::new(), ended: Vec::new() }
+    }
+
+    /// Operations in flight.
+    pub fn len(&self) -> u64 {
+        self.ops.len() as u64
+    }
+
+    /// Whether no operation is in flight and no work is open.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.open.is_empty() && self.ended.is_empty()
+    }
+
+    /// Numbers an operation that is being sent for this work.
+    pub fn sent(&mut self, ticket: Ticket, sent: Sent) -> u64 {
+        self.hold(ticket);
+        self.ops.push_back(Op { ticket, sent });
+        self.first + self.ops.len() as u64 - 1
+    }
+
+    /// What operation `number` was; `None` when it is not in flight, which is the peer's mistake.
+    pub fn get(&self, number: u64) -> Option<(Ticket, &Sent)> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.ops.get(at).filter(|op| op.ticket != 0).map(|op| (op.ticket, &op.sent))
+    }
+
+    /// Operations up to `upto` are acknowledged. `None` when it names one that was never sent.
+    pub fn acknowledged(&mut self, upto: u64) -> Option<()> {
+        if upto >= self.first + self.len() {
+            return None;
+        }
+        while self.first <= upto {
+            let op = self.ops.pop_front()?;
+            self.first += 1;
+            self.let_go(op.ticket);
+        }
+        Some(())
+    }
+
+    /// The receiver could not do this now: its work need not wait for a receipt, which may not come before more is sent.
+    pub fn failed(&mut self, number: u64, after: Duration) {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
+            let ticket = std::mem::take(&mut op.ticket);
+            self.end_with(ticket, End::Again(after));
+            self.let_go(ticket);
+        }
+    }
+
+    /// One more thing to wait for before this work is through.
+    pub fn hold(&mut self, ticket: Ticket) {
+        self.open.entry(ticket).or_insert(Open { holds: 0, end: End::Done }).holds += 1;
+    }
+
+    /// One thing less; with the last the work is through.
+    pub fn let_go(&mut self, ticket: Ticket) {
+        let Some(open) = self.open.get_mut(&ticket) else { return };
+        open.holds -= 1;
+        if open.holds == 0 {
+            let end = open.end;
+            self.open.remove(&ticket);
+            self.ended.push((ticket, end));
+        }
+    }
+
+    /// How this work is to end; trouble outweighs what was said before.
+    pub fn end_with(&mut self, ticket: Ticket, end: End) {
+        if let Some(open) = self.open.get_mut(&ticket)
+            && !matches!(open.end, End::Again(_))
+        {
+            open.end = end;
+        }
+    }
+
+    /// Work that is through since the last call.
+    pub fn take_ended(&mut self) -> Vec<(Ticket, End)> {
+        std::mem::take(&mut self.ended)
+    }
+}

@@ -1,0 +1,177 @@
+//! Hard links: which names of the source are one file. Known from passes and looks; where names are missing the source
+//! is searched, on a thread of its own, as the kernel tells of a new link only under its new name.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, mpsc};
+
+use proto::{Kept, RelPath, ToReceiver, codec};
+use sys::Tree;
+
+use super::flight::Sent;
+use super::walk::Inode;
+use super::{Ended, Session};
+use crate::hint::Cause;
+use crate::mirror::Mirror;
+use crate::pending::Ticket;
+
+/// Device and inode number.
+type Id = (u64, u64);
+
+/// What is known of hard links at the source. LIMIT: about 150 bytes for each name of a file with several.
+#[derive(Default)]
+pub(super) struct Groups {
+    names: HashMap<Id, HashSet<RelPath>>,
+    /// Link counts at which a search found all that the source has: other names are outside of it.
+    searched: HashMap<Id, u64>,
+    search: Option<Search>,
+    /// Files to search for next, and the work that waits for it.
+    wanted: Vec<Want>,
+}
+
+/// A file whose other names are to be found, the name under which its content was just sent, and the work that waits.
+type Want = (Inode, Option<RelPath>, Ticket);
+
+struct Search {
+    wanted: Vec<Want>,
+    found: mpsc::Receiver<HashMap<Id, Vec<RelPath>>>,
+}
+
+impl Groups {
+    /// These names were seen to be this file.
+    pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>) {
+        self.names.entry((inode.dev, inode.ino)).or_default().extend(paths);
+    }
+
+    /// Names beneath `from` are now beneath `to`.
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) {
+        for names in self.names.values_mut() {
+            let moved: Vec<RelPath> = names.iter().filter(|name| name.is_within(from)).cloned().collect();
+            for name in moved {
+                names.extend(name.rebase(from, to));
+            }
+        }
+    }
+
+    /// Whether names of the file are missing that a search may find.
+    fn lacks(&self, inode: Inode, known: usize) -> bool {
+        (known as u64) < inode.nlink && self.searched.get(&(inode.dev, inode.ino)) != Some(&inode.nlink)
+    }
+
+    /// A connection ended: its work is not waited for any more.
+    pub fn forget_work(&mut self) {
+        self.wanted.clear();
+        self.search = None;
+    }
+}
+
+impl Session<'_> {
+    /// Tells the target which names are this file, as far as they still are; searches for those not known.
+    /// `fresh` is the name that the target has just got the content under; `None` when it has it under all.
+    pub(super) fn send_group(&mut self, ticket: Ticket, inode: Inode, fresh: Option<RelPath>) -> Result<(), Ended> {
+        let id = (inode.dev, inode.ino);
+        let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
+        let mut now = inode;
+        names.retain(|path| match self.inode_here(path) {
+            Some(here) if (here.dev, here.ino) == id => {
+                now = here;
+                true
+            }
+            _ => false,
+        });
+        names.sort_by_key(|name| (Some(name) != fresh.as_ref(), name.clone()));
+        if now.nlink < 2 {
+            self.groups.names.remove(&id);
+            self.groups.searched.remove(&id);
+            return Ok(());
+        }
+        self.groups.names.insert(id, names.iter().cloned().collect());
+        if self.groups.lacks(now, names.len()) && !self.passes.contains_key(&ticket) {
+            self.flight.hold(ticket);
+            self.groups.wanted.push((now, fresh.clone(), ticket));
+        }
+        let Some((first, mut others)) = names.split_first() else { return Ok(()) };
+        if fresh.is_some_and(|fresh| fresh != *first) {
+            // The name with the new content has gone: it is sent again under one that has not.
+            self.hint_entry(first.clone(), Cause::WRITTEN);
+            return Ok(());
+        }
+        while !others.is_empty() {
+            let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
+            let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
+            self.send(ticket, &message, Sent::Link(first.clone()))?;
+            others = rest;
+        }
+        Ok(())
+    }
+
+    /// Takes in a search that is over and begins the next.
+    pub(super) fn step_search(&mut self) -> Result<bool, Ended> {
+        let mut worked = false;
+        if let Some(search) = &self.groups.search {
+            let found = match search.found.try_recv() {
+                Ok(found) => found,
+                Err(mpsc::TryRecvError::Empty) => return Ok(false),
+                Err(mpsc::TryRecvError::Disconnected) => HashMap::new(),
+            };
+            worked = true;
+            let wanted = self.groups.search.take().map(|search| search.wanted).unwrap_or_default();
+            self.searched(wanted, found)?;
+        }
+        if !self.groups.wanted.is_empty() && self.keep.has(Kept::Hardlinks) {
+            let wanted = std::mem::take(&mut self.groups.wanted);
+            let ids = wanted.iter().map(|(inode, ..)| (inode.dev, inode.ino)).collect();
+            let found = search(Arc::clone(&self.root.tree), ids, Arc::clone(self.mirror));
+            self.groups.search = Some(Search { wanted, found });
+        }
+        Ok(worked)
+    }
+
+    fn searched(&mut self, wanted: Vec<Want>, mut found: HashMap<Id, Vec<RelPath>>) -> Result<(), Ended> {
+        for (inode, fresh, ticket) in wanted {
+            let id = (inode.dev, inode.ino);
+            if let Some(paths) = found.remove(&id) {
+                self.groups.met(inode, paths);
+                self.groups.searched.insert(id, inode.nlink);
+            }
+            self.send_group(ticket, inode, fresh)?;
+            self.flight.let_go(ticket);
+        }
+        Ok(())
+    }
+
+    fn inode_here(&self, path: &RelPath) -> Option<Inode> {
+        let (parent, name) = path.split()?;
+        let stat = self.root.tree.dir(&parent).ok()?.lookup(&name).ok()??;
+        Some(Inode::of(&stat))
+    }
+}
+
+/// Walks the source on a thread for all names of these files. Only the names' inode numbers are read, not their metadata.
+fn search(tree: Arc<Tree>, ids: HashSet<Id>, mirror: Arc<Mirror>) -> mpsc::Receiver<HashMap<Id, Vec<RelPath>>> {
+    let (send, receive) = mpsc::channel();
+    let work = move || {
+        let mut found: HashMap<Id, Vec<RelPath>> = HashMap::new();
+        let mut folders = vec![RelPath::root()];
+        while let Some(path) = folders.pop() {
+            // What cannot be listed has no names that are mirrored.
+            let Ok(dir) = tree.dir(&path) else { continue };
+            let (Ok(own), Ok(listed)) = (dir.stat(), dir.list()) else { continue };
+            for entry in listed {
+                let Ok(path) = path.join(&entry.name) else { continue };
+                if entry.kind.is_none_or(|kind| kind == proto::Kind::Dir) {
+                    folders.push(path.clone());
+                }
+                if ids.contains(&(own.dev, entry.ino)) {
+                    found.entry((own.dev, entry.ino)).or_default().push(path);
+                }
+            }
+        }
+        // Nobody listens when the connection has ended meanwhile.
+        let _ = send.send(found);
+        mirror.wake.notify_one();
+    };
+    if let Err(error) = std::thread::Builder::new().name("links".into()).spawn(work) {
+        tracing::warn!("cannot start a thread to search for hard links: {error}");
+    }
+    receive
+}

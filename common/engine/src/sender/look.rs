@@ -1,0 +1,477 @@
+//! Looks: the one place where the source is asked what stands under a name, and where the answer is sent.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
+use sys::{Dir, Stat};
+
+use super::flight::{End, Sent};
+use super::pass::{Difference, Reach};
+use super::read::{self, Small};
+use super::upload::{Step, Upload};
+use super::walk::{Inode, not_mirrored};
+use super::{Ended, FLIGHT, PATIENCE, Session, TURN, UPLOADS, Until};
+use crate::hint::{Cause, Hint};
+use crate::pending::Ticket;
+
+/// One entry to look at.
+pub(super) struct Look {
+    pub ticket: Ticket,
+    pub path: RelPath,
+    pub why: Why,
+}
+
+/// Why to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Events said so.
+    Event(Cause),
+    /// A comparison found a difference.
+    Differs(Difference),
+    /// A comparison found it at the target and not here, or a folder in its place.
+    Extra,
+    /// It may differ.
+    Check,
+}
+
+/// What to send of a regular file.
+#[derive(PartialEq)]
+enum Need {
+    Content,
+    Metadata,
+    Nothing,
+    /// It was just made and will be closed, or settle.
+    Later,
+}
+
+impl Session<'_> {
+    /// Queues a look of a pass, or one that an answer asks for.
+    pub(super) fn queue_look(&mut self, look: Look) {
+        self.flight.hold(look.ticket);
+        if let Some(pass) = self.passes.get_mut(&look.ticket) {
+            pass.looking += 1;
+        }
+        self.looks.push_back(look);
+    }
+
+    /// Some of the queued looks.
+    pub(super) fn step_looks(&mut self) -> Result<bool, Ended> {
+        let mut worked = false;
+        for _ in 0..TURN {
+            if self.flight.len() >= FLIGHT {
+                break;
+            }
+            let Some(look) = self.looks.pop_front() else { break };
+            let (ticket, uploads) = (look.ticket, self.uploads.len());
+            if uploads >= UPLOADS && self.is_large(&look) {
+                // It waits for a free upload; the small ones behind it do not.
+                self.looks.push_back(look);
+                return Ok(worked);
+            }
+            worked = true;
+            self.look(look)?;
+            if self.uploads.len() == uploads {
+                self.looked(ticket)?;
+            } else {
+                // The upload has a hold of its own, and the pass waits for it.
+                self.flight.let_go(ticket);
+            }
+        }
+        Ok(worked)
+    }
+
+    /// A queued look, or the upload that it led to, is through.
+    fn looked(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        if let Some(pass) = self.passes.get_mut(&ticket) {
+            pass.looking = pass.looking.saturating_sub(1);
+        }
+        self.advance(ticket)?;
+        self.flight.let_go(ticket);
+        Ok(())
+    }
+
+    fn is_large(&self, look: &Look) -> bool {
+        let stat = self.find(&look.path).ok().flatten().map(|(_, _, stat)| stat);
+        stat.is_some_and(|stat| stat.kind == Kind::File && is_blob(&stat))
+    }
+
+    /// Looks at one entry and sends what is there.
+    pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
+        if look.path.is_root() {
+            return self.make_folder(look.ticket, &look.path);
+        }
+        let found = match self.find(&look.path) {
+            Ok(found) => found,
+            Err(error) => {
+                self.mirror.problem(&look.path, format!("cannot be looked at, the backup keeps its copy: {error}"));
+                return Ok(());
+            }
+        };
+        let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
+        if let Some(reason) = not_mirrored(&name, stat.kind, self.keep) {
+            self.mirror.problem(&look.path, reason);
+            return Ok(());
+        }
+        match stat.kind {
+            Kind::Dir => self.folder_there(look),
+            Kind::File => self.file_there(look, &dir, &name, stat),
+            _ => match dir.meta(&name, &stat, self.keep) {
+                Ok(meta) => self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone())),
+                Err(error) => self.unreadable(look, &error),
+            },
+        }
+    }
+
+    fn folder_there(&mut self, Look { ticket, path, why }: Look) -> Result<(), Ended> {
+        let itself = Cause::ENTRIES | Cause::ATTRIBUTES;
+        match why {
+            Why::Event(cause) if cause.only(itself) => {
+                if self.mirror.resolved(&path) {
+                    // It could not be read before: what is in it may not have been sent.
+                    self.mirror.pending().hint(Hint::Subtree { path: path.clone() }, Instant::now());
+                }
+                if cause.has(Cause::ENTRIES) || self.options.attributes { self.make_folder(ticket, &path) } else { Ok(()) }
+            }
+            Why::Event(_) if !self.passes.contains_key(&ticket) => self.start_pass(ticket, path, Reach::Subtree),
+            Why::Event(_) | Why::Extra => {
+                self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
+                Ok(())
+            }
+            Why::Differs(_) | Why::Check => self.make_folder(ticket, &path),
+        }
+    }
+
+    fn file_there(&mut self, look: Look, dir: &Dir, name: &Name, stat: Stat) -> Result<(), Ended> {
+        let linked = stat.nlink > 1 && self.keep.has(Kept::Hardlinks);
+        match self.need(look.why, linked) {
+            Need::Nothing => Ok(()),
+            Need::Later => {
+                self.flight.end_with(look.ticket, End::StillOpen);
+                Ok(())
+            }
+            Need::Metadata => match dir.meta(name, &stat, self.keep) {
+                Ok(meta) => {
+                    let message = ToReceiver::Offer { path: look.path.clone(), meta };
+                    self.send(look.ticket, &message, Sent::Offer(look.path))?;
+                    Ok(())
+                }
+                Err(error) => self.unreadable(look, &error),
+            },
+            Need::Content => {
+                let (ticket, path, uploads) = (look.ticket, look.path.clone(), self.uploads.len());
+                self.content(look, dir, name)?;
+                if self.uploads.len() == uploads { self.link_others(ticket, path, &stat) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// The other names of a file whose content was just sent under this one. A pass names its groups at its end.
+    fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
+        if stat.nlink < 2 || !self.keep.has(Kept::Hardlinks) || self.passes.contains_key(&ticket) {
+            return Ok(());
+        }
+        self.groups.met(Inode::of(stat), vec![path.clone()]);
+        self.send_group(ticket, Inode::of(stat), Some(path))
+    }
+
+    fn need(&self, why: Why, linked: bool) -> Need {
+        let attributes = self.options.attributes;
+        match why {
+            Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Need::Content,
+            Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && !attributes => Need::Nothing,
+            Why::Differs(Difference::Metadata) if !attributes => Need::Nothing,
+            Why::Differs(Difference::Content) | Why::Extra => Need::Content,
+            _ if linked => Need::Content,
+            Why::Event(cause) if cause.has(Cause::CREATED) => Need::Later,
+            Why::Event(_) | Why::Differs(Difference::Metadata) | Why::Check => Need::Metadata,
+        }
+    }
+
+    fn content(&mut self, look: Look, dir: &Dir, name: &Name) -> Result<(), Ended> {
+        let (file, stat) = match dir.open_file(name) {
+            Ok(opened) => opened,
+            Err(error) if is_absence(&error) => return self.nothing_there(look),
+            Err(error) => return self.unreadable(look, &error),
+        };
+        if is_blob(&stat) {
+            let upload = Upload::new(look.ticket, look.path, self.blob_id(), file, stat);
+            self.flight.hold(upload.ticket);
+            self.wire.put(&upload.opening(), self.mirror)?;
+            self.uploads.push_back(upload);
+            return Ok(());
+        }
+        match read::small(&file, stat, &look.path, self.keep, &mut self.wire.buffer) {
+            Ok(Small::Whole(bytes)) => {
+                self.flight.sent(look.ticket, Sent::Entry(look.path.clone()));
+                self.wire.added(self.mirror)?;
+                self.sent_content(&look.path, bytes);
+            }
+            Ok(Small::Changing) => self.changing(look.path),
+            Err(error) => return self.unreadable(look, &error),
+        }
+        Ok(())
+    }
+
+    /// One piece of each upload.
+    pub(super) fn step_uploads(&mut self) -> Result<bool, Ended> {
+        if self.uploads.is_empty() {
+            return Ok(false);
+        }
+        for _ in 0..self.uploads.len() {
+            let Some(mut upload) = self.uploads.pop_front() else { break };
+            match upload.step(self.keep) {
+                Ok(Step::Data(data)) => {
+                    self.wire.put(&data, self.mirror)?;
+                    self.uploads.push_back(upload);
+                }
+                Ok(Step::Publish(put, stat)) => self.publish(upload, &put, &stat)?,
+                Ok(Step::Again) => self.upload_again(upload)?,
+                Ok(Step::Changing) => {
+                    self.changing(upload.path.clone());
+                    self.drop_upload(upload)?;
+                }
+                Err(error) => {
+                    let reason = format!("cannot be read, the backup keeps its copy: {error}");
+                    self.mirror.problem(&upload.path, reason);
+                    self.drop_upload(upload)?;
+                }
+            }
+        }
+        let left = self.uploads.iter().map(Upload::left).sum();
+        self.mirror.sent.uploading.store(left, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// RACE: the name may go to another file right after this check. Its event is then still to come, so the newer
+    /// content is sent after this one.
+    fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat) -> Result<(), Ended> {
+        let named = self.find(&upload.path).ok().flatten();
+        if !named.is_some_and(|(_, _, now)| (now.dev, now.ino) == (stat.dev, stat.ino)) {
+            self.hint_entry(upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
+            return self.drop_upload(upload);
+        }
+        self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
+        self.sent_content(&upload.path, upload.sent_bytes());
+        self.link_others(upload.ticket, upload.path, stat)?;
+        self.end_upload(upload.ticket)
+    }
+
+    fn upload_again(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
+        let (id, ticket, path) = (self.blob_id(), upload.ticket, upload.path.clone());
+        match upload.again(id) {
+            Ok(upload) => {
+                self.wire.put(&upload.opening(), self.mirror)?;
+                self.uploads.push_back(upload);
+                Ok(())
+            }
+            Err(error) => {
+                self.mirror.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));
+                self.end_upload(ticket)
+            }
+        }
+    }
+
+    fn drop_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
+        self.end_upload(upload.ticket)
+    }
+
+    fn end_upload(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.looked(ticket)
+    }
+
+    fn blob_id(&mut self) -> u32 {
+        let id = self.next_blob;
+        self.next_blob = self.next_blob.wrapping_add(1);
+        id
+    }
+
+    fn sent_content(&self, path: &RelPath, bytes: u64) {
+        self.mirror.sent.files.fetch_add(1, Ordering::Relaxed);
+        self.mirror.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.mirror.resolved(path);
+    }
+
+    /// The file changed each time it was read: it is looked at again when it has settled.
+    /// A pass that is to end gives up on one that never does.
+    fn changing(&mut self, path: RelPath) {
+        self.mirror.problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
+        let times = self.changed.entry(path.clone()).or_default();
+        *times += 1;
+        if self.until == Until::Stopped || *times < PATIENCE {
+            self.hint_entry(path, Cause::WRITING);
+        }
+    }
+
+    fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {
+        if is_absence(error) {
+            return self.nothing_there(look);
+        }
+        self.mirror.problem(&look.path, format!("cannot be read, the backup keeps its copy: {error}"));
+        Ok(())
+    }
+
+    /// Nothing has this name. Only an event or a listing makes that a deletion.
+    fn nothing_there(&mut self, Look { ticket, path, why }: Look) -> Result<(), Ended> {
+        match why {
+            Why::Extra => self.remove(ticket, path),
+            Why::Event(cause) if cause.has(Cause::GONE) => self.remove(ticket, path),
+            Why::Event(cause) if cause.has(Cause::VACATED) || cause.only(Cause::ENTRIES | Cause::ATTRIBUTES) => {
+                self.mirror.resolved(&path);
+                Ok(())
+            }
+            Why::Event(cause) if cause.has(Cause::LOST) => {
+                let mut folder = path.parent().unwrap_or_default();
+                while self.kind_here(&folder) != Some(Kind::Dir)
+                    && let Some(above) = folder.parent()
+                {
+                    folder = above;
+                }
+                self.mirror.pending().hint(Hint::Folder { path: folder }, Instant::now());
+                Ok(())
+            }
+            Why::Event(_) | Why::Check => {
+                self.flight.end_with(ticket, End::LostSight);
+                Ok(())
+            }
+            Why::Differs(_) => {
+                let folder = path.parent().unwrap_or_default();
+                self.mirror.pending().hint(Hint::Folder { path: folder }, Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+        self.mirror.resolved(&path);
+        if !self.options.delete {
+            return Ok(());
+        }
+        let empty = self.root_is_empty()?;
+        let in_pass = self.passes.contains_key(&ticket);
+        if empty && !in_pass && !self.mirror.is_released() {
+            return self.start_told_empty(ticket);
+        }
+        self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
+        self.mirror.sent.removed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the root, which must be the folder that it was, has no entries. Asked once a turn.
+    fn root_is_empty(&mut self) -> Result<bool, Ended> {
+        match self.root_empty {
+            Some(empty) => Ok(empty),
+            None => {
+                let empty = self.root.check().map_err(Ended::Halted)?;
+                self.root_empty = Some(empty);
+                Ok(empty)
+            }
+        }
+    }
+
+    pub(super) fn rename(
+        &mut self,
+        ticket: Ticket,
+        from: RelPath,
+        to: RelPath,
+        parents: Vec<RelPath>,
+    ) -> Result<(), Ended> {
+        for folder in parents {
+            if self.kind_here(&folder) == Some(Kind::Dir) {
+                self.make_folder(ticket, &folder)?;
+            }
+        }
+        self.groups.moved(&from, &to);
+        let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
+        self.send(ticket, &message, Sent::Rename(from, to))?;
+        Ok(())
+    }
+
+    /// Two renames looked like an exchange; it was one if both names are taken.
+    pub(super) fn exchange(&mut self, ticket: Ticket, a: RelPath, b: RelPath) -> Result<(), Ended> {
+        let (at_a, at_b) = (self.kind_here(&a), self.kind_here(&b));
+        if at_a.is_some() && at_b.is_some() {
+            let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
+            self.send(ticket, &message, Sent::Exchange(a, b))?;
+            return Ok(());
+        }
+        for (path, kind) in [(a, at_a), (b, at_b)] {
+            let hint = match kind {
+                Some(_) => Hint::Subtree { path },
+                None => Hint::Entry { path, cause: Cause::GONE },
+            };
+            self.mirror.pending().hint(hint, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Sends a folder with its metadata, without what is in it.
+    pub(super) fn make_folder(&mut self, ticket: Ticket, path: &RelPath) -> Result<(), Ended> {
+        match self.root.tree.dir(path).and_then(|dir| dir.own_meta(self.keep)) {
+            Ok(meta) => self.make(ticket, path, meta, Sent::Folder(path.clone())),
+            Err(error) if is_absence(&error) => Ok(()),
+            Err(error) => self.make_unopened(ticket, path, &error),
+        }
+    }
+
+    /// A folder that may not be opened still has metadata.
+    fn make_unopened(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
+        let meta = self.find(path).and_then(|found| match found {
+            Some((dir, name, stat)) => dir.meta(&name, &stat, self.keep).map(Some),
+            None => Ok(None),
+        });
+        match meta {
+            Ok(Some(meta)) if meta.kind == Kind::Dir => self.make(ticket, path, meta, Sent::Folder(path.clone())),
+            _ => {
+                self.mirror.problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn make(&mut self, ticket: Ticket, path: &RelPath, meta: Meta, sent: Sent) -> Result<(), Ended> {
+        self.send(ticket, &ToReceiver::Make { path: path.clone(), meta }, sent)?;
+        Ok(())
+    }
+
+    /// Sends an operation; returns its number.
+    pub(super) fn send(&mut self, ticket: Ticket, message: &ToReceiver, sent: Sent) -> Result<u64, Ended> {
+        self.wire.put(message, self.mirror)?;
+        Ok(self.flight.sent(ticket, sent))
+    }
+
+    /// The folder that holds an entry, its name there, and what stands there; `None` when nothing does.
+    fn find(&self, path: &RelPath) -> io::Result<Option<(Dir, Name, Stat)>> {
+        let Some((parent, name)) = path.split() else { return Ok(None) };
+        let dir = match self.root.tree.dir(&parent) {
+            Ok(dir) => dir,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(dir.lookup(&name)?.map(|stat| (dir, name, stat)))
+    }
+
+    /// The kind of what stands at a path, `None` when nothing does or it cannot be known.
+    pub(super) fn kind_here(&self, path: &RelPath) -> Option<Kind> {
+        if path.is_root() {
+            return Some(Kind::Dir);
+        }
+        self.find(path).ok().flatten().map(|(_, _, stat)| stat.kind)
+    }
+}
+
+/// Whether a file travels in pieces: too large for one frame, or with holes to keep.
+fn is_blob(stat: &Stat) -> bool {
+    stat.size > proto::limits::INLINE as u64 || stat.is_sparse()
+}
+
+/// Whether an error says that there is no such entry (any more): a name is missing on the way, or is no folder.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    /// Linux's ELOOP: a symbolic link where a folder was.
+    const LINK: i32 = 40;
+    matches!(error.kind(), NotFound | NotADirectory) || error.raw_os_error() == Some(LINK)
+}

@@ -1,0 +1,356 @@
+//! The sending role: takes work from what is owed, looks at the source, sends what it finds, and lets go of work when it
+//! is acknowledged. Blind to who dialled; blocking, on a thread of its own.
+//!
+//! One turn of the loop: answers in, a piece of each upload, some looks, some comparisons, new work; then it waits. Looks
+//! (`look`) are where all content and metadata leaves; passes (`compare`) only find out where to look.
+
+mod brake;
+mod compare;
+mod flight;
+mod groups;
+mod look;
+mod pass;
+mod read;
+mod replies;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod walk;
+mod wire;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use proto::login::{Durability, Refusal};
+use proto::{Keep, RelPath};
+
+pub use brake::{MaxDelete, Root};
+
+use crate::hint::{Cause, Hint};
+use crate::lane::{Outbox, Receipts};
+use crate::mirror::{Halt, Mirror};
+use crate::pending::{Task, Ticket, Work};
+use flight::{End, Flight};
+use groups::Groups;
+use pass::Pass;
+use upload::Upload;
+use walk::Walker;
+use wire::Wire;
+
+/// Looks of passes that wait: more are not taken on before these are through.
+const LOOKS: usize = 4096;
+/// Pieces of work and looks in one turn, so that answers are heard in time.
+const TURN: usize = 64;
+/// Large files on their way at the same time.
+const UPLOADS: usize = 4;
+/// Operations in flight; half the receiver's window.
+const FLIGHT: u64 = proto::limits::WINDOW / 2;
+/// How often a run that is to end tries what fails each time: about 15 seconds.
+const PATIENCE: u32 = 5;
+/// First and longest time before something that failed is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How a source is mirrored.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether what vanished at the source is deleted at the target.
+    pub delete: bool,
+    /// Whether a change of metadata alone is mirrored.
+    pub attributes: bool,
+    /// How much one pass may delete.
+    pub max_delete: MaxDelete,
+    /// Threads that list folders, at least 1.
+    pub workers: usize,
+}
+
+/// A connection whose login is over.
+pub struct Connection {
+    /// Frames to the receiver.
+    pub outbox: Outbox,
+    /// Frames from it.
+    pub receipts: Receipts,
+    /// What the module keeps.
+    pub keep: Keep,
+    /// Which receipt is an acknowledgement.
+    pub durability: Durability,
+}
+
+/// When a run is over, other than by trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// When it is stopped.
+    Stopped,
+    /// When nothing is owed any more.
+    InSync,
+}
+
+/// Why a run is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The connection is gone.
+    Lost,
+    /// The receiver said why it ends.
+    Bye(Refusal),
+    /// The receiver broke the protocol.
+    Violation(String),
+    /// It was stopped.
+    Stopped,
+    /// Nothing is owed any more.
+    InSync,
+    /// A person has to look.
+    Halted(Halt),
+    /// This side cannot go on.
+    Fault(String),
+}
+
+/// The connection is gone.
+#[derive(Debug)]
+pub(crate) struct Lost;
+
+impl From<Lost> for Ended {
+    fn from(_: Lost) -> Ended {
+        Ended::Lost
+    }
+}
+
+/// What outlives a connection on the sending side.
+pub struct Sender {
+    root: Root,
+    options: Options,
+    mirror: Arc<Mirror>,
+    groups: Groups,
+}
+
+/// One connection's worth of sending.
+struct Session<'a> {
+    root: &'a Root,
+    options: Options,
+    mirror: &'a Arc<Mirror>,
+    groups: &'a mut Groups,
+    keep: Keep,
+    durability: Durability,
+    wire: Wire,
+    receipts: Receipts,
+    flight: Flight,
+    walker: Walker,
+    passes: HashMap<Ticket, Pass>,
+    common: compare::Passes,
+    looks: VecDeque<look::Look>,
+    uploads: VecDeque<Upload>,
+    next_blob: u32,
+    /// Folders that the receiver refuses: what is beneath them cannot be stored.
+    refused: HashSet<RelPath>,
+    /// How often a missing folder was sent again.
+    absences: HashMap<RelPath, u32>,
+    retry: Duration,
+    until: Until,
+    /// Operations that failed since one did not.
+    failures: u32,
+    /// How often files changed while they were read.
+    changed: HashMap<RelPath, u32>,
+    /// Whether the root was empty when a deletion of this turn asked.
+    root_empty: Option<bool>,
+}
+
+impl Sender {
+    /// Of a source to one target.
+    pub fn new(root: Root, options: Options, mirror: Arc<Mirror>) -> Sender {
+        Sender { root, options, mirror, groups: Groups::default() }
+    }
+
+    /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread
+    /// that may block and that knows its tokio runtime, such as one of `spawn_blocking`.
+    pub fn run(&mut self, connection: Connection, until: Until, stop: &AtomicBool) -> Ended {
+        let Connection { outbox, receipts, keep, durability } = connection;
+        let walker = match Walker::start(&self.root.tree, keep, self.options.workers, &self.mirror) {
+            Ok(walker) => walker,
+            Err(error) => return Ended::Fault(format!("cannot start a thread: {error}")),
+        };
+        let mut session = Session {
+            root: &self.root,
+            options: self.options,
+            mirror: &self.mirror,
+            groups: &mut self.groups,
+            keep,
+            durability,
+            wire: Wire::new(outbox),
+            receipts,
+            flight: Flight::new(),
+            walker,
+            passes: HashMap::new(),
+            common: compare::Passes::default(),
+            looks: VecDeque::new(),
+            uploads: VecDeque::new(),
+            next_blob: 1,
+            refused: HashSet::new(),
+            absences: HashMap::new(),
+            retry: RETRY.0,
+            until,
+            failures: 0,
+            changed: HashMap::new(),
+            root_empty: None,
+        };
+        let ended = session.run(stop);
+        self.groups.forget_work();
+        self.mirror.pending().link_lost(Instant::now());
+        self.mirror.set_scanning(false);
+        if let Ended::Halted(halt) = &ended {
+            self.mirror.halt(halt.clone());
+        }
+        ended
+    }
+}
+
+impl Session<'_> {
+    fn run(&mut self, stop: &AtomicBool) -> Ended {
+        loop {
+            if stop.load(Ordering::Acquire) {
+                return Ended::Stopped;
+            }
+            match self.turn() {
+                Err(ended) => return ended,
+                Ok(Turn::Worked) => continue,
+                Ok(Turn::Idle) => {}
+            }
+            if self.until == Until::InSync && self.is_in_sync() {
+                return Ended::InSync;
+            }
+            if let Err(ended) = self.wait() {
+                return ended;
+            }
+        }
+    }
+
+    fn is_in_sync(&self) -> bool {
+        self.flight.is_empty() && self.mirror.pending().is_empty()
+    }
+
+    fn turn(&mut self) -> Result<Turn, Ended> {
+        self.root_empty = None;
+        let mut worked = self.hear()?;
+        worked |= self.step_uploads()?;
+        worked |= self.step_looks()?;
+        worked |= self.step_passes()?;
+        worked |= self.step_search()?;
+        worked |= self.take_work()?;
+        self.finish_work();
+        Ok(if worked { Turn::Worked } else { Turn::Idle })
+    }
+
+    /// Sends what is ready and waits for an answer, a hint, a listed folder or the time of a hint.
+    fn wait(&mut self) -> Result<(), Ended> {
+        self.wire.flush(self.mirror)?;
+        let due = if self.has_room() { self.mirror.pending().next_due() } else { None };
+        let (receipts, mirror) = (&mut self.receipts, self.mirror);
+        let heard = tokio::runtime::Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                frames = receipts.recv() => Some(frames),
+                () = mirror.wake.notified() => None,
+                () = sleep_until(due) => None,
+            }
+        });
+        match heard {
+            Some(Some(frames)) => self.take_in(frames),
+            Some(None) => Err(Ended::Lost),
+            None => Ok(()),
+        }
+    }
+
+    /// All answers that are there.
+    fn hear(&mut self) -> Result<bool, Ended> {
+        use tokio::sync::mpsc::error::TryRecvError;
+        let mut heard = false;
+        loop {
+            match self.receipts.try_recv() {
+                Ok(frames) => self.take_in(frames)?,
+                Err(TryRecvError::Empty) => return Ok(heard),
+                Err(TryRecvError::Disconnected) => return Err(Ended::Lost),
+            }
+            heard = true;
+        }
+    }
+
+    fn take_in(&mut self, mut frames: Bytes) -> Result<(), Ended> {
+        let violation = |error: proto::codec::Error| Ended::Violation(error.to_string());
+        while let Some(frame) = proto::codec::split(&mut frames, proto::limits::FRAME).map_err(violation)? {
+            let message = proto::ToSender::decode(frame).map_err(violation)?;
+            self.reply(message)?;
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.flight.len() < FLIGHT && self.looks.len() < LOOKS
+    }
+
+    fn take_work(&mut self) -> Result<bool, Ended> {
+        let mut worked = false;
+        for _ in 0..TURN {
+            if !self.has_room() {
+                break;
+            }
+            let Some(work) = self.mirror.pending().take(Instant::now()) else { break };
+            worked = true;
+            self.begin(work)?;
+        }
+        Ok(worked)
+    }
+
+    fn begin(&mut self, Work { ticket, task, .. }: Work) -> Result<(), Ended> {
+        self.flight.hold(ticket);
+        match task {
+            Task::Entry { path, cause } => self.look(look::Look { ticket, path, why: look::Why::Event(cause) })?,
+            Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
+            Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
+            Task::Rename { from, to, parents } => self.rename(ticket, from, to, parents)?,
+            Task::Exchange { a, b } => self.exchange(ticket, a, b)?,
+        }
+        self.flight.let_go(ticket);
+        Ok(())
+    }
+
+    /// Work whose last operation is acknowledged is no longer owed.
+    fn finish_work(&mut self) {
+        let ended = self.flight.take_ended();
+        if ended.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        if ended.iter().any(|(_, end)| matches!(end, End::Again(_))) {
+            self.retry = (self.retry * 2).min(RETRY.1);
+        } else {
+            (self.retry, self.failures) = (RETRY.0, 0);
+        }
+        let mut pending = self.mirror.pending();
+        for (ticket, end) in ended {
+            match end {
+                End::Done => pending.done(ticket, now),
+                End::LostSight => pending.lost_sight(ticket, now),
+                End::StillOpen => pending.still_open(ticket, now),
+                End::Again(after) => pending.again(ticket, after, now),
+            }
+        }
+    }
+
+    /// Looks at one entry again in its own time, as work of its own.
+    fn hint_entry(&self, path: RelPath, cause: Cause) {
+        self.mirror.pending().hint(Hint::Entry { path, cause }, Instant::now());
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Worked,
+    Idle,
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,169 @@
+//! One comparison of a folder or a whole subtree with the target: list here, compare digests, look at what differs, then
+//! delete what is not here. Holds the state of it; the session moves it on.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use proto::{Entry, Kind, Name, RelPath};
+
+use super::walk::{Folder, Inode};
+
+/// How far down a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The folder's own listing.
+    Folder,
+    /// All beneath.
+    Subtree,
+}
+
+/// Where a pass is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Listing and comparing.
+    Comparing,
+    /// Asking how much a deletion would take.
+    Counting,
+    /// Deleting.
+    Deleting,
+    /// Naming hard-link groups.
+    Linking,
+}
+
+/// What is at the target and not here, or stands there in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Extra {
+    pub path: RelPath,
+    pub kind: Kind,
+}
+
+/// What to do about one entry that differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Difference {
+    /// The target has none, or another content or kind.
+    Content,
+    /// The target has it with other metadata.
+    Metadata,
+}
+
+/// The outcome of comparing one folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    pub looks: Vec<(Name, Kind, Difference)>,
+    pub extras: Vec<(Name, Kind)>,
+    /// Entries of the target that have a place here.
+    pub matched: u64,
+}
+
+/// See the module.
+pub(super) struct Pass {
+    pub root: RelPath,
+    pub reach: Reach,
+    pub stage: Stage,
+    pub began: Instant,
+    /// Folders queued for listing or being listed.
+    pub listing: usize,
+    /// Folders compared and not answered, by the number of the operation.
+    pub comparing: HashMap<u64, Compared>,
+    /// Looks queued and uploads under way.
+    pub looking: usize,
+    pub extras: Vec<Extra>,
+    /// Questions of size not answered, by the number of the operation.
+    pub counting: HashSet<u64>,
+    /// Number of the question for the size of the whole backup, and its answer.
+    pub total: (Option<u64>, u64),
+    pub deletes: u64,
+    pub matched: u64,
+    pub groups: HashMap<Inode, Vec<RelPath>>,
+    /// Whether the root of the source has no entries.
+    pub empty: bool,
+    /// Whether an event said that the last entry of the root is gone.
+    pub told: bool,
+}
+
+/// A folder whose digest was sent.
+pub(super) struct Compared {
+    pub path: RelPath,
+    pub here: Folder,
+    /// The parts of the target's listing so far.
+    pub there: Vec<Entry>,
+}
+
+impl Pass {
+    pub fn new(root: RelPath, reach: Reach) -> Pass {
+        Pass {
+            root,
+            reach,
+            stage: Stage::Comparing,
+            began: Instant::now(),
+            listing: 0,
+            comparing: HashMap::new(),
+            looking: 0,
+            extras: Vec::new(),
+            counting: HashSet::new(),
+            total: (None, 0),
+            deletes: 0,
+            matched: 0,
+            groups: HashMap::new(),
+            empty: false,
+            told: false,
+        }
+    }
+
+    /// Whether it sees the whole source.
+    pub fn is_full(&self) -> bool {
+        self.root.is_root() && self.reach == Reach::Subtree
+    }
+
+    /// Whether all folders are listed, compared and answered.
+    pub fn is_compared(&self) -> bool {
+        self.listing == 0 && self.comparing.is_empty()
+    }
+
+    /// Entries of the whole backup before the pass deletes any.
+    pub fn backup(&self) -> u64 {
+        if self.is_full() { self.matched + self.deletes } else { self.total.1 }
+    }
+}
+
+/// Compares a folder here with the target's listing, both in order of names. An entry that is skipped here keeps its
+/// copy there.
+pub(super) fn compare(here: &Folder, there: &[Entry]) -> Differences {
+    let mut found = Differences::default();
+    let mut theirs = there.iter().peekable();
+    for ours in &here.entries {
+        while let Some(extra) = theirs.next_if(|theirs| theirs.name < ours.name) {
+            found.extra(here, extra);
+        }
+        let Some(same) = theirs.next_if(|theirs| theirs.name == ours.name) else {
+            found.looks.push((ours.name.clone(), ours.kind, Difference::Content));
+            continue;
+        };
+        if same.kind == Kind::Dir && ours.kind != Kind::Dir {
+            // A folder in the way goes with all that is in it: a deletion first.
+            found.extras.push((same.name.clone(), same.kind));
+            continue;
+        }
+        found.matched += 1;
+        if same == ours {
+            continue;
+        }
+        let fits = same.kind == ours.kind && same.size == ours.size && same.mtime == ours.mtime;
+        let difference = if fits || ours.kind != Kind::File { Difference::Metadata } else { Difference::Content };
+        found.looks.push((ours.name.clone(), ours.kind, difference));
+    }
+    for extra in theirs {
+        found.extra(here, extra);
+    }
+    found
+}
+
+impl Differences {
+    fn extra(&mut self, here: &Folder, extra: &Entry) {
+        if here.skipped.iter().any(|(name, _)| *name == extra.name) {
+            self.matched += 1;
+        } else {
+            self.extras.push((extra.name.clone(), extra.kind));
+        }
+    }
+}

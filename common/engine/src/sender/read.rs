@@ -1,0 +1,90 @@
+//! Reading one version of a regular file: what is sent is what stood there at one instant, or the exact beginning of a
+//! file that only grew. Anything else is read again.
+
+use std::io;
+
+use bytes::BytesMut;
+use proto::{Keep, RelPath, codec};
+use sys::{File, Stat};
+
+/// How often a file that changes while it is read is read at once again.
+pub(super) const ATTEMPTS: u32 = 3;
+
+/// What became of reading a small file into a buffer.
+pub(super) enum Small {
+    /// The frame is in the buffer; so many bytes of content.
+    Whole(u64),
+    /// It changed each time it was read.
+    Changing,
+}
+
+/// Appends a `Put` of the file to `buffer`, or nothing.
+pub(super) fn small(
+    file: &File,
+    first: Stat,
+    path: &RelPath,
+    keep: Keep,
+    buffer: &mut BytesMut,
+) -> io::Result<Small> {
+    let mut before = first;
+    let mut earlier: Option<(Stat, BytesMut)> = None;
+    for _ in 0..ATTEMPTS {
+        if before.size > proto::limits::INLINE as u64 {
+            break;
+        }
+        let meta = file.meta(&before, keep)?;
+        let at = buffer.len();
+        let put = codec::start_put(path, &meta, buffer);
+        let content = buffer.len();
+        let read = fill(file, before.size, buffer)?;
+        let after = file.stat()?;
+        if read == before.size && after.same_content(&before) {
+            return Ok(match put.finish(buffer) {
+                Ok(()) => Small::Whole(read),
+                Err(_) => Small::Changing,
+            });
+        }
+        let whole = read == before.size;
+        let bytes = BytesMut::from(&buffer[content..]);
+        put.cancel(buffer);
+        debug_assert_eq!(buffer.len(), at);
+        // The same beginning twice, with the file longer each time: an exact prefix of a file that only grew.
+        if let Some((then, prefix)) = &earlier
+            && bytes.starts_with(prefix)
+            && after.size >= before.size
+            && before.ino == then.ino
+        {
+            return prefix_put(file, then, prefix, path, keep, buffer);
+        }
+        earlier = (whole && after.size >= before.size).then_some((before, bytes));
+        before = after;
+    }
+    Ok(Small::Changing)
+}
+
+fn prefix_put(
+    file: &File,
+    then: &Stat,
+    prefix: &[u8],
+    path: &RelPath,
+    keep: Keep,
+    buffer: &mut BytesMut,
+) -> io::Result<Small> {
+    let meta = file.meta(then, keep)?;
+    let put = codec::start_put(path, &meta, buffer);
+    buffer.extend_from_slice(prefix);
+    Ok(match put.finish(buffer) {
+        Ok(()) => Small::Whole(meta.size),
+        Err(_) => Small::Changing,
+    })
+}
+
+/// Appends up to `size` bytes from the start of the file; returns how many there were.
+fn fill(file: &File, size: u64, buffer: &mut BytesMut) -> io::Result<u64> {
+    let start = buffer.len();
+    // Callers keep `size` within INLINE, far below the address space.
+    buffer.resize(start + size as usize, 0);
+    let read = file.read_at(0, &mut buffer[start..])?;
+    buffer.truncate(start + read);
+    Ok(read as u64)
+}

@@ -1,0 +1,122 @@
+//! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
+
+use std::time::Instant;
+
+use proto::login::{Durability, Refusal};
+use proto::{Outcome, RelPath, ToSender};
+
+use super::flight::Sent;
+use super::look::{Look, Why};
+use super::pass::Difference;
+use super::{Ended, PATIENCE, RETRY, Session, Until};
+use crate::hint::{Cause, Hint};
+use crate::pending::Ticket;
+
+impl Session<'_> {
+    pub(super) fn reply(&mut self, message: ToSender) -> Result<(), Ended> {
+        match message {
+            ToSender::Applied { upto } if self.durability == Durability::None => self.acknowledged(upto),
+            ToSender::Applied { .. } | ToSender::Pong => Ok(()),
+            ToSender::Durable { upto } => self.acknowledged(upto),
+            ToSender::Outcome { op, outcome } => self.outcome(op, outcome),
+            ToSender::Listing { op, entries, last } => self.listing(op, entries, last),
+            ToSender::NoFolder { op } => self.no_folder(op),
+            ToSender::Counted { op, entries } => self.counted(op, entries),
+            ToSender::Bye { refusal } => Err(Ended::Bye(refusal)),
+        }
+    }
+
+    fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
+        self.compared_alike(upto)?;
+        self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))
+    }
+
+    fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
+        let (ticket, sent) = self.flight.get(op).ok_or_else(|| never_sent(op))?;
+        let sent = sent.clone();
+        match outcome {
+            Outcome::Want => self.want(ticket, sent),
+            Outcome::Absent => self.absent(sent),
+            Outcome::Partly { reason } => self.mirror.problem(place(&sent), format!("stored, but not all of it: {reason}")),
+            Outcome::Refused { reason } => {
+                if let Sent::Folder(path) = &sent {
+                    self.refused.insert(path.clone());
+                }
+                self.mirror.problem(place(&sent), format!("not stored: {reason}"));
+                self.forget_compare(op)?;
+            }
+            Outcome::Failed { reason } => {
+                self.mirror.set_last_error(Some(format!("{}: {reason}", place(&sent))));
+                tracing::warn!(path = %place(&sent), "the target could not store it, trying again: {reason}");
+                self.forget_compare(op)?;
+                self.failures += 1;
+                self.flight.failed(op, self.retry);
+                if self.until == Until::InSync && self.failures > PATIENCE && self.retry >= RETRY.0 * 16 {
+                    let reason = format!("{}: {reason}", place(&sent));
+                    return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retry }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The content of an offered file is not there.
+    fn want(&mut self, ticket: Ticket, sent: Sent) {
+        if let Sent::Offer(path) = sent {
+            self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
+        }
+    }
+
+    /// What an operation builds on is not there: it is looked at again from higher up.
+    fn absent(&mut self, sent: Sent) {
+        match sent {
+            Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) => self.send_folder_of(&path),
+            Sent::Rename(from, to) => {
+                self.hint_entry(from, Cause::GONE);
+                self.mirror.pending().hint(Hint::Subtree { path: to }, Instant::now());
+            }
+            Sent::Exchange(a, b) => {
+                let mut pending = self.mirror.pending();
+                let now = Instant::now();
+                pending.hint(Hint::Subtree { path: a }, now);
+                pending.hint(Hint::Subtree { path: b }, now);
+            }
+            Sent::Link(path) => self.hint_entry(path, Cause::WRITTEN),
+            Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
+        }
+    }
+
+    /// The folder of `path` is missing at the target: send it, with all that is in it. A target that keeps losing it is
+    /// asked at growing intervals; one that refused it is not asked again.
+    fn send_folder_of(&mut self, path: &RelPath) {
+        let Some(folder) = path.parent() else { return };
+        if let Some(refused) = self.refused.iter().find(|refused| path.is_within(refused)) {
+            let reason = format!("not stored: the target refused the folder {refused}");
+            return self.mirror.problem(path, reason);
+        }
+        let times = self.absences.entry(folder.clone()).or_default();
+        *times += 1;
+        let mut pending = self.mirror.pending();
+        let now = Instant::now();
+        pending.hint(Hint::Subtree { path: folder.clone() }, now);
+        if *times > 3 {
+            pending.postpone_to(&folder, now + (RETRY.0 * 2u32.pow((*times - 3).min(6))).min(RETRY.1));
+        }
+    }
+}
+
+/// The path that stands for an operation in a problem.
+fn place(sent: &Sent) -> &RelPath {
+    static ROOT: std::sync::LazyLock<RelPath> = std::sync::LazyLock::new(RelPath::root);
+    match sent {
+        Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
+        Sent::Link(path) | Sent::Compare(path) | Sent::Count(path) => path,
+        Sent::Rename(_, to) => to,
+        Sent::Exchange(a, _) => a,
+        Sent::Settle => &ROOT,
+    }
+}
+
+fn never_sent(op: u64) -> Ended {
+    Ended::Violation(format!("an answer to operation {op}, which is not in flight"))
+}

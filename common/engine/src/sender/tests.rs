@@ -1,0 +1,390 @@
+//! A sender against a receiver in one process, over their channels: no socket, no watcher, real folders.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use proto::login::Durability;
+use proto::{Keep, RelPath};
+use sys::{Mounts, Stage, Tree};
+use tokio::sync::{mpsc, watch};
+
+use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use crate::hint::{Cause, Hint};
+use crate::lane::OUTBOX;
+use crate::mirror::{Deletes, Halt, Mirror, Totals};
+use crate::pending::Rules;
+use crate::receiver::{Grant, Limits, Receiver};
+
+struct Pair {
+    _scratch: tempfile::TempDir,
+    here: PathBuf,
+    there: PathBuf,
+    options: Options,
+    durability: Durability,
+    mirror: Arc<Mirror>,
+    sender: Option<Sender>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let scratch = tempfile::tempdir().unwrap();
+        let (here, there) = (scratch.path().join("here"), scratch.path().join("there"));
+        fs::create_dir(&here).unwrap();
+        fs::create_dir(&there).unwrap();
+        let rules = Rules {
+            settle: Duration::ZERO,
+            open_settle: Duration::from_millis(50),
+            open_max_delay: Duration::from_millis(200),
+        };
+        let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers: 2 };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mirror = Arc::new(Mirror::new(rules));
+        Pair { _scratch: scratch, here, there, options, durability: Durability::None, mirror, sender: None, runtime }
+    }
+
+    fn hint(&self, hint: Hint) {
+        self.mirror.hint([hint]);
+    }
+
+    fn entry(&self, at: &str, cause: Cause) {
+        self.hint(Hint::Entry { path: path(at), cause });
+    }
+
+    fn renamed(&self, from: &str, to: &str) {
+        fs::rename(self.here.join(from), self.here.join(to)).unwrap();
+        self.hint(Hint::Renamed { from: path(from), to: path(to), since: std::time::Instant::now() });
+    }
+
+    /// Sends what is owed until nothing is; returns what that took.
+    fn settle(&mut self) -> (Ended, Totals) {
+        let before = self.mirror.sent.totals();
+        let ended = self.run(Until::InSync);
+        let now = self.mirror.sent.totals();
+        let took = Totals {
+            files: now.files - before.files,
+            bytes: now.bytes - before.bytes,
+            wire_bytes: now.wire_bytes - before.wire_bytes,
+            removed: now.removed - before.removed,
+            compared: now.compared - before.compared,
+        };
+        (ended, took)
+    }
+
+    fn pass(&mut self) -> (Ended, Totals) {
+        self.hint(Hint::Subtree { path: RelPath::root() });
+        self.settle()
+    }
+
+    fn run(&mut self, until: Until) -> Ended {
+        let (options, mirror, here) = (self.options, self.mirror.clone(), self.here.clone());
+        let mut sender = self.sender.take().unwrap_or_else(|| {
+            Sender::new(Root::new(Arc::new(Tree::open(&here, Mounts::Stay).unwrap())).unwrap(), options, mirror)
+        });
+        let tree = Arc::new(Tree::open(&self.there, Mounts::Stay).unwrap());
+        let stage = Arc::new(Stage::new(tree.clone()).unwrap());
+        let (durability, limits) = (self.durability, Limits { max_file_size: None });
+        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits });
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let (answers, mut answered) = mpsc::channel(OUTBOX);
+        let (pass_on, receipts) = mpsc::unbounded_channel();
+        let (_stop, stop) = watch::channel(false);
+        let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop));
+        self.runtime.spawn(async move {
+            while let Some(frames) = answered.recv().await {
+                if pass_on.send(frames).is_err() {
+                    break;
+                }
+            }
+        });
+        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability };
+        let sending = self.runtime.spawn_blocking(move || {
+            let ended = sender.run(connection, until, &AtomicBool::new(false));
+            (sender, ended)
+        });
+        let (sender, ended) =
+            self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), sending).await }).unwrap().unwrap();
+        self.sender = Some(sender);
+        receiving.join().unwrap();
+        ended
+    }
+
+    fn assert_equal(&self) {
+        assert_eq!(tree(&self.here), tree(&self.there));
+        assert!(self.mirror.problems().is_empty(), "{:?}", self.mirror.problems());
+    }
+}
+
+fn path(text: &str) -> RelPath {
+    RelPath::parse(text.as_bytes()).unwrap()
+}
+
+/// Every entry: kind and mode, mtime, owner, content or link text.
+fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, u32, u64, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let meta = fs::symlink_metadata(&folder).unwrap();
+        let key = folder.strip_prefix(root).unwrap().to_owned();
+        found.insert(key, (meta.mode(), meta.mtime(), meta.mtime_nsec(), meta.uid(), 0, Vec::new()));
+        for entry in fs::read_dir(&folder).unwrap() {
+            let at = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&at).unwrap();
+            if meta.is_dir() {
+                folders.push(at);
+                continue;
+            }
+            let content = if meta.is_symlink() {
+                fs::read_link(&at).unwrap().into_os_string().into_encoded_bytes()
+            } else {
+                fs::read(&at).unwrap()
+            };
+            let key = at.strip_prefix(root).unwrap().to_owned();
+            found.insert(key, (meta.mode(), meta.mtime(), meta.mtime_nsec(), meta.uid(), meta.nlink(), content));
+        }
+    }
+    found
+}
+
+fn fill(root: &Path) {
+    for folder in ["a/b/c", "a/empty", "z"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    fs::write(root.join("a/small"), "small").unwrap();
+    fs::write(root.join("a/b/none"), "").unwrap();
+    fs::write(root.join("a/b/c/large"), vec![7u8; 3 * 1024 * 1024 + 17]).unwrap();
+    symlink("nowhere/../x", root.join("z/link")).unwrap();
+    fs::hard_link(root.join("a/small"), root.join("z/same")).unwrap();
+    fs::set_permissions(root.join("a/b"), fs::Permissions::from_mode(0o711)).unwrap();
+}
+
+#[test]
+fn a_first_pass_makes_an_equal_tree_and_a_second_sends_no_content() {
+    for durability in [Durability::None, Durability::Batch] {
+        let mut pair = Pair::new();
+        pair.durability = durability;
+        fill(&pair.here);
+        assert_eq!(pair.pass().0, Ended::InSync);
+        pair.assert_equal();
+        let (ended, took) = pair.pass();
+        assert_eq!((ended, took.files, took.removed), (Ended::InSync, 0, 0));
+        assert_eq!(took.compared, 10);
+        pair.assert_equal();
+    }
+}
+
+#[test]
+fn a_pass_mends_every_kind_of_difference() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    let (here, there) = (pair.here.clone(), pair.there.clone());
+    fs::write(there.join("extra"), "x").unwrap();
+    fs::remove_file(there.join("a/b/none")).unwrap();
+    fs::create_dir(there.join("a/b/none")).unwrap();
+    fs::remove_dir(there.join("a/empty")).unwrap();
+    fs::write(there.join("a/empty"), "a file where a folder was").unwrap();
+    fs::set_permissions(there.join("a/b/c"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::remove_file(there.join("z/same")).unwrap();
+    fs::write(there.join("z/same"), "parted").unwrap();
+    fs::remove_file(here.join("z/link")).unwrap();
+    symlink("elsewhere", here.join("z/link")).unwrap();
+    fs::write(here.join("a/small"), "changed here").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn live_changes_are_followed_by_hints_alone() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    let here = pair.here.clone();
+    fs::write(here.join("a/new"), "new").unwrap();
+    pair.entry("a/new", Cause::CREATED | Cause::WRITTEN);
+    pair.entry("a", Cause::ENTRIES);
+    fs::remove_file(here.join("a/b/none")).unwrap();
+    pair.entry("a/b/none", Cause::GONE);
+    pair.entry("a/b", Cause::ENTRIES);
+    fs::set_permissions(here.join("a/b/c/large"), fs::Permissions::from_mode(0o600)).unwrap();
+    pair.entry("a/b/c/large", Cause::ATTRIBUTES);
+    let (ended, took) = pair.settle();
+    assert_eq!((ended, took.files, took.bytes), (Ended::InSync, 1, 3), "a chmod sends no content");
+    pair.assert_equal();
+}
+
+#[test]
+fn a_renamed_folder_sends_no_content_and_carries_what_is_written_in_it() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    pair.renamed("a", "moved");
+    fs::write(pair.here.join("moved/b/c/late"), "late").unwrap();
+    pair.entry("moved/b/c/late", Cause::CREATED | Cause::WRITTEN);
+    pair.entry("moved/b/c", Cause::ENTRIES);
+    pair.entry("", Cause::ENTRIES);
+    let (ended, took) = pair.settle();
+    assert_eq!((ended, took.files, took.bytes), (Ended::InSync, 1, 4));
+    pair.assert_equal();
+}
+
+#[test]
+fn exchanged_entries_change_places() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    for (from, to) in [("a", "swap"), ("z", "a"), ("swap", "z")] {
+        fs::rename(pair.here.join(from), pair.here.join(to)).unwrap();
+    }
+    let since = std::time::Instant::now();
+    pair.mirror.hint([
+        Hint::Renamed { from: path("a"), to: path("z"), since },
+        Hint::Renamed { from: path("z"), to: path("a"), since },
+        Hint::Entry { path: path(""), cause: Cause::ENTRIES },
+    ]);
+    let (ended, took) = pair.settle();
+    assert_eq!((ended, took.files), (Ended::InSync, 0));
+    pair.assert_equal();
+}
+
+#[test]
+fn a_new_name_of_a_file_is_found_to_be_one() {
+    let mut pair = Pair::new();
+    fs::create_dir_all(pair.here.join("deep/down")).unwrap();
+    fs::write(pair.here.join("deep/down/first"), "one file").unwrap();
+    pair.pass();
+    fs::hard_link(pair.here.join("deep/down/first"), pair.here.join("second")).unwrap();
+    pair.entry("second", Cause::CREATED);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+    fs::write(pair.here.join("second"), "written by one name").unwrap();
+    pair.entry("second", Cause::WRITTEN);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn links_that_were_parted_here_are_parted_there() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    // The same content, size and time in a file of its own: no comparison of entries can tell.
+    let (linked, copy) = (pair.here.join("z/same"), pair.here.join("z/copy"));
+    let folder = fs::metadata(pair.here.join("z")).unwrap().modified().unwrap();
+    let time = fs::metadata(&linked).unwrap().modified().unwrap();
+    fs::copy(&linked, &copy).unwrap();
+    fs::File::options().write(true).open(&copy).unwrap().set_modified(time).unwrap();
+    fs::rename(&copy, &linked).unwrap();
+    fs::File::open(pair.here.join("z")).unwrap().set_modified(folder).unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn an_emptied_source_halts_with_nothing_deleted() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    let before = tree(&pair.there);
+    fs::remove_dir_all(pair.here.join("a")).unwrap();
+    fs::remove_dir_all(pair.here.join("z")).unwrap();
+    assert!(matches!(pair.pass().0, Ended::Halted(Halt::Empty { entries: 10 })), "{:?}", pair.mirror.halted());
+    assert_eq!(tree(&pair.there).len(), before.len());
+    pair.entry("a", Cause::GONE);
+    pair.entry("z", Cause::GONE);
+    assert!(matches!(pair.settle().0, Ended::Halted(Halt::Empty { .. })));
+    assert_eq!(tree(&pair.there).len(), before.len());
+    pair.mirror.release(Deletes::Once);
+    assert_eq!(pair.pass().0, Ended::InSync);
+    assert_eq!(tree(&pair.there).len(), 1);
+}
+
+#[test]
+fn the_last_file_of_a_source_may_be_deleted() {
+    let mut pair = Pair::new();
+    fs::write(pair.here.join("only"), "x").unwrap();
+    pair.pass();
+    fs::remove_file(pair.here.join("only")).unwrap();
+    pair.entry("only", Cause::GONE);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn a_mass_deletion_halts_and_is_let_through_once() {
+    let mut pair = Pair::new();
+    for n in 0..10 {
+        fs::write(pair.here.join(format!("f{n}")), "x").unwrap();
+    }
+    pair.pass();
+    for n in 0..6 {
+        fs::remove_file(pair.here.join(format!("f{n}"))).unwrap();
+    }
+    assert_eq!(pair.pass().0, Ended::Halted(Halt::Deletes { deletes: 6, total: 10 }));
+    assert_eq!(tree(&pair.there).len(), 11);
+    pair.mirror.release(Deletes::Once);
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+    for n in 6..9 {
+        fs::remove_file(pair.here.join(format!("f{n}"))).unwrap();
+    }
+    assert_eq!(pair.pass().0, Ended::Halted(Halt::Deletes { deletes: 3, total: 4 }), "the brake holds again");
+}
+
+#[test]
+fn a_replaced_root_halts() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    pair.pass();
+    let before = tree(&pair.there);
+    fs::rename(&pair.here, pair.here.with_extension("old")).unwrap();
+    fs::create_dir(&pair.here).unwrap();
+    assert!(matches!(pair.pass().0, Ended::Halted(Halt::Root(_))));
+    pair.entry("a", Cause::GONE);
+    assert_eq!(tree(&pair.there), before);
+}
+
+#[test]
+fn with_deletion_off_nothing_is_deleted() {
+    let mut pair = Pair::new();
+    pair.options.delete = false;
+    fill(&pair.here);
+    pair.pass();
+    fs::remove_file(pair.here.join("a/b/none")).unwrap();
+    pair.entry("a/b/none", Cause::GONE);
+    assert_eq!(pair.pass().0, Ended::InSync);
+    assert!(pair.there.join("a/b/none").exists());
+}
+
+#[test]
+fn holes_stay_holes() {
+    let mut pair = Pair::new();
+    let file = fs::File::create(pair.here.join("sparse")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"in the middle", 32 << 20).unwrap();
+    drop(file);
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+    let (here, there) = (fs::metadata(pair.here.join("sparse")).unwrap(), fs::metadata(pair.there.join("sparse")).unwrap());
+    assert!(there.blocks() <= here.blocks() + 16, "{} blocks became {}", here.blocks(), there.blocks());
+}
+
+#[test]
+fn what_cannot_be_read_keeps_its_copy_and_is_named() {
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        // Root reads everything: a special file stands for what cannot be mirrored.
+        let mut pair = Pair::new();
+        std::os::unix::net::UnixListener::bind(pair.here.join("socket")).unwrap();
+        fs::write(pair.there.join("socket"), "an earlier file of this name").unwrap();
+        assert_eq!(pair.pass().0, Ended::InSync);
+        assert!(pair.there.join("socket").exists());
+        assert_eq!(pair.mirror.problems().iter().next().unwrap().0, &path("socket"));
+    }
+}

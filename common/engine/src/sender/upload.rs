@@ -1,0 +1,110 @@
+//! A large file on its way, piece by piece between other work: bounded memory, and small files are not held up.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use proto::digest::Transcript;
+use proto::{Content, Keep, RelPath, ToReceiver, limits};
+use sys::{File, Stat};
+
+use crate::pending::Ticket;
+
+/// One attempt after another to send one version of a file.
+pub(super) struct Upload {
+    pub ticket: Ticket,
+    pub path: RelPath,
+    pub id: u32,
+    file: File,
+    /// What the file was when this attempt began; `limit` bytes of it are sent.
+    before: Stat,
+    limit: u64,
+    offset: u64,
+    extent: Option<Range<u64>>,
+    hash: Transcript,
+    attempt: u32,
+    /// Hash of the first `limit` bytes in the last attempt.
+    earlier: Option<[u8; 32]>,
+}
+
+/// What the next step of an upload is.
+pub(super) enum Step {
+    /// Send this; there is more.
+    Data(ToReceiver),
+    /// All pieces are sent: this is the operation that publishes them.
+    Publish(ToReceiver, Stat),
+    /// The file changed: drop the blob and begin again.
+    Again,
+    /// The file changes too often.
+    Changing,
+}
+
+impl Upload {
+    /// Of a file just opened.
+    pub fn new(ticket: Ticket, path: RelPath, id: u32, file: File, stat: Stat) -> Upload {
+        let (limit, hash) = (stat.size, Transcript::new());
+        Upload { ticket, path, id, file, before: stat, limit, offset: 0, extent: None, hash, attempt: 1, earlier: None }
+    }
+
+    /// The message that opens its blob.
+    pub fn opening(&self) -> ToReceiver {
+        ToReceiver::Blob { id: self.id, size: self.limit }
+    }
+
+    /// Reads on.
+    pub fn step(&mut self, keep: Keep) -> io::Result<Step> {
+        if self.extent.is_none() {
+            self.extent = self.file.next_data(self.offset, self.limit)?;
+        }
+        let Some(extent) = self.extent.clone() else { return self.close(keep) };
+        let mut bytes = BytesMut::zeroed((extent.end - extent.start).min(limits::DATA as u64) as usize);
+        let read = self.file.read_at(extent.start, &mut bytes)?;
+        if read == 0 {
+            // It was cut short.
+            return self.close(keep);
+        }
+        bytes.truncate(read);
+        let bytes: Bytes = bytes.freeze();
+        self.hash.update(extent.start, &bytes);
+        let data = ToReceiver::Data { id: self.id, offset: extent.start, bytes };
+        self.offset = extent.start + read as u64;
+        self.extent = (self.offset < extent.end).then_some(self.offset..extent.end);
+        Ok(Step::Data(data))
+    }
+
+    /// The next attempt, under a new blob.
+    pub fn again(mut self, id: u32) -> io::Result<Upload> {
+        let now = self.file.stat()?;
+        let grew = now.size >= self.limit && now.ino == self.before.ino;
+        self.earlier = grew.then(|| self.hash.finish());
+        if !grew {
+            (self.before, self.limit) = (now, now.size);
+        }
+        (self.id, self.offset, self.extent, self.hash) = (id, 0, None, Transcript::new());
+        self.attempt += 1;
+        Ok(self)
+    }
+
+    /// Bytes still to be read, as far as is known.
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.offset)
+    }
+
+    /// Bytes of content that it publishes, holes included.
+    pub fn sent_bytes(&self) -> u64 {
+        self.limit
+    }
+
+    fn close(&mut self, keep: Keep) -> io::Result<Step> {
+        let now = self.file.stat()?;
+        let hash = self.hash.finish();
+        let same = now.same_content(&self.before);
+        let prefix = now.size >= self.limit && self.earlier == Some(hash);
+        if same || prefix {
+            let meta = self.file.meta(&self.before, keep)?;
+            let content = Content::Blob { id: self.id, hash };
+            return Ok(Step::Publish(ToReceiver::Put { path: self.path.clone(), meta, content }, self.before));
+        }
+        Ok(if self.attempt < super::read::ATTEMPTS { Step::Again } else { Step::Changing })
+    }
+}

@@ -1,0 +1,192 @@
+//! Listing folders of the source on threads of their own: names, metadata and the folder's digest. Asked by a pass, which
+//! hears of each folder when it is listed; decides nothing.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use proto::{Digest, Entry, Keep, Kind, Name, RelPath, digest};
+use sys::{Dir, Stat, Tree};
+
+use crate::mirror::Mirror;
+use crate::pending::Ticket;
+
+/// One folder as it stands at the source.
+pub(super) struct Folder {
+    /// What the target should have, in order of names.
+    pub entries: Vec<Entry>,
+    /// Digest of `entries`.
+    pub digest: Digest,
+    /// Regular files with more than one name.
+    pub linked: Vec<(Name, Inode)>,
+    /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
+    pub skipped: Vec<(Name, String)>,
+    /// Sub-folders that belong to another file system and are not entered.
+    pub mounts: Vec<Name>,
+}
+
+/// A file's identity at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Inode {
+    pub dev: u64,
+    pub ino: u64,
+    pub nlink: u64,
+}
+
+impl Inode {
+    pub fn of(stat: &Stat) -> Inode {
+        Inode { dev: stat.dev, ino: stat.ino, nlink: stat.nlink }
+    }
+}
+
+/// The answer to one request.
+pub(super) struct Listed {
+    pub pass: Ticket,
+    pub path: RelPath,
+    pub folder: io::Result<Folder>,
+}
+
+/// The threads. Dropped: they end after the folder they are at.
+pub(super) struct Walker {
+    jobs: Arc<Jobs>,
+    listed: mpsc::Receiver<Listed>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Jobs {
+    queue: Mutex<(VecDeque<(Ticket, RelPath)>, Ended)>,
+    some: Condvar,
+}
+
+#[derive(Default, PartialEq)]
+enum Ended {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Walker {
+    /// Starts `threads` threads; `mirror` is woken for each folder listed.
+    pub fn start(tree: &Arc<Tree>, keep: Keep, threads: usize, mirror: &Arc<Mirror>) -> io::Result<Walker> {
+        let jobs = Arc::new(Jobs::default());
+        let (send, listed) = mpsc::channel();
+        let mut walker = Walker { jobs: Arc::clone(&jobs), listed, threads: Vec::new() };
+        for number in 0..threads.max(1) {
+            let (jobs, send) = (Arc::clone(&jobs), send.clone());
+            let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
+            let work = move || {
+                while let Some((pass, path)) = jobs.next() {
+                    let folder = tree.dir(&path).and_then(|dir| list(&dir, keep));
+                    if send.send(Listed { pass, path, folder }).is_err() {
+                        return;
+                    }
+                    mirror.wake.notify_one();
+                }
+            };
+            walker.threads.push(std::thread::Builder::new().name(format!("walk-{number}")).spawn(work)?);
+        }
+        Ok(walker)
+    }
+
+    /// Asks for a folder.
+    pub fn list(&self, pass: Ticket, path: RelPath) {
+        let mut queue = self.jobs.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.0.push_back((pass, path));
+        drop(queue);
+        self.jobs.some.notify_one();
+    }
+
+    /// A folder that has been listed, if one has.
+    pub fn listed(&self) -> Option<Listed> {
+        self.listed.try_recv().ok()
+    }
+}
+
+impl Drop for Walker {
+    fn drop(&mut self) {
+        let mut queue = self.jobs.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.0.clear();
+        queue.1 = Ended::Yes;
+        drop(queue);
+        self.jobs.some.notify_all();
+        for thread in self.threads.drain(..) {
+            // A panic of a walker thread was reported by the panic hook; its pass does not end, nor is it acknowledged.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Jobs {
+    fn next(&self) -> Option<(Ticket, RelPath)> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if queue.1 == Ended::Yes {
+                return None;
+            }
+            if let Some(job) = queue.0.pop_front() {
+                return Some(job);
+            }
+            queue = self.some.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Lists one folder. An entry that vanishes meanwhile is left out; its event will come.
+fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
+    let mut folder =
+        Folder { entries: Vec::new(), digest: Digest::default(), linked: Vec::new(), skipped: Vec::new(), mounts: Vec::new() };
+    let dev = dir.stat()?.dev;
+    let mut found = dir.list()?;
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    folder.entries.reserve(found.len());
+    for name in found.into_iter().map(|found| found.name) {
+        let stat = match dir.lookup(&name) {
+            Ok(Some(stat)) => stat,
+            Ok(None) => continue,
+            Err(error) => {
+                folder.skipped.push((name, format!("cannot be looked at: {error}")));
+                continue;
+            }
+        };
+        if let Some(reason) = not_mirrored(&name, stat.kind, keep) {
+            folder.skipped.push((name, reason));
+            continue;
+        }
+        if stat.kind == Kind::Dir && stat.dev != dev {
+            folder.mounts.push(name.clone());
+        }
+        match dir.entry(&name, &stat, keep) {
+            Ok(entry) => {
+                if stat.kind == Kind::File && stat.nlink > 1 {
+                    folder.linked.push((name, Inode::of(&stat)));
+                }
+                folder.entries.push(entry);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => folder.skipped.push((name, format!("its metadata cannot be read: {error}"))),
+        }
+    }
+    folder.digest = digest::folder(&folder.entries);
+    Ok(folder)
+}
+
+/// Why an entry is not mirrored, if it is not.
+pub(super) fn not_mirrored(name: &Name, kind: Kind, keep: Keep) -> Option<String> {
+    if sys::stage::is_reserved(name) {
+        return Some("not mirrored: the name is reserved for recvd's temporaries".into());
+    }
+    if keep.admits(kind) {
+        return None;
+    }
+    let what = match kind {
+        Kind::Symlink => "a symbolic link",
+        Kind::Fifo => "a FIFO",
+        Kind::Socket => "a socket",
+        Kind::CharDevice | Kind::BlockDevice => "a device",
+        Kind::File | Kind::Dir => return None,
+    };
+    let word = if kind == Kind::Symlink { "symlinks" } else { "specials" };
+    Some(format!("not mirrored: {what}, and the module does not keep \"{word}\""))
+}

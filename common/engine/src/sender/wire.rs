@@ -1,0 +1,44 @@
+//! The sender's way out: messages into a buffer, full buffers to the link.
+
+use std::sync::atomic::Ordering;
+
+use bytes::BytesMut;
+use proto::{ToReceiver, codec};
+
+use super::Lost;
+use crate::lane::{BUFFER, Outbox};
+use crate::mirror::Mirror;
+
+/// A buffer of frames before an [`Outbox`].
+pub(super) struct Wire {
+    outbox: Outbox,
+    pub buffer: BytesMut,
+}
+
+impl Wire {
+    pub fn new(outbox: Outbox) -> Wire {
+        Wire { outbox, buffer: BytesMut::with_capacity(BUFFER) }
+    }
+
+    /// Adds a frame. It leaves with [`flush`](Wire::flush), or when the buffer is full.
+    pub fn put(&mut self, message: &ToReceiver, mirror: &Mirror) -> Result<(), Lost> {
+        codec::put(message, &mut self.buffer);
+        self.added(mirror)
+    }
+
+    /// A frame was written to the buffer.
+    pub fn added(&mut self, mirror: &Mirror) -> Result<(), Lost> {
+        if self.buffer.len() >= BUFFER { self.flush(mirror) } else { Ok(()) }
+    }
+
+    /// Hands on what is there; waits while the link has enough.
+    pub fn flush(&mut self, mirror: &Mirror) -> Result<(), Lost> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let frames = self.buffer.split().freeze();
+        self.buffer.reserve(BUFFER);
+        mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
+        self.outbox.blocking_send(frames).map_err(|_| Lost)
+    }
+}

@@ -1,0 +1,17 @@
+//! The life of a daemon: configuration, logs, exit codes, signals, readiness, the control socket and the progress line.
+//!
+//! Both programs stand on it. It knows nothing of files to mirror, of TLS or of users.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod control;
+pub mod exit;
+pub mod log;
+pub mod notify;
+pub mod out;
+pub mod progress;
+pub mod stop;
+pub mod units;
+
+pub use exit::Exit;
+pub use stop::Stop;

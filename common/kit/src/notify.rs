@@ -1,0 +1,80 @@
+//! Telling systemd how the service does (the sd_notify protocol, `Type=notify`). Without `NOTIFY_SOCKET` nothing happens,
+//! and a message that does not arrive is never an error of ours.
+
+use std::ffi::OsStr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// The service is up: watches stand, or the listener is bound.
+pub fn ready(status: &str) {
+    send(&format!("READY=1\nSTATUS={}", one_line(status)));
+}
+
+/// The service has begun to stop.
+pub fn stopping() {
+    send("STOPPING=1\nSTATUS=stopping");
+}
+
+/// One line for `systemctl status`.
+pub fn status(text: &str) {
+    send(&format!("STATUS={}", one_line(text)));
+}
+
+fn send(message: &str) {
+    if let Some(path) = std::env::var_os("NOTIFY_SOCKET") {
+        let sent = send_to(&path, message);
+        if let Err(error) = sent {
+            tracing::debug!("cannot notify the service manager: {error}");
+        }
+    }
+}
+
+fn send_to(path: &OsStr, message: &str) -> std::io::Result<()> {
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        _ => SocketAddr::from_pathname(path)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    // A manager that does not read must not hold the service up.
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(message.as_bytes(), &address).map(|_| ())
+}
+
+/// Each line of the message is an assignment of its own, so a status must not hold a line end.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(socket: &UnixDatagram) -> String {
+        let mut buffer = [0; 256];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn by_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        send_to(path.as_os_str(), "READY=1").unwrap();
+        assert_eq!(received(&socket), "READY=1");
+    }
+
+    #[test]
+    fn by_abstract_name() {
+        let name = format!("kit-notify-test-{}", std::process::id());
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        send_to(OsStr::new(&format!("@{name}")), "STOPPING=1").unwrap();
+        assert_eq!(received(&socket), "STOPPING=1");
+    }
+
+    #[test]
+    fn a_status_cannot_forge_a_second_assignment() {
+        assert_eq!(one_line("in sync\nREADY=1"), "in sync READY=1");
+    }
+}

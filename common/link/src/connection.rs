@@ -1,0 +1,149 @@
+//! One established connection: the TLS stream, what was read from it and not yet used, and what it has carried. Made by
+//! [`dial`](mod@crate::dial) and [`accept`](crate::accept), used up by [`drive`](mod@crate::drive).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use proto::limits::LOGIN_FRAME;
+use proto::login::Refusal;
+use proto::{ToSender, codec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsStream;
+
+/// rustls asks the socket for 4 KiB at a time; this much is really read at once.
+const SOCKET_READ: usize = 64 * 1024;
+/// How long the last words to a peer may take, and how long its own are read and thrown away so that ours arrive.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+pub(crate) type Socket = BufReader<TcpStream>;
+
+pub(crate) fn socket(tcp: TcpStream) -> Socket {
+    BufReader::with_capacity(SOCKET_READ, tcp)
+}
+
+/// A connection after TLS.
+pub struct Connection {
+    pub(crate) stream: TlsStream<Socket>,
+    pub(crate) unread: BytesMut,
+    pub(crate) meter: Meter,
+    peer: SocketAddr,
+}
+
+/// What a connection has carried in frames since its login, without TLS. Cheap to clone; readable at any time.
+#[derive(Clone, Default, Debug)]
+pub struct Meter(Arc<Counts>);
+
+#[derive(Default, Debug)]
+struct Counts {
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TlsStream<Socket>, peer: SocketAddr) -> Connection {
+        Connection { stream, unread: BytesMut::new(), meter: Meter::default(), peer }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Its counters, which outlive it.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+
+    /// Waits until the peer has sent the first bytes of the data phase; `false` when it closes without a word.
+    ///
+    /// # Errors
+    /// When the connection breaks, and `TimedOut` after `idle`.
+    pub async fn first_data(&mut self, idle: Duration) -> io::Result<bool> {
+        if !self.unread.is_empty() {
+            return Ok(true);
+        }
+        self.unread.reserve(SOCKET_READ);
+        let read = timeout(idle, self.stream.read_buf(&mut self.unread)).await;
+        Ok(read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? > 0)
+    }
+
+    /// Tells a sender why its session ends before it began, and closes.
+    pub async fn dismiss(self, refusal: Refusal) {
+        self.farewell(&ToSender::Bye { refusal }).await;
+    }
+
+    /// The next frame of the login, without its length.
+    pub(crate) async fn login_frame(&mut self) -> Result<Bytes, Broken> {
+        loop {
+            if let Some(frame) = codec::split(&mut self.unread, LOGIN_FRAME)? {
+                return Ok(frame);
+            }
+            self.unread.reserve(LOGIN_FRAME);
+            if self.stream.read_buf(&mut self.unread).await? == 0 {
+                return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Sends one message of the login.
+    pub(crate) async fn send(&mut self, message: &impl codec::Wire) -> io::Result<()> {
+        let mut frame = BytesMut::new();
+        codec::put(message, &mut frame);
+        let sent = self.stream.write_all(&frame).await;
+        // It may have held a password.
+        frame.fill(0);
+        sent?;
+        self.stream.flush().await
+    }
+
+    /// Sends the last message and closes in order. What the peer still sends is read and thrown away for a moment:
+    /// a socket that is closed with unread data resets the connection, and the message could be lost.
+    pub(crate) async fn farewell(mut self, message: &impl codec::Wire) {
+        let last_words = async {
+            self.send(message).await?;
+            self.stream.shutdown().await?;
+            self.unread.reserve(LOGIN_FRAME);
+            while self.stream.read_buf(&mut self.unread).await? > 0 {
+                self.unread.clear();
+            }
+            io::Result::Ok(())
+        };
+        // Nobody waits for the outcome: the connection ends either way.
+        let _ = timeout(LINGER, last_words).await;
+    }
+}
+
+/// Why no frame of the login came.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Frame(#[from] codec::Error),
+}
+
+impl Meter {
+    /// Bytes of frames from the peer.
+    pub fn received(&self) -> u64 {
+        self.0.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of frames to the peer.
+    pub fn sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_received(&self, bytes: usize) {
+        self.0.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_sent(&self, bytes: usize) {
+        self.0.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}

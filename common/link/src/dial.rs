@@ -1,0 +1,224 @@
+//! pushd's side of the way to a session, in one call: name, TCP, TLS, login, module. Called by each target's lane and by
+//! `pushd check`. Does not try again: its caller does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::dialogue::{ClientHello, Ended, Unfit};
+use proto::limits::ALPN;
+use proto::login::{Direction, Open, Opened, Password, Refusal};
+use proto::{RelPath, codec};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::{TlsConnector, TlsStream};
+
+use crate::address::Address;
+use crate::connection::{Broken, Connection, socket};
+use crate::sentence;
+use crate::tls::{ClientTls, TLS_BUFFER};
+
+/// How long the login may take after TLS: a busy recvd checks one password after the other.
+const LOGIN: Duration = Duration::from_secs(30);
+/// The longest time that a recvd may ask us to stay away.
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
+
+/// Whom to dial, and as whom.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Target {
+    pub address: Address,
+    /// For name, TCP and TLS together.
+    pub connect_timeout: Duration,
+    pub tls: ClientTls,
+    pub user: String,
+    pub password: Password,
+    pub module: String,
+    /// Folder inside the module.
+    pub folder: RelPath,
+    pub direction: Direction,
+    /// See [`Open::sender`].
+    pub sender: u64,
+    /// Names us to recvd: "pushd 0.1.0".
+    pub software: String,
+}
+
+/// Why there is no session, sorted by who can mend it.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum DialError {
+    /// Nobody answers there, or not for long.
+    #[error("{address} cannot be reached: {reason}")]
+    Unreachable { address: Address, reason: String },
+    /// It answers, but a step takes too long.
+    #[error("{address} took longer than {} s for {step}", .limit.as_secs_f32())]
+    Timeout { address: Address, step: &'static str, limit: Duration },
+    /// It is not the server that we expect, or not one at all.
+    #[error("{0}")]
+    Tls(String),
+    /// It speaks other versions: these.
+    #[error("{address} needs protocol {low}..{high}, this pushd speaks {}..{}: bring both to the same release",
+        proto::limits::VERSIONS.0, proto::limits::VERSIONS.1)]
+    Version { address: Address, low: u16, high: u16 },
+    /// User, password, module or right do not fit.
+    #[error(
+        "{address} refused user, password or module: compare user, password_file and module here with users_file \
+        and users of the module there"
+    )]
+    Denied { address: Address },
+    /// Not now; worth another try after this time.
+    #[error("{address} is busy: {reason}")]
+    Busy { address: Address, reason: String, retry: Duration },
+    /// It breaks the protocol, or says that we do.
+    #[error("{address}: {reason}")]
+    Protocol { address: Address, reason: String },
+    /// What is configured cannot travel.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
+}
+
+/// Opens a session: on success the data phase begins.
+pub async fn dial(target: &Target) -> Result<(Opened, Connection), DialError> {
+    let deadline = Instant::now() + target.connect_timeout;
+    let tcp = connect(target, deadline).await?;
+    let mut connection = secure(target, tcp, deadline).await?;
+    match timeout_at(Instant::now() + LOGIN, log_in(target, &mut connection)).await {
+        Ok(opened) => Ok((opened?, connection)),
+        Err(_) => Err(timed_out(target, "the login", LOGIN)),
+    }
+}
+
+/// Tries every address of the host in turn; each gets an even share of the time that is left.
+async fn connect(target: &Target, deadline: Instant) -> Result<TcpStream, DialError> {
+    let address = &target.address;
+    let unreachable = |reason: String| DialError::Unreachable { address: address.clone(), reason };
+    let found = match timeout_at(deadline, lookup_host((address.host(), address.port()))).await {
+        Err(_) => return Err(timed_out(target, "looking up its name", target.connect_timeout)),
+        Ok(Err(error)) => return Err(unreachable(format!("its name is not known here ({error})"))),
+        Ok(Ok(found)) => found.collect::<Vec<SocketAddr>>(),
+    };
+    let mut last = None;
+    for (tried, peer) in found.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(found.len() - tried).unwrap_or(u32::MAX);
+        match timeout_at(Instant::now() + share, connect_to(*peer)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => last = Some(unreachable(error.to_string())),
+            Err(_) => last = last.or_else(|| Some(timed_out(target, "TCP", target.connect_timeout))),
+        }
+    }
+    Err(last.unwrap_or_else(|| unreachable("its name has no address".into())))
+}
+
+async fn connect_to(peer: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if peer.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_keepalive(true)?;
+    let tcp = socket.connect(peer).await?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Connection, DialError> {
+    let who = target.address.to_string();
+    let unreachable =
+        |error: &io::Error| DialError::Unreachable { address: target.address.clone(), reason: closed(error) };
+    let name = target.address.server_name().map_err(|error| DialError::Tls(error.to_string()))?;
+    let peer = tcp.peer_addr().map_err(|error| unreachable(&error))?;
+    let handshake = TlsConnector::from(target.tls.config.clone()).connect(name, socket(tcp));
+    let mut stream = match timeout_at(deadline, handshake).await {
+        Err(_) => return Err(timed_out(target, "TCP and TLS", target.connect_timeout)),
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return Err(match sentence::tls_error(&error) {
+                Some(tls) => DialError::Tls(sentence::explain(tls, &who, &target.tls.trust)),
+                None => unreachable(&error),
+            });
+        }
+    };
+    if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+        return Err(DialError::Tls(format!("{who} speaks TLS, but is not a recvd that speaks pushd/1")));
+    }
+    stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+    Ok(Connection::new(TlsStream::Client(stream), peer))
+}
+
+/// The dialogue as the client leads it. Nothing of ours but the version leaves before the server is verified.
+async fn log_in(target: &Target, connection: &mut Connection) -> Result<Opened, DialError> {
+    let ended = |ended: Ended| ended_by(target, ended);
+    let (hello, state) = ClientHello::start(&target.software);
+    send(target, connection, &hello).await?;
+    let (_, state) = state.welcome(receive(target, connection).await?).map_err(ended)?;
+    let (login, state) = state.login(&target.user, target.password.clone())?;
+    send(target, connection, &login).await?;
+    let state = state.accepted(receive(target, connection).await?).map_err(ended)?;
+    let (module, folder) = (target.module.clone(), target.folder.clone());
+    let (open, state) = state.open(Open { module, folder, direction: target.direction, sender: target.sender })?;
+    send(target, connection, &open).await?;
+    state.opened(receive(target, connection).await?).map_err(ended)
+}
+
+async fn send(target: &Target, connection: &mut Connection, message: &impl codec::Wire) -> Result<(), DialError> {
+    // When the server has refused and closed, its word is still to be read: the next receive tells.
+    match connection.send(message).await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(lost(target, &error)),
+        _ => Ok(()),
+    }
+}
+
+async fn receive(target: &Target, connection: &mut Connection) -> Result<Bytes, DialError> {
+    connection.login_frame().await.map_err(|broken| match broken {
+        Broken::Io(error) => lost(target, &error),
+        Broken::Frame(error) => ended_by(target, Ended::Broken(error)),
+    })
+}
+
+fn ended_by(target: &Target, ended: Ended) -> DialError {
+    let address = target.address.clone();
+    match ended {
+        Ended::Refused(Refusal::Busy { reason, retry }) => {
+            DialError::Busy { address, reason: escaped(&reason), retry: retry.min(LONGEST_RETRY) }
+        }
+        Ended::Refused(Refusal::Denied) => DialError::Denied { address },
+        Ended::Refused(Refusal::Version { low, high }) => DialError::Version { address, low, high },
+        Ended::Refused(Refusal::Protocol { reason }) => {
+            DialError::Protocol { address, reason: format!("refused: {}", escaped(&reason)) }
+        }
+        Ended::Refused(Refusal::Stopping) => {
+            DialError::Busy { address, reason: "it is stopping".into(), retry: Duration::from_secs(1) }
+        }
+        ended => DialError::Protocol { address, reason: ended.to_string() },
+    }
+}
+
+fn lost(target: &Target, error: &io::Error) -> DialError {
+    let address = target.address.clone();
+    match sentence::tls_error(error) {
+        Some(tls) => DialError::Tls(sentence::explain(tls, &address.to_string(), &target.tls.trust)),
+        None => DialError::Unreachable { address, reason: closed(error) },
+    }
+}
+
+fn timed_out(target: &Target, step: &'static str, limit: Duration) -> DialError {
+    DialError::Timeout { address: target.address.clone(), step, limit }
+}
+
+fn closed(error: &io::Error) -> String {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | BrokenPipe => {
+            "it closed the connection before the login was over; it may have \
+             all its handshakes taken, or refuse this host for a while after failed logins"
+                .into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Text from the peer, fit for a log line.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = proto::name::escape(text.as_bytes(), &mut out);
+    out
+}

@@ -1,0 +1,333 @@
+//! The one loop that moves whole frames between a connection and the channels of a role, both ways at once, until the
+//! connection ends. Called by both programs after the login. Does not look into frames, only at their lengths.
+//!
+//! A role that does not take its frames holds back the reading, never the writing; a peer that does not read holds
+//! back the writing, never the reading.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use proto::codec::{self, LENGTH};
+use proto::limits::FRAME;
+use proto::{ToReceiver, ToSender};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::connection::{Connection, LINGER, Meter};
+
+/// Bytes that are gathered before they are handed on, while more is coming.
+const READ: usize = 128 * 1024;
+/// Smallest room in the buffer that is worth a read: one TLS record.
+const ROOM: usize = 16 * 1024;
+/// Bytes that are gathered for one write, while more is waiting.
+const WRITE: usize = 512 * 1024;
+/// Buffers in one vectored write.
+const SLICES: usize = 64;
+/// How long a role that takes no more frames may still have something to say.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Where frames from the peer go. It says which role stands behind it, too.
+pub enum Deliver {
+    /// To a receiver: it may hold back the peer.
+    Bounded(mpsc::Sender<Bytes>),
+    /// To a sender, which takes all receipts at once: their number is bounded by the window.
+    Unbounded(mpsc::UnboundedSender<Bytes>),
+}
+
+/// The clocks of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Drive {
+    /// A peer from which nothing came for this long while we listened is gone.
+    pub idle: Duration,
+    /// When nothing was sent for this long, a `Ping` (sender) or an unasked `Pong` (receiver) is.
+    pub keepalive: Option<Duration>,
+}
+
+/// How a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The role has dropped its outbox or inbox; what it had sent is written.
+    #[error("closed from here")]
+    ByUs,
+    /// The peer has closed it in order.
+    #[error("closed by the peer")]
+    ByPeer,
+    /// Nothing came from the peer, or it took nothing from us, for the idle time.
+    #[error("no sign of life from the peer for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// It broke, or was cut without a goodbye.
+    #[error("the connection broke: {0}")]
+    Broken(io::Error),
+    /// The peer broke the framing.
+    #[error("the peer broke the protocol: {0}")]
+    Violation(codec::Error),
+}
+
+/// Moves frames until the connection ends; then both channels are dropped.
+///
+/// Dropping the outbox ends the connection in order, after all of it is written; dropping the inbox does so within a few
+/// seconds.
+pub async fn drive(connection: Connection, outgoing: mpsc::Receiver<Bytes>, incoming: Deliver, limits: Drive) -> Ended {
+    let Connection { stream, unread, meter, .. } = connection;
+    run(stream, unread, outgoing, incoming, limits, meter).await
+}
+
+/// Why one direction stopped, when nothing is wrong.
+enum Stopped {
+    /// The peer has closed its side.
+    PeerClosed,
+    /// The role takes no more frames.
+    InboxDropped,
+    /// The role has dropped its outbox, all is written and our side is closed.
+    OutboxDropped,
+}
+
+async fn run<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    unread: BytesMut,
+    outgoing: mpsc::Receiver<Bytes>,
+    incoming: Deliver,
+    limits: Drive,
+    meter: Meter,
+) -> Ended {
+    let (read, write) = tokio::io::split(stream);
+    // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
+    // proves with pongs that it lives.
+    let (beat, stall) = match &incoming {
+        Deliver::Bounded(_) => (frame(&ToSender::Pong), Some(limits.idle)),
+        Deliver::Unbounded(_) => (frame(&ToReceiver::Ping), None),
+    };
+    let mut reader = Reader { half: read, buffer: unread, incoming, idle: limits.idle, meter: meter.clone() };
+    let waiting = Waiting::default();
+    let mut writer = Writer { half: write, outgoing, waiting, beat, every: limits.keepalive, stall, meter };
+
+    let stopped = tokio::select! {
+        stopped = reader.run() => stopped,
+        stopped = writer.run() => stopped,
+    };
+    match stopped {
+        Err(ended) => ended,
+        Ok(Stopped::PeerClosed) => {
+            // Whether our goodbye still arrives makes no difference.
+            let _ = timeout(LINGER, writer.half.shutdown()).await;
+            Ended::ByPeer
+        }
+        Ok(Stopped::OutboxDropped) => {
+            let _ = timeout(LINGER, reader.discard()).await;
+            Ended::ByUs
+        }
+        Ok(Stopped::InboxDropped) => {
+            let last_words = async {
+                tokio::select! {
+                    _ = writer.run() => {}
+                    () = reader.discard() => {}
+                }
+            };
+            let _ = timeout(LAST_WORDS, last_words).await;
+            let _ = timeout(LINGER, reader.discard()).await;
+            Ended::ByUs
+        }
+    }
+}
+
+struct Reader<S> {
+    half: ReadHalf<S>,
+    buffer: BytesMut,
+    incoming: Deliver,
+    idle: Duration,
+    meter: Meter,
+}
+
+impl<S: AsyncRead + AsyncWrite> Reader<S> {
+    async fn run(&mut self) -> Result<Stopped, Ended> {
+        loop {
+            let whole = codec::whole_frames(&self.buffer, FRAME).map_err(Ended::Violation)?;
+            if whole > 0 {
+                self.meter.add_received(whole);
+                let frames = self.buffer.split_to(whole).freeze();
+                let taken = match &self.incoming {
+                    Deliver::Bounded(inbox) => inbox.send(frames).await.is_ok(),
+                    Deliver::Unbounded(inbox) => inbox.send(frames).is_ok(),
+                };
+                if !taken {
+                    return Ok(Stopped::InboxDropped);
+                }
+            }
+            let idle = self.idle;
+            match timeout(idle, self.fill()).await {
+                Err(_) => return Err(Ended::Silent(idle)),
+                Ok(Err(error)) => return Err(Ended::Broken(error)),
+                Ok(Ok(0)) if self.buffer.is_empty() => return Ok(Stopped::PeerClosed),
+                Ok(Ok(0)) => return Err(Ended::Broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Reads what is there, up to [`READ`], and waits only for the first byte. 0 at the end of the stream.
+    async fn fill(&mut self) -> io::Result<usize> {
+        let missing = missing(&self.buffer);
+        let mut got = 0;
+        poll_fn(|cx| {
+            while got < READ {
+                if self.buffer.capacity() - self.buffer.len() < ROOM {
+                    self.buffer.reserve(READ.max(missing));
+                }
+                match pin!(self.half.read_buf(&mut self.buffer)).poll(cx) {
+                    Poll::Ready(Ok(0)) => break,
+                    Poll::Ready(Ok(n)) => got += n,
+                    Poll::Ready(Err(error)) if got == 0 => return Poll::Ready(Err(error)),
+                    // It will come again with the next read.
+                    Poll::Ready(Err(_)) => break,
+                    Poll::Pending if got == 0 => return Poll::Pending,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(Ok(got))
+        })
+        .await
+    }
+
+    /// Reads and throws away until the peer has closed: data that is left unread when a socket is closed would make
+    /// the kernel reset the connection, and our last frames could be lost with it.
+    async fn discard(&mut self) {
+        loop {
+            self.buffer.clear();
+            match self.fill().await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+struct Writer<S> {
+    half: WriteHalf<S>,
+    outgoing: mpsc::Receiver<Bytes>,
+    waiting: Waiting,
+    beat: Bytes,
+    every: Option<Duration>,
+    stall: Option<Duration>,
+    meter: Meter,
+}
+
+impl<S: AsyncRead + AsyncWrite> Writer<S> {
+    /// May be dropped at any await and run again: what is not written yet stays in `waiting`.
+    async fn run(&mut self) -> Result<Stopped, Ended> {
+        loop {
+            if !self.waiting.has_remaining() {
+                self.flush().await?;
+                match self.next().await {
+                    Some(frames) => self.waiting.push(frames),
+                    None => {
+                        self.half.shutdown().await.map_err(Ended::Broken)?;
+                        return Ok(Stopped::OutboxDropped);
+                    }
+                }
+            }
+            while self.waiting.has_room()
+                && let Ok(frames) = self.outgoing.try_recv()
+            {
+                self.waiting.push(frames);
+            }
+            let written = within(self.stall, self.half.write_buf(&mut self.waiting)).await?;
+            if written == 0 {
+                return Err(Ended::Broken(io::ErrorKind::WriteZero.into()));
+            }
+            self.meter.add_sent(written);
+        }
+    }
+
+    /// The next frames, or a sign of life when there are none for long; `None` when the outbox is dropped.
+    async fn next(&mut self) -> Option<Bytes> {
+        let Some(every) = self.every else { return self.outgoing.recv().await };
+        timeout(every, self.outgoing.recv()).await.unwrap_or_else(|_| Some(self.beat.clone()))
+    }
+
+    async fn flush(&mut self) -> Result<(), Ended> {
+        within(self.stall, self.half.flush()).await
+    }
+}
+
+/// Bytes of the first frame that are not there yet; 0 while its length is not known. Its length has been checked.
+fn missing(buffer: &[u8]) -> usize {
+    let Some(head) = buffer.first_chunk::<LENGTH>() else { return 0 };
+    let whole = LENGTH + FRAME.min(u32::from_le_bytes(*head) as usize);
+    whole.saturating_sub(buffer.len())
+}
+
+fn frame(message: &impl codec::Wire) -> Bytes {
+    let mut buffer = BytesMut::new();
+    codec::put(message, &mut buffer);
+    buffer.freeze()
+}
+
+/// Bounds one step of writing.
+async fn within<T>(limit: Option<Duration>, step: impl Future<Output = io::Result<T>>) -> Result<T, Ended> {
+    match limit {
+        None => step.await.map_err(Ended::Broken),
+        Some(limit) => match timeout(limit, step).await {
+            Ok(done) => done.map_err(Ended::Broken),
+            Err(_) => Err(Ended::Silent(limit)),
+        },
+    }
+}
+
+/// Buffers that wait to be written, as one.
+#[derive(Default)]
+struct Waiting {
+    buffers: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, frames: Bytes) {
+        if !frames.is_empty() {
+            self.bytes += frames.len();
+            self.buffers.push_back(frames);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.buffers.len() < SLICES && self.bytes < WRITE
+    }
+}
+
+impl Buf for Waiting {
+    fn remaining(&self) -> usize {
+        self.bytes
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.buffers.front().map_or(&[], |buffer| buffer)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let used = slices.len().min(self.buffers.len());
+        for (slice, buffer) in slices.iter_mut().zip(&self.buffers) {
+            *slice = IoSlice::new(buffer);
+        }
+        used
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.bytes -= count;
+        while let Some(front) = self.buffers.front_mut() {
+            if count < front.len() {
+                front.advance(count);
+                return;
+            }
+            count -= front.len();
+            self.buffers.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

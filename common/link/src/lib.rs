@@ -1,0 +1,23 @@
+//! The wire: TLS, framing, the login, and the one loop that moves frames between a connection and the channels of a
+//! role. The only crate that names rustls. Knows no files, no users and no configuration.
+//!
+//! The main path: [`tls`] (at start) → [`dial`](mod@dial) or [`accept`] (one connection, through the login) →
+//! [`drive`](mod@drive) (until it ends).
+#![forbid(unsafe_code)]
+
+pub mod accept;
+pub mod address;
+pub mod connection;
+pub mod dial;
+pub mod drive;
+pub mod fingerprint;
+mod sentence;
+pub mod tls;
+mod verify;
+
+pub use address::Address;
+pub use connection::{Connection, Meter};
+pub use dial::{DialError, Target, dial};
+pub use drive::{Deliver, Drive, Ended, drive};
+pub use fingerprint::Fingerprint;
+pub use tls::{ClientTls, ServerTls, TlsError, Trust, client_config, server_config};

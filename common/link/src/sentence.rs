@@ -1,0 +1,142 @@
+//! TLS failures as sentences for the operator: what is wrong with which certificate, and what to do. Called by
+//! [`dial`](mod@crate::dial) and [`accept`](crate::accept); decides nothing.
+
+use std::fmt::Write;
+use std::io;
+
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{AlertDescription, CertificateError, Error};
+
+use crate::tls::Trust;
+use crate::verify::PinMismatch;
+
+/// The TLS error inside an I/O error, if it is one.
+pub(crate) fn tls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Why the handshake with `who` failed, as pushd sees it.
+pub(crate) fn explain(error: &Error, who: &str, trust: &Trust) -> String {
+    match error {
+        Error::InvalidCertificate(error) => explain_certificate(error, who, trust),
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            format!("{who} speaks TLS, but is not a recvd that speaks pushd/1")
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion) | Error::PeerIncompatible(_) => {
+            format!("{who} does not offer TLS 1.3 as recvd does ({error}): is it a recvd?")
+        }
+        Error::InvalidMessage(_) => format!("{who} does not speak TLS: is it a recvd, and is the port right?"),
+        error => format!("TLS with {who} failed: {error}"),
+    }
+}
+
+fn explain_certificate(error: &CertificateError, who: &str, trust: &Trust) -> String {
+    match error {
+        CertificateError::UnknownIssuer => match &trust.ca_file {
+            Some(file) => format!("the certificate of {who} is not signed by {}", file.display()),
+            None => format!(
+                "the certificate of {who} is not signed by a root that this system trusts: set ca_file or fingerprint"
+            ),
+        },
+        CertificateError::NotValidForName => format!("the certificate of {who} is for another name than its address"),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let expected = name(expected);
+            let presented = if presented.is_empty() { "no name at all".into() } else { names(presented) };
+            format!(
+                "the certificate of {who} is for {presented}, not for {expected}: use such a name in address, or make a \
+                 certificate with --name {expected}"
+            )
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of {who} {}", dates(error))
+        }
+        CertificateError::Other(other) => match other.0.downcast_ref::<PinMismatch>() {
+            Some(PinMismatch { pinned, shown }) => format!(
+                "{who} has another certificate than the pinned one: it shows {shown}, pinned is {pinned}; if recvd has a \
+                 new certificate, set fingerprint anew, else somebody is in between"
+            ),
+            None => format!("the certificate of {who} is refused: {other}"),
+        },
+        error => format!("the certificate of {who} is refused: {error}"),
+    }
+}
+
+/// What is wrong with a certificate's dates, as the rest of a sentence about it.
+pub(crate) fn dates(error: &CertificateError) -> String {
+    match error {
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "expired on {}: make a new one, or set the clock right (here it is {})",
+            date(*not_after),
+            date(*time)
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => {
+            format!("is not valid before {}: is the clock right? (here it is {})", date(*not_before), date(*time))
+        }
+        CertificateError::Expired => "has expired: make a new one, or set the clock right".into(),
+        _ => "is not valid yet: is the clock right?".into(),
+    }
+}
+
+fn name(name: &ServerName<'_>) -> String {
+    match name {
+        ServerName::IpAddress(ip) => std::net::IpAddr::from(*ip).to_string(),
+        name => name.to_str().into_owned(),
+    }
+}
+
+/// At most four names, each escaped: they come from the peer.
+fn names(presented: &[String]) -> String {
+    let mut out = String::new();
+    for (i, name) in presented.iter().take(4).enumerate() {
+        // Writing to a String cannot fail.
+        let _ = out.write_str(if i == 0 { "" } else { ", " });
+        let short: String = name.chars().take(255).collect();
+        let _ = proto::name::escape(short.as_bytes(), &mut out);
+    }
+    if presented.len() > 4 {
+        let _ = write!(out, " and {} more", presented.len() - 4);
+    }
+    out
+}
+
+/// `2026-11-23 01:37 UTC`.
+fn date(time: UnixTime) -> String {
+    let time = time.as_secs();
+    let (days, minutes) = (time / 86_400, time % 86_400 / 60);
+    // Days to a civil date, counted in eras of 400 years that begin in March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let moon = (5 * day_of_year + 2) / 153;
+    let (day, month) = (day_of_year - (153 * moon + 2) / 5 + 1, if moon < 10 { moon + 3 } else { moon - 9 });
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_civil() {
+        let at = |secs| date(UnixTime::since_unix_epoch(Duration::from_secs(secs)));
+        assert_eq!(at(0), "1970-01-01 00:00 UTC");
+        assert_eq!(at(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(at(1_763_861_820), "2025-11-23 01:37 UTC");
+        assert_eq!(at(4_102_444_799), "2099-12-31 23:59 UTC");
+    }
+
+    #[test]
+    fn names_from_the_peer_are_escaped_and_bounded() {
+        let presented: Vec<String> = (0..6).map(|i| format!("a\u{1b}[2J{i}")).collect();
+        let text = names(&presented);
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.ends_with("and 2 more"), "{text}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The two TLS configurations: recvd's from its certificate and key, pushd's from what it trusts. Called once at start, by
+//! the programs; [`accept`](crate::accept) and [`dial`](mod@crate::dial) use the results. TLS 1.3 only, ALPN `pushd/1`, no
+//! tickets, no resumption, no early data. Does not read from sockets.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use proto::limits::ALPN;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::version::TLS13;
+use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore, ServerConfig};
+use zeroize::Zeroizing;
+
+use crate::fingerprint::Fingerprint;
+use crate::verify::{Proof, Verifier};
+
+/// Bytes that TLS may hold encrypted and not yet taken by the socket.
+pub(crate) const TLS_BUFFER: usize = 256 * 1024;
+
+/// recvd's side of TLS. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ServerTls(pub(crate) Arc<ServerConfig>);
+
+/// pushd's side of TLS. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) trust: Trust,
+}
+
+/// By what pushd knows its recvd. With neither, the roots of the system decide.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// PEM file of the certificates that may sign; a self-signed certificate of recvd itself is fine.
+    pub ca_file: Option<PathBuf>,
+    /// The one certificate that is accepted, in addition to `ca_file` where that is given.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// Why there is no TLS configuration.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum TlsError {
+    #[error("{path}: {error}", path = path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Key(#[from] sys::SecretError),
+    #[error("{path} is not valid PEM: {reason}", path = path.display())]
+    Pem { path: PathBuf, reason: String },
+    #[error("{path} holds no certificate (a line '-----BEGIN CERTIFICATE-----')", path = path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("{path} holds no private key (a line '-----BEGIN PRIVATE KEY-----')", path = path.display())]
+    NoKey { path: PathBuf },
+    #[error("the private key {key} does not belong to the certificate {certificate}",
+        key = key.display(), certificate = certificate.display())]
+    Mismatch { certificate: PathBuf, key: PathBuf },
+    #[error("the certificate {path} cannot be used: {error}", path = path.display())]
+    Certificate { path: PathBuf, error: Error },
+    #[error("this system has no root certificates{detail}: install ca-certificates, or set ca_file or fingerprint")]
+    NoSystemRoots { detail: String },
+    #[error("TLS cannot be set up: {0}")]
+    Library(#[from] Error),
+}
+
+/// recvd's configuration. The key file has the mode 0600 (or 0400) and belongs to root or to whom recvd runs as.
+pub fn server_config(cert_pem: &Path, key_pem: &Path) -> Result<ServerTls, TlsError> {
+    let chain = certificates(cert_pem)?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate { path: cert_pem.into() });
+    }
+    let key = private_key(key_pem)?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsError::Mismatch { certificate: cert_pem.into(), key: key_pem.into() }
+            }
+            error => TlsError::Certificate { path: cert_pem.into(), error },
+        })?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(ServerTls(Arc::new(config)))
+}
+
+/// pushd's configuration.
+pub fn client_config(trust: Trust) -> Result<ClientTls, TlsError> {
+    let proof = match (&trust.ca_file, trust.fingerprint) {
+        (None, None) => Proof::Roots(verifier(system_roots()?, Path::new("the system's roots"))?),
+        (None, Some(pin)) => Proof::Pin(pin),
+        (Some(file), None) => Proof::Roots(verifier(roots_of(file)?, file)?),
+        (Some(file), Some(pin)) => Proof::Both(verifier(roots_of(file)?, file)?, pin),
+    };
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier { proof, provider: provider() }))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    Ok(ClientTls { config: Arc::new(config), trust })
+}
+
+/// What an operator should know of recvd's own certificate: that its time is over, or has not begun. `None` when it is
+/// good today. Such a certificate still serves those who pin it, so this is a warning.
+pub fn certificate_warning(cert_pem: &Path) -> Result<Option<String>, TlsError> {
+    let chain = certificates(cert_pem)?;
+    let (Some(leaf), Some(top)) = (chain.first(), chain.last()) else {
+        return Err(TlsError::NoCertificate { path: cert_pem.into() });
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(top.clone()).map_err(|error| TlsError::Certificate { path: cert_pem.into(), error })?;
+    // Any name will do: the dates are looked at before the names.
+    let Ok(name) = ServerName::try_from("localhost") else { return Ok(None) };
+    let verdict = verifier(roots, cert_pem)?.verify_server_cert(leaf, &chain[1..], &name, &[], UnixTime::now());
+    Ok(match verdict {
+        Err(Error::InvalidCertificate(error)) => match error {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => {
+                Some(format!("the certificate {} {}", cert_pem.display(), crate::sentence::dates(&error)))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// All certificates of a PEM file, in its order.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = sys::paths::read_config(path).map_err(|error| TlsError::Read { path: path.into(), error })?;
+    CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::Pem { path: path.into(), reason: error.to_string() })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = Zeroizing::new(sys::read_secret(path)?);
+    use rustls::pki_types::pem::Error as Pem;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+        Pem::NoItemsFound => TlsError::NoKey { path: path.into() },
+        error => TlsError::Pem { path: path.into(), reason: error.to_string() },
+    })
+}
+
+fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| TlsError::Certificate { path: path.into(), error })?;
+    }
+    Ok(roots)
+}
+
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let detail = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
+        return Err(TlsError::NoSystemRoots { detail });
+    }
+    Ok(roots)
+}
+
+fn verifier(roots: RootCertStore, path: &Path) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().map_err(|error| match error {
+        VerifierBuilderError::NoRootAnchors => TlsError::NoCertificate { path: path.into() },
+        error => TlsError::Library(Error::General(error.to_string())),
+    })
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(default_provider())).clone()
+}

@@ -1,0 +1,70 @@
+//! The hot path: a `Put` whose content is read straight into the frame.
+//!
+//! The sender begins the frame with [`start_put`], reads the file to the end of the buffer, and
+//! [`finish`es](OpenPut::finish) it, or [`cancel`s](OpenPut::cancel) it when the file changed meanwhile. No content is
+//! copied twice.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{frame, to_receiver};
+use crate::limits;
+use crate::meta::Meta;
+use crate::name::RelPath;
+use crate::wire;
+
+/// A `Put` frame with inline content, begun and not yet ended. Until then nothing else may be written to its buffer.
+#[derive(Debug)]
+#[must_use = "a frame that is begun must be finished or cancelled"]
+pub struct OpenPut {
+    at: usize,
+    content: usize,
+    size: u64,
+}
+
+/// The content is not as long as the metadata says. Nothing of the frame is left in the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{read} bytes were read of a file of {size}")]
+pub struct NotWhole {
+    /// Bytes of content in the buffer.
+    pub read: u64,
+    /// Bytes that the metadata announces.
+    pub size: u64,
+}
+
+/// Appends all of a `Put` but its content: exactly `meta.size` bytes, at most [`INLINE`](limits::INLINE), are to
+/// follow.
+pub fn start_put(path: &RelPath, meta: &Meta, buf: &mut BytesMut) -> OpenPut {
+    debug_assert!(meta.size <= limits::INLINE as u64 && !path.is_root());
+    let at = frame::open(to_receiver::PUT, buf);
+    wire::put_path(path, buf);
+    wire::put_meta(meta, buf);
+    buf.put_u8(to_receiver::INLINE);
+    OpenPut { at, content: buf.len(), size: meta.size }
+}
+
+impl OpenPut {
+    /// Bytes of content still to come; 0 also when there are too many.
+    pub fn missing(&self, buf: &BytesMut) -> u64 {
+        self.size.saturating_sub(self.read(buf))
+    }
+
+    /// Ends the frame. When the content is shorter or longer than announced, the frame is taken back.
+    pub fn finish(self, buf: &mut BytesMut) -> Result<(), NotWhole> {
+        let (read, size) = (self.read(buf), self.size);
+        if read != size {
+            self.cancel(buf);
+            return Err(NotWhole { read, size });
+        }
+        frame::close(self.at, buf);
+        Ok(())
+    }
+
+    /// Takes the frame back: the buffer is as it was.
+    pub fn cancel(self, buf: &mut BytesMut) {
+        buf.truncate(self.at);
+    }
+
+    fn read(&self, buf: &BytesMut) -> u64 {
+        buf.len().saturating_sub(self.content) as u64
+    }
+}

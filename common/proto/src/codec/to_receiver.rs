@@ -1,0 +1,221 @@
+//! [`ToReceiver`] on the wire: operations, blobs and pings. Type bytes from 16.
+
+use bytes::{BufMut, BytesMut};
+
+use super::Error;
+use super::sealed::Body;
+use crate::limits;
+use crate::message::{Content, ToReceiver};
+use crate::meta::{Kind, Meta};
+use crate::name::RelPath;
+use crate::wire::{self, Reader};
+
+pub(super) const PUT: u8 = 16;
+const MAKE: u8 = 17;
+const OFFER: u8 = 18;
+const LINK: u8 = 19;
+const REMOVE: u8 = 20;
+const RENAME: u8 = 21;
+const EXCHANGE: u8 = 22;
+const COMPARE: u8 = 23;
+const COUNT: u8 = 24;
+const SETTLE: u8 = 25;
+const BLOB: u8 = 32;
+const DATA: u8 = 33;
+const DROP: u8 = 34;
+const PING: u8 = 35;
+
+// Tags of a content.
+pub(super) const INLINE: u8 = 0;
+const BY_BLOB: u8 = 1;
+
+impl Body for ToReceiver {
+    fn kind(&self) -> u8 {
+        match self {
+            ToReceiver::Put { .. } => PUT,
+            ToReceiver::Make { .. } => MAKE,
+            ToReceiver::Offer { .. } => OFFER,
+            ToReceiver::Link { .. } => LINK,
+            ToReceiver::Remove { .. } => REMOVE,
+            ToReceiver::Rename { .. } => RENAME,
+            ToReceiver::Exchange { .. } => EXCHANGE,
+            ToReceiver::Compare { .. } => COMPARE,
+            ToReceiver::Count { .. } => COUNT,
+            ToReceiver::Settle { .. } => SETTLE,
+            ToReceiver::Blob { .. } => BLOB,
+            ToReceiver::Data { .. } => DATA,
+            ToReceiver::Drop { .. } => DROP,
+            ToReceiver::Ping => PING,
+        }
+    }
+
+    fn put(&self, buf: &mut BytesMut) {
+        match self {
+            ToReceiver::Put { path, meta, content } => {
+                wire::put_path(path, buf);
+                wire::put_meta(meta, buf);
+                put_content(content, buf);
+            }
+            ToReceiver::Make { path, meta } | ToReceiver::Offer { path, meta } => {
+                wire::put_path(path, buf);
+                wire::put_meta(meta, buf);
+            }
+            ToReceiver::Link { first, others } => {
+                wire::put_path(first, buf);
+                buf.put_u8(others.len() as u8);
+                others.iter().for_each(|path| wire::put_path(path, buf));
+            }
+            ToReceiver::Remove { path } | ToReceiver::Count { path } | ToReceiver::Settle { path } => {
+                wire::put_path(path, buf);
+            }
+            ToReceiver::Rename { from: one, to: two } | ToReceiver::Exchange { a: one, b: two } => {
+                wire::put_path(one, buf);
+                wire::put_path(two, buf);
+            }
+            ToReceiver::Compare { path, digest } => {
+                wire::put_path(path, buf);
+                buf.put_slice(digest);
+            }
+            ToReceiver::Blob { id, size } => {
+                buf.put_u32_le(*id);
+                buf.put_u64_le(*size);
+            }
+            ToReceiver::Data { id, offset, bytes } => {
+                buf.put_u32_le(*id);
+                buf.put_u64_le(*offset);
+                buf.put_slice(bytes);
+            }
+            ToReceiver::Drop { id } => buf.put_u32_le(*id),
+            ToReceiver::Ping => {}
+        }
+    }
+
+    fn take(kind: u8, from: &mut Reader) -> Result<ToReceiver, Error> {
+        Ok(match kind {
+            PUT => take_put(from)?,
+            MAKE => take_make(from)?,
+            OFFER => ToReceiver::Offer { path: from.path_below("path")?, meta: file_meta(from)? },
+            LINK => take_link(from)?,
+            REMOVE => ToReceiver::Remove { path: from.path_below("path")? },
+            RENAME => {
+                let (from, to) = two_places(from)?;
+                ToReceiver::Rename { from, to }
+            }
+            EXCHANGE => {
+                let (a, b) = two_places(from)?;
+                ToReceiver::Exchange { a, b }
+            }
+            COMPARE => ToReceiver::Compare { path: from.path("path")?, digest: from.array("digest")? },
+            COUNT => ToReceiver::Count { path: from.path("path")? },
+            SETTLE => ToReceiver::Settle { path: from.path("path")? },
+            BLOB => take_blob(from)?,
+            DATA => take_data(from)?,
+            DROP => ToReceiver::Drop { id: from.u32("blob")? },
+            PING => ToReceiver::Ping,
+            other => return Err(Error::Unknown { what: "message to a receiver", value: other.into() }),
+        })
+    }
+}
+
+fn put_content(content: &Content, buf: &mut BytesMut) {
+    match content {
+        Content::Inline(bytes) => {
+            buf.put_u8(INLINE);
+            buf.put_slice(bytes);
+        }
+        Content::Blob { id, hash } => {
+            buf.put_u8(BY_BLOB);
+            buf.put_u32_le(*id);
+            buf.put_slice(hash);
+        }
+    }
+}
+
+fn take_put(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let path = from.path_below("path")?;
+    let meta = file_meta(from)?;
+    let content = match from.u8("content")? {
+        INLINE => {
+            let bytes = from.rest();
+            if bytes.len() > limits::INLINE {
+                let (len, max) = (bytes.len() as u64, limits::INLINE as u64);
+                return Err(Error::TooLong { what: "inline content", len, max });
+            }
+            if bytes.len() as u64 != meta.size {
+                return Err(Error::Invalid { what: "inline content", why: "is not as long as its size says" });
+            }
+            Content::Inline(bytes)
+        }
+        BY_BLOB => Content::Blob { id: from.u32("blob")?, hash: from.array("hash")? },
+        other => return Err(Error::Unknown { what: "content", value: other.into() }),
+    };
+    Ok(ToReceiver::Put { path, meta, content })
+}
+
+fn file_meta(from: &mut Reader) -> Result<Meta, Error> {
+    let meta = wire::take_meta(from)?;
+    if meta.kind == Kind::File { Ok(meta) } else { Err(Error::Invalid { what: "kind", why: "is not a regular file" }) }
+}
+
+fn take_make(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let path = from.path("path")?;
+    let meta = wire::take_meta(from)?;
+    if meta.kind == Kind::File {
+        return Err(Error::Invalid { what: "kind", why: "is a regular file, which has a content" });
+    }
+    if path.is_root() && meta.kind != Kind::Dir {
+        return Err(Error::Invalid { what: "root", why: "is not a folder" });
+    }
+    Ok(ToReceiver::Make { path, meta })
+}
+
+fn take_link(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let first = from.path_below("path")?;
+    let count = from.u8("links")?.into();
+    if count == 0 {
+        return Err(Error::Invalid { what: "links", why: "are none" });
+    }
+    if count > limits::LINKS {
+        return Err(Error::TooLong { what: "links", len: count as u64, max: limits::LINKS as u64 });
+    }
+    let mut others = Vec::with_capacity(count);
+    for _ in 0..count {
+        let other = from.path_below("path")?;
+        if other == first {
+            return Err(Error::Invalid { what: "links", why: "name their first path again" });
+        }
+        others.push(other);
+    }
+    Ok(ToReceiver::Link { first, others })
+}
+
+/// Two paths, neither of them the root and neither within the other.
+fn two_places(from: &mut Reader) -> Result<(RelPath, RelPath), Error> {
+    let (one, two) = (from.path_below("path")?, from.path_below("path")?);
+    if one.is_within(&two) || two.is_within(&one) {
+        return Err(Error::Invalid { what: "path", why: "is within the other" });
+    }
+    Ok((one, two))
+}
+
+fn take_blob(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let (id, size) = (from.u32("blob")?, from.u64("size")?);
+    if size > limits::SIZE {
+        return Err(Error::TooLong { what: "size", len: size, max: limits::SIZE });
+    }
+    Ok(ToReceiver::Blob { id, size })
+}
+
+fn take_data(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let (id, offset, bytes) = (from.u32("blob")?, from.u64("offset")?, from.rest());
+    if bytes.is_empty() {
+        return Err(Error::Invalid { what: "data", why: "is empty" });
+    }
+    if bytes.len() > limits::DATA {
+        return Err(Error::TooLong { what: "data", len: bytes.len() as u64, max: limits::DATA as u64 });
+    }
+    match offset.checked_add(bytes.len() as u64) {
+        Some(end) if end <= limits::SIZE => Ok(ToReceiver::Data { id, offset, bytes }),
+        _ => Err(Error::Invalid { what: "data", why: "ends beyond the largest file" }),
+    }
+}

@@ -1,0 +1,125 @@
+//! [`ToSender`] on the wire: receipts and answers. Type bytes from 64.
+
+use bytes::{BufMut, BytesMut};
+
+use super::sealed::Body;
+use super::{Error, login};
+use crate::limits;
+use crate::message::{Outcome, ToSender};
+use crate::meta::Entry;
+use crate::wire::{self, Reader};
+
+const APPLIED: u8 = 64;
+const DURABLE: u8 = 65;
+const OUTCOME: u8 = 66;
+const LISTING: u8 = 67;
+const NO_FOLDER: u8 = 68;
+const COUNTED: u8 = 69;
+const PONG: u8 = 70;
+const BYE: u8 = 71;
+
+// Tags of an outcome.
+const WANT: u8 = 1;
+const ABSENT: u8 = 2;
+const PARTLY: u8 = 3;
+const REFUSED: u8 = 4;
+const FAILED: u8 = 5;
+
+impl Body for ToSender {
+    fn kind(&self) -> u8 {
+        match self {
+            ToSender::Applied { .. } => APPLIED,
+            ToSender::Durable { .. } => DURABLE,
+            ToSender::Outcome { .. } => OUTCOME,
+            ToSender::Listing { .. } => LISTING,
+            ToSender::NoFolder { .. } => NO_FOLDER,
+            ToSender::Counted { .. } => COUNTED,
+            ToSender::Pong => PONG,
+            ToSender::Bye { .. } => BYE,
+        }
+    }
+
+    fn put(&self, buf: &mut BytesMut) {
+        match self {
+            ToSender::Applied { upto: op } | ToSender::Durable { upto: op } | ToSender::NoFolder { op } => {
+                buf.put_u64_le(*op);
+            }
+            ToSender::Outcome { op, outcome } => {
+                buf.put_u64_le(*op);
+                put_outcome(outcome, buf);
+            }
+            ToSender::Listing { op, entries, last } => {
+                buf.put_u64_le(*op);
+                buf.put_u8((*last).into());
+                entries.iter().for_each(|entry| wire::put_entry(entry, buf));
+            }
+            ToSender::Counted { op, entries } => {
+                buf.put_u64_le(*op);
+                buf.put_u64_le(*entries);
+            }
+            ToSender::Pong => {}
+            ToSender::Bye { refusal } => login::put_refusal(refusal, buf),
+        }
+    }
+
+    fn take(kind: u8, from: &mut Reader) -> Result<ToSender, Error> {
+        Ok(match kind {
+            APPLIED => ToSender::Applied { upto: from.op()? },
+            DURABLE => ToSender::Durable { upto: from.op()? },
+            OUTCOME => ToSender::Outcome { op: from.op()?, outcome: take_outcome(from)? },
+            LISTING => take_listing(from)?,
+            NO_FOLDER => ToSender::NoFolder { op: from.op()? },
+            COUNTED => ToSender::Counted { op: from.op()?, entries: from.u64("count")? },
+            PONG => ToSender::Pong,
+            BYE => ToSender::Bye { refusal: login::take_refusal(from)? },
+            other => return Err(Error::Unknown { what: "message to a sender", value: other.into() }),
+        })
+    }
+}
+
+fn put_outcome(outcome: &Outcome, buf: &mut BytesMut) {
+    let (tag, reason) = match outcome {
+        Outcome::Want => (WANT, None),
+        Outcome::Absent => (ABSENT, None),
+        Outcome::Partly { reason } => (PARTLY, Some(reason)),
+        Outcome::Refused { reason } => (REFUSED, Some(reason)),
+        Outcome::Failed { reason } => (FAILED, Some(reason)),
+    };
+    buf.put_u8(tag);
+    if let Some(reason) = reason {
+        wire::put_text16(reason, limits::REASON, buf);
+    }
+}
+
+fn take_outcome(from: &mut Reader) -> Result<Outcome, Error> {
+    let reason = |from: &mut Reader| from.text16("reason", limits::REASON);
+    Ok(match from.u8("outcome")? {
+        WANT => Outcome::Want,
+        ABSENT => Outcome::Absent,
+        PARTLY => Outcome::Partly { reason: reason(from)? },
+        REFUSED => Outcome::Refused { reason: reason(from)? },
+        FAILED => Outcome::Failed { reason: reason(from)? },
+        other => return Err(Error::Unknown { what: "outcome", value: other.into() }),
+    })
+}
+
+fn take_listing(from: &mut Reader) -> Result<ToSender, Error> {
+    let (op, last) = (from.op()?, from.flag("last part")?);
+    let bytes = from.rest();
+    if bytes.len() > limits::LISTING {
+        return Err(Error::TooLong { what: "listing", len: bytes.len() as u64, max: limits::LISTING as u64 });
+    }
+    let mut from = Reader::new(bytes);
+    let mut entries: Vec<Entry> = Vec::new();
+    while !from.is_empty() {
+        let entry = wire::take_entry(&mut from)?;
+        if entries.last().is_some_and(|before| before.name >= entry.name) {
+            return Err(Error::Invalid { what: "listing", why: "is not in rising order of names" });
+        }
+        entries.push(entry);
+    }
+    if entries.is_empty() && !last {
+        return Err(Error::Invalid { what: "listing", why: "goes on after a part without entries" });
+    }
+    Ok(ToSender::Listing { op, entries, last })
+}

@@ -1,0 +1,141 @@
+//! The client's side of the login.
+
+use bytes::Bytes;
+
+use crate::codec::{self, Wire};
+use crate::limits;
+use crate::login::{Accepted, Hello, Login, Open, Opened, Password, Refusal, Welcome};
+use crate::name::is_hostile;
+
+/// Why a login came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The server said so.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The server's answer is no message of this protocol at this point.
+    #[error("the server broke the protocol: {0}")]
+    Broken(#[from] codec::Error),
+    /// The server chose a version that was not offered.
+    #[error("the server broke the protocol: it chose version {0}, which was not offered")]
+    NotOffered(u16),
+}
+
+/// Why a user name, a password or a module cannot be sent at all. The same server would only answer with a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The user name.
+    #[error("the user name must have 1 to 255 bytes and no control characters")]
+    User,
+    /// The password.
+    #[error("the password must have 1 to 1024 bytes")]
+    Password,
+    /// The module.
+    #[error("the module name must have 1 to 255 bytes and no control characters")]
+    Module,
+    /// The folder within the module.
+    #[error("the folder within the module is longer than 3584 bytes")]
+    Folder,
+}
+
+/// The beginning.
+pub struct ClientHello;
+
+/// `Hello` is sent.
+#[derive(Debug)]
+#[must_use]
+pub struct AwaitWelcome(());
+
+/// The version is agreed.
+#[derive(Debug)]
+#[must_use]
+pub struct ReadyToLogin(());
+
+/// `Login` is sent.
+#[derive(Debug)]
+#[must_use]
+pub struct AwaitAccepted(());
+
+/// The user is known.
+#[derive(Debug)]
+#[must_use]
+pub struct ReadyToOpen(());
+
+/// `Open` is sent.
+#[derive(Debug)]
+#[must_use]
+pub struct AwaitOpened(());
+
+impl ClientHello {
+    /// Names the program as `software` ("pushd 0.1.0"; at most 128 bytes of it travel).
+    pub fn start(software: &str) -> (Hello, AwaitWelcome) {
+        let (low, high) = limits::VERSIONS;
+        (Hello { low, high, software: software.to_owned() }, AwaitWelcome(()))
+    }
+}
+
+impl AwaitWelcome {
+    /// The server's first frame. Its version is one of ours.
+    pub fn welcome(self, frame: Bytes) -> Result<(Welcome, ReadyToLogin), Ended> {
+        let welcome: Welcome = answer(frame)?;
+        let (low, high) = limits::VERSIONS;
+        if !(low..=high).contains(&welcome.version) {
+            return Err(Ended::NotOffered(welcome.version));
+        }
+        Ok((welcome, ReadyToLogin(())))
+    }
+}
+
+impl ReadyToLogin {
+    /// Names the user; the bounds of both fields are checked here, so that a mistake in the configuration is told as
+    /// one.
+    pub fn login(self, user: &str, password: Password) -> Result<(Login, AwaitAccepted), Unfit> {
+        if !is_label(user) {
+            return Err(Unfit::User);
+        }
+        if !(1..=limits::PASSWORD).contains(&password.as_bytes().len()) {
+            return Err(Unfit::Password);
+        }
+        Ok((Login { user: user.to_owned(), password }, AwaitAccepted(())))
+    }
+}
+
+impl AwaitAccepted {
+    /// The server's word on the login.
+    pub fn accepted(self, frame: Bytes) -> Result<ReadyToOpen, Ended> {
+        answer(frame).map(|Accepted| ReadyToOpen(()))
+    }
+}
+
+impl ReadyToOpen {
+    /// Checks that `open` can travel; then it is to be sent.
+    pub fn open(self, open: Open) -> Result<(Open, AwaitOpened), Unfit> {
+        if !is_label(&open.module) {
+            return Err(Unfit::Module);
+        }
+        // What the rest of the frame needs fits easily into the difference.
+        if open.folder.as_bytes().len() > limits::LOGIN_FRAME - 512 {
+            return Err(Unfit::Folder);
+        }
+        Ok((open, AwaitOpened(())))
+    }
+}
+
+impl AwaitOpened {
+    /// The server's word on the module: after it the data phase begins.
+    pub fn opened(self, frame: Bytes) -> Result<Opened, Ended> {
+        answer(frame)
+    }
+}
+
+/// The message that is due, or the refusal that came in its place.
+fn answer<M: Wire>(frame: Bytes) -> Result<M, Ended> {
+    if frame.first() == Some(&codec::REFUSED) {
+        return Err(Ended::Refused(Refusal::decode(frame)?));
+    }
+    Ok(M::decode(frame)?)
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=limits::USER).contains(&text.len()) && !text.chars().any(is_hostile)
+}

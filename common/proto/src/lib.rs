@@ -1,0 +1,24 @@
+//! What may travel between pushd and recvd: names, metadata, messages, their bytes, the limits, and the login dialogue.
+//!
+//! No I/O, no clock, no randomness. Every decoder is total on hostile bytes: it returns a value that is valid by its
+//! type, or an [`Error`](codec::Error) that ends the session. The specification of the wire follows.
+//!
+#![doc = include_str!("../PROTOCOL.md")]
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod dialogue;
+pub mod digest;
+pub mod keep;
+pub mod limits;
+pub mod login;
+pub mod message;
+pub mod meta;
+pub mod name;
+mod wire;
+
+pub use digest::Digest;
+pub use keep::{Keep, Kept};
+pub use message::{Content, Outcome, ToReceiver, ToSender};
+pub use meta::{Device, Entry, Kind, Meta, Time, Xattr, Xattrs};
+pub use name::{Name, RelPath};

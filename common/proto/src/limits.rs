@@ -1,0 +1,46 @@
+//! Every bound of the wire, each a constant with its reason. A peer that passes one is cut off; none is negotiated.
+
+/// The versions of the protocol that this build speaks, lowest and highest.
+pub const VERSIONS: (u16, u16) = (1, 1);
+/// The ALPN identifier. A peer that does not offer it is refused by the TLS handshake.
+pub const ALPN: &[u8] = b"pushd/1";
+/// Default TCP port of recvd.
+pub const PORT: u16 = 8730;
+/// Largest frame, without its 4-byte length: one `Put` with the largest xattrs and the largest inline content.
+pub const FRAME: usize = 1024 * 1024;
+/// Largest frame before the login is over: a user name, a password and a module.
+pub const LOGIN_FRAME: usize = 4 * 1024;
+/// Largest user name and module name, in bytes.
+pub const USER: usize = 255;
+/// Bytes of the text by which a peer names its program, in `Hello` and `Welcome`.
+pub const SOFTWARE: usize = 128;
+/// Largest password, in bytes: refused before anything is hashed.
+pub const PASSWORD: usize = 1024;
+/// Largest file content that travels inside its `Put`; more is a blob.
+pub const INLINE: usize = 256 * 1024;
+/// Largest file, in bytes (Linux `off_t`).
+pub const SIZE: u64 = i64::MAX as u64;
+/// Largest piece of a blob in one `Data`.
+pub const DATA: usize = 256 * 1024;
+/// Blobs open at the same time in one session.
+pub const BLOBS: usize = 64;
+/// Bytes of one path, all components and separators.
+pub const PATH: usize = 65_535;
+/// Components of one path.
+pub const DEPTH: usize = 1024;
+/// Bytes of one name (Linux `NAME_MAX`).
+pub const NAME: usize = 255;
+/// Bytes of a symbolic link's text (Linux `PATH_MAX`, without its NUL).
+pub const LINK_TEXT: usize = 4095;
+/// Extended attributes of one entry, and bytes of all their names and values.
+pub const XATTRS: usize = 256;
+/// Bytes of all the names and values of one entry's extended attributes.
+pub const XATTR_BYTES: usize = 256 * 1024;
+/// Paths of one hard-link group in one `Link`; a larger group travels as several with the same first path.
+pub const LINKS: usize = 64;
+/// Bytes of the entries in one `Listing` frame; a larger folder travels as several.
+pub const LISTING: usize = 256 * 1024;
+/// Bytes of a reason in a problem or refusal.
+pub const REASON: usize = 1024;
+/// Operations that a sender may have unacknowledged.
+pub const WINDOW: u64 = 16 * 1024;

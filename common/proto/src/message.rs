@@ -1,0 +1,97 @@
+//! The messages of the data phase: operations from the sender to the receiver, receipts back.
+//!
+//! Operations are numbered by both sides from 1 in the order sent; the number does not travel. Blobs and pings are not
+//! operations and have no number.
+
+use bytes::Bytes;
+
+use crate::{Digest, Entry, Meta, RelPath};
+
+/// From the side that has the truth to the side that takes it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ToReceiver {
+    // Operations.
+    /// This regular file, whole: content and metadata appear under the name at once, replacing what stands there.
+    Put { path: RelPath, meta: Meta, content: Content },
+    /// This entry, which is not a regular file. A folder that exists is kept and gets the metadata; all else is
+    /// replaced. A folder never replaces a folder's content. The root may be named, as a folder.
+    Make { path: RelPath, meta: Meta },
+    /// The metadata of a regular file whose content is thought to be there: `Want` when kind, size or mtime differ.
+    Offer { path: RelPath, meta: Meta },
+    /// These names are one file: `first`, with the content there, and all `others`,
+    /// 1..=[`LINKS`](crate::limits::LINKS).
+    Link { first: RelPath, others: Vec<RelPath> },
+    /// No entry has this name; a folder goes with all that is beneath it. Never the root.
+    Remove { path: RelPath },
+    /// What stood at `from` stands at `to`, which it replaces. `Absent` when there is nothing at `from`. Neither path
+    /// is within the other, and neither is the root.
+    Rename { from: RelPath, to: RelPath },
+    /// The two entries have swapped places. Neither path is within the other, and neither is the root.
+    Exchange { a: RelPath, b: RelPath },
+    /// The sender's folder has this digest. No answer but the receipt when the receiver's is the same, else a
+    /// `Listing`.
+    Compare { path: RelPath, digest: Digest },
+    /// How many entries stand at and beneath this path? Answered by `Counted`.
+    Count { path: RelPath },
+    /// All `Link` groups beneath this folder have been named since the last `Settle` or the start: names that share a
+    /// file here without being in one group are to be parted.
+    Settle { path: RelPath },
+    // Not operations.
+    /// Opens blob `id` for a content of `size` bytes; what no `Data` covers is a hole.
+    Blob { id: u32, size: u64 },
+    /// A piece of a blob. Pieces come in rising order and never overlap.
+    Data { id: u32, offset: u64, bytes: Bytes },
+    /// The blob will not be used.
+    Drop { id: u32 },
+    /// Answered by `Pong`.
+    Ping,
+}
+
+/// The content of a regular file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Content {
+    /// At most [`INLINE`](crate::limits::INLINE) bytes, exactly the size in the metadata.
+    Inline(Bytes),
+    /// A blob sent before, complete; `hash` is [`digest::Transcript`](crate::digest::Transcript) over its pieces.
+    Blob { id: u32, hash: [u8; 32] },
+}
+
+/// Receipts and answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ToSender {
+    /// All operations up to this number are visible, but those with an [`Outcome`] sent before.
+    Applied { upto: u64 },
+    /// All operations up to this number survive a power cut, but those with an [`Outcome`] sent before.
+    Durable { upto: u64 },
+    /// This operation did not do what it says. Sent before the receipt that covers it.
+    Outcome { op: u64, outcome: Outcome },
+    /// The receiver's folder, for a `Compare` that differs: its entries in order of names, in one or more parts.
+    Listing { op: u64, entries: Vec<Entry>, last: bool },
+    /// There is no folder at the path of this `Compare`.
+    NoFolder { op: u64 },
+    /// Entries at and beneath the path of this `Count`; 0 when there is none.
+    Counted { op: u64, entries: u64 },
+    /// Answer to `Ping`.
+    Pong,
+    /// The session ends, and why; the connection closes after it.
+    Bye { refusal: crate::login::Refusal },
+}
+
+/// Why an operation did not do what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Outcome {
+    /// `Offer`: the content is not there; send it.
+    Want,
+    /// What the operation builds on (the parent folder, `from`, `first`) is not there.
+    Absent,
+    /// Done, but for this part, which the module or the receiver's rights do not allow (owner, a setuid bit, an xattr).
+    Partly { reason: String },
+    /// Not done, and would not be if tried again: a name the file system refuses, a kind the module does not keep.
+    Refused { reason: String },
+    /// Not done now: no space, read-only, an I/O error. The sender still owes it.
+    Failed { reason: String },
+}

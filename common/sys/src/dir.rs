@@ -1,0 +1,270 @@
+//! An open folder: every operation takes single names, follows no link and opens nothing that could block.
+//!
+//! Made by [`Tree::dir`](crate::Tree::dir). The engine reads, compares and renames through it; what it puts in place
+//! comes from a [`Stage`](crate::Stage).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use proto::{Entry, Keep, Kind, Meta, Name, Time, Xattrs, digest};
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom};
+use rustix::io::Errno;
+
+use crate::file::File;
+use crate::listing;
+use crate::metadata::{self, Now, On, Origin};
+use crate::moves::{self, Place};
+use crate::procfs::ProcPath;
+use crate::resolve::Reach;
+use crate::stat::Stat;
+use crate::xattr::{self, Of};
+
+/// A held folder.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    reach: Reach,
+    /// Whether it has been listed, so that the next listing must begin anew.
+    listed: Mutex<bool>,
+}
+
+/// One line of [`Dir::list`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: Name,
+    /// Inode number; of the folder beneath where something is mounted.
+    pub ino: u64,
+    /// `None` where the file system does not say: look it up.
+    pub kind: Option<Kind>,
+}
+
+impl Dir {
+    pub(crate) fn new(fd: OwnedFd, reach: Reach) -> Dir {
+        Dir { fd, reach, listed: Mutex::new(false) }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(crate) fn place<'a>(&'a self, name: &'a Name) -> Place<'a> {
+        Place { folder: self.fd.as_fd(), name: name.as_bytes() }
+    }
+
+    /// Of the folder itself.
+    pub fn stat(&self) -> io::Result<Stat> {
+        Stat::of(&self.fd)
+    }
+
+    /// What stands under the name; `None` when there is nothing.
+    pub fn lookup(&self, name: &Name) -> io::Result<Option<Stat>> {
+        Stat::at(&self.fd, name.as_bytes())
+    }
+
+    /// All entries but `.` and `..`, in the kernel's order.
+    ///
+    /// # Errors
+    /// Of the operating system; `InvalidData` when the file system has a name that cannot travel (longer than 255
+    /// bytes).
+    pub fn list(&self) -> io::Result<Vec<Found>> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *listed, true) {
+            rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        }
+        let mut found = Vec::new();
+        listing::each(self.fd.as_fd(), |line| {
+            let name = Name::parse(line.name).map_err(|bad| {
+                let text = format!("holds a name that cannot be mirrored: '{}' {bad}", line.name.escape_ascii());
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            })?;
+            found.push(Found { name, ino: line.ino, kind: line.kind });
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// A folder in it, under the rules of its tree.
+    ///
+    /// # Errors
+    /// As [`Tree::dir`](crate::Tree::dir).
+    pub fn open_dir(&self, name: &Name) -> io::Result<Dir> {
+        Ok(Dir::new(self.reach.folder(self.fd.as_fd(), name.as_bytes())?, self.reach))
+    }
+
+    /// A regular file in it, for reading. Nothing else is ever opened: what stands there is held and looked at first.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is not a regular file; else of the operating system.
+    pub fn open_file(&self, name: &Name) -> io::Result<(File, Stat)> {
+        self.open_regular(name, OFlags::RDONLY)
+    }
+
+    fn open_regular(&self, name: &Name, access: OFlags) -> io::Result<(File, Stat)> {
+        let handle = self.reach.handle(self.fd.as_fd(), name.as_bytes())?;
+        let stat = Stat::of(&handle)?;
+        if stat.kind != Kind::File {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+        }
+        let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(ProcPath::of(handle.as_fd()).as_c_str(), flags, Mode::empty())?;
+        Ok((File::new(fd), stat))
+    }
+
+    /// `stat`, which [`lookup`](Dir::lookup) gave for the name, as a line of a folder's listing, as `keep` sees it.
+    ///
+    /// RACE: link text and extended attributes are of a later moment than `stat`.
+    pub fn entry(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
+        let (link, xattrs) = self.extra(name, stat, keep)?;
+        let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *stat;
+        let extra = digest::extra(&link, &xattrs);
+        let mut entry = Entry { name: name.clone(), kind, size, mode, uid, gid, mtime, device, extra };
+        keep.project_entry(&mut entry);
+        Ok(entry)
+    }
+
+    /// The same in full.
+    pub fn meta(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Meta> {
+        let (link, xattrs) = self.extra(name, stat, keep)?;
+        let mut meta = stat.meta(link, xattrs);
+        keep.project_meta(&mut meta);
+        Ok(meta)
+    }
+
+    fn extra(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Xattrs)> {
+        let link = match stat.kind {
+            Kind::Symlink => rustix::fs::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes().into(),
+            _ => Box::default(),
+        };
+        let path = ProcPath::entry(self.fd.as_fd(), name.as_bytes());
+        Ok((link, xattr::read(Of::Path(path.as_c_str()), keep)?))
+    }
+
+    /// Of the folder itself, as `keep` sees it.
+    pub fn own_meta(&self, keep: Keep) -> io::Result<Meta> {
+        let mut meta = self.stat()?.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?);
+        keep.project_meta(&mut meta);
+        Ok(meta)
+    }
+
+    /// Sets the folder's own mtime.
+    pub fn set_mtime(&self, mtime: Time) -> io::Result<()> {
+        Ok(metadata::set_mtime(On::Fd(self.fd.as_fd()), mtime)?)
+    }
+
+    /// Sets the folder's own metadata, and removes the extended attributes of kept kinds that `meta` does not have.
+    /// Returns what could not be set ("owner 33:33: Operation not permitted (os error 1)").
+    ///
+    /// # Errors
+    /// Only of a failing disk or a read-only file system.
+    pub fn set_meta(&self, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
+        metadata::apply(On::Fd(self.fd.as_fd()), existing(&self.stat()?), meta, keep)
+    }
+
+    /// The same for a regular file in it, in place, through a descriptor. Every other name of the file changes too.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is not a regular file; `NotFound`; else as [`set_meta`](Dir::set_meta).
+    pub fn set_file_meta(&self, name: &Name, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
+        let (file, stat) = match self.open_regular(name, OFlags::RDONLY) {
+            // Ours, but without the right to read: add it, the wanted mode follows.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let handle = self.reach.handle(self.fd.as_fd(), name.as_bytes())?;
+                let stat = Stat::of(&handle)?;
+                if stat.kind != Kind::File {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+                }
+                moves::chmod(handle.as_fd(), stat.mode | 0o400)?;
+                self.open_regular(name, OFlags::RDONLY)?
+            }
+            opened => opened?,
+        };
+        metadata::apply(On::Fd(file.fd()), existing(&stat), meta, keep)
+    }
+
+    /// What stands at `name` stands at `to_name`, and no longer at `name`, also when both were names of one file.
+    ///
+    /// # Errors
+    /// Of `rename(2)`: a folder in the way that is not empty, or of another kind, is not replaced
+    /// ([`Stage::replace`](crate::Stage::replace) does that).
+    pub fn rename(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        moves::rename(self.place(name), to.place(to_name))?;
+        self.part_from(name, to, to_name)
+    }
+
+    /// Between two names of one file the kernel renames nothing: the old one has to go by itself.
+    fn part_from(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        let (Some(old), Some(new)) = (self.lookup(name)?, to.lookup(to_name)?) else { return Ok(()) };
+        if !old.same_inode(&new) || old.kind == Kind::Dir || old.nlink < 2 {
+            return Ok(());
+        }
+        if name == to_name && self.stat()?.same_inode(&to.stat()?) {
+            return Ok(());
+        }
+        Ok(rustix::fs::unlinkat(&self.fd, name.as_bytes(), AtFlags::empty())?)
+    }
+
+    /// The two names swap what they stand for.
+    pub fn exchange(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        Ok(moves::exchange(self.place(name), to.place(to_name))?)
+    }
+
+    /// Waits until the folder's names survive a power cut.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    /// Waits until a regular file in it survives a power cut, after its metadata was set in place.
+    pub fn sync_file(&self, name: &Name) -> io::Result<()> {
+        let file = match self.open_regular(name, OFlags::RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.open_regular(name, OFlags::WRONLY),
+            opened => opened,
+        };
+        Ok(rustix::fs::fsync(file?.0.fd())?)
+    }
+
+    /// How many entries stand at the name and beneath it; 0 when there is nothing. Mounts count as one with
+    /// [`Mounts::Stay`](crate::Mounts::Stay).
+    pub fn count(&self, name: &Name) -> io::Result<u64> {
+        match self.lookup(name)? {
+            None => return Ok(0),
+            Some(stat) if stat.kind != Kind::Dir => return Ok(1),
+            Some(_) => {}
+        }
+        let mut count = 1;
+        let mut left: Vec<Vec<u8>> = vec![name.as_bytes().into()];
+        while let Some(path) = left.pop() {
+            let folder = match self.reach.folder(self.fd.as_fd(), &path) {
+                Ok(folder) => folder,
+                // Gone or replaced since, or another mount.
+                Err(error)
+                    if matches!(errno(&error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV)) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            listing::each(folder.as_fd(), |line| {
+                count += 1;
+                let kind = match line.kind {
+                    None => Stat::at(&folder, line.name)?.map(|stat| stat.kind),
+                    kind => kind,
+                };
+                if kind == Some(Kind::Dir) {
+                    left.push([&path, &b"/"[..], line.name].concat());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(count)
+    }
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw_os_error)
+}
+
+fn existing(stat: &Stat) -> Now {
+    Now { uid: stat.uid, gid: stat.gid, mode: stat.mode, origin: Origin::Existing }
+}

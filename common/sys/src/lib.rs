@@ -1,0 +1,46 @@
+//! The hands: everything that touches the kernel or the disk.
+//!
+//! The only crate that says `rustix`, `std::fs` or `inotify`. It decides nothing: it opens, reads, stages, publishes and
+//! flushes what the engine tells it to, and promises that no operation leaves the folder it was given, follows a
+//! link, blocks on a FIFO or shows a half-made entry under its name.
+//!
+//! The main path: [`Tree`] (a held root) → [`Dir`] (a held folder, single names) → [`Stage`] (temporaries) →
+//! [`Staged::publish`] → [`durable`].
+#![forbid(unsafe_code)]
+
+mod clone;
+pub mod dir;
+pub mod durable;
+pub mod file;
+mod listing;
+mod metadata;
+mod moves;
+pub mod notify;
+pub mod paths;
+pub mod process;
+mod procfs;
+mod remove;
+mod resolve;
+pub mod secret;
+pub mod space;
+pub mod stage;
+pub mod staged;
+pub mod stat;
+pub mod terminal;
+pub mod tree;
+mod xattr;
+
+#[cfg(test)]
+mod tests;
+
+pub use dir::{Dir, Found};
+pub use durable::Durable;
+pub use file::File;
+pub use notify::Inotify;
+pub use paths::{canonical, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new};
+pub use secret::{SecretError, read_secret};
+pub use space::{MountFlags, Space, mount_flags, space};
+pub use stage::Stage;
+pub use staged::{Staged, StagedFile};
+pub use stat::Stat;
+pub use tree::{Mounts, Resolve, RootId, Tree, identity_at};

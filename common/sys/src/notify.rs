@@ -1,0 +1,236 @@
+//! inotify, thin: watches on held folders, events as the kernel gives them.
+//!
+//! Used by pushd's watcher, which knows what they mean. Nothing is paired, merged or looked up here.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use inotify::{EventMask, WatchDescriptor, WatchMask, Watches};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::procfs::ProcPath;
+
+/// Bytes read at a time: about 8,000 events.
+const BUFFER: usize = 256 * 1024;
+
+/// The kernel's number of a watch: one for each folder, given again only after `ignored`.
+pub type Watch = i32;
+
+/// A queue of events. Never blocks but in [`wait`](Inotify::wait).
+#[derive(Debug)]
+pub struct Inotify {
+    queue: inotify::Inotify,
+    watched: Mutex<Watched>,
+    buffer: Vec<u8>,
+}
+
+struct Watched {
+    watches: Watches,
+    placed: HashMap<Watch, WatchDescriptor>,
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} watches", self.placed.len())
+    }
+}
+
+/// One event.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a> {
+    /// The watched folder; -1 with [`What::overflow`].
+    pub watch: Watch,
+    /// What happened.
+    pub what: What,
+    /// Equal on both halves of a rename; else 0.
+    pub cookie: u32,
+    /// The entry in the folder; `None` when it is the folder itself.
+    pub name: Option<&'a [u8]>,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct What(EventMask);
+
+impl What {
+    /// An entry was made, linked, or is a new folder.
+    pub fn created(self) -> bool {
+        self.0.contains(EventMask::CREATE)
+    }
+
+    /// An entry was removed.
+    pub fn deleted(self) -> bool {
+        self.0.contains(EventMask::DELETE)
+    }
+
+    /// A file was written or cut.
+    pub fn modified(self) -> bool {
+        self.0.contains(EventMask::MODIFY)
+    }
+
+    /// A file that was open for writing was closed.
+    pub fn closed_write(self) -> bool {
+        self.0.contains(EventMask::CLOSE_WRITE)
+    }
+
+    /// Metadata changed: mode, owner, times, extended attributes, number of links.
+    pub fn attributes(self) -> bool {
+        self.0.contains(EventMask::ATTRIB)
+    }
+
+    /// The first half of a rename.
+    pub fn moved_from(self) -> bool {
+        self.0.contains(EventMask::MOVED_FROM)
+    }
+
+    /// The second half.
+    pub fn moved_to(self) -> bool {
+        self.0.contains(EventMask::MOVED_TO)
+    }
+
+    /// The watched folder itself was removed.
+    pub fn self_deleted(self) -> bool {
+        self.0.contains(EventMask::DELETE_SELF)
+    }
+
+    /// The watched folder itself was renamed.
+    pub fn self_moved(self) -> bool {
+        self.0.contains(EventMask::MOVE_SELF)
+    }
+
+    /// The event is about a folder.
+    pub fn is_dir(self) -> bool {
+        self.0.contains(EventMask::ISDIR)
+    }
+
+    /// The queue was full: events are lost, of any watch.
+    pub fn overflow(self) -> bool {
+        self.0.contains(EventMask::Q_OVERFLOW)
+    }
+
+    /// The watch is gone; its number may be given again.
+    pub fn ignored(self) -> bool {
+        self.0.contains(EventMask::IGNORED)
+    }
+
+    /// The file system of the watched folder was unmounted.
+    pub fn unmounted(self) -> bool {
+        self.0.contains(EventMask::UNMOUNT)
+    }
+}
+
+impl Inotify {
+    /// A new queue.
+    ///
+    /// # Errors
+    /// `EMFILE` when the user has too many (`fs.inotify.max_user_instances`).
+    pub fn new() -> io::Result<Inotify> {
+        let queue = inotify::Inotify::init()?;
+        let watched = Mutex::new(Watched { watches: queue.watches(), placed: HashMap::new() });
+        Ok(Inotify { queue, watched, buffer: vec![0; BUFFER] })
+    }
+
+    /// Watches a folder for all that changes in it and to it. The same folder again gives the same number.
+    ///
+    /// # Errors
+    /// `ENOSPC` (`StorageFull`) when the user has too many watches (see [`watch_limit`]); `NotFound` when the folder was
+    /// removed.
+    pub fn add(&self, dir: &Dir) -> io::Result<Watch> {
+        let mask = WatchMask::CREATE
+            | WatchMask::DELETE
+            | WatchMask::MODIFY
+            | WatchMask::CLOSE_WRITE
+            | WatchMask::ATTRIB
+            | WatchMask::MOVE
+            | WatchMask::DELETE_SELF
+            | WatchMask::MOVE_SELF
+            | WatchMask::ONLYDIR;
+        let path = ProcPath::of(dir.fd());
+        let path = Path::new(std::ffi::OsStr::from_bytes(path.as_c_str().to_bytes()));
+        let mut watched = self.watched();
+        let descriptor = watched.watches.add(path, mask)?;
+        let watch = descriptor.get_watch_descriptor_id();
+        watched.placed.insert(watch, descriptor);
+        Ok(watch)
+    }
+
+    /// Drops a watch; one that is gone already is dropped. `ignored` follows.
+    pub fn remove(&self, watch: Watch) -> io::Result<()> {
+        let mut watched = self.watched();
+        let Some(descriptor) = watched.placed.remove(&watch) else { return Ok(()) };
+        match watched.watches.remove(descriptor) {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// How many folders are watched.
+    pub fn watches(&self) -> usize {
+        self.watched().placed.len()
+    }
+
+    /// Hands over the events of one read, without waiting. Returns how many; 0 when there are none.
+    pub fn read(&mut self, mut each: impl FnMut(Raw<'_>)) -> io::Result<usize> {
+        let events = loop {
+            match self.queue.read_events(&mut self.buffer) {
+                Ok(events) => break events,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let mut count = 0;
+        for event in events {
+            count += 1;
+            let watch = event.wd.get_watch_descriptor_id();
+            let what = What(event.mask);
+            if what.ignored() {
+                self.watched.lock().unwrap_or_else(PoisonError::into_inner).placed.remove(&watch);
+            }
+            each(Raw { watch, what, cookie: event.cookie, name: event.name.map(OsStrExt::as_bytes) });
+        }
+        Ok(count)
+    }
+
+    /// Waits for an event, or for `also` to become readable. `false` when the time is over or a signal came.
+    pub fn wait(&self, timeout: Option<Duration>, also: Option<BorrowedFd<'_>>) -> io::Result<bool> {
+        let mut fds = vec![PollFd::from_borrowed_fd(self.queue.as_fd(), PollFlags::IN)];
+        fds.extend(also.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        let timeout = timeout.map(|time| Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        match rustix::event::poll(&mut fds, timeout.as_ref()) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many folders a user may watch: the smaller of `fs.inotify.max_user_watches` and `user.max_inotify_watches`.
+/// `None` where the kernel does not say.
+pub fn watch_limit() -> Option<u64> {
+    let limits = ["/proc/sys/fs/inotify/max_user_watches", "/proc/sys/user/max_inotify_watches"];
+    limits.into_iter().filter_map(number).min()
+}
+
+/// How many events a queue holds: `fs.inotify.max_queued_events`.
+pub fn queue_limit() -> Option<u64> {
+    number("/proc/sys/fs/inotify/max_queued_events")
+}
+
+fn number(path: &str) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}

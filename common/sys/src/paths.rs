@@ -1,0 +1,194 @@
+//! The operator's own paths: configuration, certificates, sockets. Links in them are followed, as everywhere.
+//!
+//! What `link`, `kit` and the programs need of the file system; nothing here takes a name from a peer.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::remove::random;
+
+/// Largest configuration file, in bytes.
+pub const LARGEST_CONFIG: u64 = 1024 * 1024;
+
+/// Reads a text of at most 1 MiB.
+///
+/// # Errors
+/// Of the operating system; `InvalidData` for a larger file, for bytes that are not UTF-8, and for a byte order mark.
+pub fn read_config(path: &Path) -> io::Result<String> {
+    let refused = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_CONFIG + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_CONFIG {
+        return Err(refused("is larger than 1 MiB".to_owned()));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(refused("begins with a byte order mark; save it as UTF-8 without one".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good].iter().filter(|b| **b == b'\n').count();
+        refused(format!("is not UTF-8 (line {line})"))
+    })
+}
+
+/// Writes a file that must not be there yet, and waits until it survives a power cut.
+///
+/// # Errors
+/// `AlreadyExists`; else of the operating system. A file that could not be written whole is removed again.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(path)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| sync_parent(path));
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Replaces a file, or makes it, in one step that survives a power cut: readers see the old content or the new. The
+/// owner stays who it was; a link is followed and stays.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let (path, owner) = match fs::canonicalize(path) {
+        Ok(path) => {
+            let about = fs::metadata(&path)?;
+            (path, Some((about.uid(), about.gid())))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (path.to_owned(), None),
+        Err(error) => return Err(error),
+    };
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut beside = OsString::from(".");
+    beside.push(name);
+    beside.push(format!(".{:016x}", random()?));
+    let beside = path.with_file_name(beside);
+    let renamed = write_beside(&beside, bytes, mode, owner).and_then(|()| fs::rename(&beside, &path));
+    if renamed.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    renamed.and_then(|()| sync_parent(&path))
+}
+
+fn write_beside(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(path)?;
+    file.write_all(bytes)?;
+    if let Some((uid, gid)) = owner {
+        let about = file.metadata()?;
+        if (about.uid(), about.gid()) != (uid, gid) {
+            std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+        }
+    }
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)?.sync_all()
+}
+
+/// The path without links, `.` and `..`. It must be there.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
+}
+
+/// Whether a folder stands there, by itself or through links. `false` too when that cannot be seen.
+pub fn is_dir(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Whether anything stands there, also a link that leads nowhere. `false` too when that cannot be seen.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Makes a folder, with those above it, that only we can enter (0700). One that is there stays as it is.
+///
+/// # Errors
+/// `NotADirectory` when something else stands there; else of the operating system.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(_) if exists(path) && !is_dir(path) => Err(io::ErrorKind::NotADirectory.into()),
+        done => done,
+    }
+}
+
+/// Removes a socket that a killed process has left; nothing there is success.
+///
+/// # Errors
+/// `AlreadyExists` when what stands there is no socket; else of the operating system.
+pub fn remove_socket(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.file_type().is_socket() => fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "is not a socket; move it out of the way")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn configuration_is_plain_utf8() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("recvd.toml");
+        assert_eq!(read_config(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::write(&path, "a = 1\n").unwrap();
+        assert_eq!(read_config(&path).unwrap(), "a = 1\n");
+        fs::write(&path, b"\xef\xbb\xbfa = 1\n").unwrap();
+        assert!(read_config(&path).unwrap_err().to_string().contains("byte order mark"));
+        fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();
+        assert_eq!(read_config(&path).unwrap_err().to_string(), "is not UTF-8 (line 2)");
+        fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+        assert_eq!(read_config(&path).unwrap_err().to_string(), "is larger than 1 MiB");
+    }
+
+    #[test]
+    fn a_new_file_overwrites_nothing_and_replacing_keeps_owner_and_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        replace(&path, b"one", 0o600).unwrap();
+        assert_eq!(write_new(&path, b"two", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(12), Some(34)).unwrap();
+        }
+        let before = fs::metadata(&path).unwrap();
+        let link = dir.path().join("link");
+        symlink("users.toml", &link).unwrap();
+        replace(&link, b"three", 0o640).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"three");
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((before.uid(), before.gid(), 0o640), (after.uid(), after.gid(), after.mode() & 0o7777));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn only_sockets_are_removed_as_sockets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("private/control.sock");
+        create_private_dir(path.parent().unwrap()).unwrap();
+        create_private_dir(path.parent().unwrap()).unwrap();
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o7777, 0o700);
+        remove_socket(&path).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(exists(&path));
+        remove_socket(&path).unwrap();
+        assert!(!exists(&path));
+        fs::write(&path, "precious").unwrap();
+        assert!(remove_socket(&path).is_err());
+        assert_eq!(create_private_dir(&path).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    }
+}

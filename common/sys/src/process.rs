@@ -1,0 +1,52 @@
+//! Small facts and settings of this process.
+
+use std::io;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+
+/// A random number, for names and identities that must not meet another's; 0 when the kernel gives none.
+pub fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
+        Ok(8) => u64::from_ne_bytes(bytes),
+        _ => 0,
+    }
+}
+
+/// Keeps passwords and keys in memory from core dumps and from other processes of the same user.
+pub fn hide_memory() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+/// Raises the number of files that may be open to what the system allows. Returns it; `None` is no limit.
+pub fn raise_open_files() -> io::Result<Option<u64>> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    Ok(limit.maximum)
+}
+
+/// Our process id.
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+/// Whose rights we have.
+pub fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_hides_its_memory_still_reaches_its_own_descriptors() {
+        hide_memory().unwrap();
+        raise_open_files().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let tree = crate::Tree::open(dir.path(), crate::Mounts::Stay).unwrap();
+        tree.root().unwrap().own_meta(proto::Keep::EVERYTHING).unwrap();
+        assert_eq!(rustix::process::getrlimit(Resource::Core).current, Some(0));
+    }
+}

@@ -1,0 +1,114 @@
+//! How a path beneath a held folder becomes a descriptor without leaving it: no link is followed, and with
+//! [`Mounts::Stay`] no mount is entered.
+//!
+//! Used by [`Tree`](crate::Tree) and [`Dir`](crate::Dir). With `openat2` the kernel keeps the promise; where a kernel or
+//! a sandbox has none, each component is opened by itself and looked at. There is no `..` in a path, by its type.
+//!
+//! RACE: a folder that is moved out of the root by a local user while it is held, or between two steps, is still that
+//! folder: what is done there happens in it, never at another place that the peer chose.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+
+use crate::tree::{Mounts, Resolve};
+
+/// Longest path in one system call: `PATH_MAX` without its NUL.
+const LONGEST: usize = 4095;
+/// How often `openat2` may say "again" (a rename crossed it) before the path is walked.
+const AGAIN: usize = 16;
+
+pub(crate) const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// A descriptor that only names an entry: opening it has no effect on FIFOs and devices, and a link stays a link.
+pub(crate) const HANDLE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The rules of one tree. `Copy`: each `Dir` carries them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    mounts: Mounts,
+    how: Resolve,
+    home: Mount,
+}
+
+/// Which mount a descriptor is on: its id, or the device where the kernel has no ids (before 5.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mount {
+    Id(u64),
+    Device(u32, u32),
+}
+
+impl Reach {
+    pub(crate) fn new(root: BorrowedFd<'_>, mounts: Mounts, how: Resolve) -> io::Result<Reach> {
+        Ok(Reach { mounts, how, home: mount_of(root)? })
+    }
+
+    /// Opens a folder for reading. `path` is of any length; empty is `at` itself, as a new description.
+    pub(crate) fn folder(&self, at: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+        let mut rest = if path.is_empty() { b"." } else { path };
+        let mut held: Option<OwnedFd> = None;
+        while rest.len() > LONGEST {
+            let cut = rest[..=LONGEST].iter().rposition(|b| *b == b'/').ok_or(Errno::NAMETOOLONG)?;
+            let step = self.open(held.as_ref().map_or(at, AsFd::as_fd), &rest[..cut], STEP)?;
+            held = Some(step);
+            rest = &rest[cut + 1..];
+        }
+        self.open(held.as_ref().map_or(at, AsFd::as_fd), rest, FOLDER)
+    }
+
+    /// A [`HANDLE`] of any kind of entry.
+    pub(crate) fn handle(&self, at: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+        self.open(at, name, HANDLE)
+    }
+
+    fn open(&self, at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        if self.how == Resolve::Walk {
+            return self.walk(at, path, flags);
+        }
+        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        if self.mounts == Mounts::Stay {
+            resolve |= ResolveFlags::NO_XDEV;
+        }
+        for _ in 0..AGAIN {
+            match rustix::fs::openat2(at, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                opened => return Ok(opened?),
+            }
+        }
+        self.walk(at, path, flags)
+    }
+
+    fn walk(&self, at: BorrowedFd<'_>, path: &[u8], last: OFlags) -> io::Result<OwnedFd> {
+        let mut held: Option<OwnedFd> = None;
+        let mut names = path.split(|b| *b == b'/').peekable();
+        while let Some(name) = names.next() {
+            let flags = if names.peek().is_some() { STEP } else { last };
+            let from = held.as_ref().map_or(at, AsFd::as_fd);
+            let step = rustix::fs::openat(from, name, flags, Mode::empty())?;
+            if self.mounts == Mounts::Stay && mount_of(step.as_fd())? != self.home {
+                return Err(Errno::XDEV.into());
+            }
+            held = Some(step);
+        }
+        held.ok_or_else(|| Errno::NOENT.into())
+    }
+}
+
+fn mount_of(fd: BorrowedFd<'_>) -> io::Result<Mount> {
+    let stat = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID | StatxFlags::INO)?;
+    if StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID) {
+        Ok(Mount::Id(stat.stx_mnt_id))
+    } else {
+        Ok(Mount::Device(stat.stx_dev_major, stat.stx_dev_minor))
+    }
+}
+
+/// Whether this kernel and sandbox let us use `openat2`.
+pub(crate) fn has_openat2(root: BorrowedFd<'_>) -> bool {
+    let probe = rustix::fs::openat2(root, c".", STEP, Mode::empty(), ResolveFlags::BENEATH);
+    // A sandbox that does not know the call refuses it with EPERM or ENOSYS; any other error is not about the call.
+    !matches!(probe, Err(Errno::NOSYS | Errno::PERM))
+}

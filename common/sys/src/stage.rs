@@ -1,0 +1,314 @@
+//! The hidden folder of one session in the module root, where everything is made before it gets its name.
+//!
+//! Nobody but us can enter it (mode 0700, no ACL), nothing in it inherits an ACL or a group, and it stands on the
+//! module's file system, so that publishing is a rename. It is made on first use and gone when nothing is staged; what
+//! a killed session leaves is removed by [`sweep`]. The module root's mtime is kept throughout.
+
+mod folder;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::{Keep, Kind, Meta, Name};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::metadata::{self, Now, On, Origin};
+use crate::moves::{self, Place};
+use crate::resolve::FOLDER;
+use crate::staged::{Origins, Staged, StagedFile, Temp};
+use crate::stat::Stat;
+use crate::tree::Tree;
+use crate::{clone, listing, remove};
+
+pub(crate) use folder::Folder;
+pub use folder::sweep;
+
+/// How the names of stage folders begin; reserved in every folder of a module.
+pub const PREFIX: &[u8] = b".recvd-stage-";
+
+/// Descriptors of finished files that a stage keeps open, so that few of them can be flushed without being reopened.
+const HELD: usize = 16;
+
+/// How often a name that something else keeps changing is tried.
+pub(crate) const TRIES: usize = 8;
+pub(crate) const RESTLESS: &str = "its name is being changed by something else all the time";
+
+/// Whether a name is one that only stage folders have.
+pub fn is_reserved(name: &Name) -> bool {
+    name.as_bytes().starts_with(PREFIX)
+}
+
+/// The stage of one session. `Send + Sync`.
+#[derive(Debug)]
+pub struct Stage {
+    tree: Arc<Tree>,
+    name: String,
+    next: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    folder: Option<Arc<Folder>>,
+    /// Temporaries and removals that stand in the folder.
+    live: usize,
+}
+
+impl Stage {
+    /// A stage in the root of `tree`, the module. Touches no disk.
+    pub fn new(tree: Arc<Tree>) -> io::Result<Stage> {
+        let name = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
+        Ok(Stage { tree, name, next: AtomicU64::new(0), state: Mutex::default() })
+    }
+
+    /// A file to be written, at most `size` bytes. Space is not reserved: how much of it is holes is not known yet, and
+    /// a write that finds no space fails long before the file has a name.
+    pub fn file(self: &Arc<Self>, size: u64) -> io::Result<StagedFile> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (fd, temp) =
+            self.create(|folder, name| Ok(rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?))?;
+        Ok(StagedFile::new(temp, fd, size))
+    }
+
+    /// A folder, link, FIFO, socket or device, with all its metadata.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a regular file and for a kind that `keep` does not admit; else of the operating system, so
+    /// `PermissionDenied` for a device without the right to make one.
+    pub fn make(self: &Arc<Self>, meta: &Meta, keep: Keep) -> io::Result<Staged> {
+        if meta.kind == Kind::File || !keep.admits(meta.kind) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is of a kind that is not kept here"));
+        }
+        let device = rustix::fs::makedev(meta.device.major, meta.device.minor);
+        let (private, special) = (Mode::RWXU, Mode::RUSR | Mode::WUSR);
+        let node =
+            |folder: BorrowedFd<'_>, name: &str, kind, device| rustix::fs::mknodat(folder, name, kind, special, device);
+        let ((), temp) = self.create(|folder, name| {
+            let made = match meta.kind {
+                Kind::Dir => rustix::fs::mkdirat(folder, name, private),
+                Kind::Symlink => rustix::fs::symlinkat(&meta.link[..], folder, name),
+                Kind::Fifo => node(folder, name, FileType::Fifo, 0),
+                Kind::Socket => node(folder, name, FileType::Socket, 0),
+                Kind::CharDevice => node(folder, name, FileType::CharacterDevice, device),
+                Kind::BlockDevice => node(folder, name, FileType::BlockDevice, device),
+                Kind::File => Ok(()),
+            };
+            made.map_err(io::Error::from)
+        })?;
+        let problems = if meta.kind == Kind::Dir {
+            let folder = rustix::fs::openat(temp.folder(), temp.name(), FOLDER, Mode::empty())?;
+            metadata::apply(On::Fd(folder.as_fd()), temp.fresh(0o700), meta, keep)?
+        } else {
+            metadata::apply(On::Staged(temp.folder(), temp.name()), temp.fresh(0o600), meta, keep)?
+        };
+        Ok(Staged::new(temp, meta.kind, Origins::Own, None, problems))
+    }
+
+    /// Another name of the file (or link, or special) that stands at `name`.
+    ///
+    /// # Errors
+    /// Of `link(2)`: `TooManyLinks`, `PermissionDenied` for a folder, `NotFound`.
+    pub fn link(self: &Arc<Self>, dir: &Dir, name: &Name) -> io::Result<Staged> {
+        let ((), temp) = self.create(|folder, temp| {
+            Ok(rustix::fs::linkat(dir.fd(), name.as_bytes(), folder, temp, AtFlags::empty())?)
+        })?;
+        let kind = Stat::at(temp.folder(), temp.name().as_bytes())?.map_or(Kind::File, |stat| stat.kind);
+        Ok(Staged::new(temp, kind, Origins::Linked, None, Vec::new()))
+    }
+
+    /// An entry of its own with the content and metadata of the one at `name`: blocks are shared where the file system
+    /// can, holes stay holes.
+    ///
+    /// # Errors
+    /// `NotFound`; `IsADirectory`; else of the operating system.
+    pub fn copy(self: &Arc<Self>, dir: &Dir, name: &Name) -> io::Result<Staged> {
+        let keep = Keep::EVERYTHING;
+        let stat = dir.lookup(name)?.ok_or(io::ErrorKind::NotFound)?;
+        match stat.kind {
+            Kind::Dir => Err(io::ErrorKind::IsADirectory.into()),
+            Kind::File => {
+                let (from, stat) = dir.open_file(name)?;
+                let file = self.file(stat.size)?;
+                clone::content(&from, stat.size, file.fd())?;
+                file.measure()?;
+                file.finish(&from.meta(&stat, keep)?, keep)
+            }
+            _ => self.make(&dir.meta(name, &stat, keep)?, keep),
+        }
+    }
+
+    /// What stands at `name` vanishes at once: a folder is moved into the stage and deleted there, of any size and
+    /// depth. Nothing there is success. What of a folder cannot be deleted stays in the stage, out of sight, and is
+    /// logged.
+    pub fn take_out(&self, dir: &Dir, name: &Name) -> io::Result<()> {
+        for _ in 0..TRIES {
+            match remove::unlink(dir.fd(), name.as_bytes()) {
+                Err(Errno::ISDIR) => {}
+                done => return Ok(done?),
+            }
+            match rustix::fs::unlinkat(dir.fd(), name.as_bytes(), AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOTEMPTY | Errno::EXIST) => return self.move_out(dir, name),
+                // Something else than a moment ago.
+                Err(Errno::NOTDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::Error::other(RESTLESS))
+    }
+
+    /// Moves what stands at the name into the stage and deletes it there.
+    fn move_out(&self, dir: &Dir, name: &Name) -> io::Result<()> {
+        let seat = Seat::take(self)?;
+        let taken = self.next_name();
+        match moves::rename(dir.place(name), Place { folder: seat.folder.fd(), name: taken.as_bytes() }) {
+            Ok(()) => discard(&seat.folder, &taken),
+            Err(Errno::NOENT) if Stat::at(dir.fd(), name.as_bytes())?.is_none() => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// What stands at `name` stands at `to_name` and replaces whatever stood there, also a folder with all beneath it.
+    /// At each moment the new name shows the old entry or the new one.
+    pub fn replace(&self, dir: &Dir, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        match dir.rename(name, to, to_name) {
+            Err(error) if in_the_way(&error) => {
+                dir.exchange(name, to, to_name)?;
+                self.take_out(dir, name)
+            }
+            done => done,
+        }
+    }
+
+    /// Removes the stage folder when nothing is staged; the module root keeps its mtime. Returns whether it is gone.
+    /// It is made again when it is needed.
+    pub fn rest(&self) -> io::Result<bool> {
+        let mut state = self.state();
+        if state.live > 0 {
+            return Ok(false);
+        }
+        let Some(folder) = state.folder.take() else { return Ok(true) };
+        let root = self.tree.root()?;
+        let before = root.stat()?;
+        let remove = || rustix::fs::unlinkat(root.fd(), &self.name, AtFlags::REMOVEDIR);
+        let removed = match remove() {
+            // What could not be removed before gets another try.
+            Err(Errno::NOTEMPTY | Errno::EXIST) => remove::contents(folder.fd()).and_then(|()| Ok(remove()?)),
+            Err(Errno::NOENT) => Ok(()),
+            removed => removed.map_err(io::Error::from),
+        };
+        restore_mtime(&root, &before);
+        if removed.is_err() {
+            state.folder = Some(folder);
+        }
+        removed.map(|()| true)
+    }
+
+    /// Makes an entry under a new name in the stage. A stage folder that somebody has removed is made again, once.
+    fn create<T>(self: &Arc<Self>, make: impl Fn(BorrowedFd<'_>, &str) -> io::Result<T>) -> io::Result<(T, Temp)> {
+        let mut again = true;
+        loop {
+            let folder = self.enter()?;
+            // From here on the `Temp` leaves the stage.
+            let mut temp = Temp::new(self.clone(), folder, self.next_name());
+            match make(temp.folder(), temp.name()) {
+                Ok(made) => {
+                    temp.exists();
+                    return Ok((made, temp));
+                }
+                Err(error) if again && error.kind() == io::ErrorKind::NotFound && self.forget(temp.home()) => {
+                    again = false
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn next_name(&self) -> String {
+        format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self) -> io::Result<Arc<Folder>> {
+        let mut state = self.state();
+        let folder = match &state.folder {
+            Some(folder) => folder.clone(),
+            None => state.folder.insert(Arc::new(Folder::make(&self.tree, &self.name)?)).clone(),
+        };
+        state.live += 1;
+        Ok(folder)
+    }
+
+    pub(crate) fn leave(&self) {
+        self.state().live -= 1;
+    }
+
+    /// Whether one more descriptor may be kept open.
+    pub(crate) fn may_hold(&self) -> bool {
+        self.state().live <= HELD
+    }
+
+    /// Forgets a stage folder that is no longer there. Returns whether it was so.
+    fn forget(&self, lost: &Arc<Folder>) -> bool {
+        if !lost.is_gone() {
+            return false;
+        }
+        self.state().folder.take_if(|folder| Arc::ptr_eq(folder, lost));
+        true
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Nothing is staged any more: each temporary holds the stage. What cannot be removed is swept at the next start.
+        if let Err(error) = self.rest() {
+            tracing::warn!("cannot remove {} in {}: {error}", self.name, self.tree.path().display());
+        }
+    }
+}
+
+/// A place in the stage for something that is no [`Temp`].
+struct Seat<'a> {
+    stage: &'a Stage,
+    folder: Arc<Folder>,
+}
+
+impl Seat<'_> {
+    fn take(stage: &Stage) -> io::Result<Seat<'_>> {
+        let folder = stage.enter()?;
+        if !folder.is_gone() {
+            return Ok(Seat { stage, folder });
+        }
+        stage.forget(&folder);
+        stage.leave();
+        let folder = stage.enter()?;
+        Ok(Seat { stage, folder })
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.stage.leave();
+    }
+}
+
+/// Removes something in the stage that has no other name any more.
+pub(crate) fn discard(folder: &Folder, name: &str) {
+    if let Err(error) = remove::remove(folder.fd(), name.as_bytes()) {
+        tracing::warn!("cannot remove what was taken out of the tree; it stays in the stage folder: {error}");
+    }
+}
+
+/// What rename says when a folder stands in the way, or is to stand where something else is.
+pub(crate) fn in_the_way(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST))
+}

@@ -1,0 +1,104 @@
+//! The stage folder on the disk: made so that nobody else gets in and nothing is inherited, and swept at the start.
+//!
+//! Used by [`Stage`](super::Stage) alone.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::Errno;
+
+use super::PREFIX;
+use crate::dir::Dir;
+use crate::metadata::{Now, Origin};
+use crate::moves::{self, Place};
+use crate::resolve::FOLDER;
+use crate::stat::Stat;
+use crate::tree::Tree;
+use crate::{listing, remove};
+
+/// The folder on the disk.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    fd: OwnedFd,
+    /// Whose new entries are; no possible id where that is not known.
+    uid: u32,
+    gid: u32,
+}
+
+impl Folder {
+    /// Makes the folder on the disk.
+    pub(super) fn make(tree: &Tree, name: &str) -> io::Result<Folder> {
+        let root = tree.root()?;
+        let before = root.stat()?;
+        rustix::fs::mkdirat(root.fd(), name, Mode::RWXU)?;
+        restore_mtime(&root, &before);
+        let fd = rustix::fs::openat(root.fd(), name, FOLDER, Mode::empty())?;
+        let Stat { uid, gid, .. } = Stat::of(&fd)?;
+        // A user who may write the module root could have put a folder of his own there by now.
+        let ours = rustix::process::geteuid().as_raw();
+        if uid != ours {
+            let text = format!("the new stage folder {} belongs to uid {uid} and not to {ours}", name);
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        // The module root may hand down an ACL or its group; what is made here must begin without either.
+        for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
+            match rustix::fs::fremovexattr(&fd, acl) {
+                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        rustix::fs::fchmod(&fd, Mode::RWXU)?;
+        let group = rustix::process::getegid();
+        let gid = match gid == group.as_raw() || rustix::fs::fchown(&fd, None, Some(group)).is_ok() {
+            true => Gid::as_raw(group),
+            false => u32::MAX,
+        };
+        Ok(Folder { fd, uid, gid })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Whether somebody has removed it.
+    pub(super) fn is_gone(&self) -> bool {
+        rustix::fs::fstat(&self.fd).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
+    /// How a new entry of this mode is.
+    pub(crate) fn fresh(&self, mode: u32) -> Now {
+        Now { uid: self.uid, gid: self.gid, mode, origin: Origin::Fresh }
+    }
+}
+
+/// Removes what killed sessions left in the module root, whose mtime is kept. Returns how many there were. Only before
+/// any session has begun: it cannot tell a dead stage from a live one.
+pub fn sweep(tree: &Tree) -> io::Result<u64> {
+    let root = tree.root()?;
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    listing::each(root.fd(), |line| {
+        if line.name.starts_with(PREFIX) {
+            names.push(line.name.into());
+        }
+        Ok(())
+    })?;
+    if names.is_empty() {
+        return Ok(0);
+    }
+    let before = root.stat()?;
+    for name in &names {
+        if remove::unlink(root.fd(), name) == Err(Errno::ISDIR) {
+            let stage = moves::open_anyway(Place { folder: root.fd(), name }, FOLDER, 0o700)?;
+            remove::contents(stage.as_fd())?;
+            rustix::fs::unlinkat(root.fd(), &name[..], AtFlags::REMOVEDIR)?;
+        }
+    }
+    restore_mtime(&root, &before);
+    Ok(names.len() as u64)
+}
+
+/// Best effort: without the right to set it, the root's mtime says when the stage came and went.
+pub(super) fn restore_mtime(root: &Dir, before: &Stat) {
+    let _ = root.set_mtime(before.mtime);
+}

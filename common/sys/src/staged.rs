@@ -1,0 +1,223 @@
+//! Temporaries in a [`Stage`]: a file being written, and a complete entry that waits for its name.
+//!
+//! Both are removed when they are dropped. Nothing here is seen by anybody before [`Staged::publish`].
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proto::{Keep, Kind, Meta, Name};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::clone::write_at;
+use crate::dir::Dir;
+use crate::metadata::{self, Now, On};
+use crate::moves::{self, Place};
+use crate::stage::{self, Folder, Stage};
+use crate::stat::Stat;
+
+/// A name in the stage; what has it is removed with it.
+#[derive(Debug)]
+pub(crate) struct Temp {
+    stage: Arc<Stage>,
+    folder: Arc<Folder>,
+    name: String,
+    exists: bool,
+}
+
+impl Temp {
+    pub(crate) fn new(stage: Arc<Stage>, folder: Arc<Folder>, name: String) -> Temp {
+        Temp { stage, folder, name, exists: false }
+    }
+
+    /// From now on there is something to remove.
+    pub(crate) fn exists(&mut self) {
+        self.exists = true;
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.fd()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn fresh(&self, mode: u32) -> Now {
+        self.folder.fresh(mode)
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { folder: self.folder.fd(), name: self.name.as_bytes() }
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if self.exists {
+            stage::discard(&self.folder, &self.name);
+        }
+        self.stage.leave();
+    }
+}
+
+/// A temporary that is being written.
+#[derive(Debug)]
+pub struct StagedFile {
+    // Declared first: closed before its name is removed.
+    fd: OwnedFd,
+    temp: Temp,
+    size: u64,
+    /// How long it is on the disk.
+    length: AtomicU64,
+}
+
+impl StagedFile {
+    pub(crate) fn new(temp: Temp, fd: OwnedFd, size: u64) -> StagedFile {
+        StagedFile { fd, temp, size, length: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Asks the disk for the length, after something else has written.
+    pub(crate) fn measure(&self) -> io::Result<()> {
+        self.length.store(Stat::of(&self.fd)?.size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes all of `bytes`; what is never written is a hole.
+    ///
+    /// # Errors
+    /// `InvalidInput` beyond the size that was announced; else of the operating system.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        if end > self.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "more bytes than were announced"));
+        }
+        write_at(self.fd.as_fd(), bytes, offset)?;
+        self.length.fetch_max(end, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives it its length, owner, mode, extended attributes and, last, its mtime.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is longer than `meta` says; else of a failing disk. What only could not be set is in
+    /// [`Staged::problems`].
+    pub fn finish(self, meta: &Meta, keep: Keep) -> io::Result<Staged> {
+        let length = self.length.load(Ordering::Relaxed);
+        if length > meta.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "has more bytes than its metadata says"));
+        }
+        if length < meta.size {
+            rustix::fs::ftruncate(&self.fd, meta.size)?;
+        }
+        let problems = metadata::apply(On::Fd(self.fd.as_fd()), self.temp.fresh(0o600), meta, keep)?;
+        let fd = self.temp.stage.may_hold().then_some(self.fd);
+        Ok(Staged::new(self.temp, Kind::File, Origins::Own, fd, problems))
+    }
+}
+
+/// Where the inode of a [`Staged`] comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origins {
+    /// Made in the stage.
+    Own,
+    /// A further name of something that stands in the tree.
+    Linked,
+}
+
+/// Complete, with all its metadata, not yet visible.
+#[derive(Debug)]
+pub struct Staged {
+    /// Of a file, while few are staged.
+    fd: Option<OwnedFd>,
+    temp: Temp,
+    kind: Kind,
+    origin: Origins,
+    problems: Vec<String>,
+}
+
+impl Staged {
+    pub(crate) fn new(temp: Temp, kind: Kind, origin: Origins, fd: Option<OwnedFd>, problems: Vec<String>) -> Staged {
+        Staged { fd, temp, kind, origin, problems }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What could not be set, each as "owner 33:33: Operation not permitted (os error 1)".
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Waits until its data and metadata survive a power cut. Links and specials have no data: the journal carries them
+    /// with the folder that they are published in.
+    pub fn flush(&self) -> io::Result<()> {
+        if let Some(fd) = &self.fd {
+            return Ok(rustix::fs::fsync(fd)?);
+        }
+        let flags = match self.kind {
+            Kind::File => OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK,
+            Kind::Dir => crate::resolve::FOLDER,
+            _ => return Ok(()),
+        };
+        // A mode of 0 keeps us out without privileges, but not from a descriptor for writing or for nothing.
+        let place = self.temp.place();
+        let open = |flags| rustix::fs::openat(place.folder, place.name, flags, Mode::empty());
+        let fd = match open(flags) {
+            Err(Errno::ACCESS) if self.kind == Kind::File => open(flags | OFlags::WRONLY),
+            opened => opened,
+        };
+        match fd {
+            Ok(fd) => Ok(rustix::fs::fsync(fd)?),
+            // Nothing of one file can be told apart then: all of the file system is flushed.
+            Err(Errno::ACCESS) => Ok(rustix::fs::syncfs(place.folder)?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives it its name. Whatever stands there is replaced in one step, also a folder with all beneath it, which is then
+    /// removed in the stage `onto`.
+    pub fn publish(mut self, dir: &Dir, name: &Name, onto: &Stage) -> io::Result<()> {
+        self.fd = None;
+        for _ in 0..stage::TRIES {
+            match moves::rename(self.temp.place(), dir.place(name)) {
+                Ok(()) => return self.published(),
+                Err(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match moves::exchange(self.temp.place(), dir.place(name)) {
+                // Dropping the temporary now removes what stood there.
+                Ok(()) => return Ok(()),
+                Err(Errno::NOENT) => {}
+                // RACE: a file system that cannot exchange shows nothing under the name for a moment.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => onto.take_out(dir, name)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::Error::other(stage::RESTLESS))
+    }
+
+    fn published(&mut self) -> io::Result<()> {
+        self.temp.exists = false;
+        if self.origin == Origins::Linked {
+            // When the name was one of the same file already, the kernel has renamed nothing.
+            match rustix::fs::unlinkat(self.temp.folder(), self.temp.name(), AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! What the kernel says of one entry, in the words of `proto`.
+//!
+//! Made by [`Dir`](crate::Dir) and [`File`](crate::File) from one `fstat` or `fstatat`; judges nothing.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use proto::{Device, Kind, Meta, Time, Xattrs};
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+/// One entry at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes of a regular file; 0 for all else.
+    pub size: u64,
+    /// Permission bits with setuid, setgid and sticky: `0..=0o7777`; 0 for symbolic links.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Last change of content.
+    pub mtime: Time,
+    /// Last change of content or metadata; nobody can set it.
+    pub ctime: Time,
+    /// Device of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Names of the inode.
+    pub nlink: u64,
+    /// Blocks of 512 bytes that are allocated.
+    pub blocks: u64,
+    /// Of devices; zero for all else.
+    pub device: Device,
+}
+
+impl Stat {
+    /// Whether nothing was written between the two looks, as far as the kernel's clock can tell: inode, size, mtime and
+    /// ctime are equal.
+    pub fn same_content(&self, other: &Stat) -> bool {
+        self.same_inode(other) && self.size == other.size && self.mtime == other.mtime && self.ctime == other.ctime
+    }
+
+    /// Whether both are one inode.
+    pub fn same_inode(&self, other: &Stat) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+
+    /// Whether fewer blocks are allocated than the size needs, so that it pays to ask for holes.
+    pub fn is_sparse(&self) -> bool {
+        self.blocks.saturating_mul(512) < self.size
+    }
+
+    /// The metadata that a `Stat` holds, with this link text and these extended attributes.
+    pub(crate) fn meta(&self, link: Box<[u8]>, xattrs: Xattrs) -> Meta {
+        let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *self;
+        Meta { kind, size, mode, uid, gid, mtime, device, link, xattrs }
+    }
+
+    pub(crate) fn of(fd: impl AsFd) -> io::Result<Stat> {
+        Stat::from_kernel(&rustix::fs::fstat(fd)?)
+    }
+
+    /// `None` when there is no entry of this name.
+    pub(crate) fn at(folder: impl AsFd, name: &[u8]) -> io::Result<Option<Stat>> {
+        match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) {
+            Ok(stat) => Stat::from_kernel(&stat).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[allow(clippy::unnecessary_cast, reason = "the fields differ in type between architectures")]
+    fn from_kernel(stat: &rustix::fs::Stat) -> io::Result<Stat> {
+        let kind = kind_of(FileType::from_raw_mode(stat.st_mode as u32))
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "is of a kind that Linux does not define"))?;
+        let rdev = stat.st_rdev as u64;
+        Ok(Stat {
+            kind,
+            size: if kind == Kind::File { stat.st_size as u64 } else { 0 },
+            mode: if kind == Kind::Symlink { 0 } else { stat.st_mode as u32 & 0o7777 },
+            uid: stat.st_uid as u32,
+            gid: stat.st_gid as u32,
+            mtime: Time { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
+            ctime: Time { secs: stat.st_ctime as i64, nanos: stat.st_ctime_nsec as u32 },
+            dev: stat.st_dev as u64,
+            ino: stat.st_ino as u64,
+            nlink: stat.st_nlink as u64,
+            blocks: stat.st_blocks as u64,
+            device: match kind {
+                Kind::CharDevice | Kind::BlockDevice => {
+                    Device { major: rustix::fs::major(rdev), minor: rustix::fs::minor(rdev) }
+                }
+                _ => Device::default(),
+            },
+        })
+    }
+}
+
+/// `None` where the file system does not say.
+pub(crate) fn kind_of(kind: FileType) -> Option<Kind> {
+    Some(match kind {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Dir,
+        FileType::Symlink => Kind::Symlink,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        FileType::CharacterDevice => Kind::CharDevice,
+        FileType::BlockDevice => Kind::BlockDevice,
+        FileType::Unknown => return None,
+    })
+}

@@ -1,0 +1,135 @@
+//! A held root folder: the only way to a [`Dir`].
+//!
+//! pushd opens one for each source, recvd one for each module and one beneath it for each session. It knows nothing of
+//! what stands in the tree, and nothing of who may use it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use proto::RelPath;
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::dir::Dir;
+use crate::procfs::ProcPath;
+use crate::resolve::{self, Reach};
+use crate::stat::Stat;
+
+/// What is done at the border of another mounted file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mounts {
+    /// It is not entered: opening fails with `CrossesDevices` (`EXDEV`).
+    Stay,
+    /// It is entered as any folder.
+    Cross,
+}
+
+/// How a path beneath the root is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolve {
+    /// By `openat2`: the kernel confines it.
+    Openat2,
+    /// Component by component, for kernels or sandboxes without `openat2`.
+    Walk,
+}
+
+/// An open root directory; every operation goes through a held directory descriptor, beneath the root, and follows no
+/// link.
+///
+/// LIMIT: the kernel reports a failed write-back once for each open file. Sessions that flush must therefore not share
+/// one `Tree`: take one with [`beneath`](Tree::beneath) for each.
+#[derive(Debug)]
+pub struct Tree {
+    root: OwnedFd,
+    reach: Reach,
+    path: PathBuf,
+}
+
+/// What makes a root the same root: it is another one after a mount, or after it was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootId {
+    /// Device of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
+impl Tree {
+    /// Opens the operator's path, in which links are followed. Uses `openat2` where it can be used.
+    ///
+    /// # Errors
+    /// Of the operating system; and `Unsupported` where `/proc` is not mounted.
+    pub fn open(path: &Path, mounts: Mounts) -> io::Result<Tree> {
+        let root = open_root(path)?;
+        let how = if resolve::has_openat2(root.as_fd()) { Resolve::Openat2 } else { Resolve::Walk };
+        Tree::hold(root, path, mounts, how)
+    }
+
+    /// The same, with the way of resolving chosen.
+    pub fn open_with(path: &Path, mounts: Mounts, how: Resolve) -> io::Result<Tree> {
+        Tree::hold(open_root(path)?, path, mounts, how)
+    }
+
+    fn hold(root: OwnedFd, path: &Path, mounts: Mounts, how: Resolve) -> io::Result<Tree> {
+        // Extended attributes are reached through /proc. Without it each entry would look as if it had vanished.
+        if rustix::fs::lstat(ProcPath::of(root.as_fd()).as_c_str()).is_err() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted; mount it"));
+        }
+        let reach = Reach::new(root.as_fd(), mounts, how)?;
+        Ok(Tree { root, reach, path: path.into() })
+    }
+
+    /// A folder of it as a root of its own, under the same rules.
+    pub fn beneath(&self, path: &RelPath) -> io::Result<Tree> {
+        use std::os::unix::ffi::OsStrExt;
+        let root = self.reach.folder(self.root.as_fd(), path.as_bytes())?;
+        let path = match path.is_root() {
+            true => self.path.clone(),
+            false => self.path.join(std::ffi::OsStr::from_bytes(path.as_bytes())),
+        };
+        Ok(Tree { root, reach: self.reach, path })
+    }
+
+    /// The root as a folder.
+    pub fn root(&self) -> io::Result<Dir> {
+        self.dir(&RelPath::root())
+    }
+
+    /// A folder beneath the root. Paths of more than 4,095 bytes are opened in hops.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing component, `NotADirectory` or `FilesystemLoop` for a link in the way, `CrossesDevices`
+    /// for a mount in the way of [`Mounts::Stay`].
+    pub fn dir(&self, path: &RelPath) -> io::Result<Dir> {
+        Ok(Dir::new(self.reach.folder(self.root.as_fd(), path.as_bytes())?, self.reach))
+    }
+
+    /// Of the root that is held, whatever stands at its path now; compare with [`identity_at`].
+    pub fn identity(&self) -> io::Result<RootId> {
+        let Stat { dev, ino, .. } = Stat::of(&self.root)?;
+        Ok(RootId { dev, ino })
+    }
+
+    /// As given, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+/// What stands at the operator's path now.
+///
+/// # Errors
+/// Of the operating system: `NotFound`, and `NotADirectory` when it is no folder.
+pub fn identity_at(path: &Path) -> io::Result<RootId> {
+    let Stat { dev, ino, .. } =
+        Stat::of(rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)?;
+    Ok(RootId { dev, ino })
+}
+
+fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}

@@ -1,0 +1,113 @@
+//! Extended attributes, POSIX ACLs among them (`system.posix_acl_*`, as the kernel's bytes).
+//!
+//! Read and set through a descriptor, or through the path of an entry in a held folder without following it. A file
+//! system that has none counts as one where none are set.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use proto::{Keep, Kept, Xattrs};
+use rustix::fs::{self, XattrFlags};
+use rustix::io::Errno;
+
+/// Enough for all but a few entries; more is asked for with the kernel's own limit.
+const USUAL: usize = 1024;
+/// `XATTR_LIST_MAX` and `XATTR_SIZE_MAX`: no list and no value is longer, however it grows between two calls.
+const LONGEST: usize = 65_536;
+
+/// Whose attributes.
+#[derive(Clone, Copy)]
+pub(crate) enum Of<'a> {
+    /// Of an open file or folder.
+    Fd(BorrowedFd<'a>),
+    /// Of what stands at this path, which is not followed.
+    Path(&'a CStr),
+}
+
+impl Of<'_> {
+    fn list(self, into: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Of::Fd(fd) => fs::flistxattr(fd, into),
+            Of::Path(path) => fs::llistxattr(path, into),
+        }
+    }
+
+    fn get(self, name: &[u8], into: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Of::Fd(fd) => fs::fgetxattr(fd, name, into),
+            Of::Path(path) => fs::lgetxattr(path, name, into),
+        }
+    }
+
+    pub(crate) fn set(self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        match self {
+            Of::Fd(fd) => fs::fsetxattr(fd, name, value, XattrFlags::empty()),
+            Of::Path(path) => fs::lsetxattr(path, name, value, XattrFlags::empty()),
+        }
+    }
+
+    /// Not there is removed.
+    pub(crate) fn remove(self, name: &[u8]) -> Result<(), Errno> {
+        let removed = match self {
+            Of::Fd(fd) => fs::fremovexattr(fd, name),
+            Of::Path(path) => fs::lremovexattr(path, name),
+        };
+        match removed {
+            Err(Errno::NODATA) => Ok(()),
+            removed => removed,
+        }
+    }
+}
+
+/// Whether any extended attribute is kept at all.
+pub(crate) fn any_kept(keep: Keep) -> bool {
+    keep.has(Kept::Xattrs) || keep.has(Kept::Acls) || keep.has(Kept::Setid)
+}
+
+/// Those that are kept.
+///
+/// # Errors
+/// Of the operating system; `InvalidData` when they pass the limits of the wire.
+pub(crate) fn read(of: Of<'_>, keep: Keep) -> io::Result<Xattrs> {
+    if !any_kept(keep) {
+        return Ok(Xattrs::default());
+    }
+    let mut usual = [0; USUAL];
+    let mut long = Vec::new();
+    let names = match of.list(&mut usual) {
+        Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Xattrs::default()),
+        Ok(length) => &usual[..length],
+        Err(Errno::RANGE) => {
+            long.resize(LONGEST, 0);
+            let length = of.list(&mut long)?;
+            &long[..length]
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Vec::new();
+    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty() && keep.keeps_xattr(name)) {
+        if let Some(value) = value(of, name)? {
+            found.push((name.into(), value));
+        }
+    }
+    Xattrs::new(found).map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))
+}
+
+/// `None` when it was removed since it was listed.
+fn value(of: Of<'_>, name: &[u8]) -> io::Result<Option<Box<[u8]>>> {
+    let mut usual = [0; USUAL];
+    match of.get(name, &mut usual) {
+        Ok(length) => Ok(Some(usual[..length].into())),
+        Err(Errno::NODATA) => Ok(None),
+        Err(Errno::RANGE) => {
+            let mut long = vec![0; LONGEST];
+            match of.get(name, &mut long) {
+                Ok(length) => Ok(Some(long[..length].into())),
+                Err(Errno::NODATA) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
