@@ -42,19 +42,18 @@ pub enum Command {
 
 /// Options of `recvd passwd`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["user", "remove", "list"])]
 pub struct PasswdArgs {
     /// The file that holds the users
     #[arg(long, value_name = "FILE", default_value = DEFAULT_USERS)]
     pub users_file: PathBuf,
     /// Whose password to set; a new user is added
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", required_unless_present_any = ["remove", "list"])]
     pub user: Option<String>,
     /// Remove this user
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", conflicts_with = "user")]
     pub remove: Option<String>,
     /// Print the names of all users
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["user", "remove"])]
     pub list: bool,
 }
 

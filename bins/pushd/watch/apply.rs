@@ -46,7 +46,8 @@ impl InotifyWatcher {
                 self.tell_parent(&place, notices);
             }
             (Change::MovedTo { .. }, Object::Other) => {
-                self.tell(&place, Cause::CREATED | Cause::WRITTEN, notices);
+                // Not CREATED: it may have replaced an entry that the target has.
+                self.tell(&place, Cause::WRITTEN | Cause::ATTRIBUTES, notices);
                 self.tell_parent(&place, notices);
             }
             (Change::Created | Change::MovedTo { .. }, Object::Folder) => self.appeared(&place, notices),
@@ -88,7 +89,7 @@ impl InotifyWatcher {
     fn appeared(&mut self, place: &Place, notices: &mut Vec<Notice>) {
         match self.look(place, 0) {
             // A walk was faster than this event. All that happened in it since has its own events.
-            Seen::Known => self.tell(place, Cause::CREATED, notices),
+            Seen::Known => self.tell(place, Cause::ATTRIBUTES, notices),
             Seen::Changed | Seen::Gone | Seen::Unwatched => self.tell_subtree(place, notices),
         }
         self.tell_parent(place, notices);

@@ -42,7 +42,7 @@ pub enum Hint {
 pub struct Cause(u8);
 
 impl Cause {
-    /// The name appeared.
+    /// The name appeared, and nothing had it before: what vanishes again before it was looked at was never there.
     pub const CREATED: Cause = Cause(1);
     /// Closed after writing.
     pub const WRITTEN: Cause = Cause(2);

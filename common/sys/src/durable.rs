@@ -8,7 +8,7 @@ use std::io;
 use proto::Name;
 
 use crate::dir::Dir;
-use crate::staged::Staged;
+use crate::stage::Staged;
 use crate::tree::Tree;
 
 /// Up to so many are flushed one by one; more by one `syncfs`, which costs the same for any number but also waits for

@@ -13,8 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::tree::{Mounts, Resolve};
-
 /// Longest path in one system call: `PATH_MAX` without its NUL.
 const LONGEST: usize = 4095;
 /// How often `openat2` may say "again" (a rename crossed it) before the path is walked.
@@ -25,6 +23,24 @@ pub(crate) const FOLDER: OFlags =
 const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// A descriptor that only names an entry: opening it has no effect on FIFOs and devices, and a link stays a link.
 pub(crate) const HANDLE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What is done at the border of another mounted file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mounts {
+    /// It is not entered: opening fails with `CrossesDevices` (`EXDEV`).
+    Stay,
+    /// It is entered as any folder.
+    Cross,
+}
+
+/// How a path beneath the root is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolve {
+    /// By `openat2`: the kernel confines it.
+    Openat2,
+    /// Component by component, for kernels or sandboxes without `openat2`.
+    Walk,
+}
 
 /// The rules of one tree. `Copy`: each `Dir` carries them.
 #[derive(Debug, Clone, Copy)]

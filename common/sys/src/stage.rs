@@ -5,27 +5,30 @@
 //! a killed session leaves is removed by [`sweep`]. The module root's mtime is kept throughout.
 
 mod folder;
+mod staged;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::{Keep, Kind, Meta, Name};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
-use crate::metadata::{self, Now, On, Origin};
+use crate::metadata::{self, On};
 use crate::moves::{self, Place};
 use crate::resolve::FOLDER;
-use crate::staged::{Origins, Staged, StagedFile, Temp};
 use crate::stat::Stat;
 use crate::tree::Tree;
-use crate::{clone, listing, remove};
+use crate::{clone, remove};
 
-pub(crate) use folder::Folder;
+use folder::Folder;
+use folder::restore_mtime;
 pub use folder::sweep;
+use staged::{Origins, Temp};
+pub use staged::{Staged, StagedFile};
 
 /// How the names of stage folders begin; reserved in every folder of a module.
 pub const PREFIX: &[u8] = b".recvd-stage-";
@@ -34,8 +37,8 @@ pub const PREFIX: &[u8] = b".recvd-stage-";
 const HELD: usize = 16;
 
 /// How often a name that something else keeps changing is tried.
-pub(crate) const TRIES: usize = 8;
-pub(crate) const RESTLESS: &str = "its name is being changed by something else all the time";
+const TRIES: usize = 8;
+const RESTLESS: &str = "its name is being changed by something else all the time";
 
 /// Whether a name is one that only stage folders have.
 pub fn is_reserved(name: &Name) -> bool {
@@ -247,12 +250,12 @@ impl Stage {
         Ok(folder)
     }
 
-    pub(crate) fn leave(&self) {
+    fn leave(&self) {
         self.state().live -= 1;
     }
 
     /// Whether one more descriptor may be kept open.
-    pub(crate) fn may_hold(&self) -> bool {
+    fn may_hold(&self) -> bool {
         self.state().live <= HELD
     }
 
@@ -301,14 +304,14 @@ impl Drop for Seat<'_> {
 }
 
 /// Removes something in the stage that has no other name any more.
-pub(crate) fn discard(folder: &Folder, name: &str) {
+fn discard(folder: &Folder, name: &str) {
     if let Err(error) = remove::remove(folder.fd(), name.as_bytes()) {
         tracing::warn!("cannot remove what was taken out of the tree; it stays in the stage folder: {error}");
     }
 }
 
 /// What rename says when a folder stands in the way, or is to stand where something else is.
-pub(crate) fn in_the_way(error: &io::Error) -> bool {
+fn in_the_way(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST))
 }

@@ -13,25 +13,8 @@ use rustix::fs::{CWD, Mode, OFlags};
 use crate::dir::Dir;
 use crate::procfs::ProcPath;
 use crate::resolve::{self, Reach};
+pub use crate::resolve::{Mounts, Resolve};
 use crate::stat::Stat;
-
-/// What is done at the border of another mounted file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mounts {
-    /// It is not entered: opening fails with `CrossesDevices` (`EXDEV`).
-    Stay,
-    /// It is entered as any folder.
-    Cross,
-}
-
-/// How a path beneath the root is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resolve {
-    /// By `openat2`: the kernel confines it.
-    Openat2,
-    /// Component by component, for kernels or sandboxes without `openat2`.
-    Walk,
-}
 
 /// An open root directory; every operation goes through a held directory descriptor, beneath the root, and follows no
 /// link.

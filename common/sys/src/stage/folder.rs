@@ -38,7 +38,7 @@ impl Folder {
         // A user who may write the module root could have put a folder of his own there by now.
         let ours = rustix::process::geteuid().as_raw();
         if uid != ours {
-            let text = format!("the new stage folder {} belongs to uid {uid} and not to {ours}", name);
+            let text = format!("the new stage folder {name} belongs to uid {uid} and not to {ours}");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         // The module root may hand down an ACL or its group; what is made here must begin without either.
@@ -51,7 +51,7 @@ impl Folder {
         rustix::fs::fchmod(&fd, Mode::RWXU)?;
         let group = rustix::process::getegid();
         let gid = match gid == group.as_raw() || rustix::fs::fchown(&fd, None, Some(group)).is_ok() {
-            true => Gid::as_raw(group),
+            true => group.as_raw(),
             false => u32::MAX,
         };
         Ok(Folder { fd, uid, gid })

@@ -1,4 +1,4 @@
-//! Temporaries in a [`Stage`]: a file being written, and a complete entry that waits for its name.
+//! Temporaries in a [`Stage`](super::Stage): a file being written, and a complete entry that waits for its name.
 //!
 //! Both are removed when they are dropped. Nothing here is seen by anybody before [`Staged::publish`].
 
@@ -15,12 +15,13 @@ use crate::clone::write_at;
 use crate::dir::Dir;
 use crate::metadata::{self, Now, On};
 use crate::moves::{self, Place};
-use crate::stage::{self, Folder, Stage};
 use crate::stat::Stat;
+
+use super::{Folder, RESTLESS, Stage, TRIES, discard};
 
 /// A name in the stage; what has it is removed with it.
 #[derive(Debug)]
-pub(crate) struct Temp {
+pub(super) struct Temp {
     stage: Arc<Stage>,
     folder: Arc<Folder>,
     name: String,
@@ -28,28 +29,28 @@ pub(crate) struct Temp {
 }
 
 impl Temp {
-    pub(crate) fn new(stage: Arc<Stage>, folder: Arc<Folder>, name: String) -> Temp {
+    pub(super) fn new(stage: Arc<Stage>, folder: Arc<Folder>, name: String) -> Temp {
         Temp { stage, folder, name, exists: false }
     }
 
     /// From now on there is something to remove.
-    pub(crate) fn exists(&mut self) {
+    pub(super) fn exists(&mut self) {
         self.exists = true;
     }
 
-    pub(crate) fn home(&self) -> &Arc<Folder> {
+    pub(super) fn home(&self) -> &Arc<Folder> {
         &self.folder
     }
 
-    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
         self.folder.fd()
     }
 
-    pub(crate) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn fresh(&self, mode: u32) -> Now {
+    pub(super) fn fresh(&self, mode: u32) -> Now {
         self.folder.fresh(mode)
     }
 
@@ -61,7 +62,7 @@ impl Temp {
 impl Drop for Temp {
     fn drop(&mut self) {
         if self.exists {
-            stage::discard(&self.folder, &self.name);
+            discard(&self.folder, &self.name);
         }
         self.stage.leave();
     }
@@ -79,16 +80,16 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    pub(crate) fn new(temp: Temp, fd: OwnedFd, size: u64) -> StagedFile {
+    pub(super) fn new(temp: Temp, fd: OwnedFd, size: u64) -> StagedFile {
         StagedFile { fd, temp, size, length: AtomicU64::new(0) }
     }
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Asks the disk for the length, after something else has written.
-    pub(crate) fn measure(&self) -> io::Result<()> {
+    pub(super) fn measure(&self) -> io::Result<()> {
         self.length.store(Stat::of(&self.fd)?.size, Ordering::Relaxed);
         Ok(())
     }
@@ -128,7 +129,7 @@ impl StagedFile {
 
 /// Where the inode of a [`Staged`] comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origins {
+pub(super) enum Origins {
     /// Made in the stage.
     Own,
     /// A further name of something that stands in the tree.
@@ -147,7 +148,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    pub(crate) fn new(temp: Temp, kind: Kind, origin: Origins, fd: Option<OwnedFd>, problems: Vec<String>) -> Staged {
+    pub(super) fn new(temp: Temp, kind: Kind, origin: Origins, fd: Option<OwnedFd>, problems: Vec<String>) -> Staged {
         Staged { fd, temp, kind, origin, problems }
     }
 
@@ -191,7 +192,7 @@ impl Staged {
     /// removed in the stage `onto`.
     pub fn publish(mut self, dir: &Dir, name: &Name, onto: &Stage) -> io::Result<()> {
         self.fd = None;
-        for _ in 0..stage::TRIES {
+        for _ in 0..TRIES {
             match moves::rename(self.temp.place(), dir.place(name)) {
                 Ok(()) => return self.published(),
                 Err(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST) => {}
@@ -206,7 +207,7 @@ impl Staged {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(io::Error::other(stage::RESTLESS))
+        Err(io::Error::other(RESTLESS))
     }
 
     fn published(&mut self) -> io::Result<()> {
