@@ -55,7 +55,11 @@ impl Lane {
     /// What it is doing, and since when.
     pub fn state(&self) -> (TargetState, Moment) {
         let (state, since) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state == TargetState::Live && self.mirror.is_scanning() { (TargetState::Scanning, since) } else { (state, since) }
+        if state == TargetState::Live && self.mirror.is_scanning() {
+            (TargetState::Scanning, since)
+        } else {
+            (state, since)
+        }
     }
 
     fn enter(&self, state: TargetState) {
@@ -93,7 +97,8 @@ impl Lane {
                 self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
             }
             let same = sender.take().filter(|(of, _)| of.is_same(&root));
-            let worker = same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
+            let worker =
+                same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
             self.mirror.set_last_error(None);
             self.enter(TargetState::Live);
             tracing::info!(target_name = %self.target.name, address = %self.target.address, "connected");

@@ -80,10 +80,6 @@ fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
     };
     sys::process::hide_memory().map_err(|error| complain(&error, Exit::Busy))?;
     let stop = Stop::on_signals().map_err(|error| complain(&error, Exit::Busy))?;
-    if let Some(folder) = config.control_socket.parent() {
-        sys::paths::create_private_dir(folder)
-            .map_err(|error| complain(&format_args!("{}: {error}", folder.display()), Exit::Output))?;
-    }
     let server = Server::bind(&config.control_socket).map_err(|error| complain(&error, Exit::Output))?;
     Ok((stop, server))
 }
@@ -101,7 +97,8 @@ impl Daemon {
     }
 
     fn select(&self, name: Option<&str>) -> Result<Vec<&Arc<Live>>, String> {
-        let chosen: Vec<_> = self.sources.iter().filter(|live| name.is_none_or(|name| live.source.name == name)).collect();
+        let chosen: Vec<_> =
+            self.sources.iter().filter(|live| name.is_none_or(|name| live.source.name == name)).collect();
         match name {
             Some(name) if chosen.is_empty() => Err(format!("there is no source `{name}`")),
             _ => Ok(chosen),
@@ -123,8 +120,12 @@ impl Control for Daemon {
     }
 
     fn release(&self, source: Option<&str>) -> Result<String, String> {
-        let released: Vec<&str> =
-            self.select(source)?.into_iter().filter(|live| live.release()).map(|live| live.source.name.as_str()).collect();
+        let released: Vec<&str> = self
+            .select(source)?
+            .into_iter()
+            .filter(|live| live.release())
+            .map(|live| live.source.name.as_str())
+            .collect();
         Ok(match released.as_slice() {
             [] => "nothing was halted".into(),
             names => format!("released: {}", names.join(", ")),
@@ -134,7 +135,10 @@ impl Control for Daemon {
     fn resync(&self, source: Option<&str>) -> Result<String, String> {
         let chosen = self.select(source)?;
         chosen.iter().for_each(|live| live.resync());
-        Ok(format!("comparing {} in full", chosen.iter().map(|live| live.source.name.as_str()).collect::<Vec<_>>().join(", ")))
+        Ok(format!(
+            "comparing {} in full",
+            chosen.iter().map(|live| live.source.name.as_str()).collect::<Vec<_>>().join(", ")
+        ))
     }
 
     fn barrier(&self) -> Box<dyn Barrier> {

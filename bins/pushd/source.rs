@@ -167,7 +167,9 @@ impl Live {
         while !stop.is_requested() {
             let root = Tree::open(path, self.source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
             match root {
-                Ok(root) if before.is_none_or(|before| before == root.id()) || self.accept.swap(false, Ordering::AcqRel) => {
+                Ok(root)
+                    if before.is_none_or(|before| before == root.id()) || self.accept.swap(false, Ordering::AcqRel) =>
+                {
                     return Some(root);
                 }
                 Ok(_) => {
@@ -180,7 +182,8 @@ impl Live {
                     self.show(SourceState::Halted, Some(reason));
                 }
                 Err(error) => {
-                    let reason = format!("{} is not there ({error}): waiting for it, nothing is deleted", path.display());
+                    let reason =
+                        format!("{} is not there ({error}): waiting for it, nothing is deleted", path.display());
                     self.show(SourceState::Absent, Some(reason));
                 }
             }

@@ -138,9 +138,7 @@ pub struct Problem {
 }
 
 /// The engine's problems as the status shows them.
-pub fn problems<'a>(
-    known: impl Iterator<Item = (&'a proto::RelPath, &'a engine::mirror::Problem)>,
-) -> Vec<Problem> {
+pub fn problems<'a>(known: impl Iterator<Item = (&'a proto::RelPath, &'a engine::mirror::Problem)>) -> Vec<Problem> {
     let shown = |(path, problem): (&proto::RelPath, &engine::mirror::Problem)| Problem {
         path: path.to_string(),
         reason: problem.reason.clone(),

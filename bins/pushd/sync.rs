@@ -137,7 +137,8 @@ async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Resu
     let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
     let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
     let refused = |error: Unreached| (error.exit(), error.to_string());
-    let whom = target.dialling(Direction::Push, sys::process::random_u64()).map_err(|e| refused(Unreached::Password(e)))?;
+    let whom =
+        target.dialling(Direction::Push, sys::process::random_u64()).map_err(|e| refused(Unreached::Password(e)))?;
     let (opened, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let mut sender = Sender::new(root, source.options(), mirror);
@@ -147,21 +148,16 @@ async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Resu
     let driven = driving.await;
     match ended {
         Ended::InSync => Ok(()),
-        Ended::Lost => Err((Exit::Unreachable, driven.map_or_else(|error| error.to_string(), |ended| ended.to_string()))),
-        Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Err((Exit::Protocol, lane::sentence(&ended))),
-        Ended::Halted(halt) => {
-            Err((Exit::Busy, format!("halted: {halt}; if that is right, run again with --release")))
+        Ended::Lost => {
+            Err((Exit::Unreachable, driven.map_or_else(|error| error.to_string(), |ended| ended.to_string())))
         }
+        Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Err((Exit::Protocol, lane::sentence(&ended))),
+        Ended::Halted(halt) => Err((Exit::Busy, format!("halted: {halt}; if that is right, run again with --release"))),
         ended => Err((Exit::Busy, lane::sentence(&ended))),
     }
 }
 
-fn report(
-    source: &Source,
-    target: &Target,
-    mirror: &Mirror,
-    done: Result<Passed, tokio::task::JoinError>,
-) -> Report {
+fn report(source: &Source, target: &Target, mirror: &Mirror, done: Result<Passed, tokio::task::JoinError>) -> Report {
     let (took, done) = done.unwrap_or_else(|panic| (Duration::ZERO, Err((Exit::Busy, panic.to_string()))));
     let problems = mirror.problems();
     let (error, exit) = match done {

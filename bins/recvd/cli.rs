@@ -16,9 +16,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_FILE)]
-    pub config: PathBuf,
     /// How much is logged to stderr: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub log_level: Level,
@@ -31,13 +28,21 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve in the foreground
-    Run,
+    Run(ConfigArgs),
     /// Check the configuration, the users, the keys and the folders of the modules
-    Check,
+    Check(ConfigArgs),
     /// Set a user's password, from the terminal or one line of stdin
     Passwd(PasswdArgs),
     /// Make a self-signed certificate and its key
     Cert(CertArgs),
+}
+
+/// Options of `recvd run` and `recvd check`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
 }
 
 /// Options of `recvd passwd`.
@@ -124,7 +129,8 @@ mod tests {
         ] {
             assert!(read(line).is_ok(), "{line}");
         }
-        assert_eq!(read("recvd run").unwrap().config, PathBuf::from(DEFAULT_FILE));
+        let Command::Run(args) = read("recvd run").unwrap().command else { panic!() };
+        assert_eq!(args.config, PathBuf::from(DEFAULT_FILE));
     }
 
     #[test]
@@ -135,6 +141,7 @@ mod tests {
             "recvd passwd",
             "recvd passwd web --list",
             "recvd passwd web --password x",
+            "recvd passwd web --config x",
             "recvd cert --dir d",
             "recvd cert --name a",
             "recvd run --log-level loud",

@@ -35,8 +35,8 @@ fn main() -> Exit {
 
 fn dispatch(cli: Cli) -> Exit {
     match cli.command {
-        Command::Run => run::run(&cli.config),
-        Command::Check => check::check(&cli.config),
+        Command::Run(args) => run::run(&args.config),
+        Command::Check(args) => check::check(&args.config),
         Command::Passwd(args) => passwd::passwd(&args),
         Command::Cert(args) => cert::cert(&args),
     }

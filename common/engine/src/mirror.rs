@@ -28,7 +28,9 @@ pub enum Halt {
         entries: u64,
     },
     /// More would be deleted than `max_delete` allows.
-    #[error("{deletes} of {total} entries of the backup would be deleted, more than max_delete allows: nothing was deleted")]
+    #[error(
+        "{deletes} of {total} entries of the backup would be deleted, more than max_delete allows: nothing was deleted"
+    )]
     Deletes {
         /// Entries that would go.
         deletes: u64,

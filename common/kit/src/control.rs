@@ -114,6 +114,8 @@ impl Server {
             }
             bound => bound.map_err(failed)?,
         };
+        // Until here the folder's rights and the check of each peer's user guard it; after it, its own do too.
+        sys::paths::keep_private(path).map_err(failed)?;
         Ok(Server { listener, path: path.to_owned() })
     }
 

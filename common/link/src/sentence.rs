@@ -32,7 +32,8 @@ pub(crate) fn explain(error: &Error, who: &str, trust: &Trust) -> String {
 
 fn explain_certificate(error: &CertificateError, who: &str, trust: &Trust) -> String {
     match error {
-        CertificateError::UnknownIssuer => match &trust.ca_file {
+        // A bad signature: the file holds another certificate of the same name, as after `recvd cert` was run anew.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => match &trust.ca_file {
             Some(file) => format!("the certificate of {who} is not signed by {}", file.display()),
             None => format!(
                 "the certificate of {who} is not signed by a root that this system trusts: set ca_file or fingerprint"

@@ -121,6 +121,14 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Takes all rights to what stands there from everybody but its owner (0600).
+///
+/// # Errors
+/// Of the operating system.
+pub fn keep_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
 /// Removes a socket that a killed process has left; nothing there is success.
 ///
 /// # Errors

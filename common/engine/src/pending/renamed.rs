@@ -125,7 +125,9 @@ impl Pending {
             });
         }
         let lately = self.recent.iter().rev().take_while(|(at, _)| *at >= since);
-        found.extend(lately.filter(|(_, p)| p.is_within(from) || p.is_within(to)).map(|(_, p)| Suspect::Entry(p.clone())));
+        found.extend(
+            lately.filter(|(_, p)| p.is_within(from) || p.is_within(to)).map(|(_, p)| Suspect::Entry(p.clone())),
+        );
         let forgotten = self.recent.len() == super::RECENT && self.recent.front().is_some_and(|(at, _)| *at >= since);
         let compared = self.compared.is_some_and(|at| at >= since);
         if forgotten || compared {

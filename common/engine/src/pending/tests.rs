@@ -7,11 +7,8 @@ use proto::RelPath;
 use super::{Pending, Rules, Task, Work};
 use crate::hint::{Cause, Hint};
 
-const RULES: Rules = Rules {
-    settle: Duration::ZERO,
-    open_settle: Duration::from_secs(1),
-    open_max_delay: Duration::from_secs(10),
-};
+const RULES: Rules =
+    Rules { settle: Duration::ZERO, open_settle: Duration::from_secs(1), open_max_delay: Duration::from_secs(10) };
 
 fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes()).unwrap()

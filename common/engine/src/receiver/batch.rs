@@ -13,7 +13,7 @@ use sys::{Staged, durable};
 use super::compare::{Answer, Ask};
 use super::line::{Line, Next, Over, Wait};
 use super::pool::Pool;
-use super::publish::Mirror;
+use super::publish::Replica;
 use super::receipts::Receipts;
 use super::step::{Chunk, Item, Step};
 use super::verdict::{self, Verdict};
@@ -25,7 +25,7 @@ const OPS: usize = 256;
 const BYTES: u64 = 32 * 1024 * 1024;
 /// Age at which a batch closes though more is coming.
 const AGE: Duration = Duration::from_millis(20);
-/// Quiet after which the folder of temporaries is removed from the mirror.
+/// Quiet after which the folder of temporaries is removed from the mirror, where the end of a batch has not done so.
 const REST: Duration = Duration::from_millis(500);
 /// Compares that a pool thread takes at a time.
 const ASKS: usize = 8;
@@ -36,7 +36,7 @@ pub(super) struct Publisher<'a> {
     counters: &'a Counters,
     durability: Durability,
     receipts: Receipts,
-    mirror: Mirror,
+    replica: Replica,
     batch: Batch,
     /// Temporaries may have been made since the last rest.
     restless: bool,
@@ -64,16 +64,16 @@ impl<'a> Publisher<'a> {
         receipts: Receipts,
         counters: &'a Counters,
     ) -> Publisher<'a> {
-        let (mirror, durability) = (Mirror::new(grant), grant.durability);
+        let (replica, durability) = (Replica::new(grant), grant.durability);
         let batch = Batch::default();
-        Publisher { line, pool, counters, durability, receipts, mirror, batch, restless: true }
+        Publisher { line, pool, counters, durability, receipts, replica, batch, restless: true }
     }
 
     /// Until the session is over. What was not carried out by then is dropped.
     pub(super) fn run(mut self) {
         let _alarm = Alarm(self.line);
         while let Ok(()) = self.turn() {}
-        self.mirror.finish();
+        self.replica.finish();
     }
 
     fn turn(&mut self) -> Result<(), Over> {
@@ -95,7 +95,7 @@ impl<'a> Publisher<'a> {
 
     /// Takes the empty folder of temporaries out of the mirror.
     fn rest(&mut self) {
-        match self.mirror.stage.rest() {
+        match self.replica.stage.rest() {
             Ok(gone) => self.restless = !gone,
             Err(error) => {
                 self.restless = false;
@@ -125,7 +125,7 @@ impl<'a> Publisher<'a> {
                 }
                 Step::Count { path } => {
                     self.close()?;
-                    match self.mirror.count(&path) {
+                    match self.replica.count(&path) {
                         Ok(entries) => self.receipts.counted(op, entries)?,
                         Err(error) => self.report(op, Err(verdict::failed(format!("cannot count: {error}"))))?,
                     }
@@ -145,7 +145,13 @@ impl<'a> Publisher<'a> {
     /// One operation that changes something.
     fn step(&mut self, op: u64, step: Step) -> Result<(), Over> {
         match self.durability {
-            Durability::None => self.carry_out(op, step),
+            Durability::None => {
+                if self.replica.is_wide() {
+                    self.replica.finish();
+                    self.replica.let_go();
+                }
+                self.carry_out(op, step)
+            }
             Durability::Batch => {
                 if let Step::Put { size, .. } = &step {
                     self.batch.bytes = self.batch.bytes.saturating_add(*size);
@@ -171,7 +177,7 @@ impl<'a> Publisher<'a> {
             Step::Put { size, .. } => (Some(*size), false),
             step => (None, matches!(step, Step::Remove { .. })),
         };
-        let verdict = self.mirror.perform(step);
+        let verdict = self.replica.perform(step);
         if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
             self.batch.done.push(op);
             put.into_iter().for_each(|size| self.counters.file(size));
@@ -192,7 +198,7 @@ impl<'a> Publisher<'a> {
 
     /// Before a Compare: what it may see must be visible.
     fn make_way(&mut self, folder: &RelPath) -> Result<(), Over> {
-        let owes = self.batch.concerns(folder) || !self.mirror.folders.touched().is_empty();
+        let owes = self.batch.concerns(folder) || !self.replica.folders.touched().is_empty();
         if owes { self.close() } else { Ok(()) }
     }
 
@@ -213,7 +219,7 @@ impl<'a> Publisher<'a> {
             answers[place] = Some(answer);
             while let Some(answer) = answers.get_mut(sent).and_then(Option::take) {
                 sent += 1;
-                self.mirror.links.note(&answer);
+                self.replica.links.note(&answer);
                 if answer.problem {
                     self.counters.problem();
                 }
@@ -232,11 +238,11 @@ impl<'a> Publisher<'a> {
         let (upto, ops) = (batch.upto, batch.ops as u64);
         self.batch.done = batch.done;
         let whole = self.carry_out_all(batch.waiting)?;
-        self.mirror.finish();
+        self.replica.finish();
         self.receipts.applied(upto)?;
         match self.durability {
             Durability::None => {
-                self.mirror.let_go();
+                self.replica.let_go();
                 self.batch.done.clear();
             }
             Durability::Batch => {
@@ -256,7 +262,7 @@ impl<'a> Publisher<'a> {
     /// concerned have got their outcomes.
     fn carry_out_all(&mut self, waiting: Vec<(u64, Step)>) -> Result<bool, Over> {
         let staged: Vec<&Staged> = waiting.iter().filter_map(|(_, step)| step.staged()).collect();
-        if let Err(error) = flush(&self.mirror, &staged) {
+        if let Err(error) = flush(&self.replica, &staged) {
             tracing::error!(%error, operations = waiting.len(), "cannot flush; nothing of this batch is published");
             for (op, _) in waiting {
                 self.report(op, Err(verdict::failed(format!("cannot flush: {error}"))))?;
@@ -265,8 +271,8 @@ impl<'a> Publisher<'a> {
         }
         let mut sealed = true;
         for (op, step) in waiting {
-            if self.mirror.is_wide() {
-                self.mirror.finish();
+            if self.replica.is_wide() {
+                self.replica.finish();
                 sealed &= self.seal()?.is_some();
             }
             self.carry_out(op, step)?;
@@ -278,10 +284,10 @@ impl<'a> Publisher<'a> {
     /// outcome. Never tried again: the kernel has dropped what it could not write.
     fn seal(&mut self) -> Result<Option<durable::Durable>, Over> {
         let done = std::mem::take(&mut self.batch.done);
-        match self.mirror.seal() {
+        match self.replica.seal() {
             Ok(proof) => Ok(Some(proof)),
             Err(error) => {
-                tracing::error!(%error, operations = done.len(), "cannot flush folders; what was published may not last");
+                tracing::error!(%error, operations = done.len(), "cannot flush folders; what is published may be lost");
                 for op in done {
                     self.report(op, Err(verdict::failed(format!("cannot flush its folder: {error}"))))?;
                 }
@@ -291,8 +297,8 @@ impl<'a> Publisher<'a> {
     }
 }
 
-fn flush(mirror: &Mirror, staged: &[&Staged]) -> std::io::Result<()> {
-    if staged.is_empty() { Ok(()) } else { durable::flush_data(&mirror.tree, staged) }
+fn flush(replica: &Replica, staged: &[&Staged]) -> std::io::Result<()> {
+    if staged.is_empty() { Ok(()) } else { durable::flush_data(&replica.tree, staged) }
 }
 
 impl Batch {

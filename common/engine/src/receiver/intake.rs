@@ -1,7 +1,7 @@
 //! From bytes to checked operations, in chunks for the line. Runs on the session's own thread.
 //!
-//! All that a peer can do wrong in the data phase is found here or by the codec; what passes is carried out or answered.
-//! Blob pieces are written here, straight from the frame.
+//! All that a peer can do wrong in the data phase is found here or by the codec; what passes is carried out or
+//! answered. Blob pieces are written here, straight from the frame.
 
 use bytes::Bytes;
 use proto::limits::FRAME;
@@ -172,7 +172,8 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// What the codec leaves open: temporaries' names. That roots, kinds and nested paths stand only where they may, it has seen.
+/// What the codec leaves open: temporaries' names. That roots, kinds and nested paths stand only where they may, it has
+/// seen.
 fn check(step: &Step) -> Result<(), String> {
     match step {
         Step::Put { path, .. }

@@ -115,6 +115,12 @@ impl Line {
         self.lock().chunks.is_empty()
     }
 
+    /// Whether nothing is on the way and nothing more is coming.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.quiet && state.chunks.is_empty()
+    }
+
     /// Publisher: the next chunk in order.
     pub(super) fn next(&self, wait: Wait) -> Next {
         let mut state = self.lock();

@@ -1,7 +1,7 @@
 //! Hard links: `Link` joins names to one file, `Settle` parts names that share a file here but not at the sender.
 //!
-//! A listing does not say which names share a file. So `Compare` notes the files with several names, `Link` notes which of
-//! them belong together, and `Settle` parts the rest.
+//! A listing does not say which names share a file. So `Compare` notes the files with several names, `Link` notes which
+//! of them belong together, and `Settle` parts the rest.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,11 +10,11 @@ use proto::login::Durability;
 use proto::{Kept, Kind, Outcome, RelPath};
 
 use super::compare::Answer;
-use super::publish::Mirror;
+use super::publish::Replica;
 use super::verdict::{self, Verdict};
 
-/// Bytes of all that is noted, about. Beyond it nothing is parted at the next `Settle`: names that share a file here keep
-/// sharing it though the sender has equal but separate files, until one of them changes; no content is ever wrong.
+/// Bytes of all that is noted, about. Beyond it nothing is parted at the next `Settle`: names that share a file here
+/// keep sharing it though the sender has equal but separate files, until one of them changes; no content is ever wrong.
 const BOOK: usize = 32 * 1024 * 1024;
 /// What one note costs besides its path, about.
 const NOTE: usize = 96;
@@ -28,6 +28,13 @@ pub(super) struct LinkBook {
     groups: HashMap<RelPath, Rc<RelPath>>,
     bytes: usize,
     overflow: bool,
+}
+
+/// Names that share a file, by the groups of the sender that they belong to.
+struct Joined {
+    /// Device and inode.
+    inode: (u64, u64),
+    groups: Vec<Vec<RelPath>>,
 }
 
 impl LinkBook {
@@ -63,7 +70,7 @@ impl LinkBook {
     }
 
     /// The names within `folder` that share a file, each file's in groups that belong together; forgets them.
-    fn settle(&mut self, folder: &RelPath) -> Vec<((u64, u64), Vec<Vec<RelPath>>)> {
+    fn settle(&mut self, folder: &RelPath) -> Vec<Joined> {
         let mut files = Vec::new();
         for (inode, names) in &mut self.seen {
             let here: Vec<RelPath> = names.extract_if(.., |path| path.is_within(folder)).collect();
@@ -80,7 +87,7 @@ impl LinkBook {
                 }
                 // The largest keeps the file.
                 groups.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-                files.push((*inode, groups));
+                files.push(Joined { inode: *inode, groups });
             }
         }
         self.seen.retain(|_, names| !names.is_empty());
@@ -92,7 +99,7 @@ impl LinkBook {
     }
 }
 
-impl Mirror {
+impl Replica {
     /// Makes `others` names of what stands at `first`.
     pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Verdict {
         if !self.keep.has(Kept::Hardlinks) {
@@ -119,7 +126,7 @@ impl Mirror {
     /// Parts names within `path` that share a file but are in no group together.
     pub(super) fn settle(&mut self, path: &RelPath) -> Verdict {
         let mut verdict = Ok(());
-        for (inode, groups) in self.links.settle(path) {
+        for Joined { inode, groups } in self.links.settle(path) {
             // The first group keeps the file; every other gets one of its own.
             for group in groups.iter().skip(1) {
                 if let Err(outcome) = self.part(inode, group) {

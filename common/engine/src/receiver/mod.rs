@@ -1,8 +1,8 @@
 //! The role that takes over what the peer sends: operations in, a mirrored folder on disk, receipts out.
 //!
-//! Entry point: [`Receiver::run`], on a thread of its own, by whoever moves the bytes. It knows no socket and no user; what it
-//! may touch is the [`Grant`]. The way of an operation: `intake` (bytes → checked operations, blobs) → `pool` (contents
-//! into temporaries) → `line` (back in order) → `batch` (closing, flushing, receipts) → `publish` (names).
+//! Entry point: [`Receiver::run`], on a thread of its own, by whoever moves the bytes. It knows no socket and no user;
+//! what it may touch is the [`Grant`]. The way of an operation: `intake` (bytes → checked operations, blobs) → `pool`
+//! (contents into temporaries) → `line` (back in order) → `batch` (closing, flushing, receipts) → `publish` (names).
 
 mod batch;
 mod blob;
@@ -49,7 +49,7 @@ pub type Stop = tokio::sync::watch::Receiver<bool>;
 pub struct Grant {
     /// Temporaries of this session, in the module's root.
     pub stage: Arc<Stage>,
-    /// The folder that is given to the peer.
+    /// The folder that is given to the peer; opened for this session alone, so that an error of the disk is told to it.
     pub tree: Arc<Tree>,
     /// Which attributes are kept.
     pub keep: Keep,
@@ -144,11 +144,9 @@ impl Receiver {
 fn say_goodbye(outbox: &Outbox, ended: &Ended) {
     let refusal = match ended {
         Ended::Closed => return,
-        Ended::Violation(reason) => Refusal::Protocol { reason: verdict::cut(reason.clone()) },
+        Ended::Violation(reason) => Refusal::Protocol { reason: reason.clone() },
         Ended::Stopped => Refusal::Stopping,
-        Ended::Fault(reason) => {
-            Refusal::Busy { reason: verdict::cut(reason.clone()), retry: std::time::Duration::from_secs(1) }
-        }
+        Ended::Fault(reason) => Refusal::Busy { reason: reason.clone(), retry: std::time::Duration::from_secs(1) },
     };
     let _ = outbox.try_send(receipts::frame(&ToSender::Bye { refusal }));
 }

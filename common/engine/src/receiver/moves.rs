@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 
 use proto::{Kind, Outcome, RelPath};
 
-use super::publish::Mirror;
+use super::publish::Replica;
 use super::verdict::{self, Verdict};
 
-impl Mirror {
+impl Replica {
     /// What is not there is removed already.
     pub(super) fn remove(&mut self, path: &RelPath) -> Verdict {
         let (folder, name) = match self.parent(path) {

@@ -1,6 +1,7 @@
 //! Carrying out one operation: the only place from which names in the mirror change. Called by the publisher, in order.
 //!
-//! What replaces a file or folder as a whole is here; what moves names is in `moves`, what concerns hard links in `links`.
+//! What replaces a file or folder as a whole is here; what moves names is in `moves`, what concerns hard links in
+//! `links`.
 
 use std::io;
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use super::verdict::{self, Verdict};
 
 /// The mirrored folder, and what the batch in hand has done to it.
 #[derive(Debug)]
-pub(super) struct Mirror {
+pub(super) struct Replica {
     pub(super) tree: Arc<Tree>,
     pub(super) stage: Arc<Stage>,
     pub(super) keep: Keep,
@@ -29,9 +30,9 @@ pub(super) struct Mirror {
     altered: Vec<(Rc<Folder>, Name)>,
 }
 
-impl Mirror {
-    pub(super) fn new(grant: &Grant) -> Mirror {
-        Mirror {
+impl Replica {
+    pub(super) fn new(grant: &Grant) -> Replica {
+        Replica {
             tree: Arc::clone(&grant.tree),
             stage: Arc::clone(&grant.stage),
             keep: grant.keep,
@@ -169,7 +170,7 @@ impl Mirror {
         }
     }
 
-    /// Whether so many folders are held for the batch that it must be sealed before it goes on.
+    /// Whether so many folders are held for the batch that it must let go of them before it goes on.
     pub(super) fn is_wide(&self) -> bool {
         self.folders.touched().len() >= FOLDERS
     }

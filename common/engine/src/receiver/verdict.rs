@@ -1,9 +1,9 @@
-//! From errors of the kernel to outcomes that the sender can act on. Decides nothing else.
+//! From errors of the kernel to outcomes that the sender can act on: what it builds on is missing, it cannot be, or not
+//! now. Used wherever an operation is carried out; reasons are cut to their limit by the codec.
 
 use std::io::{self, ErrorKind};
 
 use proto::Outcome;
-use proto::limits::REASON;
 
 /// What came of one operation: `Ok` when it did exactly what it says.
 pub(super) type Verdict = Result<(), Outcome>;
@@ -13,22 +13,14 @@ const EILSEQ: i32 = 84;
 /// `ELOOP`: a symbolic link where a folder must be.
 const ELOOP: i32 = 40;
 
-/// A reason that fits its field.
-pub(super) fn cut(mut reason: String) -> String {
-    if reason.len() > REASON {
-        reason.truncate(reason.floor_char_boundary(REASON));
-    }
-    reason
-}
-
 /// It cannot be done here, now or later.
 pub(super) fn refused(reason: impl Into<String>) -> Outcome {
-    Outcome::Refused { reason: cut(reason.into()) }
+    Outcome::Refused { reason: reason.into() }
 }
 
 /// It cannot be done now.
 pub(super) fn failed(reason: impl Into<String>) -> Outcome {
-    Outcome::Failed { reason: cut(reason.into()) }
+    Outcome::Failed { reason: reason.into() }
 }
 
 /// What stands in the way of `doing` something to one entry.
@@ -71,5 +63,5 @@ pub(super) fn of_parent(error: &io::Error) -> Outcome {
 
 /// Done, but for these.
 pub(super) fn done(problems: &[String]) -> Verdict {
-    if problems.is_empty() { Ok(()) } else { Err(Outcome::Partly { reason: cut(problems.join("; ")) }) }
+    if problems.is_empty() { Ok(()) } else { Err(Outcome::Partly { reason: problems.join("; ") }) }
 }

@@ -56,7 +56,11 @@ impl Root {
         let path = self.tree.path().display();
         match sys::identity_at(self.tree.path()) {
             Ok(id) if id == self.id => {}
-            Ok(_) => return Err(Halt::Root(format!("{path} is another folder than it was: replaced, mounted over or unmounted"))),
+            Ok(_) => {
+                return Err(Halt::Root(format!(
+                    "{path} is another folder than it was: replaced, mounted over or unmounted"
+                )));
+            }
             Err(error) => return Err(Halt::Root(format!("{path} is gone: {error}"))),
         }
         match self.tree.root().and_then(|root| root.list()) {

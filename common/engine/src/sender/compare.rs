@@ -207,7 +207,8 @@ impl Session<'_> {
             match path.join(&name) {
                 Ok(path) if self.options.delete => pass.extras.push(Extra { path, kind }),
                 Ok(path) if here.entries.iter().any(|entry| entry.name == name) => {
-                    self.mirror.problem(&path, "not stored: a folder stands there at the target, and delete is off".into());
+                    self.mirror
+                        .problem(&path, "not stored: a folder stands there at the target, and delete is off".into());
                 }
                 _ => {}
             }
@@ -347,7 +348,8 @@ impl Passes {
     /// The sub-folders of a listed folder are next; returns how many.
     fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, folder: &Folder) -> usize {
         let before = self.to_list.len();
-        let dirs = folder.entries.iter().filter(|entry| entry.kind == Kind::Dir && !folder.mounts.contains(&entry.name));
+        let dirs =
+            folder.entries.iter().filter(|entry| entry.kind == Kind::Dir && !folder.mounts.contains(&entry.name));
         // The last is listed next: names in reverse, so that folders are listed in order.
         self.to_list.extend(dirs.rev().filter_map(|entry| Some((ticket, path.join(&entry.name).ok()?))));
         self.to_list.len() - before

@@ -132,7 +132,11 @@ impl Session<'_> {
                     // It could not be read before: what is in it may not have been sent.
                     self.mirror.pending().hint(Hint::Subtree { path: path.clone() }, Instant::now());
                 }
-                if cause.has(Cause::ENTRIES) || self.options.attributes { self.make_folder(ticket, &path) } else { Ok(()) }
+                if cause.has(Cause::ENTRIES) || self.options.attributes {
+                    self.make_folder(ticket, &path)
+                } else {
+                    Ok(())
+                }
             }
             Why::Event(_) if !self.passes.contains_key(&ticket) => self.start_pass(ticket, path, Reach::Subtree),
             Why::Event(_) | Why::Extra => {
@@ -298,7 +302,8 @@ impl Session<'_> {
     /// The file changed each time it was read: it is looked at again when it has settled.
     /// A pass that is to end gives up on one that never does.
     fn changing(&mut self, path: RelPath) {
-        self.mirror.problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
+        self.mirror
+            .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
         let times = self.changed.entry(path.clone()).or_default();
         *times += 1;
         if self.until == Until::Stopped || *times < PATIENCE {
@@ -426,7 +431,8 @@ impl Session<'_> {
         match meta {
             Ok(Some(meta)) if meta.kind == Kind::Dir => self.make(ticket, path, meta, Sent::Folder(path.clone())),
             _ => {
-                self.mirror.problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
+                self.mirror
+                    .problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
                 Ok(())
             }
         }

@@ -19,13 +19,7 @@ pub(super) enum Small {
 }
 
 /// Appends a `Put` of the file to `buffer`, or nothing.
-pub(super) fn small(
-    file: &File,
-    first: Stat,
-    path: &RelPath,
-    keep: Keep,
-    buffer: &mut BytesMut,
-) -> io::Result<Small> {
+pub(super) fn small(file: &File, first: Stat, path: &RelPath, keep: Keep, buffer: &mut BytesMut) -> io::Result<Small> {
     let mut before = first;
     let mut earlier: Option<(Stat, BytesMut)> = None;
     for _ in 0..ATTEMPTS {

@@ -37,7 +37,9 @@ impl Session<'_> {
         match outcome {
             Outcome::Want => self.want(ticket, sent),
             Outcome::Absent => self.absent(sent),
-            Outcome::Partly { reason } => self.mirror.problem(place(&sent), format!("stored, but not all of it: {reason}")),
+            Outcome::Partly { reason } => {
+                self.mirror.problem(place(&sent), format!("stored, but not all of it: {reason}"))
+            }
             Outcome::Refused { reason } => {
                 if let Sent::Folder(path) = &sent {
                     self.refused.insert(path.clone());

@@ -107,8 +107,11 @@ impl Pair {
             let ended = sender.run(connection, until, &AtomicBool::new(false));
             (sender, ended)
         });
-        let (sender, ended) =
-            self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), sending).await }).unwrap().unwrap();
+        let (sender, ended) = self
+            .runtime
+            .block_on(async { tokio::time::timeout(Duration::from_secs(60), sending).await })
+            .unwrap()
+            .unwrap();
         self.sender = Some(sender);
         receiving.join().unwrap();
         ended
@@ -372,7 +375,8 @@ fn holes_stay_holes() {
     drop(file);
     assert_eq!(pair.pass().0, Ended::InSync);
     pair.assert_equal();
-    let (here, there) = (fs::metadata(pair.here.join("sparse")).unwrap(), fs::metadata(pair.there.join("sparse")).unwrap());
+    let (here, there) =
+        (fs::metadata(pair.here.join("sparse")).unwrap(), fs::metadata(pair.there.join("sparse")).unwrap());
     assert!(there.blocks() <= here.blocks() + 16, "{} blocks became {}", here.blocks(), there.blocks());
 }
 

@@ -135,8 +135,13 @@ impl Jobs {
 
 /// Lists one folder. An entry that vanishes meanwhile is left out; its event will come.
 fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
-    let mut folder =
-        Folder { entries: Vec::new(), digest: Digest::default(), linked: Vec::new(), skipped: Vec::new(), mounts: Vec::new() };
+    let mut folder = Folder {
+        entries: Vec::new(),
+        digest: Digest::default(),
+        linked: Vec::new(),
+        skipped: Vec::new(),
+        mounts: Vec::new(),
+    };
     let dev = dir.stat()?.dev;
     let mut found = dir.list()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));

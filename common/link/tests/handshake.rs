@@ -1,0 +1,351 @@
+//! Both sides of the login over loopback: who is let in, and in what words the others are told.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use link::accept::{Failed, client_hello};
+use link::{Connection, DialError, Fingerprint, ServerTls, Target, Trust, client_config, dial, server_config};
+use proto::limits::LOGIN_FRAME;
+use proto::login::{Direction, Durability, Login, Open, Opened, Refusal};
+use proto::{Keep, RelPath};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// Keys and certificates in a scratch folder.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        Desk(tempfile::tempdir().unwrap())
+    }
+
+    fn put(&self, name: &str, pem: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// As `recvd cert` makes it. Returns the certificate's file and the server's configuration.
+    fn own(&self, name: &str, params: CertificateParams) -> (PathBuf, ServerTls) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let path = self.put(&format!("{name}.pem"), &certificate.pem());
+        let key = self.put(&format!("{name}.key"), &key.serialize_pem());
+        (path.clone(), server_config(&path, &key).unwrap())
+    }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn opened() -> Opened {
+    Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true }
+}
+
+type Served = Result<(Login, Open, Connection), Failed>;
+
+/// Serves one peer, as recvd would: every password but "right" is denied.
+async fn server(tls: ServerTls) -> (SocketAddr, JoinHandle<Served>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = async move {
+        let (tcp, peer) = listener.accept().await.unwrap();
+        let deadline = Instant::now() + SOON;
+        let secured = client_hello(tcp, peer, deadline).await?.secure(&tls, deadline).await?;
+        let (_, login, candidate) = secured.login("recvd test", deadline).await?;
+        if login.password.as_bytes() != b"right" {
+            candidate.refuse(Refusal::Denied).await;
+            return Err(Failed::Refused(Refusal::Denied));
+        }
+        let (open, requester) = candidate.accept(deadline).await?;
+        let connection = requester.grant(&opened(), deadline).await?;
+        Ok((login, open, connection))
+    };
+    (address, tokio::spawn(serving))
+}
+
+fn target(address: &str, trust: Trust) -> Target {
+    Target {
+        address: address.parse().unwrap(),
+        connect_timeout: SOON,
+        tls: client_config(trust).unwrap(),
+        user: "web".into(),
+        password: "right".into(),
+        module: "www".into(),
+        folder: RelPath::parse(b"web1").unwrap(),
+        direction: Direction::Push,
+        sender: 7,
+        software: "pushd test".into(),
+    }
+}
+
+/// Dials a server with this certificate and returns its words when it is not trusted.
+async fn refused(tls: &ServerTls, host: &str, trust: Trust) -> String {
+    let (address, serving) = server(tls.clone()).await;
+    let error = dial(&target(&format!("{host}:{}", address.port()), trust)).await.err().expect("must be refused");
+    assert!(matches!(error, DialError::Tls(_)), "{error}");
+    let served = serving.await.unwrap();
+    assert!(served.is_err(), "nothing may come after a certificate that is not trusted");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_login_goes_through_by_ca_file_by_pin_and_by_both() {
+    let desk = Desk::new();
+    let (file, tls) = desk.own("own", params(&["localhost", "127.0.0.1"]));
+    let pin = Fingerprint::of_file(&file).unwrap();
+    for trust in [
+        Trust { ca_file: Some(file.clone()), fingerprint: None },
+        Trust { ca_file: None, fingerprint: Some(pin) },
+        Trust { ca_file: Some(file.clone()), fingerprint: Some(pin) },
+    ] {
+        for host in ["localhost", "127.0.0.1"] {
+            let (address, serving) = server(tls.clone()).await;
+            let (answer, _connection) =
+                dial(&target(&format!("{host}:{}", address.port()), trust.clone())).await.unwrap();
+            assert_eq!(answer, opened());
+            let (login, open, _) = serving.await.unwrap().unwrap();
+            assert_eq!((login.user.as_str(), open.module.as_str(), open.sender), ("web", "www", 7));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_signed_by_an_authority_is_trusted_by_its_file() {
+    let desk = Desk::new();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let root = desk.put("ca.pem", &authority.self_signed(&authority_key).unwrap().pem());
+    let key = KeyPair::generate().unwrap();
+    let leaf = params(&["localhost"]).signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    let leaf = desk.put("leaf.pem", &leaf.pem());
+    let tls = server_config(&leaf, &desk.put("leaf.key", &key.serialize_pem())).unwrap();
+    let (address, _serving) = server(tls.clone()).await;
+    let by_root = Trust { ca_file: Some(root), fingerprint: None };
+    assert!(dial(&target(&format!("localhost:{}", address.port()), by_root)).await.is_ok());
+}
+
+#[tokio::test]
+async fn strangers_are_named_for_what_they_are() {
+    let desk = Desk::new();
+    let (file, tls) = desk.own("own", params(&["localhost"]));
+    let (other, _) = desk.own("other", params(&["localhost"]));
+    let by_file = |file: &PathBuf| Trust { ca_file: Some(file.clone()), fingerprint: None };
+
+    let text = refused(&tls, "localhost", by_file(&other)).await;
+    assert!(text.contains("is not signed by") && text.contains("other.pem"), "{text}");
+
+    let text = refused(&tls, "127.0.0.1", by_file(&file)).await;
+    assert!(text.contains("not for 127.0.0.1") && text.contains("localhost"), "{text}");
+
+    let (pin, shown) = (Fingerprint::of_file(&other).unwrap(), Fingerprint::of_file(&file).unwrap());
+    let pinned = Trust { ca_file: None, fingerprint: Some(pin) };
+    let text = refused(&tls, "localhost", pinned).await;
+    assert!(text.contains(&pin.to_string()) && text.contains(&shown.to_string()), "{text}");
+
+    let right_ca_wrong_pin = Trust { ca_file: Some(file.clone()), fingerprint: Some(pin) };
+    let text = refused(&tls, "localhost", right_ca_wrong_pin).await;
+    assert!(text.contains("another certificate than the pinned one"), "{text}");
+
+    let right_pin_wrong_ca = Trust { ca_file: Some(other), fingerprint: Some(shown) };
+    let text = refused(&tls, "localhost", right_pin_wrong_ca).await;
+    assert!(text.contains("is not signed by"), "{text}");
+
+    let right_pin_wrong_name = Trust { ca_file: Some(file), fingerprint: Some(shown) };
+    let text = refused(&tls, "127.0.0.1", right_pin_wrong_name).await;
+    assert!(text.contains("not for 127.0.0.1"), "{text}");
+}
+
+#[tokio::test]
+async fn dates_are_told_with_the_clock() {
+    let desk = Desk::new();
+    let mut old = params(&["localhost"]);
+    (old.not_before, old.not_after) = (date_time_ymd(2001, 2, 3), date_time_ymd(2002, 3, 4));
+    let (file, tls) = desk.own("old", old);
+    let warning = link::tls::certificate_warning(&file).unwrap().unwrap();
+    assert!(warning.contains("expired on 2002-03-04"), "{warning}");
+    let text = refused(&tls, "localhost", Trust { ca_file: Some(file), fingerprint: None }).await;
+    assert!(text.contains("expired on 2002-03-04 00:00 UTC") && text.contains("clock"), "{text}");
+
+    let mut new = params(&["localhost"]);
+    (new.not_before, new.not_after) = (date_time_ymd(2901, 2, 3), date_time_ymd(2902, 3, 4));
+    let (file, tls) = desk.own("new", new);
+    let text = refused(&tls, "localhost", Trust { ca_file: Some(file), fingerprint: None }).await;
+    assert!(text.contains("is not valid before 2901-02-03"), "{text}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_kind_that_cannot_serve_is_refused() {
+    let desk = Desk::new();
+    let mut authority = params(&["localhost"]);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (file, tls) = desk.own("authority", authority);
+    let text = refused(&tls, "localhost", Trust { ca_file: Some(file), fingerprint: None }).await;
+    assert!(text.contains("is refused"), "{text}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_denied() {
+    let desk = Desk::new();
+    let (file, tls) = desk.own("own", params(&["localhost"]));
+    let (address, serving) = server(tls).await;
+    let trust = Trust { ca_file: Some(file), fingerprint: None };
+    let mut target = target(&format!("localhost:{}", address.port()), trust);
+    target.password = "wrong".into();
+    assert!(matches!(dial(&target).await, Err(DialError::Denied { .. })));
+    assert!(serving.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn nobody_there_and_nobody_answering() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    let pin = "sha256:0000000000000000000000000000000000000000000000000000000000000000".parse().unwrap();
+    let trust = Trust { ca_file: None, fingerprint: Some(pin) };
+    let mut target = target(&address.to_string(), trust);
+    target.connect_timeout = Duration::from_millis(300);
+    let began = std::time::Instant::now();
+    assert!(matches!(dial(&target).await, Err(DialError::Timeout { .. })), "it listens, but never answers");
+    assert!(began.elapsed() < SOON);
+    drop(free);
+    assert!(matches!(dial(&target).await, Err(DialError::Unreachable { .. })));
+    target.address = "no-such-host.invalid:1".parse().unwrap();
+    target.connect_timeout = SOON;
+    assert!(matches!(dial(&target).await, Err(DialError::Unreachable { .. } | DialError::Timeout { .. })));
+}
+
+#[tokio::test]
+async fn a_server_that_closes_or_speaks_something_else() {
+    let pin = "sha256:0000000000000000000000000000000000000000000000000000000000000000".parse().unwrap();
+    for (words, expected) in
+        [(&b""[..], "closed the connection"), (&b"SSH-2.0-OpenSSH_9.9\r\n"[..], "does not speak TLS")]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            tcp.write_all(words).await.unwrap();
+            if !words.is_empty() {
+                let _ = tcp.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        let trust = Trust { ca_file: None, fingerprint: Some(pin) };
+        let error = dial(&target(&address.to_string(), trust)).await.err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// What the server says of a peer that sends these bytes and no more.
+async fn served(bytes: &[u8]) -> Failed {
+    let desk = Desk::new();
+    let (_, tls) = desk.own("own", params(&["localhost"]));
+    let (address, serving) = server(tls).await;
+    let mut tcp = TcpStream::connect(address).await.unwrap();
+    tcp.write_all(bytes).await.unwrap();
+    tcp.shutdown().await.unwrap();
+    let served = tokio::time::timeout(SOON, serving).await.expect("must end early").unwrap();
+    served.err().expect("must be refused")
+}
+
+#[tokio::test]
+async fn what_is_no_tls_is_closed_at_once() {
+    assert!(matches!(served(b"").await, Failed::Gone { .. }));
+    assert!(matches!(served(b"GET / HTTP/1.1\r\nHost: backup\r\n\r\n").await, Failed::Tls(_)));
+    assert!(matches!(served(b"SSH-2.0-OpenSSH_9.9\r\n").await, Failed::Tls(_)));
+    // A handshake message that announces 16 MiB.
+    assert!(matches!(served(&[22, 3, 1, 0, 4, 1, 255, 255, 255]).await, Failed::Tls(_) | Failed::Gone { .. }));
+    // The greeting of a TLS record, one byte a record.
+    let crumbs: Vec<u8> = [1u8, 0, 0, 40, 3].iter().flat_map(|byte| [22, 3, 1, 0, 1, *byte]).collect();
+    assert!(matches!(served(&crumbs).await, Failed::Tls(_) | Failed::Gone { .. }));
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_deadline() {
+    let desk = Desk::new();
+    let (_, tls) = desk.own("own", params(&["localhost"]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (tcp, from) = listener.accept().await.unwrap();
+    let began = Instant::now();
+    let drip = tokio::spawn(async move {
+        while peer.write_all(&[22]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    });
+    let deadline = began + Duration::from_millis(300);
+    assert!(client_hello(tcp, from, deadline).await.is_err());
+    assert!(began.elapsed() < SOON);
+    drip.abort();
+    drop(tls);
+}
+
+/// Runs `openssl s_client` against a server, with these arguments.
+async fn openssl(arguments: &[&str]) -> Option<Failed> {
+    let desk = Desk::new();
+    let (_, tls) = desk.own("own", params(&["localhost"]));
+    let (address, serving) = server(tls).await;
+    let (connect, arguments) =
+        (address.to_string(), arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+    let client = tokio::task::spawn_blocking(move || {
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["s_client", "-connect", &connect]).args(arguments);
+        openssl.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        openssl.stderr(std::process::Stdio::null()).status()
+    });
+    if client.await.unwrap().is_err() {
+        // Without openssl on this machine there is nothing to try.
+        return None;
+    }
+    let served = tokio::time::timeout(SOON * 2, serving).await.expect("must end").unwrap();
+    Some(served.err().expect("must be refused"))
+}
+
+#[tokio::test]
+async fn older_tls_and_other_protocols_are_refused() {
+    for arguments in [&["-tls1_2", "-alpn", "pushd/1"][..], &["-tls1_3"][..], &["-tls1_3", "-alpn", "h2,http/1.1"][..]]
+    {
+        if let Some(failed) = openssl(arguments).await {
+            assert!(matches!(failed, Failed::Tls(_)), "{arguments:?}: {failed}");
+        }
+    }
+    // TLS is fine; what follows is not.
+    if let Some(failed) = openssl(&["-tls1_3", "-alpn", "pushd/1"]).await {
+        assert!(matches!(failed, Failed::Gone { .. }), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn configurations_that_cannot_be() {
+    let desk = Desk::new();
+    let (file, _) = desk.own("own", params(&["localhost"]));
+    let empty = desk.put("empty.pem", "nothing\n");
+    let key = desk.0.path().join("own.key");
+    let why = |certificate: &PathBuf, key: &PathBuf| server_config(certificate, key).err().unwrap().to_string();
+    assert!(why(&empty, &key).contains("holds no certificate"));
+    assert!(why(&file, &empty).contains("holds no private key"));
+    let other = desk.put("other.key", &KeyPair::generate().unwrap().serialize_pem());
+    assert!(why(&file, &other).contains("does not belong to"));
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o640)).unwrap();
+    assert!(why(&file, &key).contains("chmod 600"));
+    let trust = Trust { ca_file: Some(empty), fingerprint: None };
+    assert!(client_config(trust).err().unwrap().to_string().contains("holds no certificate"));
+}
+
+#[tokio::test]
+async fn a_login_frame_is_bounded() {
+    let too_long = u32::try_from(LOGIN_FRAME).unwrap() + 1;
+    assert!(proto::codec::whole_frames(&too_long.to_le_bytes(), LOGIN_FRAME).is_err());
+}
