@@ -239,6 +239,10 @@ impl<'a> Publisher<'a> {
         self.batch.done = batch.done;
         let whole = self.carry_out_all(batch.waiting)?;
         self.replica.finish();
+        if self.line.is_idle() {
+            // Before the receipt: whoever hears that all has arrived finds nothing else in the mirror.
+            self.rest();
+        }
         self.receipts.applied(upto)?;
         match self.durability {
             Durability::None => {
