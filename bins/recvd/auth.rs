@@ -26,6 +26,13 @@ impl Identity {
     }
 }
 
+#[cfg(test)]
+impl Identity {
+    pub fn in_test(name: &str) -> Identity {
+        Identity(name.into())
+    }
+}
+
 /// Where logins are decided. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Auth {

@@ -12,6 +12,8 @@ use crate::source::Source;
 
 /// Places of one [`Source`].
 const PER_SOURCE: usize = 8;
+/// How long the door may be held up.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// How far a peer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +32,8 @@ impl Stage {
     /// How long a peer is left in peace at this stage even when places are short: time for an honest one to go on.
     fn grace(self) -> Option<Duration> {
         match self {
-            Stage::Silent => Some(Duration::from_millis(250)),
+            // An honest greeting follows upon the connection at once, however long the way is.
+            Stage::Silent => Some(Duration::from_millis(50)),
             Stage::Greeted => Some(Duration::from_secs(1)),
             Stage::Secure => Some(Duration::from_secs(2)),
             Stage::Named => None,
@@ -60,6 +63,15 @@ struct Taken {
     evicted: Arc<Notify>,
 }
 
+/// No place now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// But soon, after this time: it is worth holding up the door, behind which others wait in order.
+    For(Duration),
+    /// And not soon.
+    ForLong,
+}
+
 /// One place; dropped, it is free.
 #[derive(Debug)]
 pub struct Place {
@@ -74,12 +86,13 @@ impl Handshakes {
         Handshakes { table: Arc::default(), most }
     }
 
-    /// A place for a newcomer, if need be that of another; `None` when nobody has outstayed.
-    pub fn take(&self, source: Source, now: Instant) -> Option<Place> {
+    /// A place for a newcomer, if need be that of another who has outstayed.
+    pub fn take(&self, source: Source, now: Instant) -> Result<Place, Full> {
         let mut table = locked(&self.table);
         let of_source = table.taken.values().filter(|taken| taken.source == source).count();
         if of_source >= PER_SOURCE {
-            table.evict(now, |taken| taken.source == source)?;
+            // Nobody else is to wait for this source's own doing.
+            table.evict(now, |taken| taken.source == source).map_err(|_| Full::ForLong)?;
         } else if table.taken.len() >= self.most {
             table.evict(now, |_| true)?;
         }
@@ -87,23 +100,24 @@ impl Handshakes {
         let number = table.next;
         table.next += 1;
         table.taken.insert(number, Taken { source, stage: Stage::Silent, since: now, evicted: evicted.clone() });
-        Some(Place { table: self.table.clone(), number, evicted })
+        Ok(Place { table: self.table.clone(), number, evicted })
     }
 }
 
 impl Table {
     /// Frees the place of the one that has come least far, the oldest of these, if its grace is over.
-    fn evict(&mut self, now: Instant, among: impl Fn(&Taken) -> bool) -> Option<()> {
-        let outstayed =
-            |taken: &Taken| taken.stage.grace().is_some_and(|grace| now.duration_since(taken.since) > grace);
-        let (number, _) = self
-            .taken
-            .iter()
-            .filter(|(_, taken)| among(taken) && outstayed(taken))
-            .min_by_key(|(number, taken)| (taken.stage, **number))?;
+    fn evict(&mut self, now: Instant, among: impl Fn(&Taken) -> bool) -> Result<(), Full> {
+        let left = |taken: &Taken| Some(taken.stage.grace()?.saturating_sub(now.duration_since(taken.since)));
+        let outstayed = self.taken.iter().filter(|(_, taken)| among(taken) && left(taken) == Some(Duration::ZERO));
+        let Some((number, _)) = outstayed.min_by_key(|(number, taken)| (taken.stage, **number)) else {
+            let soonest = self.taken.values().filter(|taken| among(taken)).filter_map(left).min();
+            return Err(soonest.filter(|wait| *wait <= LONGEST_WAIT).map_or(Full::ForLong, Full::For));
+        };
         let number = *number;
-        self.taken.remove(&number)?.evicted.notify_one();
-        Some(())
+        if let Some(taken) = self.taken.remove(&number) {
+            taken.evicted.notify_one();
+        }
+        Ok(())
     }
 }
 
@@ -157,8 +171,9 @@ mod tests {
         talks.reached(Stage::Greeted);
         let oldest = handshakes.take(from(2), start).unwrap();
         let other = handshakes.take(from(3), start).unwrap();
-        assert!(handshakes.take(from(4), start).is_none(), "nobody has outstayed yet");
-        let late = start + Duration::from_millis(500);
+        let soon = start + Duration::from_millis(30);
+        assert_eq!(handshakes.take(from(4), soon).err(), Some(Full::For(Duration::from_millis(20))));
+        let late = start + Duration::from_millis(50);
         let newcomer = handshakes.take(from(4), late).unwrap();
         assert_eq!(taken(&handshakes), 3);
         assert!(is_evicted(&oldest).await && !is_evicted(&other).await && !is_evicted(&talks).await);
@@ -173,7 +188,8 @@ mod tests {
         let handshakes = Handshakes::new(1);
         let place = handshakes.take(from(1), Instant::now()).unwrap();
         place.reached(Stage::Named);
-        assert!(handshakes.take(from(2), Instant::now() + Duration::from_secs(60)).is_none());
+        let late = Instant::now() + Duration::from_secs(60);
+        assert_eq!(handshakes.take(from(2), late).err(), Some(Full::ForLong));
         assert!(!is_evicted(&place).await);
     }
 
@@ -182,7 +198,7 @@ mod tests {
         let handshakes = Handshakes::new(64);
         let start = Instant::now();
         let mut held: Vec<Place> = (0..8).map(|_| handshakes.take(from(1), start).unwrap()).collect();
-        assert!(handshakes.take(from(1), start).is_none());
+        assert_eq!(handshakes.take(from(1), start).err(), Some(Full::ForLong));
         held.push(handshakes.take(from(2), start).unwrap());
         held.push(handshakes.take(from(1), start + Duration::from_secs(1)).unwrap());
         assert_eq!(taken(&handshakes), 9);

@@ -10,8 +10,9 @@ use kit::stop::Stop;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
+use crate::handshakes::Full;
 use crate::serve::{self, Service};
 use crate::source::Source;
 
@@ -51,7 +52,7 @@ impl Listener {
             tokio::select! {
                 () = stop.requested() => break,
                 accepted = self.tcp.accept() => match accepted {
-                    Ok((tcp, peer)) => admit(&service, tcp, peer, &stop, &mut connections),
+                    Ok((tcp, peer)) => admit(&service, tcp, peer, &stop, &mut connections).await,
                     Err(error) => recover(&error).await,
                 },
                 Some(ended) = connections.join_next() => report(ended),
@@ -70,15 +71,25 @@ impl Listener {
 }
 
 /// A place before the first byte is read; without one the connection is closed by being dropped.
-fn admit(service: &Arc<Service>, tcp: TcpStream, peer: SocketAddr, stop: &Stop, connections: &mut JoinSet<()>) {
-    let (source, now) = (Source::from(peer.ip()), Instant::now());
-    if service.penalties.holds(source, now) {
-        service.tally.bounded(|held| tracing::debug!("{peer}: not listened to after failed logins{held}"));
+async fn admit(service: &Arc<Service>, tcp: TcpStream, peer: SocketAddr, stop: &Stop, connections: &mut JoinSet<()>) {
+    let source = Source::from(peer.ip());
+    if service.penalties.holds(source, Instant::now()) {
+        service.tally.bounded(|held| debug!("{peer}: not listened to after failed logins{held}"));
         return;
     }
-    match service.handshakes.take(source, now) {
-        Some(place) => drop(connections.spawn(serve::serve(service.clone(), tcp, peer, place, stop.clone()))),
-        None => service.tally.bounded(|held| warn!("{peer}: closed, all places before the login are taken{held}")),
+    loop {
+        match service.handshakes.take(source, Instant::now()) {
+            Ok(place) => {
+                connections.spawn(serve::serve(service.clone(), tcp, peer, place, stop.clone()));
+                return;
+            }
+            // Those who come meanwhile wait in the kernel, in the order in which they came.
+            Err(Full::For(time)) => sleep(time).await,
+            Err(Full::ForLong) => {
+                service.tally.bounded(|held| warn!("{peer}: closed, all places before the login are taken{held}"));
+                return;
+            }
+        }
     }
 }
 

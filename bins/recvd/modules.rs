@@ -185,19 +185,4 @@ fn without_mtime(keep: Keep) -> Keep {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rights() {
-        assert!(Right::Both.allows(Direction::Push) && Right::Both.allows(Direction::Pull));
-        assert!(Right::Push.allows(Direction::Push) && !Right::Push.allows(Direction::Pull));
-        assert!(!Right::Pull.allows(Direction::Push) && Right::Pull.allows(Direction::Pull));
-    }
-
-    #[test]
-    fn making_a_folder_keeps_all_but_its_time() {
-        let keep = without_mtime(Keep::DEFAULT);
-        assert!(!keep.has(proto::Kept::Mtime) && keep.has(proto::Kept::Mode));
-    }
-}
+mod tests;

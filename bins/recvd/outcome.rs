@@ -157,7 +157,7 @@ pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.0.floor_char_boundary(SHOWN);
+        let cut = (0..=SHOWN.min(self.0.len())).rev().find(|at| self.0.is_char_boundary(*at)).unwrap_or(0);
         proto::name::escape(&self.0.as_bytes()[..cut], f)?;
         if cut < self.0.len() { f.write_str("…") } else { Ok(()) }
     }

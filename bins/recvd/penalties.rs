@@ -96,8 +96,8 @@ mod tests {
     fn twenty_in_ten_seconds_cost_and_each_time_twice() {
         let penalties = Penalties::default();
         let mut now = Instant::now();
-        let mut expected = [15, 30, 60, 120, 240, 480, 600, 600].into_iter().map(Duration::from_secs);
-        while let Some(length) = expected.next() {
+        let expected = [15, 30, 60, 120, 240, 480, 600, 600].into_iter().map(Duration::from_secs);
+        for length in expected {
             assert_eq!(storm(&penalties, now), Some(length));
             assert!(penalties.holds(source(1), now + length - Duration::from_millis(1)));
             assert!(!penalties.holds(source(2), now), "others are unaffected");

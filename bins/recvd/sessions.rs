@@ -98,7 +98,7 @@ impl Sessions {
         let continued = module.continued(&claim);
         module.running += 1;
         if state.running >= self.most {
-            drop(state.leave(&claim.module));
+            state.leave(&claim.module);
             return Err(busy("the server has all the sessions that it may have", RETRY));
         }
         state.running += 1;

@@ -50,13 +50,14 @@ impl Rig {
         self.root.join(path)
     }
 
-    /// All notices until it has been silent for a while.
+    /// All notices until it has been silent for a while and nothing is left to look at again.
     fn rest(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
         loop {
             let before = notices.len();
             self.watcher.next(Some(Duration::from_millis(80)), &mut notices).unwrap();
-            if notices.len() == before {
+            let settled = self.watcher.doubts.is_empty() && self.watcher.expected.is_empty();
+            if notices.len() == before && settled {
                 return notices;
             }
         }
@@ -81,7 +82,9 @@ impl Rig {
                 if entry.file_type().unwrap().is_dir() {
                     let place = Place { parent: watch, name: Name::parse(entry.file_name().as_bytes()).unwrap() };
                     let child = self.watcher.tree.child(&place);
-                    let child = child.unwrap_or_else(|| panic!("{} is not watched", entry.path().display()));
+                    let child = child.unwrap_or_else(|| {
+                        panic!("{} is not watched: {:?}", entry.path().display(), self.watcher.adrift)
+                    });
                     open.push((entry.path(), child));
                 }
             }

@@ -63,14 +63,23 @@ impl Connection {
     /// Waits until the peer has sent the first bytes of the data phase; `false` when it closes without a word.
     ///
     /// # Errors
-    /// When the connection breaks, and `TimedOut` after `idle`.
+    /// When the connection breaks, and `TimedOut` after `idle`; each in words for a log line.
     pub async fn first_data(&mut self, idle: Duration) -> io::Result<bool> {
         if !self.unread.is_empty() {
             return Ok(true);
         }
         self.unread.reserve(SOCKET_READ);
-        let read = timeout(idle, self.stream.read_buf(&mut self.unread)).await;
-        Ok(read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? > 0)
+        match timeout(idle, self.stream.read_buf(&mut self.unread)).await {
+            Ok(Ok(bytes)) => Ok(bytes > 0),
+            Ok(Err(error)) => Err(io::Error::new(error.kind(), crate::sentence::broken(&error))),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came from the peer")),
+        }
+    }
+
+    /// Ends a session that is not wanted after all, in order, so that the peer does not take it for a broken link.
+    pub async fn close(mut self) {
+        // Nobody waits for the outcome: the connection ends either way.
+        let _ = timeout(LINGER, self.stream.shutdown()).await;
     }
 
     /// Tells a sender why its session ends before it began, and closes.

@@ -62,7 +62,7 @@ pub enum Ended {
     #[error("no sign of life from the peer for {} s", .0.as_secs())]
     Silent(Duration),
     /// It broke, or was cut without a goodbye.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {}", crate::sentence::broken(.0))]
     Broken(io::Error),
     /// The peer broke the framing.
     #[error("the peer broke the protocol: {0}")]

@@ -1,5 +1,5 @@
 //! The SHA-256 of a certificate, as it stands in `fingerprint = "sha256:…"` and as `recvd cert` prints it. Knows
-//! certificates as bytes only; what it proves is decided in [`verify`](crate::verify).
+//! certificates as bytes only; what it proves is decided in `verify`.
 
 use std::fmt;
 use std::path::Path;

@@ -15,6 +15,14 @@ pub(crate) fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// How a connection ended that should not have. rustls says the most frequent one with an address of its manual.
+pub(crate) fn broken(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the peer went away without a goodbye".into(),
+        _ => error.to_string(),
+    }
+}
+
 /// Why the handshake with `who` failed, as pushd sees it.
 pub(crate) fn explain(error: &Error, who: &str, trust: &Trust) -> String {
     match error {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use link::accept::{Failed, client_hello};
 use link::{Connection, DialError, Fingerprint, ServerTls, Target, Trust, client_config, dial, server_config};
-use proto::limits::LOGIN_FRAME;
 use proto::login::{Direction, Durability, Login, Open, Opened, Refusal};
 use proto::{Keep, RelPath};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -342,10 +341,4 @@ async fn configurations_that_cannot_be() {
     assert!(why(&file, &key).contains("chmod 600"));
     let trust = Trust { ca_file: Some(empty), fingerprint: None };
     assert!(client_config(trust).err().unwrap().to_string().contains("holds no certificate"));
-}
-
-#[tokio::test]
-async fn a_login_frame_is_bounded() {
-    let too_long = u32::try_from(LOGIN_FRAME).unwrap() + 1;
-    assert!(proto::codec::whole_frames(&too_long.to_le_bytes(), LOGIN_FRAME).is_err());
 }

@@ -17,7 +17,8 @@ pub enum ToReceiver {
     /// This entry, which is not a regular file. A folder that exists is kept and gets the metadata; all else is
     /// replaced. A folder never replaces a folder's content. The root may be named, as a folder.
     Make { path: RelPath, meta: Meta },
-    /// The metadata of a regular file whose content is thought to be there: `Want` when kind, size or mtime differ.
+    /// The metadata of a regular file whose content is thought to be there: `Want` when kind, size or
+    /// mtime differ, or when other metadata does and the file has other names there.
     Offer { path: RelPath, meta: Meta },
     /// These names are one file: `first`, with the content there, and all `others`,
     /// 1..=[`LINKS`](crate::limits::LINKS).

@@ -482,7 +482,7 @@ fn places(task: &Task) -> impl Iterator<Item = &RelPath> {
 }
 
 /// The keys strictly beneath a folder stand together in byte order: from `folder/` to just before `folder0`.
-fn range_beneath<T>(folder: &RelPath, range: impl FnOnce((Bound<RelPath>, Bound<RelPath>)) -> T) -> T {
+pub(crate) fn range_beneath<T>(folder: &RelPath, range: impl FnOnce((Bound<RelPath>, Bound<RelPath>)) -> T) -> T {
     if folder.is_root() {
         return range((Bound::Excluded(RelPath::root()), Bound::Unbounded));
     }

@@ -135,8 +135,7 @@ impl Replica {
         self.keep.project_meta(&mut meta);
         let (folder, name) = self.parent(path)?;
         let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { return Err(Outcome::Want) };
-        // An inode that other names share is never changed: they may stand for other files of the sender.
-        if stat.kind != Kind::File || stat.nlink != 1 || stat.size != meta.size {
+        if stat.kind != Kind::File || stat.size != meta.size {
             return Err(Outcome::Want);
         }
         let there = folder.dir.meta(&name, &stat, self.keep).map_err(failed)?;
@@ -145,6 +144,10 @@ impl Replica {
         }
         if meta.same_metadata(&there) {
             return Ok(());
+        }
+        // An inode that other names share is never changed: they may stand for other files of the sender.
+        if stat.nlink != 1 {
+            return Err(Outcome::Want);
         }
         let problems = folder.dir.set_file_meta(&name, &meta, self.keep).map_err(failed)?;
         self.altered.push((folder, name));

@@ -1,7 +1,7 @@
 //! Hard links: which names of the source are one file. Known from passes and looks; where names are missing the source
 //! is searched, on a thread of its own, as the kernel tells of a new link only under its new name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 
 use proto::{Kept, RelPath, ToReceiver, codec};
@@ -12,17 +12,21 @@ use super::walk::Inode;
 use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::mirror::Mirror;
-use crate::pending::Ticket;
+use crate::pending::{Ticket, range_beneath};
 
 /// Device and inode number.
 type Id = (u64, u64);
 
-/// What is known of hard links at the source. LIMIT: about 150 bytes for each name of a file with several.
+/// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
+/// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
+/// of the name that was used only. A full pass finds it.
 #[derive(Default)]
 pub(super) struct Groups {
     names: HashMap<Id, HashSet<RelPath>>,
-    /// Link counts at which a search found all that the source has: other names are outside of it.
-    searched: HashMap<Id, u64>,
+    /// The same by name.
+    at: BTreeMap<RelPath, Id>,
+    /// Link counts at which a search found so many names, which is all that the source has.
+    searched: HashMap<Id, (u64, usize)>,
     search: Option<Search>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
@@ -39,22 +43,80 @@ struct Search {
 impl Groups {
     /// These names were seen to be this file.
     pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>) {
-        self.names.entry((inode.dev, inode.ino)).or_default().extend(paths);
+        let id = (inode.dev, inode.ino);
+        for path in paths {
+            if let Some(other) = self.at.insert(path.clone(), id)
+                && other != id
+                && let Some(names) = self.names.get_mut(&other)
+            {
+                names.remove(&path);
+            }
+            self.names.entry(id).or_default().insert(path);
+        }
     }
 
-    /// Names beneath `from` are now beneath `to`.
-    pub fn moved(&mut self, from: &RelPath, to: &RelPath) {
-        for names in self.names.values_mut() {
-            let moved: Vec<RelPath> = names.iter().filter(|name| name.is_within(from)).cloned().collect();
-            for name in moved {
-                names.extend(name.rebase(from, to));
+    /// This file stands under the name now; returns the other names of the one that did before, if it was another.
+    pub fn seen(&mut self, path: &RelPath, inode: Inode) -> Vec<RelPath> {
+        match self.at.get(path) {
+            Some(id) if *id != (inode.dev, inode.ino) => self.drop_names(vec![path.clone()]),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Nothing of what stood at and beneath `path` does any more; returns the other names of those files.
+    pub fn left(&mut self, path: &RelPath) -> Vec<RelPath> {
+        let names = self.within(path);
+        self.drop_names(names)
+    }
+
+    /// What stood at and beneath `from` is at `to`; returns the other names of the files that stood there.
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<RelPath> {
+        let mates = self.left(to);
+        for path in self.within(from) {
+            let Some(id) = self.at.remove(&path) else { continue };
+            let Some(names) = self.names.get_mut(&id) else { continue };
+            names.remove(&path);
+            if let Some(path) = path.rebase(from, to) {
+                names.insert(path.clone());
+                self.at.insert(path, id);
             }
         }
+        mates
+    }
+
+    fn within(&self, path: &RelPath) -> Vec<RelPath> {
+        if self.at.is_empty() {
+            return Vec::new();
+        }
+        let itself = self.at.get_key_value(path).map(|(path, _)| path.clone());
+        let beneath = range_beneath(path, |bounds| self.at.range(bounds).map(|(path, _)| path.clone()).collect::<Vec<_>>());
+        itself.into_iter().chain(beneath).collect()
+    }
+
+    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<RelPath> {
+        let ids: HashSet<Id> = paths.iter().filter_map(|path| self.at.remove(path)).collect();
+        let paths: HashSet<RelPath> = paths.into_iter().collect();
+        let mut mates = Vec::new();
+        for id in ids {
+            if let Some(names) = self.names.get_mut(&id) {
+                names.retain(|name| !paths.contains(name));
+                mates.extend(names.iter().cloned());
+            }
+        }
+        mates
+    }
+
+    /// Exactly these names are this file.
+    fn settle(&mut self, inode: Inode, paths: &[RelPath]) {
+        for gone in self.names.remove(&(inode.dev, inode.ino)).unwrap_or_default() {
+            self.at.remove(&gone);
+        }
+        self.met(inode, paths.to_vec());
     }
 
     /// Whether names of the file are missing that a search may find.
     fn lacks(&self, inode: Inode, known: usize) -> bool {
-        (known as u64) < inode.nlink && self.searched.get(&(inode.dev, inode.ino)) != Some(&inode.nlink)
+        (known as u64) < inode.nlink && self.searched.get(&(inode.dev, inode.ino)) != Some(&(inode.nlink, known))
     }
 
     /// A connection ended: its work is not waited for any more.
@@ -80,11 +142,11 @@ impl Session<'_> {
         });
         names.sort_by_key(|name| (Some(name) != fresh.as_ref(), name.clone()));
         if now.nlink < 2 {
-            self.groups.names.remove(&id);
+            self.groups.settle(inode, &[]);
             self.groups.searched.remove(&id);
             return Ok(());
         }
-        self.groups.names.insert(id, names.iter().cloned().collect());
+        self.groups.settle(now, &names);
         if self.groups.lacks(now, names.len()) && !self.passes.contains_key(&ticket) {
             self.flight.hold(ticket);
             self.groups.wanted.push((now, fresh.clone(), ticket));
@@ -130,8 +192,8 @@ impl Session<'_> {
         for (inode, fresh, ticket) in wanted {
             let id = (inode.dev, inode.ino);
             if let Some(paths) = found.remove(&id) {
+                self.groups.searched.insert(id, (inode.nlink, paths.len()));
                 self.groups.met(inode, paths);
-                self.groups.searched.insert(id, inode.nlink);
             }
             self.send_group(ticket, inode, fresh)?;
             self.flight.let_go(ticket);

@@ -64,15 +64,15 @@ impl Session<'_> {
                 break;
             }
             let Some(look) = self.looks.pop_front() else { break };
-            let (ticket, uploads) = (look.ticket, self.uploads.len());
-            if uploads >= UPLOADS && self.is_large(&look) {
+            let (ticket, blobs) = (look.ticket, self.next_blob);
+            if self.uploads.len() >= UPLOADS && self.is_large(&look) {
                 // It waits for a free upload; the small ones behind it do not.
                 self.looks.push_back(look);
                 return Ok(worked);
             }
             worked = true;
             self.look(look)?;
-            if self.uploads.len() == uploads {
+            if self.next_blob == blobs {
                 self.looked(ticket)?;
             } else {
                 // The upload has a hold of its own, and the pass waits for it.
@@ -110,6 +110,8 @@ impl Session<'_> {
             }
         };
         let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
+        let mates = self.groups.seen(&look.path, Inode::of(&stat));
+        self.look_at_mates(mates);
         if let Some(reason) = not_mirrored(&name, stat.kind, self.keep) {
             self.mirror.problem(&look.path, reason);
             return Ok(());
@@ -164,9 +166,9 @@ impl Session<'_> {
                 Err(error) => self.unreadable(look, &error),
             },
             Need::Content => {
-                let (ticket, path, uploads) = (look.ticket, look.path.clone(), self.uploads.len());
+                let (ticket, path, blobs) = (look.ticket, look.path.clone(), self.next_blob);
                 self.content(look, dir, name)?;
-                if self.uploads.len() == uploads { self.link_others(ticket, path, &stat) } else { Ok(()) }
+                if self.next_blob == blobs { self.link_others(ticket, path, &stat) } else { Ok(()) }
             }
         }
     }
@@ -180,6 +182,13 @@ impl Session<'_> {
         self.send_group(ticket, Inode::of(stat), Some(path))
     }
 
+    /// A file may have been written under a name that it has lost since: its other names tell.
+    fn look_at_mates(&self, mates: Vec<RelPath>) {
+        for path in mates {
+            self.hint_entry(path, Cause::ATTRIBUTES);
+        }
+    }
+
     fn need(&self, why: Why, linked: bool) -> Need {
         let attributes = self.options.attributes;
         match why {
@@ -187,7 +196,8 @@ impl Session<'_> {
             Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && !attributes => Need::Nothing,
             Why::Differs(Difference::Metadata) if !attributes => Need::Nothing,
             Why::Differs(Difference::Content) | Why::Extra => Need::Content,
-            _ if linked => Need::Content,
+            // A name that is new to the target, and may be one more of a file that it has.
+            Why::Event(cause) if linked && cause.has(Cause::CREATED | Cause::GONE | Cause::LOST) => Need::Content,
             Why::Event(cause) if cause.has(Cause::CREATED) => Need::Later,
             Why::Event(_) | Why::Differs(Difference::Metadata) | Why::Check => Need::Metadata,
         }
@@ -199,6 +209,12 @@ impl Session<'_> {
             Err(error) if is_absence(&error) => return self.nothing_there(look),
             Err(error) => return self.unreadable(look, &error),
         };
+        // What is on its way under this name is older: it must not arrive after this.
+        if let Some(at) = self.uploads.iter().position(|upload| upload.path == look.path)
+            && let Some(older) = self.uploads.remove(at)
+        {
+            self.drop_upload(older)?;
+        }
         if is_blob(&stat) {
             let upload = Upload::new(look.ticket, look.path, self.blob_id(), file, stat);
             self.flight.hold(upload.ticket);
@@ -321,6 +337,8 @@ impl Session<'_> {
 
     /// Nothing has this name. Only an event or a listing makes that a deletion.
     fn nothing_there(&mut self, Look { ticket, path, why }: Look) -> Result<(), Ended> {
+        let mates = self.groups.left(&path);
+        self.look_at_mates(mates);
         match why {
             Why::Extra => self.remove(ticket, path),
             Why::Event(cause) if cause.has(Cause::GONE) => self.remove(ticket, path),
@@ -389,7 +407,8 @@ impl Session<'_> {
                 self.make_folder(ticket, &folder)?;
             }
         }
-        self.groups.moved(&from, &to);
+        let mates = self.groups.moved(&from, &to);
+        self.look_at_mates(mates);
         let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
         self.send(ticket, &message, Sent::Rename(from, to))?;
         Ok(())
@@ -398,6 +417,9 @@ impl Session<'_> {
     /// Two renames looked like an exchange; it was one if both names are taken.
     pub(super) fn exchange(&mut self, ticket: Ticket, a: RelPath, b: RelPath) -> Result<(), Ended> {
         let (at_a, at_b) = (self.kind_here(&a), self.kind_here(&b));
+        let mut mates = self.groups.left(&a);
+        mates.extend(self.groups.left(&b));
+        self.look_at_mates(mates);
         if at_a.is_some() && at_b.is_some() {
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
             self.send(ticket, &message, Sent::Exchange(a, b))?;

@@ -45,7 +45,7 @@ pub(super) fn small(file: &File, first: Stat, path: &RelPath, keep: Keep, buffer
         // The same beginning twice, with the file longer each time: an exact prefix of a file that only grew.
         if let Some((then, prefix)) = &earlier
             && bytes.starts_with(prefix)
-            && after.size >= before.size
+            && before.size > then.size
             && before.ino == then.ino
         {
             return prefix_put(file, then, prefix, path, keep, buffer);

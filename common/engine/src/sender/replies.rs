@@ -1,6 +1,6 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
@@ -11,6 +11,9 @@ use super::pass::Difference;
 use super::{Ended, PATIENCE, RETRY, Session, Until};
 use crate::hint::{Cause, Hint};
 use crate::pending::Ticket;
+
+/// Longest pause before a folder that the target keeps missing is sent again.
+const ABSENT: Duration = Duration::from_secs(3);
 
 impl Session<'_> {
     pub(super) fn reply(&mut self, message: ToSender) -> Result<(), Ended> {
@@ -102,7 +105,7 @@ impl Session<'_> {
         let now = Instant::now();
         pending.hint(Hint::Subtree { path: folder.clone() }, now);
         if *times > 3 {
-            pending.postpone_to(&folder, now + (RETRY.0 * 2u32.pow((*times - 3).min(6))).min(RETRY.1));
+            pending.postpone_to(&folder, now + ABSENT.min(RETRY.0 * (*times - 3)));
         }
     }
 }

@@ -273,6 +273,22 @@ fn a_new_name_of_a_file_is_found_to_be_one() {
 }
 
 #[test]
+fn a_file_written_under_a_name_that_it_lost_is_sent_under_its_others() {
+    let mut pair = Pair::new();
+    fs::create_dir(pair.here.join("d")).unwrap();
+    fs::write(pair.here.join("d/one"), "before").unwrap();
+    fs::hard_link(pair.here.join("d/one"), pair.here.join("other")).unwrap();
+    pair.pass();
+    fs::write(pair.here.join("d/one"), "after").unwrap();
+    pair.entry("d/one", Cause::WRITTEN);
+    fs::remove_dir_all(pair.here.join("d")).unwrap();
+    pair.entry("d", Cause::GONE);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
 fn links_that_were_parted_here_are_parted_there() {
     let mut pair = Pair::new();
     fill(&pair.here);

@@ -75,7 +75,7 @@ impl Upload {
     /// The next attempt, under a new blob.
     pub fn again(mut self, id: u32) -> io::Result<Upload> {
         let now = self.file.stat()?;
-        let grew = now.size >= self.limit && now.ino == self.before.ino;
+        let grew = now.size > self.limit && now.ino == self.before.ino;
         self.earlier = grew.then(|| self.hash.finish());
         if !grew {
             (self.before, self.limit) = (now, now.size);
@@ -99,7 +99,7 @@ impl Upload {
         let now = self.file.stat()?;
         let hash = self.hash.finish();
         let same = now.same_content(&self.before);
-        let prefix = now.size >= self.limit && self.earlier == Some(hash);
+        let prefix = now.size > self.limit && self.earlier == Some(hash);
         if same || prefix {
             let meta = self.file.meta(&self.before, keep)?;
             let content = Content::Blob { id: self.id, hash };

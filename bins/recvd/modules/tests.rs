@@ -1,0 +1,87 @@
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+use super::*;
+
+/// One module in a scratch folder, with a user for each right.
+fn modules(path: &Path) -> Modules {
+    let users = [("p", Right::Push), ("g", Right::Pull), ("b", Right::Both)];
+    Modules::new(vec![Module {
+        name: "www".into(),
+        path: path.into(),
+        root: sys::identity_at(path).unwrap(),
+        users: users.map(|(name, right)| (name.to_owned(), right)).into(),
+        max_connections: 1,
+        keep: Keep::DEFAULT,
+        max_file_size: Some(7),
+    }])
+}
+
+fn open(module: &str, folder: &str, direction: Direction) -> Open {
+    Open { module: module.into(), folder: RelPath::parse(folder.as_bytes()).unwrap(), direction, sender: 1 }
+}
+
+fn permit(modules: &Modules, user: &str, open: &Open) -> Result<Permit, Refusal> {
+    modules.permit(&Identity::in_test(user), open)
+}
+
+fn grant(modules: &Modules, folder: &str) -> Result<Grant, Refusal> {
+    permit(modules, "p", &open("www", folder, Direction::Push)).unwrap().grant(Durability::Batch)
+}
+
+#[test]
+fn what_is_missing_is_not_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = modules(dir.path());
+    let answer = |user, module, direction| permit(&modules, user, &open(module, "a", direction)).map(drop);
+    assert_eq!(answer("p", "www", Direction::Push), Ok(()));
+    assert_eq!(answer("b", "www", Direction::Push), Ok(()));
+    assert_eq!(answer("g", "www", Direction::Push), Err(Refusal::Denied));
+    assert_eq!(answer("p", "www", Direction::Pull), Err(Refusal::Denied));
+    assert_eq!(answer("stranger", "www", Direction::Push), Err(Refusal::Denied));
+    assert_eq!(answer("p", "other", Direction::Push), Err(Refusal::Denied));
+    assert!(matches!(answer("b", "www", Direction::Pull), Err(Refusal::Protocol { .. })));
+}
+
+#[test]
+fn the_folder_is_made_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = modules(dir.path());
+    let granted = grant(&modules, "a/b").unwrap();
+    assert_eq!(granted.limits.max_file_size, Some(7));
+    let made = std::fs::metadata(dir.path().join("a/b")).unwrap();
+    assert_eq!(made.mode() & 0o7777, FOLDER_MODE);
+    assert!(made.mtime() > 1_000_000_000, "its time is that of its making");
+    drop(granted);
+    assert!(grant(&modules, "a/b").is_ok(), "and it may be there");
+    assert!(grant(&modules, "").is_ok());
+}
+
+#[test]
+fn no_way_leads_out_and_none_into_temporaries() {
+    let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    symlink(outside.path(), dir.path().join("link")).unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let modules = modules(dir.path());
+    let reserved = format!("{}0", String::from_utf8_lossy(sys::stage::PREFIX));
+    for folder in ["link", "link/a", "file", "file/a", &reserved] {
+        assert!(matches!(grant(&modules, folder), Err(Refusal::Busy { .. })), "{folder}");
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_root_that_was_replaced_or_is_gone_is_not_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let modules = modules(&root);
+    std::fs::rename(&root, dir.path().join("old")).unwrap();
+    let asked = || permit(&modules, "p", &open("www", "", Direction::Push)).map(drop);
+    assert!(matches!(asked(), Err(Refusal::Busy { .. })));
+    std::fs::create_dir(&root).unwrap();
+    assert!(matches!(asked(), Err(Refusal::Busy { .. })));
+    std::fs::remove_dir(&root).unwrap();
+    std::fs::rename(dir.path().join("old"), &root).unwrap();
+    assert_eq!(asked(), Ok(()), "and it comes back by itself");
+}
