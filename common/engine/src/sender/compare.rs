@@ -106,7 +106,7 @@ impl Session<'_> {
         pass.empty |= path.is_root() && folder.entries.is_empty() && folder.skipped.is_empty();
         for (name, inode) in &folder.linked {
             if let Ok(path) = path.join(name) {
-                pass.groups.entry(*inode).or_default().push(path);
+                pass.meet(*inode, path);
             }
         }
         if pass.reach == Reach::Subtree {
@@ -321,9 +321,10 @@ impl Session<'_> {
         if !self.keep.has(Kept::Hardlinks) {
             return Ok(());
         }
-        for (inode, paths) in groups {
+        for (inode, paths) in groups.into_values() {
+            let Some(fresh) = paths.first().cloned() else { continue };
             self.groups.met(inode, paths);
-            self.send_group(ticket, inode, None)?;
+            self.send_group(ticket, inode, fresh)?;
         }
         if reach == Reach::Subtree {
             self.send(ticket, &ToReceiver::Settle { path: root }, Sent::Settle)?;

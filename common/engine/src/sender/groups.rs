@@ -8,6 +8,7 @@ use proto::{Kept, RelPath, ToReceiver, codec};
 use sys::Tree;
 
 use super::flight::Sent;
+use super::pass::Pass;
 use super::walk::Inode;
 use super::{Ended, Session};
 use crate::hint::Cause;
@@ -33,7 +34,7 @@ pub(super) struct Groups {
 }
 
 /// A file whose other names are to be found, the name under which its content was just sent, and the work that waits.
-type Want = (Inode, Option<RelPath>, Ticket);
+type Want = (Inode, RelPath, Ticket);
 
 struct Search {
     wanted: Vec<Want>,
@@ -128,8 +129,8 @@ impl Groups {
 
 impl Session<'_> {
     /// Tells the target which names are this file, as far as they still are; searches for those not known.
-    /// `fresh` is the name that the target has just got the content under; `None` when it has it under all.
-    pub(super) fn send_group(&mut self, ticket: Ticket, inode: Inode, fresh: Option<RelPath>) -> Result<(), Ended> {
+    /// `fresh` is a name under which the target has the content: others may have an older one.
+    pub(super) fn send_group(&mut self, ticket: Ticket, inode: Inode, fresh: RelPath) -> Result<(), Ended> {
         let id = (inode.dev, inode.ino);
         let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
         let mut now = inode;
@@ -140,19 +141,19 @@ impl Session<'_> {
             }
             _ => false,
         });
-        names.sort_by_key(|name| (Some(name) != fresh.as_ref(), name.clone()));
+        names.sort_by_key(|name| (*name != fresh, name.clone()));
         if now.nlink < 2 {
             self.groups.settle(inode, &[]);
             self.groups.searched.remove(&id);
             return Ok(());
         }
         self.groups.settle(now, &names);
-        if self.groups.lacks(now, names.len()) && !self.passes.contains_key(&ticket) {
+        if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {
             self.flight.hold(ticket);
             self.groups.wanted.push((now, fresh.clone(), ticket));
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
-        if fresh.is_some_and(|fresh| fresh != *first) {
+        if fresh != *first {
             // The name with the new content has gone: it is sent again under one that has not.
             self.hint_entry(first.clone(), Cause::WRITTEN);
             return Ok(());

@@ -175,11 +175,15 @@ impl Session<'_> {
 
     /// The other names of a file whose content was just sent under this one. A pass names its groups at its end.
     fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
-        if stat.nlink < 2 || !self.keep.has(Kept::Hardlinks) || self.passes.contains_key(&ticket) {
+        if stat.nlink < 2 || !self.keep.has(Kept::Hardlinks) {
+            return Ok(());
+        }
+        if let Some(pass) = self.passes.get_mut(&ticket) {
+            pass.meet(Inode::of(stat), path);
             return Ok(());
         }
         self.groups.met(Inode::of(stat), vec![path.clone()]);
-        self.send_group(ticket, Inode::of(stat), Some(path))
+        self.send_group(ticket, Inode::of(stat), path)
     }
 
     /// A file may have been written under a name that it has lost since: its other names tell.

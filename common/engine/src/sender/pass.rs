@@ -74,7 +74,8 @@ pub(super) struct Pass {
     pub total: (Option<u64>, u64),
     pub deletes: u64,
     pub matched: u64,
-    pub groups: HashMap<Inode, Vec<RelPath>>,
+    /// Files with more than one name, by device and inode number, and the names met.
+    pub groups: HashMap<(u64, u64), (Inode, Vec<RelPath>)>,
     /// Whether the root of the source has no entries.
     pub empty: bool,
     /// Whether an event said that the last entry of the root is gone.
@@ -107,6 +108,14 @@ impl Pass {
             groups: HashMap::new(),
             empty: false,
             told: false,
+        }
+    }
+
+    /// A name of a file that has more than one.
+    pub fn meet(&mut self, inode: Inode, path: RelPath) {
+        let (_, names) = self.groups.entry((inode.dev, inode.ino)).or_insert_with(|| (inode, Vec::new()));
+        if names.last() != Some(&path) {
+            names.push(path);
         }
     }
 
