@@ -51,7 +51,20 @@ impl InotifyWatcher {
                 self.tell_parent(&place, notices);
             }
             (Change::Created | Change::MovedTo { .. }, Object::Folder) => self.appeared(&place, notices),
-            (Change::Deleted | Change::MovedFrom { .. }, object) => self.vanished(&place, object, notices),
+            (Change::Deleted, object) => {
+                if object == Object::Folder {
+                    self.folder_deleted(&place);
+                }
+                self.tell(&place, Cause::GONE, notices);
+                self.tell_parent(&place, notices);
+            }
+            (Change::MovedFrom { .. }, object) => {
+                if object == Object::Folder {
+                    self.folder_left(&place, notices);
+                }
+                self.tell(&place, Cause::GONE, notices);
+                self.tell_parent(&place, notices);
+            }
             // These never carry a name.
             (Change::SelfDeleted | Change::SelfMoved | Change::Ignored, _) => {}
             (Change::Unmounted | Change::Overflow, _) => {}
@@ -95,17 +108,28 @@ impl InotifyWatcher {
         self.tell_parent(place, notices);
     }
 
-    /// A name went, by deletion or to outside.
-    fn vanished(&mut self, place: &Place, object: Object, notices: &mut Vec<Notice>) {
-        if object == Object::Folder {
-            self.unwatched.remove(place);
-            // Should a later folder of that name stand there already: its own event follows and watches it again.
-            if let Some(watch) = self.tree.child(place) {
-                self.forget(watch);
-            }
+    fn folder_deleted(&mut self, place: &Place) {
+        self.unwatched.remove(place);
+        // Should a later folder of that name stand there already: its own event follows and watches it again.
+        if let Some(watch) = self.tree.child(place) {
+            self.forget(watch);
         }
-        self.tell(place, Cause::GONE, notices);
-        self.tell_parent(place, notices);
+    }
+
+    /// A folder went to where nothing is watched. In an exchange with the outside the newcomer is told before this, so
+    /// what stands there now is looked at and kept.
+    fn folder_left(&mut self, place: &Place, notices: &mut Vec<Notice>) {
+        let believed = self.tree.child(place);
+        let seen = self.look(place, 0);
+        if seen == Seen::Changed {
+            self.tell_subtree(place, notices);
+        }
+        if let Some(watch) = believed
+            && seen != Seen::Known
+            && !matches!(self.tree.standing(watch), Standing::At(there) if there != *place)
+        {
+            self.forget(watch);
+        }
     }
 
     /// Both halves are known.

@@ -118,6 +118,23 @@ fn a_folder_exchanged_with_a_file() {
 }
 
 #[test]
+fn a_folder_exchanged_with_one_outside() {
+    let mut rig = rig(|root| fs::create_dir_all(root.join("a/x")).unwrap());
+    fs::create_dir_all(rig.outside.join("b/y")).unwrap();
+    let outside = Tree::open(&rig.outside, Mounts::Stay).unwrap().root().unwrap();
+    let (inside, a, b) = (rig.watcher.source.root().unwrap(), Name::parse(b"a").unwrap(), Name::parse(b"b").unwrap());
+    for _ in 0..2 {
+        // The order of the two halves that are seen depends on the order of the names.
+        inside.exchange(&a, &outside, &b).unwrap();
+        assert!(rig.rest().contains(&subtree("a")));
+        rig.assert_true_picture();
+        outside.exchange(&b, &inside, &a).unwrap();
+        assert!(rig.rest().contains(&subtree("a")));
+        rig.assert_true_picture();
+    }
+}
+
+#[test]
 fn a_replaced_folder_is_dropped() {
     let mut rig = rig(|root| {
         fs::create_dir_all(root.join("a/x")).unwrap();

@@ -33,8 +33,9 @@ pub(super) struct Groups {
     wanted: Vec<Want>,
 }
 
-/// A file whose other names are to be found, the name under which its content was just sent, and the work that waits.
-type Want = (Inode, RelPath, Ticket);
+/// A file whose other names are to be found, the name under which its content was just sent, and the work that waits;
+/// none when its connection has ended.
+type Want = (Inode, RelPath, Option<Ticket>);
 
 struct Search {
     wanted: Vec<Want>,
@@ -120,10 +121,11 @@ impl Groups {
         (known as u64) < inode.nlink && self.searched.get(&(inode.dev, inode.ino)) != Some(&(inode.nlink, known))
     }
 
-    /// A connection ended: its work is not waited for any more.
+    /// A connection ended: what was searched for is still wanted, but no work waits for it.
     pub fn forget_work(&mut self) {
-        self.wanted.clear();
-        self.search = None;
+        let searching = self.search.take().map(|search| search.wanted).unwrap_or_default();
+        self.wanted.extend(searching);
+        self.wanted.iter_mut().for_each(|want| want.2 = None);
     }
 }
 
@@ -142,6 +144,13 @@ impl Session<'_> {
             _ => false,
         });
         names.sort_by_key(|name| (*name != fresh, name.clone()));
+        if let Some(other) = names.first()
+            && *other != fresh
+        {
+            // The name with the new content has gone: it is sent again under one that has not.
+            self.hint_entry(other.clone(), Cause::WRITTEN);
+            return Ok(());
+        }
         if now.nlink < 2 {
             self.groups.settle(inode, &[]);
             self.groups.searched.remove(&id);
@@ -150,14 +159,9 @@ impl Session<'_> {
         self.groups.settle(now, &names);
         if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {
             self.flight.hold(ticket);
-            self.groups.wanted.push((now, fresh.clone(), ticket));
+            self.groups.wanted.push((now, fresh.clone(), Some(ticket)));
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
-        if fresh != *first {
-            // The name with the new content has gone: it is sent again under one that has not.
-            self.hint_entry(first.clone(), Cause::WRITTEN);
-            return Ok(());
-        }
         while !others.is_empty() {
             let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
@@ -196,8 +200,16 @@ impl Session<'_> {
                 self.groups.searched.insert(id, (inode.nlink, paths.len()));
                 self.groups.met(inode, paths);
             }
-            self.send_group(ticket, inode, fresh)?;
-            self.flight.let_go(ticket);
+            match ticket {
+                Some(ticket) => {
+                    self.send_group(ticket, inode, fresh)?;
+                    self.flight.let_go(ticket);
+                }
+                None => {
+                    let known = self.groups.names.get(&id).into_iter().flatten().next();
+                    known.into_iter().for_each(|name| self.hint_entry(name.clone(), Cause::WRITTEN));
+                }
+            }
         }
         Ok(())
     }
