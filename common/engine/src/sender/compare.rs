@@ -7,9 +7,9 @@ use proto::{Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::flight::{End, Sent};
 use super::look::{Look, Why};
-use super::pass::{self, Compared, Difference, Extra, Pass, Reach, Stage};
+use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
 use super::walk::{Folder, Listed};
-use super::{Ended, FLIGHT, LOOKS, MaxDelete, Session};
+use super::{Ended, FLIGHT, LOOKS, MaxDelete, Options, Session};
 use crate::hint::Hint;
 use crate::mirror::Halt;
 use crate::pending::Ticket;
@@ -293,22 +293,35 @@ impl Session<'_> {
     /// INVARIANT: here is the only way from a listing to a deletion.
     fn delete(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        pass.stage = Stage::Deleting;
         if pass.deletes > 0 {
             self.root.check().map_err(Ended::Halted)?;
-            if !self.mirror.is_released() {
-                let (deletes, total) = (pass.deletes, pass.backup());
-                let one_told = pass.told && deletes == 1;
-                if pass.empty && !one_told {
-                    return Err(Ended::Halted(Halt::Empty { entries: deletes }));
-                }
-                if !one_told && self.options.max_delete.is_passed(deletes, total) {
-                    return Err(Ended::Halted(Halt::Deletes { deletes, total }));
-                }
+            if !self.mirror.is_released()
+                && let Some(halt) = self.options.brake(pass)
+            {
+                return if pass.certainty == Certainty::Counted { Err(Ended::Halted(halt)) } else { self.recount(ticket) };
             }
         }
+        pass.stage = Stage::Deleting;
         for Extra { path, .. } in std::mem::take(&mut pass.extras) {
             self.queue_look(Look { ticket, path, why: Why::Extra });
+        }
+        Ok(())
+    }
+
+    /// Asks for the size of every deletion and of the whole, before anybody is halted by an estimate.
+    fn recount(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        (pass.certainty, pass.deletes) = (Certainty::Counted, 0);
+        let paths: Vec<RelPath> = pass.extras.iter().map(|extra| extra.path.clone()).collect();
+        for path in paths {
+            let number = self.ask_count(ticket, &path)?;
+            if let Some(pass) = self.passes.get_mut(&ticket) {
+                pass.counting.insert(number);
+            }
+        }
+        let number = self.ask_count(ticket, &RelPath::root())?;
+        if let Some(pass) = self.passes.get_mut(&ticket) {
+            pass.total.0 = Some(number);
         }
         Ok(())
     }
@@ -342,6 +355,20 @@ impl Session<'_> {
         }
         self.flight.let_go(ticket);
         Ok(())
+    }
+}
+
+impl Options {
+    /// Why this pass must not delete, if it must not.
+    fn brake(&self, pass: &Pass) -> Option<Halt> {
+        let (deletes, total) = (pass.deletes, pass.backup());
+        if pass.told && deletes <= 1 {
+            return None;
+        }
+        if pass.empty {
+            return Some(Halt::Empty { entries: deletes });
+        }
+        self.max_delete.is_passed(deletes, total).then_some(Halt::Deletes { deletes, total })
     }
 }
 

@@ -30,6 +30,15 @@ pub(super) enum Stage {
     Linking,
 }
 
+/// How well it is known how much would be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certainty {
+    /// By the listings; folders that moved meanwhile may have been met twice.
+    Estimated,
+    /// By asking for every entry and for the whole, at one moment.
+    Counted,
+}
+
 /// What is at the target and not here, or stands there in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Extra {
@@ -73,6 +82,7 @@ pub(super) struct Pass {
     /// Number of the question for the size of the whole backup, and its answer.
     pub total: (Option<u64>, u64),
     pub deletes: u64,
+    pub certainty: Certainty,
     pub matched: u64,
     /// Files with more than one name, by device and inode number, and the names met.
     pub groups: HashMap<(u64, u64), (Inode, Vec<RelPath>)>,
@@ -104,6 +114,7 @@ impl Pass {
             counting: HashSet::new(),
             total: (None, 0),
             deletes: 0,
+            certainty: Certainty::Estimated,
             matched: 0,
             groups: HashMap::new(),
             empty: false,
@@ -131,7 +142,7 @@ impl Pass {
 
     /// Entries of the whole backup before the pass deletes any.
     pub fn backup(&self) -> u64 {
-        if self.is_full() { self.matched + self.deletes } else { self.total.1 }
+        if self.is_full() && self.certainty == Certainty::Estimated { self.matched + self.deletes } else { self.total.1 }
     }
 }
 
