@@ -50,7 +50,7 @@ impl InotifyWatcher {
                 self.tell(&place, Cause::WRITTEN | Cause::ATTRIBUTES, notices);
                 self.tell_parent(&place, notices);
             }
-            (Change::Created | Change::MovedTo { .. }, Object::Folder) => self.appeared(&place, notices),
+            (Change::Created | Change::MovedTo { .. }, Object::Folder) => self.appeared(&place, event.change, notices),
             (Change::Deleted, object) => {
                 if object == Object::Folder {
                     self.folder_deleted(&place);
@@ -59,11 +59,11 @@ impl InotifyWatcher {
                 self.tell_parent(&place, notices);
             }
             (Change::MovedFrom { .. }, object) => {
+                self.tell(&place, Cause::GONE, notices);
+                self.tell_parent(&place, notices);
                 if object == Object::Folder {
                     self.folder_left(&place, notices);
                 }
-                self.tell(&place, Cause::GONE, notices);
-                self.tell_parent(&place, notices);
             }
             // These never carry a name.
             (Change::SelfDeleted | Change::SelfMoved | Change::Ignored, _) => {}
@@ -99,7 +99,7 @@ impl InotifyWatcher {
     }
 
     /// A folder came, by making or from outside: watch it with all beneath it, then say so.
-    fn appeared(&mut self, place: &Place, notices: &mut Vec<Notice>) {
+    fn appeared(&mut self, place: &Place, change: Change, notices: &mut Vec<Notice>) {
         match self.look(place, 0) {
             // A walk was faster than this event. All that happened in it since has its own events.
             Seen::Known => self.tell(place, Cause::ATTRIBUTES, notices),
@@ -116,12 +116,13 @@ impl InotifyWatcher {
         }
     }
 
-    /// A folder went to where nothing is watched. In an exchange with the outside the newcomer is told before this, so
-    /// what stands there now is looked at and kept.
+    /// A folder went to where nothing is watched. What stands there now is kept: in an exchange with the outside the
+    /// newcomer is told before this, and what left may be back already. But it is told whole: whoever looked in between
+    /// found nothing.
     fn folder_left(&mut self, place: &Place, notices: &mut Vec<Notice>) {
         let believed = self.tree.child(place);
         let seen = self.look(place, 0);
-        if seen == Seen::Changed {
+        if seen != Seen::Gone {
             self.tell_subtree(place, notices);
         }
         if let Some(watch) = believed

@@ -1,0 +1,179 @@
+//! The two programs as processes: daemons with their logs in files, and commands with their output.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The sender's program.
+pub fn pushd_program() -> PathBuf {
+    std::env::var_os("RIG_PUSHD").map(PathBuf::from).unwrap_or_else(|| env!("CARGO_BIN_EXE_pushd").into())
+}
+
+/// The receiver's program.
+pub fn recvd_program() -> PathBuf {
+    std::env::var_os("RIG_RECVD").map(PathBuf::from).unwrap_or_else(|| env!("CARGO_BIN_EXE_recvd").into())
+}
+
+/// A daemon: how to start it, and the process while it runs. Killed when dropped.
+pub struct Daemon {
+    command: Vec<OsString>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Not started yet. `log` gets standard output and standard error of all runs.
+    pub fn new(command: Vec<OsString>, log: PathBuf) -> Daemon {
+        Daemon { command, log, child: None }
+    }
+
+    /// Starts it; nothing happens when it runs.
+    pub fn start(&mut self) {
+        if self.is_running() {
+            return;
+        }
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let child = Command::new(&self.command[0])
+            .args(&self.command[1..])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {:?}: {e}", self.command));
+        self.child = Some(child);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("runs").id()
+    }
+
+    /// Kill -9, and wait until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and returns its exit code; `None` when it needed a kill -9 after `patience`.
+    pub fn end(&mut self, patience: Duration) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.exit(patience)
+    }
+
+    /// Waits until it ends by itself.
+    pub fn exit(&mut self, patience: Duration) -> Option<i32> {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
+                self.child = None;
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.kill();
+        None
+    }
+
+    /// SIGSTOP: it lives, and does nothing.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(child) = &self.child {
+            let pid = Pid::from_raw(child.id() as i32).unwrap();
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// What all its runs have logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A finished command.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    /// Both outputs, for messages.
+    pub fn text(&self) -> String {
+        format!("exit {}\n{}{}", self.code, self.out, self.err)
+    }
+
+    /// The last JSON object of standard output.
+    pub fn json(&self) -> serde_json::Value {
+        let start = self.out.find('{').unwrap_or_else(|| panic!("no JSON in: {}", self.text()));
+        serde_json::from_str(&self.out[start..]).unwrap_or_else(|e| panic!("{e} in: {}", self.text()))
+    }
+}
+
+impl Done {
+    /// What `pushd sync --json` says of the only target.
+    pub fn report(&self) -> serde_json::Value {
+        self.json()["targets"][0].clone()
+    }
+}
+
+/// Runs a command to its end; a process that does not end within three times the patience is killed and fails the test.
+pub fn run(command: &mut Command, stdin: Option<&str>) -> Done {
+    command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+        use std::io::Write;
+        let _ = pipe.write_all(text.as_bytes());
+    }
+    let pid = Pid::from_raw(child.id() as i32).unwrap();
+    let (finished, watch) = std::sync::mpsc::channel::<()>();
+    let limit = super::patience() * 3;
+    let watchdog = std::thread::spawn(move || {
+        if watch.recv_timeout(limit) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    drop(finished);
+    let _ = watchdog.join();
+    Done {
+        code: status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        err: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+/// `program args…` as a daemon's command line.
+pub fn command_line(prefix: &[&str], program: &Path, args: &[&std::ffi::OsStr]) -> Vec<OsString> {
+    let mut line: Vec<OsString> = prefix.iter().map(Into::into).collect();
+    line.push(program.into());
+    line.extend(args.iter().map(|a| a.to_os_string()));
+    line
+}

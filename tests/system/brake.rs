@@ -1,0 +1,237 @@
+//! The delete brake: nothing is deleted because the source looks gone, and a mass delete waits for a person.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use crate::rig::pair::{Pair, Setup};
+use crate::rig::{compare, eventually, is_root, stays};
+
+/// A live pair with 200 files in 10 folders.
+fn full(test: &str, setup: Setup) -> Pair {
+    let mut pair = Pair::new(test, setup);
+    fill(&pair.source);
+    pair.start();
+    pair.settle();
+    pair
+}
+
+fn fill(root: &Path) {
+    for folder in 0..10 {
+        let folder = root.join(format!("folder {folder}"));
+        fs::create_dir(&folder).unwrap();
+        for n in 0..20 {
+            fs::write(folder.join(n.to_string()), format!("{n}")).unwrap();
+        }
+    }
+}
+
+fn is_halted(pair: &Pair) -> bool {
+    let status = pair.pushd.status().unwrap_or_default();
+    status["sources"][0]["state"] == "halted" || pair.pushd.target("t")["state"] == "halted"
+}
+
+/// A root that is missing is waited for: that needs no release.
+fn is_absent(pair: &Pair) -> bool {
+    pair.pushd.status().unwrap_or_default()["sources"][0]["state"] == "absent"
+}
+
+/// Waits for the halt, and that nothing at all happens to the backup meanwhile and after.
+fn halts_without_a_delete(pair: &Pair, before: &Tree) {
+    eventually("the source halts", || {
+        assert_eq!(paths(&pair.backup), before.keys().cloned().collect::<Vec<_>>(), "names vanished or appeared");
+        is_halted(pair) || is_absent(pair)
+    });
+    assert!(stays(Duration::from_millis(1500), || paths(&pair.backup).len() == before.len()), "deleted after the halt");
+    assert_eq!(&compare::fingerprint(&pair.backup), before);
+}
+
+type Tree = std::collections::BTreeMap<Vec<u8>, (u32, i64, i64, i64)>;
+
+fn paths(root: &Path) -> Vec<Vec<u8>> {
+    compare::fingerprint(root).into_keys().collect()
+}
+
+/// `pushd release` if it is still halted; then all is equal in the end.
+fn recovers(pair: &Pair) {
+    if is_halted(pair) {
+        let done = pair.pushd.command(&["release"]);
+        assert_eq!(done.code, 0, "release: {}", done.text());
+    }
+    pair.settle();
+}
+
+#[test]
+fn a_root_moved_away_halts_and_comes_back() {
+    let pair = full("moved", Setup::default());
+    let before = compare::fingerprint(&pair.backup);
+    let aside = pair.scratch.path().join("aside");
+    fs::rename(&pair.source, &aside).unwrap();
+    halts_without_a_delete(&pair, &before);
+    fs::rename(&aside, &pair.source).unwrap();
+    recovers(&pair);
+}
+
+#[test]
+fn a_root_deleted_while_pushd_sleeps_halts() {
+    let pair = full("missing", Setup::default());
+    let before = compare::fingerprint(&pair.backup);
+    pair.pushd.daemon.stop();
+    fs::remove_dir_all(&pair.source).unwrap();
+    pair.pushd.daemon.go_on();
+    halts_without_a_delete(&pair, &before);
+}
+
+#[test]
+fn a_root_that_is_missing_at_the_start_deletes_nothing() {
+    let mut pair = full("absent", Setup::default());
+    let before = compare::fingerprint(&pair.backup);
+    pair.pushd.daemon.kill();
+    let aside = pair.scratch.path().join("aside");
+    fs::rename(&pair.source, &aside).unwrap();
+    pair.pushd.daemon.start();
+    assert!(stays(Duration::from_secs(2), || compare::fingerprint(&pair.backup) == before));
+    fs::rename(&aside, &pair.source).unwrap();
+    if !pair.pushd.daemon.is_running() {
+        pair.pushd.daemon.start();
+    }
+    eventually("pushd answers", || pair.pushd.status().is_some());
+    recovers(&pair);
+}
+
+#[test]
+fn an_emptied_root_halts_and_a_release_lets_it_through() {
+    let mut pair = full("emptied", Setup::default());
+    let before = compare::fingerprint(&pair.backup);
+    pair.pushd.daemon.kill();
+    for entry in fs::read_dir(&pair.source).unwrap() {
+        crate::rig::fs::remove(&entry.unwrap().path()).unwrap();
+    }
+    pair.pushd.daemon.start();
+    halts_without_a_delete(&pair, &before);
+    let done = pair.pushd.command(&["release"]);
+    assert_eq!(done.code, 0, "{}", done.text());
+    pair.settle();
+    assert_eq!(fs::read_dir(&pair.backup).unwrap().count(), 0);
+}
+
+#[test]
+fn a_replaced_root_halts() {
+    let pair = full("replaced", Setup::default());
+    let before = compare::fingerprint(&pair.backup);
+    pair.pushd.daemon.stop();
+    fs::rename(&pair.source, pair.scratch.path().join("aside")).unwrap();
+    fs::create_dir(&pair.source).unwrap();
+    fs::write(pair.source.join("stranger"), b"another tree").unwrap();
+    pair.pushd.daemon.go_on();
+    halts_without_a_delete(&pair, &before);
+    recovers_after_release(&pair);
+}
+
+fn recovers_after_release(pair: &Pair) {
+    let done = pair.pushd.command(&["release"]);
+    assert_eq!(done.code, 0, "release: {}", done.text());
+    // The other tree may be halted once more, as a mass delete.
+    eventually("the other tree is taken over", || {
+        if is_halted(pair) {
+            pair.pushd.command(&["release"]);
+        }
+        compare::trees(&pair.source, &pair.backup).is_empty()
+    });
+}
+
+#[test]
+fn an_unmounted_root_halts_and_comes_back() {
+    if !is_root("an_unmounted_root_halts_and_comes_back") {
+        return;
+    }
+    let mut pair = Pair::new("unmounted", Setup::default());
+    let image = pair.scratch.folder("image");
+    let mounted = Mounted::tmpfs(&image);
+    fill(&image);
+    mounted.bind(&pair.source);
+    pair.start();
+    pair.settle();
+    let before = compare::fingerprint(&pair.backup);
+    unmount(&pair.source, UnmountFlags::DETACH).unwrap();
+    halts_without_a_delete(&pair, &before);
+    mounted.bind(&pair.source);
+    recovers(&pair);
+    // The pair's folder can only go when nothing is mounted in it.
+    unmount(&pair.source, UnmountFlags::DETACH).unwrap();
+    drop(mounted);
+}
+
+/// A tmpfs, unmounted at the end.
+struct Mounted<'a>(&'a Path);
+
+impl Mounted<'_> {
+    fn tmpfs(path: &Path) -> Mounted<'_> {
+        mount("tmpfs", path, "tmpfs", MountFlags::empty(), None).unwrap();
+        Mounted(path)
+    }
+
+    /// Mounts the same file system at another place.
+    fn bind(&self, at: &Path) {
+        rustix::mount::mount_bind(self.0, at).unwrap();
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = unmount(self.0, UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+fn a_mass_delete_waits_for_a_release() {
+    let mut pair = full("mass", Setup { source: "max_delete = \"20%\"".into(), ..Setup::default() });
+    pair.pushd.daemon.kill();
+    let before = compare::fingerprint(&pair.backup);
+    for folder in 0..5 {
+        fs::remove_dir_all(pair.source.join(format!("folder {folder}"))).unwrap();
+    }
+    pair.pushd.daemon.start();
+    eventually("the source halts", || is_halted(&pair));
+    assert!(stays(Duration::from_secs(1), || {
+        let now = paths(&pair.backup);
+        before.keys().all(|path| now.contains(path))
+    }));
+    let done = pair.pushd.command(&["release"]);
+    assert_eq!(done.code, 0, "{}", done.text());
+    pair.settle();
+}
+
+#[test]
+fn a_mass_delete_in_a_sync_is_refused() {
+    let mut pair = Pair::new("masssync", Setup { source: "max_delete = 10".into(), ..Setup::default() });
+    fill(&pair.source);
+    pair.recvd.start();
+    assert_eq!(pair.sync(&[]).code, 0);
+    let before = paths(&pair.backup);
+    fs::remove_dir_all(pair.source.join("folder 3")).unwrap();
+    let done = pair.sync(&[]);
+    assert!(![0, 64, 78].contains(&done.code), "{}", done.text());
+    assert_eq!(paths(&pair.backup), before, "{}", done.text());
+    let five = pair.source.join("folder 4");
+    fs::create_dir(pair.source.join("folder 3")).unwrap();
+    for n in 0..20 {
+        fs::copy(five.join(n.to_string()), pair.source.join(format!("folder 3/{n}"))).unwrap();
+    }
+    fs::remove_file(five.join("7")).unwrap();
+    let done = pair.sync(&[]);
+    assert_eq!(done.code, 0, "below the limit: {}", done.text());
+    pair.assert_equal();
+}
+
+#[test]
+fn ordinary_deletes_pass_live() {
+    let pair = full("ordinary", Setup::default());
+    for n in 0..15 {
+        fs::remove_file(pair.source.join(format!("folder 1/{n}"))).unwrap();
+    }
+    fs::remove_dir_all(pair.source.join("folder 2")).unwrap();
+    pair.settle();
+}

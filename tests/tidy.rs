@@ -1,0 +1,237 @@
+//! The house rules that a machine can check, on the text of the sources. Each rule is one test, and each complaint names
+//! file and line.
+//!
+#![allow(missing_docs, clippy::print_stderr)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+#[path = "tidy/docs.rs"]
+mod docs;
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::{
+    Source, blank, files, names_after_crate, product, reexports, relative, root, sources, variants, without_tests,
+};
+
+/// Lines that a source file may have.
+const LONGEST_FILE: usize = 500;
+/// Characters that a line may have: rustfmt keeps code at 120, a comment or a string may stand out a little.
+const LONGEST_LINE: usize = 128;
+
+/// Fails with all complaints at once.
+fn report(rule: &str, complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "{rule}:\n  {}\n", complaints.join("\n  "));
+}
+
+/// `path:line` of every line of code with one of `words`, in the sources that `guarded` chooses.
+fn forbid(words: &[&str], guarded: impl Fn(&Source) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in product().iter().filter(|s| guarded(s)) {
+        for word in words {
+            found.extend(source.lines_with(word).into_iter().map(|line| format!("{}:{line}: {word}", source.path)));
+        }
+    }
+    found
+}
+
+#[test]
+fn only_sys_touches_kernel_and_disk() {
+    let mut found = forbid(&["std::fs", "tokio::fs", "rustix", "libc", "inotify"], |s| s.crate_name() != "sys");
+    // `use std::{fs, io}`, in one line or several; and modules of ours may be called inotify.
+    found.retain(|line| !(line.ends_with("inotify") && line.starts_with("bins/pushd/watch")));
+    for source in product().iter().filter(|s| s.crate_name() != "sys") {
+        for group in source.code.split("use std::{").skip(1) {
+            let group = group.split("};").next().unwrap_or_default();
+            let names = group.split([',', '{', '}', ' ', '\n']).any(|part| part == "fs" || part.starts_with("fs::"));
+            if names {
+                found.push(format!("{}: use std::{{fs}}", source.path));
+            }
+        }
+    }
+    report("only sys may use the file system, rustix, libc and inotify", found);
+}
+
+#[test]
+fn only_link_names_rustls() {
+    let words = ["rustls", "tokio_rustls", "rustls_native_certs"];
+    let mut found = forbid(&words, |s| s.crate_name() != "link");
+    for manifest in files("common", &["Cargo.toml"]) {
+        let text = fs::read_to_string(&manifest).unwrap();
+        if text.contains("rustls") && !manifest.ends_with("link/Cargo.toml") {
+            found.push(format!("{}: rustls", relative(&manifest)));
+        }
+    }
+    report("only link may name rustls", found);
+}
+
+#[test]
+fn crates_use_only_what_stands_to_their_left() {
+    const LINE: [&str; 5] = ["proto", "sys", "engine", "link", "kit"];
+    let mut found = Vec::new();
+    for (place, name) in LINE.iter().enumerate() {
+        let manifest = fs::read_to_string(root().join(format!("common/{name}/Cargo.toml"))).unwrap();
+        let normal = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        for later in &LINE[place..] {
+            let named = |line: &str| line.starts_with(&format!("{later}.")) || line.starts_with(&format!("{later} "));
+            if normal.lines().any(named) {
+                found.push(format!("{name} depends on {later}"));
+            }
+        }
+    }
+    report("proto < sys < engine < link < kit < bins", found);
+}
+
+#[test]
+fn nothing_unsafe_outside_sys() {
+    let mut found = forbid(&["unsafe"], |s| s.crate_name() != "sys");
+    for source in product() {
+        let top = source.path.ends_with("/src/lib.rs") || source.path.ends_with("/main.rs");
+        if top && source.crate_name() != "sys" && !source.code.contains("#![forbid(unsafe_code)]") {
+            found.push(format!("{}: does not forbid unsafe code", source.path));
+        }
+    }
+    for source in product().iter().filter(|s| s.crate_name() == "sys") {
+        for line in source.lines_with("unsafe") {
+            let above: Vec<_> = source.text.lines().take(line).collect();
+            let explained = above.iter().rev().take(6).any(|l| l.contains("SAFETY:"));
+            let attribute = above.last().is_some_and(|l| l.trim_start().starts_with("#"));
+            if !explained && !attribute {
+                found.push(format!("{}:{line}: no SAFETY: comment", source.path));
+            }
+        }
+    }
+    report("unsafe only in sys, and explained", found);
+}
+
+#[test]
+fn only_main_ends_the_process() {
+    report("process::exit only in main.rs", forbid(&["process::exit", "abort"], |s| !s.path.ends_with("/main.rs")));
+}
+
+#[test]
+fn nothing_is_left_to_do_and_nothing_taken_for_granted() {
+    let mut found = forbid(&["todo!", "unimplemented!", "dbg!", "FIXME", "XXX"], |_| true);
+    found.extend(forbid(&["anyhow", "eyre"], |_| true));
+    for source in sources() {
+        for (n, line) in source.text.lines().enumerate() {
+            let left = [["TO", "DO"], ["FIX", "ME"]].iter().any(|word| line.contains(&word.concat()));
+            if left && !source.path.ends_with("tidy.rs") {
+                found.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
+            }
+        }
+    }
+    report("no unfinished work", found);
+}
+
+#[test]
+fn files_have_a_header_and_a_size() {
+    let mut found = Vec::new();
+    for source in sources() {
+        let lines = source.text.lines().count();
+        if lines > LONGEST_FILE {
+            found.push(format!("{}: {lines} lines", source.path));
+        }
+        if !source.is_test() && !source.text.starts_with("//!") && !source.text.starts_with("#![") {
+            found.push(format!("{}: no header that says what it is", source.path));
+        }
+        for (n, line) in source.text.lines().enumerate() {
+            if line.chars().count() > LONGEST_LINE && !line.contains("r#\"") && !line.contains("http") {
+                found.push(format!("{}:{}: {} characters", source.path, n + 1, line.chars().count()));
+            }
+        }
+    }
+    report("files have a header, at most 500 lines and no overlong line", found);
+}
+
+#[test]
+fn no_import_cycle_between_modules_of_a_crate() {
+    let mut found = Vec::new();
+    let mut crates: BTreeMap<String, Vec<Source>> = BTreeMap::new();
+    for source in product() {
+        crates.entry(source.crate_name().to_string()).or_default().push(source);
+    }
+    for (name, sources) in &crates {
+        let tops: BTreeSet<&str> = sources.iter().filter_map(|s| s.module().first().copied()).collect();
+        let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for source in sources {
+            let Some(top) = source.module().first().copied() else { continue };
+            let named = names_after_crate(&source.code, &reexports(sources));
+            let others = named.into_iter().filter(|other| other != top && tops.contains(other.as_str()));
+            uses.entry(top).or_default().extend(others);
+        }
+        if let Some(cycle) = cycle(&uses) {
+            found.push(format!("{name}: {}", cycle.join(" -> ")));
+        }
+    }
+    report("no import cycle between the modules of a crate", found);
+}
+
+fn cycle(uses: &BTreeMap<&str, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit(
+        at: &str,
+        uses: &BTreeMap<&str, BTreeSet<String>>,
+        path: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> Option<Vec<String>> {
+        if let Some(start) = path.iter().position(|p| p == at) {
+            let mut cycle = path[start..].to_vec();
+            cycle.push(at.to_string());
+            return Some(cycle);
+        }
+        if !done.insert(at.to_string()) {
+            return None;
+        }
+        path.push(at.to_string());
+        let found = uses.get(at).into_iter().flatten().find_map(|next| visit(next, uses, path, done));
+        path.pop();
+        found
+    }
+    let mut done = BTreeSet::new();
+    uses.keys().find_map(|start| visit(start, uses, &mut Vec::new(), &mut done))
+}
+
+#[test]
+fn no_path_of_a_machine_and_no_word_that_is_not_the_projects() {
+    // In two pieces, so that this file does not hold them.
+    let words =
+        [["/wo", "rk/"], [".lib", "rary/"], ["/tmp/tar", "get"], ["clau", "de"], ["chat", "gpt"], ["co", "pilot"]];
+    let here = root().display().to_string();
+    let mut found = Vec::new();
+    for path in files(
+        ".",
+        &[".rs", ".md", ".toml", ".sh", ".yml", ".service", ".1", ".5", ".8", "demo", "check", "bench", "run"],
+    ) {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for (n, line) in text.lines().enumerate() {
+            let low = line.to_lowercase();
+            if line.contains(&here) || words.iter().any(|word| low.contains(&word.concat())) {
+                found.push(format!("{}:{}: {}", relative(&path), n + 1, line.trim()));
+            }
+        }
+    }
+    report("nothing of the machine on which it was written", found);
+}
+
+#[test]
+fn the_specification_names_every_message() {
+    let specification = fs::read_to_string(root().join("common/proto/PROTOCOL.md")).unwrap();
+    let mut found = Vec::new();
+    let mut names: Vec<String> = ["Hello", "Welcome", "Login", "Open", "Opened"].map(String::from).into();
+    for (file, enums) in [("message.rs", &["ToReceiver", "ToSender", "Outcome"][..]), ("login.rs", &["Refusal"])] {
+        let text = fs::read_to_string(root().join("common/proto/src").join(file)).unwrap();
+        let code = without_tests(&blank(&text));
+        for name in enums {
+            let variants = variants(&code, name);
+            assert!(variants.len() > 3, "found only {variants:?} of {name}");
+            names.extend(variants);
+        }
+    }
+    for name in names {
+        if !specification.split(|c: char| !c.is_alphanumeric()).any(|word| word == name) {
+            found.push(name);
+        }
+    }
+    report("PROTOCOL.md must name every message", found);
+}

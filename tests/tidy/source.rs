@@ -1,0 +1,245 @@
+//! The sources of the project as the rules of `tidy.rs` read them: files, code without comments, strings and tests, and
+//! the few shapes of Rust that the rules ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A Rust source file.
+pub struct Source {
+    /// From the root of the project.
+    pub path: String,
+    pub text: String,
+    /// The text with comments, strings and test modules blanked out; the same lines.
+    pub code: String,
+}
+
+impl Source {
+    /// `proto`, `sys`, … or the name of a program.
+    pub fn crate_name(&self) -> &str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
+
+    pub fn is_test(&self) -> bool {
+        let inside = self.path.split('/').any(|part| matches!(part, "tests" | "benches" | "fuzz"));
+        inside || self.path.ends_with("/tests.rs")
+    }
+
+    /// The module within its crate, as names.
+    pub fn module(&self) -> Vec<&str> {
+        let skip = if self.path.starts_with("common/") { 3 } else { 2 };
+        let mut parts: Vec<_> = self.path.split('/').skip(skip).collect();
+        let last = parts.pop().unwrap_or_default();
+        let last = last.strip_suffix(".rs").unwrap_or(last);
+        if !matches!(last, "mod" | "lib" | "main") {
+            parts.push(last);
+        }
+        parts
+    }
+
+    /// Numbers of the lines of code that have `word` as a whole word.
+    pub fn lines_with(&self, word: &str) -> Vec<usize> {
+        let holds = |line: &str| {
+            line.match_indices(word).any(|(at, _)| {
+                let before = line[..at].chars().next_back();
+                let after = line[at + word.len()..].chars().next();
+                let in_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                !in_word(before) && !in_word(after)
+            })
+        };
+        self.code.lines().enumerate().filter(|(_, line)| holds(line)).map(|(n, _)| n + 1).collect()
+    }
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files of the project beneath `folder` with one of these endings, without what builds leave behind.
+pub fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() {
+                let built = matches!(name.as_str(), "target" | ".git" | "corpus" | "artifacts");
+                if !built {
+                    folders.push(path);
+                }
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+pub fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+pub fn sources() -> Vec<Source> {
+    ["bins", "common", "tests", "fuzz"]
+        .iter()
+        .flat_map(|folder| files(folder, &[".rs"]))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            Source { path: relative(&path), code: without_tests(&blank(&text)), text }
+        })
+        .collect()
+}
+
+/// The sources of the programs and crates, without tests.
+pub fn product() -> Vec<Source> {
+    let ours = |s: &Source| s.path.starts_with("bins/") || s.path.starts_with("common/");
+    sources().into_iter().filter(|s| ours(s) && !s.is_test()).collect()
+}
+
+/// Blanks out comments and what stands in strings and characters.
+pub fn blank(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut n = 0;
+    while n < chars.len() {
+        let rest = &chars[n..];
+        let end = match rest {
+            ['/', '/', ..] => n + rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
+            ['/', '*', ..] => find(&chars, n + 2, &['*', '/']),
+            ['r', '"', ..] | ['r', '#', ..] if !word_before(&chars, n) => match raw_string(&chars, n) {
+                Some(end) => end,
+                None => n,
+            },
+            ['"', ..] => string(&chars, n + 1),
+            ['\'', '\\', ..] => find(&chars, n + 3, &['\'']),
+            ['\'', _, '\'', ..] => n + 3,
+            _ => n,
+        };
+        if end == n {
+            out.push(chars[n]);
+            n += 1;
+        } else {
+            out.extend(chars[n..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
+            n = end;
+        }
+    }
+    out
+}
+
+fn word_before(chars: &[char], n: usize) -> bool {
+    n > 0 && (chars[n - 1].is_alphanumeric() || chars[n - 1] == '_')
+}
+
+fn find(chars: &[char], from: usize, what: &[char]) -> usize {
+    (from..chars.len()).find(|n| chars[*n..].starts_with(what)).map_or(chars.len(), |n| n + what.len())
+}
+
+fn string(chars: &[char], mut n: usize) -> usize {
+    while n < chars.len() && chars[n] != '"' {
+        n += if chars[n] == '\\' { 2 } else { 1 };
+    }
+    (n + 1).min(chars.len())
+}
+
+fn raw_string(chars: &[char], n: usize) -> Option<usize> {
+    let hashes = chars[n + 1..].iter().take_while(|c| **c == '#').count();
+    if chars.get(n + 1 + hashes) != Some(&'"') {
+        return None;
+    }
+    let mut end = vec!['"'];
+    end.extend(std::iter::repeat_n('#', hashes));
+    Some(find(chars, n + 2 + hashes, &end))
+}
+
+/// Blanks out every `#[cfg(test)]` item that has a body.
+pub fn without_tests(code: &str) -> String {
+    let mut out = code.to_string();
+    while let Some(start) = out.find("#[cfg(test)]") {
+        let rest = &out[start..];
+        let end = match (rest.find('{'), rest.find(';')) {
+            (Some(open), semicolon) if semicolon.is_none_or(|at| open < at) => {
+                let mut depth = 0;
+                rest[open..]
+                    .char_indices()
+                    .find(|(_, c)| {
+                        depth += i32::from(*c == '{') - i32::from(*c == '}');
+                        depth == 0
+                    })
+                    .map_or(rest.len(), |(at, _)| open + at + 1)
+            }
+            (_, Some(semicolon)) => semicolon + 1,
+            _ => rest.len(),
+        };
+        let blanked: String = rest[..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+        out.replace_range(start..start + end, &blanked);
+    }
+    out
+}
+
+/// What the top of a crate re-exports: name to module.
+pub fn reexports(sources: &[Source]) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for source in sources.iter().filter(|s| s.module().is_empty()) {
+        for item in source.code.split("pub use ").skip(1) {
+            let item = item.split(';').next().unwrap_or_default().replace("self::", "");
+            let Some((module, names)) = item.split_once("::") else { continue };
+            for name in names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|n| !n.is_empty()) {
+                out.insert(name.to_string(), module.trim().to_string());
+            }
+        }
+    }
+    out
+}
+
+/// The modules that `crate::…` names, also in groups.
+pub fn names_after_crate(code: &str, reexports: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for after in code.split("crate::").skip(1) {
+        let names: Vec<String> = match after.strip_prefix('{') {
+            Some(group) => top_level_items(group),
+            None => vec![first_word(after)],
+        };
+        for name in names {
+            out.insert(reexports.get(&name).cloned().unwrap_or(name));
+        }
+    }
+    out
+}
+
+pub fn first_word(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The first words of the items of `a::b, c::{d, e}}…`, up to the brace that ends it.
+pub fn top_level_items(group: &str) -> Vec<String> {
+    let (mut depth, mut items, mut item) = (0, Vec::new(), String::new());
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => items.push(std::mem::take(&mut item)),
+            _ => {}
+        }
+        if c != ',' {
+            item.push(c);
+        }
+    }
+    items.push(item);
+    items.iter().map(|item| first_word(item)).filter(|word| !word.is_empty()).collect()
+}
+
+/// The variants of the enum `name` in `code`.
+pub fn variants(code: &str, name: &str) -> Vec<String> {
+    let Some((_, body)) = code.split_once(&format!("enum {name} {{")) else { return Vec::new() };
+    let mut items = top_level_items(&without_attributes(body));
+    items.retain(|item| item.chars().next().is_some_and(char::is_uppercase));
+    items
+}
+
+fn without_attributes(code: &str) -> String {
+    code.lines().filter(|line| !line.trim_start().starts_with("#[")).collect::<Vec<_>>().join("\n")
+}
