@@ -298,7 +298,11 @@ impl Session<'_> {
             if !self.mirror.is_released()
                 && let Some(halt) = self.options.brake(pass)
             {
-                return if pass.certainty == Certainty::Counted { Err(Ended::Halted(halt)) } else { self.recount(ticket) };
+                return if pass.certainty == Certainty::Counted {
+                    Err(Ended::Halted(halt))
+                } else {
+                    self.recount(ticket)
+                };
             }
         }
         pass.stage = Stage::Deleting;

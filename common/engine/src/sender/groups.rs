@@ -91,7 +91,8 @@ impl Groups {
             return Vec::new();
         }
         let itself = self.at.get_key_value(path).map(|(path, _)| path.clone());
-        let beneath = range_beneath(path, |bounds| self.at.range(bounds).map(|(path, _)| path.clone()).collect::<Vec<_>>());
+        let beneath =
+            range_beneath(path, |bounds| self.at.range(bounds).map(|(path, _)| path.clone()).collect::<Vec<_>>());
         itself.into_iter().chain(beneath).collect()
     }
 

@@ -10,9 +10,9 @@ use sys::{Dir, Stat};
 use super::flight::{End, Sent};
 use super::pass::{Difference, Reach};
 use super::read::{self, Small};
-use super::upload::{Step, Upload};
+use super::upload::Upload;
 use super::walk::{Inode, not_mirrored};
-use super::{Ended, FLIGHT, PATIENCE, Session, TURN, UPLOADS, Until};
+use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
 use crate::hint::{Cause, Hint};
 use crate::pending::Ticket;
 
@@ -83,7 +83,7 @@ impl Session<'_> {
     }
 
     /// A queued look, or the upload that it led to, is through.
-    fn looked(&mut self, ticket: Ticket) -> Result<(), Ended> {
+    pub(super) fn looked(&mut self, ticket: Ticket) -> Result<(), Ended> {
         if let Some(pass) = self.passes.get_mut(&ticket) {
             pass.looking = pass.looking.saturating_sub(1);
         }
@@ -174,7 +174,7 @@ impl Session<'_> {
     }
 
     /// The other names of a file whose content was just sent under this one. A pass names its groups at its end.
-    fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
+    pub(super) fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
         if stat.nlink < 2 || !self.keep.has(Kept::Hardlinks) {
             return Ok(());
         }
@@ -238,97 +238,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// One piece of each upload.
-    pub(super) fn step_uploads(&mut self) -> Result<bool, Ended> {
-        if self.uploads.is_empty() {
-            return Ok(false);
-        }
-        for _ in 0..self.uploads.len() {
-            let Some(mut upload) = self.uploads.pop_front() else { break };
-            match upload.step(self.keep) {
-                Ok(Step::Data(data)) => {
-                    self.wire.put(&data, self.mirror)?;
-                    self.uploads.push_back(upload);
-                }
-                Ok(Step::Publish(put, stat)) => self.publish(upload, &put, &stat)?,
-                Ok(Step::Again) => self.upload_again(upload)?,
-                Ok(Step::Changing) => {
-                    self.changing(upload.path.clone());
-                    self.drop_upload(upload)?;
-                }
-                Err(error) => {
-                    let reason = format!("cannot be read, the backup keeps its copy: {error}");
-                    self.mirror.problem(&upload.path, reason);
-                    self.drop_upload(upload)?;
-                }
-            }
-        }
-        let left = self.uploads.iter().map(Upload::left).sum();
-        self.mirror.sent.uploading.store(left, Ordering::Relaxed);
-        Ok(true)
-    }
-
-    /// RACE: the name may go to another file right after this check. Its event is then still to come, so the newer
-    /// content is sent after this one.
-    fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat) -> Result<(), Ended> {
-        let named = self.find(&upload.path).ok().flatten();
-        if !named.is_some_and(|(_, _, now)| (now.dev, now.ino) == (stat.dev, stat.ino)) {
-            self.hint_entry(upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
-            return self.drop_upload(upload);
-        }
-        self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
-        self.sent_content(&upload.path, upload.sent_bytes());
-        self.link_others(upload.ticket, upload.path, stat)?;
-        self.end_upload(upload.ticket)
-    }
-
-    fn upload_again(&mut self, upload: Upload) -> Result<(), Ended> {
-        self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
-        let (id, ticket, path) = (self.blob_id(), upload.ticket, upload.path.clone());
-        match upload.again(id) {
-            Ok(upload) => {
-                self.wire.put(&upload.opening(), self.mirror)?;
-                self.uploads.push_back(upload);
-                Ok(())
-            }
-            Err(error) => {
-                self.mirror.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));
-                self.end_upload(ticket)
-            }
-        }
-    }
-
-    fn drop_upload(&mut self, upload: Upload) -> Result<(), Ended> {
-        self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
-        self.end_upload(upload.ticket)
-    }
-
-    fn end_upload(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        self.looked(ticket)
-    }
-
-    fn blob_id(&mut self) -> u32 {
-        let id = self.next_blob;
-        self.next_blob = self.next_blob.wrapping_add(1);
-        id
-    }
-
-    fn sent_content(&self, path: &RelPath, bytes: u64) {
+    pub(super) fn sent_content(&self, path: &RelPath, bytes: u64) {
         self.mirror.sent.files.fetch_add(1, Ordering::Relaxed);
         self.mirror.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.mirror.resolved(path);
-    }
-
-    /// The file changed each time it was read: it is looked at again when it has settled.
-    /// A pass that is to end gives up on one that never does.
-    fn changing(&mut self, path: RelPath) {
-        self.mirror
-            .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
-        let times = self.changed.entry(path.clone()).or_default();
-        *times += 1;
-        if self.until == Until::Stopped || *times < PATIENCE {
-            self.hint_entry(path, Cause::WRITING);
-        }
     }
 
     fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {
@@ -476,7 +389,7 @@ impl Session<'_> {
     }
 
     /// The folder that holds an entry, its name there, and what stands there; `None` when nothing does.
-    fn find(&self, path: &RelPath) -> io::Result<Option<(Dir, Name, Stat)>> {
+    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Dir, Name, Stat)>> {
         let Some((parent, name)) = path.split() else { return Ok(None) };
         let dir = match self.root.tree.dir(&parent) {
             Ok(dir) => dir,

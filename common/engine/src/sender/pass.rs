@@ -142,7 +142,11 @@ impl Pass {
 
     /// Entries of the whole backup before the pass deletes any.
     pub fn backup(&self) -> u64 {
-        if self.is_full() && self.certainty == Certainty::Estimated { self.matched + self.deletes } else { self.total.1 }
+        if self.is_full() && self.certainty == Certainty::Estimated {
+            self.matched + self.deletes
+        } else {
+            self.total.1
+        }
     }
 }
 

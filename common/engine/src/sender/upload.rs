@@ -2,12 +2,16 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use proto::digest::Transcript;
 use proto::{Content, Keep, RelPath, ToReceiver, limits};
 use sys::{File, Stat};
 
+use super::flight::Sent;
+use super::{Ended, PATIENCE, Session, Until};
+use crate::hint::Cause;
 use crate::pending::Ticket;
 
 /// One attempt after another to send one version of a file.
@@ -106,5 +110,94 @@ impl Upload {
             return Ok(Step::Publish(ToReceiver::Put { path: self.path.clone(), meta, content }, self.before));
         }
         Ok(if self.attempt < super::read::ATTEMPTS { Step::Again } else { Step::Changing })
+    }
+}
+
+impl Session<'_> {
+    /// One piece of each upload.
+    pub(super) fn step_uploads(&mut self) -> Result<bool, Ended> {
+        if self.uploads.is_empty() {
+            return Ok(false);
+        }
+        for _ in 0..self.uploads.len() {
+            let Some(mut upload) = self.uploads.pop_front() else { break };
+            match upload.step(self.keep) {
+                Ok(Step::Data(data)) => {
+                    self.wire.put(&data, self.mirror)?;
+                    self.uploads.push_back(upload);
+                }
+                Ok(Step::Publish(put, stat)) => self.publish(upload, &put, &stat)?,
+                Ok(Step::Again) => self.upload_again(upload)?,
+                Ok(Step::Changing) => {
+                    self.changing(upload.path.clone());
+                    self.drop_upload(upload)?;
+                }
+                Err(error) => {
+                    let reason = format!("cannot be read, the backup keeps its copy: {error}");
+                    self.mirror.problem(&upload.path, reason);
+                    self.drop_upload(upload)?;
+                }
+            }
+        }
+        let left = self.uploads.iter().map(Upload::left).sum();
+        self.mirror.sent.uploading.store(left, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// RACE: the name may go to another file right after this check. Its event is then still to come, so the newer
+    /// content is sent after this one.
+    fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat) -> Result<(), Ended> {
+        let named = self.find(&upload.path).ok().flatten();
+        if !named.is_some_and(|(_, _, now)| (now.dev, now.ino) == (stat.dev, stat.ino)) {
+            self.hint_entry(upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
+            return self.drop_upload(upload);
+        }
+        self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
+        self.sent_content(&upload.path, upload.sent_bytes());
+        self.link_others(upload.ticket, upload.path, stat)?;
+        self.end_upload(upload.ticket)
+    }
+
+    fn upload_again(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
+        let (id, ticket, path) = (self.blob_id(), upload.ticket, upload.path.clone());
+        match upload.again(id) {
+            Ok(upload) => {
+                self.wire.put(&upload.opening(), self.mirror)?;
+                self.uploads.push_back(upload);
+                Ok(())
+            }
+            Err(error) => {
+                self.mirror.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));
+                self.end_upload(ticket)
+            }
+        }
+    }
+
+    pub(super) fn drop_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
+        self.end_upload(upload.ticket)
+    }
+
+    fn end_upload(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.looked(ticket)
+    }
+
+    pub(super) fn blob_id(&mut self) -> u32 {
+        let id = self.next_blob;
+        self.next_blob = self.next_blob.wrapping_add(1);
+        id
+    }
+
+    /// The file changed each time it was read: it is looked at again when it has settled.
+    /// A pass that is to end gives up on one that never does.
+    pub(super) fn changing(&mut self, path: RelPath) {
+        self.mirror
+            .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
+        let times = self.changed.entry(path.clone()).or_default();
+        *times += 1;
+        if self.until == Until::Stopped || *times < PATIENCE {
+            self.hint_entry(path, Cause::WRITING);
+        }
     }
 }
