@@ -138,7 +138,8 @@ async fn check_target(target: std::sync::Arc<Target>) -> Verdict {
         Err(sentence) => return Verdict { exit: Exit::Config, sentence: format!("{place}: {sentence}") },
     };
     match link::dial(&dialling).await {
-        Ok((opened, _)) => {
+        Ok((opened, connection)) => {
+            connection.close().await;
             let meaning = match opened.durability {
                 Durability::Batch => "acknowledged data survives a power cut",
                 Durability::None => "acknowledged data may be lost in a power cut (durability = \"none\" there)",
