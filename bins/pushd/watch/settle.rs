@@ -23,7 +23,7 @@ use super::unwatched::Why;
 pub(super) const TRIES: u8 = 8;
 
 /// A folder without a place is kept so long; its place, if it has one, is found within milliseconds.
-const ADRIFT: Duration = Duration::from_secs(5);
+const ADRIFT: Duration = Duration::from_secs(1);
 
 /// The rename of a folder, done in the picture, not yet confirmed by the folder's own event.
 #[derive(Debug)]
@@ -242,6 +242,10 @@ impl InotifyWatcher {
         };
         if !self.tree.contains(folder) {
             return;
+        }
+        if self.tree.top(folder) != self.tree.root() {
+            // It waits with its folder, which is found or forgotten soon.
+            return self.add_doubt(at, tries.max(2));
         }
         if tries > TRIES {
             return self.give_up(at, notices);
