@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use engine::hint::{Cause, Hint};
+use engine::hint::{Cause, Hint, Moved};
 use proto::RelPath;
 use sys::notify::Watch;
 
@@ -31,6 +31,8 @@ impl InotifyWatcher {
 
     /// Something happened to an entry of a watched folder.
     fn of_entry(&mut self, place: Place, event: &Event, notices: &mut Vec<Notice>) {
+        let moved = matches!(event.change, Change::MovedFrom { .. } | Change::MovedTo { .. });
+        self.renames += u64::from(moved && event.object == Object::Folder);
         match (event.change, event.object) {
             (Change::Written, _) => self.tell(&place, Cause::WRITTEN, notices),
             (Change::Writing, _) => self.tell(&place, Cause::WRITING, notices),
@@ -154,7 +156,10 @@ impl InotifyWatcher {
             }
         }
         match (self.tree.path_of(&from), self.tree.path_of(&to)) {
-            (Some(from), Some(to)) => notices.push(Notice::Hint(Hint::Renamed { from, to, since })),
+            (Some(from), Some(to)) => {
+                let what = if object == Object::Folder { Moved::Folder } else { Moved::Other };
+                notices.push(Notice::Hint(Hint::Renamed { from, to, what, since }));
+            }
             (Some(_), None) => {
                 self.miss(to.parent);
                 self.tell(&from, Cause::GONE, notices);
@@ -167,6 +172,7 @@ impl InotifyWatcher {
         self.tell_parent(&from, notices);
         self.tell_parent(&to, notices);
         if object == Object::Folder {
+            self.renames += 1;
             self.move_folder(from, to, notices);
         }
     }

@@ -55,6 +55,8 @@ pub struct InotifyWatcher {
     pub(super) overflowed: bool,
     /// No hints until placed (again).
     pub(super) lost: bool,
+    /// How many times a folder was told to be renamed, to come or to leave.
+    pub(super) renames: u64,
     /// Renames of folders that their own watch has not confirmed yet.
     pub(super) expected: Vec<Expected>,
     /// Folders that have lost their place.
@@ -90,6 +92,7 @@ impl InotifyWatcher {
             drained: now,
             overflowed: false,
             lost: true,
+            renames: 0,
             expected: Vec::new(),
             adrift: HashMap::new(),
             doubts: HashMap::new(),

@@ -31,6 +31,8 @@ pub struct Expected {
     moved: Watch,
     from: Place,
     to: Place,
+    /// The number of the rename, see [`InotifyWatcher::renames`].
+    number: u64,
     until: Instant,
 }
 
@@ -167,13 +169,19 @@ impl InotifyWatcher {
         {
             self.tell_subtree(&to, notices);
         }
-        self.expected.push(Expected { moved, from, to, until: Instant::now() + PATIENCE });
+        let (number, until) = (self.renames, Instant::now() + PATIENCE);
+        self.expected.push(Expected { moved, from, to, number, until });
     }
 
     /// The folder itself says that it was renamed.
     pub(super) fn confirm(&mut self, watch: Watch) {
         if let Some(at) = self.expected.iter().position(|expected| expected.moved == watch) {
-            self.expected.remove(at);
+            let expected = self.expected.remove(at);
+            // With another rename in between it may speak of that one.
+            if expected.number != self.renames {
+                self.doubt(expected.from, 0);
+                self.doubt(expected.to, 0);
+            }
             return;
         }
         for expected in std::mem::take(&mut self.expected) {

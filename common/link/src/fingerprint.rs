@@ -9,7 +9,7 @@ use rustls::SupportedCipherSuite;
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::pki_types::CertificateDer;
 
-use crate::tls::{TlsError, certificates};
+use crate::pem::{TlsError, certificates};
 
 /// SHA-256 of the DER form of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

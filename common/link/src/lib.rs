@@ -11,6 +11,7 @@ pub mod connection;
 pub mod dial;
 pub mod drive;
 pub mod fingerprint;
+mod pem;
 mod sentence;
 pub mod tls;
 mod verify;

@@ -2,7 +2,6 @@
 //! the programs; [`accept`](crate::accept) and [`dial`](mod@crate::dial) use the results. TLS 1.3 only, ALPN `pushd/1`, no
 //! tickets, no resumption, no early data. Does not read from sockets.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -11,14 +10,14 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
 use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore, ServerConfig};
-use zeroize::Zeroizing;
 
 use crate::fingerprint::Fingerprint;
+pub use crate::pem::TlsError;
+use crate::pem::{certificates, private_key};
 use crate::verify::{Proof, Verifier};
 
 /// Bytes that TLS may hold encrypted and not yet taken by the socket.
@@ -42,31 +41,6 @@ pub struct Trust {
     pub ca_file: Option<PathBuf>,
     /// The one certificate that is accepted, in addition to `ca_file` where that is given.
     pub fingerprint: Option<Fingerprint>,
-}
-
-/// Why there is no TLS configuration.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum TlsError {
-    #[error("{path}: {error}", path = path.display())]
-    Read { path: PathBuf, error: io::Error },
-    #[error(transparent)]
-    Key(#[from] sys::SecretError),
-    #[error("{path} is not valid PEM: {reason}", path = path.display())]
-    Pem { path: PathBuf, reason: String },
-    #[error("{path} holds no certificate (a line '-----BEGIN CERTIFICATE-----')", path = path.display())]
-    NoCertificate { path: PathBuf },
-    #[error("{path} holds no private key (a line '-----BEGIN PRIVATE KEY-----')", path = path.display())]
-    NoKey { path: PathBuf },
-    #[error("the private key {key} does not belong to the certificate {certificate}",
-        key = key.display(), certificate = certificate.display())]
-    Mismatch { certificate: PathBuf, key: PathBuf },
-    #[error("the certificate {path} cannot be used: {error}", path = path.display())]
-    Certificate { path: PathBuf, error: Error },
-    #[error("this system has no root certificates{detail}: install ca-certificates, or set ca_file or fingerprint")]
-    NoSystemRoots { detail: String },
-    #[error("TLS cannot be set up: {0}")]
-    Library(#[from] Error),
 }
 
 /// recvd's configuration. The key file has the mode 0600 (or 0400) and belongs to root or to whom recvd runs as.
@@ -135,23 +109,6 @@ pub fn certificate_warning(cert_pem: &Path) -> Result<Option<String>, TlsError> 
             _ => None,
         },
         _ => None,
-    })
-}
-
-/// All certificates of a PEM file, in its order.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = sys::paths::read_config(path).map_err(|error| TlsError::Read { path: path.into(), error })?;
-    CertificateDer::pem_slice_iter(text.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::Pem { path: path.into(), reason: error.to_string() })
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let pem = Zeroizing::new(sys::read_secret(path)?);
-    use rustls::pki_types::pem::Error as Pem;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-        Pem::NoItemsFound => TlsError::NoKey { path: path.into() },
-        error => TlsError::Pem { path: path.into(), reason: error.to_string() },
     })
 }
 

@@ -250,6 +250,17 @@ impl Stage {
         Ok(folder)
     }
 
+    /// Makes the stage folder, if it is not there. To be called before the module root's mtime is read or set: making the
+    /// folder on another thread meanwhile would put an older one back.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn prepare(&self) -> io::Result<()> {
+        self.enter()?;
+        self.leave();
+        Ok(())
+    }
+
     fn leave(&self) {
         self.state().live -= 1;
     }

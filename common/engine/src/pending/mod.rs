@@ -109,6 +109,15 @@ struct Waiting {
     due: Instant,
 }
 
+/// Where work was acknowledged lately.
+#[derive(Debug, Clone)]
+struct Recent {
+    at: Instant,
+    path: RelPath,
+    /// Whether it concerned what is beneath, too.
+    whole: bool,
+}
+
 #[derive(Debug, Clone)]
 enum Move {
     Rename { from: RelPath, to: RelPath, since: Instant },
@@ -123,7 +132,7 @@ pub struct Pending {
     moves: VecDeque<Move>,
     taken: HashMap<Ticket, Work>,
     taken_at: BTreeSet<(RelPath, Ticket)>,
-    recent: VecDeque<(Instant, RelPath)>,
+    recent: VecDeque<Recent>,
     next: Ticket,
     /// When a comparison of more than one entry was last acknowledged.
     compared: Option<Instant>,
@@ -154,7 +163,7 @@ impl Pending {
             Hint::Entry { path, cause } => self.entry(path, cause, now, now),
             Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), now, now),
             Hint::Subtree { path } => self.subtree(path, now, now),
-            Hint::Renamed { from, to, since } => self.renamed(from, to, since, now),
+            Hint::Renamed { from, to, what, since } => self.renamed((from, to), what, since, now),
         }
         if self.waiting.len() > WAITING || self.moves.len() > MOVES {
             self.collapse(now);
@@ -198,11 +207,12 @@ impl Pending {
         if matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }) {
             self.compared = Some(now);
         }
+        let whole = !matches!(work.task, Task::Entry { .. });
         for path in places(&work.task) {
             if self.recent.len() == RECENT {
                 self.recent.pop_front();
             }
-            self.recent.push_back((now, path.clone()));
+            self.recent.push_back(Recent { at: now, path: path.clone(), whole });
         }
         if self.is_empty() {
             self.in_sync_at = Some(SystemTime::now());
@@ -294,6 +304,19 @@ impl Pending {
         work
     }
 
+    /// Where what stands at a place will stand after the renames that wait.
+    fn forwarded(&self, place: &RelPath) -> RelPath {
+        let mut at = place.clone();
+        for step in &self.moves {
+            let moved = match step {
+                Move::Rename { from, to, .. } => at.rebase(from, to),
+                Move::Exchange { a, b, .. } => at.rebase(a, b).or_else(|| at.rebase(b, a)),
+            };
+            at = moved.unwrap_or(at);
+        }
+        at
+    }
+
     fn release(&mut self, ticket: Ticket) -> Option<Work> {
         let work = self.taken.remove(&ticket)?;
         for path in places(&work.task) {
@@ -302,8 +325,18 @@ impl Pending {
         Some(work)
     }
 
+    /// What waits to be renamed will have moved when this work's turn comes: it is owed at both places.
     fn put_back(&mut self, work: Work, after: Duration, now: Instant) {
         let places: Vec<RelPath> = places(&work.task).cloned().collect();
+        for place in &places {
+            let moved = self.forwarded(place);
+            if moved != *place {
+                match work.task {
+                    Task::Entry { .. } => self.insert(moved, Depth::Entry, Cause::WRITTEN, work.since, now),
+                    _ => self.subtree(moved, work.since, now),
+                }
+            }
+        }
         match work.task {
             Task::Entry { path, cause } => self.insert(path, Depth::Entry, cause, work.since, now),
             Task::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
@@ -359,7 +392,7 @@ impl Pending {
 
     fn is_taken(&self, path: &RelPath) -> bool {
         self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).next().is_some()
-            || self.recent.iter().rev().take(64).any(|(_, recent)| recent == path)
+            || self.recent.iter().rev().take(64).any(|recent| recent.path == *path)
     }
 
     /// Everything at and beneath. Hints beneath that only say "differs" go into it; those that saw a write stay when

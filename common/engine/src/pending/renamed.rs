@@ -6,23 +6,23 @@ use std::time::Instant;
 use proto::RelPath;
 
 use super::{Depth, Move, Pending, Task, Ticket, Waiting, places, range_beneath};
-use crate::hint::Cause;
+use crate::hint::{Cause, Moved};
 
 impl Pending {
     /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
-    pub(super) fn renamed(&mut self, from: RelPath, to: RelPath, since: Instant, now: Instant) {
+    pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), what: Moved, since: Instant, now: Instant) {
         if from == to || from.is_root() || to.is_root() || to.is_within(&from) || from.is_within(&to) {
             self.subtree(to, now, now);
             return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
         }
         let suspects = self.suspects(&from, &to, since);
-        let unsent = self.is_unsent(&from, now);
+        let there = self.standing(&from, what, now);
         if let Some(swap) = self.as_exchange(&from, &to) {
             self.share_hints(&from, &to, now);
             self.moves.push_back(swap);
         } else {
-            self.move_hints(&from, &to, unsent, now);
-            if !unsent {
+            self.move_hints(&from, &to, there, now);
+            if there == There::Current {
                 self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now });
                 self.insert(to.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
                 self.insert(from.clone(), Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
@@ -33,20 +33,26 @@ impl Pending {
         }
     }
 
-    /// Whether the target cannot have `from` yet, so that there is nothing to rename there.
-    fn is_unsent(&self, from: &RelPath, now: Instant) -> bool {
+    /// What the target has of `from` at the moment.
+    fn standing(&self, from: &RelPath, what: Moved, now: Instant) -> There {
         let waits_whole = |path: &RelPath| self.waiting.get(path).is_some_and(|w| w.depth == Depth::Subtree);
-        if waits_whole(from) || self.came_and_went(from, now) {
-            return true;
+        if self.came_and_went(from, now) {
+            return There::Nothing;
+        }
+        // What only its metadata differs in is mended before the rename; see the sender.
+        let content = Cause::CREATED | Cause::WRITTEN | Cause::WRITING | Cause::GONE | Cause::LOST;
+        let written = self.waiting.get(from).is_some_and(|waiting| waiting.cause.has(content));
+        if waits_whole(from) || (what == Moved::Other && written) {
+            return There::Older;
         }
         let mut at = from.parent();
         while let Some(folder) = at.filter(|folder| !folder.is_root()) {
             if waits_whole(&folder) {
-                return true;
+                return There::Nothing;
             }
             at = folder.parent();
         }
-        false
+        There::Current
     }
 
     /// `a→b` followed at once by `b→a` is how the kernel tells of an exchange.
@@ -61,7 +67,7 @@ impl Pending {
         }
     }
 
-    fn move_hints(&mut self, from: &RelPath, to: &RelPath, unsent: bool, now: Instant) {
+    fn move_hints(&mut self, from: &RelPath, to: &RelPath, there: There, now: Instant) {
         for path in self.beneath(from) {
             if let Some(waiting) = self.forget(&path)
                 && let Some(path) = path.rebase(from, to)
@@ -70,21 +76,20 @@ impl Pending {
             }
         }
         let Some(waiting) = self.forget(from) else {
-            if unsent {
+            if there == There::Nothing {
                 // It stands in a folder that waits as a whole.
                 self.subtree(to.clone(), now, now);
             }
             return;
         };
-        let vanished = unsent && (waiting.depth == Depth::Subtree || waiting.cause.has(Cause::GONE));
-        if vanished {
+        if there == There::Older {
             self.insert(from.clone(), Depth::Entry, Cause::GONE, waiting.since, now);
         }
         if waiting.depth == Depth::Subtree {
             self.subtree(to.clone(), waiting.since, now);
         } else {
             let seen = waiting.cause.without(Cause::CREATED | Cause::GONE | Cause::VACATED | Cause::LOST);
-            let cause = if unsent { seen | Cause::WRITTEN } else { seen | Cause::ATTRIBUTES };
+            let cause = if there == There::Current { seen | Cause::ATTRIBUTES } else { seen | Cause::WRITTEN };
             self.insert_as(to.clone(), Waiting { cause, ..waiting }, now);
         }
     }
@@ -124,11 +129,14 @@ impl Pending {
                 None => continue,
             });
         }
-        let lately = self.recent.iter().rev().take_while(|(at, _)| *at >= since);
-        found.extend(
-            lately.filter(|(_, p)| p.is_within(from) || p.is_within(to)).map(|(_, p)| Suspect::Entry(p.clone())),
-        );
-        let forgotten = self.recent.len() == super::RECENT && self.recent.front().is_some_and(|(at, _)| *at >= since);
+        for recent in self.recent.iter().rev().take_while(|recent| recent.at >= since) {
+            let path = &recent.path;
+            if path.is_within(from) || path.is_within(to) {
+                found.push(if recent.whole { Suspect::Whole(path.clone()) } else { Suspect::Entry(path.clone()) });
+            }
+        }
+        let full = self.recent.len() == super::RECENT;
+        let forgotten = full && self.recent.front().is_some_and(|recent| recent.at >= since);
         let compared = self.compared.is_some_and(|at| at >= since);
         if forgotten || compared {
             found.push(Suspect::Whole(to.clone()));
@@ -170,6 +178,17 @@ impl Pending {
             }
         }
     }
+}
+
+/// What the target has of an entry that is renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// Nothing: it is new.
+    Nothing,
+    /// Something, but not as it is now: under the new name it must not be seen like that.
+    Older,
+    /// What it is; of a folder, what it is itself.
+    Current,
 }
 
 enum Suspect {

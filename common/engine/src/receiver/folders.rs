@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use proto::{Keep, Kept, Name, RelPath, Time};
-use sys::{Dir, Tree};
+use sys::{Dir, Stage, Tree};
 
 /// Folders held open, at most; and touched ones, until the batch is sealed.
 pub(super) const FOLDERS: usize = 256;
@@ -26,6 +26,7 @@ pub(super) struct Folder {
 #[derive(Debug)]
 pub(super) struct Folders {
     tree: Arc<Tree>,
+    stage: Arc<Stage>,
     mtimes: bool,
     /// By path.
     held: HashMap<Box<[u8]>, Rc<Folder>>,
@@ -35,9 +36,9 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    pub(super) fn new(tree: Arc<Tree>, keep: Keep) -> Folders {
+    pub(super) fn new(tree: Arc<Tree>, stage: Arc<Stage>, keep: Keep) -> Folders {
         let mtimes = keep.has(Kept::Mtime);
-        Folders { tree, mtimes, held: HashMap::new(), last: None, touched: Vec::new() }
+        Folders { tree, stage, mtimes, held: HashMap::new(), last: None, touched: Vec::new() }
     }
 
     /// The folder that holds `path`, and its name there. Not for the root.
@@ -65,6 +66,10 @@ impl Folders {
             None => {
                 let parsed =
                     RelPath::parse(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+                if parsed.is_root() {
+                    // Its mtime may be read or set now, which the making of the stage in it must not cross.
+                    self.stage.prepare()?;
+                }
                 let dir = self.tree.dir(&parsed)?;
                 let folder = Rc::new(Folder { dir, mtime: Cell::new(None), touched: Cell::new(false) });
                 if self.held.len() >= FOLDERS {

@@ -37,7 +37,7 @@ impl Replica {
             stage: Arc::clone(&grant.stage),
             keep: grant.keep,
             durability: grant.durability,
-            folders: Folders::new(Arc::clone(&grant.tree), grant.keep),
+            folders: Folders::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep),
             links: LinkBook::default(),
             altered: Vec::new(),
         }

@@ -17,6 +17,8 @@ pub(super) enum Sent {
     Folder(RelPath),
     /// Metadata of a file.
     Offer(RelPath),
+    /// Metadata of a file that is renamed next; whether it fits, the rename's own look tells.
+    Forerunner(RelPath),
     Remove(RelPath),
     Rename(RelPath, RelPath),
     Exchange(RelPath, RelPath),

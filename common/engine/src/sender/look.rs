@@ -120,7 +120,10 @@ impl Session<'_> {
             Kind::Dir => self.folder_there(look),
             Kind::File => self.file_there(look, &dir, &name, stat),
             _ => match dir.meta(&name, &stat, self.keep) {
-                Ok(meta) => self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone())),
+                Ok(meta) => {
+                    self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone()))?;
+                    self.link_others(look.ticket, look.path, &stat)
+                }
                 Err(error) => self.unreadable(look, &error),
             },
         }
@@ -173,7 +176,7 @@ impl Session<'_> {
         }
     }
 
-    /// The other names of a file whose content was just sent under this one. A pass names its groups at its end.
+    /// The other names of what was just sent under this one. A pass names its groups at its end.
     pub(super) fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
         if stat.nlink < 2 || !self.keep.has(Kept::Hardlinks) {
             return Ok(());
@@ -323,6 +326,14 @@ impl Session<'_> {
             if self.kind_here(&folder) == Some(Kind::Dir) {
                 self.make_folder(ticket, &folder)?;
             }
+        }
+        // Under the new name the file must not be seen with metadata that it had before it got that name.
+        if let Ok(Some((dir, name, stat))) = self.find(&to)
+            && stat.kind == Kind::File
+            && let Ok(meta) = dir.meta(&name, &stat, self.keep)
+        {
+            let message = ToReceiver::Offer { path: from.clone(), meta };
+            self.send(ticket, &message, Sent::Forerunner(from.clone()))?;
         }
         let mates = self.groups.moved(&from, &to);
         self.look_at_mates(mates);

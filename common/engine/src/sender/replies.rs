@@ -87,7 +87,7 @@ impl Session<'_> {
                 pending.hint(Hint::Subtree { path: b }, now);
             }
             Sent::Link(path) => self.hint_entry(path, Cause::WRITTEN),
-            Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
+            Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
         }
     }
 
@@ -115,6 +115,7 @@ fn place(sent: &Sent) -> &RelPath {
     static ROOT: std::sync::LazyLock<RelPath> = std::sync::LazyLock::new(RelPath::root);
     match sent {
         Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
+        Sent::Forerunner(path) => path,
         Sent::Link(path) | Sent::Compare(path) | Sent::Count(path) => path,
         Sent::Rename(_, to) => to,
         Sent::Exchange(a, _) => a,

@@ -14,7 +14,7 @@ use sys::{Mounts, Stage, Tree};
 use tokio::sync::{mpsc, watch};
 
 use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
-use crate::hint::{Cause, Hint};
+use crate::hint::{Cause, Hint, Moved};
 use crate::lane::OUTBOX;
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pending::Rules;
@@ -58,7 +58,12 @@ impl Pair {
 
     fn renamed(&self, from: &str, to: &str) {
         fs::rename(self.here.join(from), self.here.join(to)).unwrap();
-        self.hint(Hint::Renamed { from: path(from), to: path(to), since: std::time::Instant::now() });
+        self.hint(Hint::Renamed {
+            from: path(from),
+            to: path(to),
+            what: Moved::Folder,
+            since: std::time::Instant::now(),
+        });
     }
 
     /// Sends what is owed until nothing is; returns what that took.
@@ -246,8 +251,8 @@ fn exchanged_entries_change_places() {
     }
     let since = std::time::Instant::now();
     pair.mirror.hint([
-        Hint::Renamed { from: path("a"), to: path("z"), since },
-        Hint::Renamed { from: path("z"), to: path("a"), since },
+        Hint::Renamed { from: path("a"), to: path("z"), what: Moved::Folder, since },
+        Hint::Renamed { from: path("z"), to: path("a"), what: Moved::Folder, since },
         Hint::Entry { path: path(""), cause: Cause::ENTRIES },
     ]);
     let (ended, took) = pair.settle();

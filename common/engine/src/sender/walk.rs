@@ -18,7 +18,7 @@ pub(super) struct Folder {
     pub entries: Vec<Entry>,
     /// Digest of `entries`.
     pub digest: Digest,
-    /// Regular files with more than one name.
+    /// What has more than one name; folders never do.
     pub linked: Vec<(Name, Inode)>,
     /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
     pub skipped: Vec<(Name, String)>,
@@ -164,7 +164,7 @@ fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
         }
         match dir.entry(&name, &stat, keep) {
             Ok(entry) => {
-                if stat.kind == Kind::File && stat.nlink > 1 {
+                if stat.kind != Kind::Dir && stat.nlink > 1 {
                     folder.linked.push((name, Inode::of(&stat)));
                 }
                 folder.entries.push(entry);
