@@ -14,6 +14,7 @@ pub mod fingerprint;
 mod pem;
 mod sentence;
 pub mod tls;
+mod trust;
 mod verify;
 
 pub use address::Address;

@@ -7,7 +7,7 @@ use std::io;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::tls::Trust;
+use crate::trust::Trust;
 use crate::verify::PinMismatch;
 
 /// The TLS error inside an I/O error, if it is one.

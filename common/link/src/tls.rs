@@ -2,7 +2,7 @@
 //! the programs; [`accept`](crate::accept) and [`dial`](mod@crate::dial) use the results. TLS 1.3 only, ALPN `pushd/1`, no
 //! tickets, no resumption, no early data. Does not read from sockets.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use proto::limits::ALPN;
@@ -15,9 +15,9 @@ use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
 use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore, ServerConfig};
 
-use crate::fingerprint::Fingerprint;
 pub use crate::pem::TlsError;
 use crate::pem::{certificates, private_key};
+pub use crate::trust::Trust;
 use crate::verify::{Proof, Verifier};
 
 /// Bytes that TLS may hold encrypted and not yet taken by the socket.
@@ -32,15 +32,6 @@ pub struct ServerTls(pub(crate) Arc<ServerConfig>);
 pub struct ClientTls {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) trust: Trust,
-}
-
-/// By what pushd knows its recvd. With neither, the roots of the system decide.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trust {
-    /// PEM file of the certificates that may sign; a self-signed certificate of recvd itself is fine.
-    pub ca_file: Option<PathBuf>,
-    /// The one certificate that is accepted, in addition to `ca_file` where that is given.
-    pub fingerprint: Option<Fingerprint>,
 }
 
 /// recvd's configuration. The key file has the mode 0600 (or 0400) and belongs to root or to whom recvd runs as.

@@ -5,6 +5,7 @@
 //! Time comes in as an argument.
 
 mod renamed;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -18,14 +19,10 @@ use crate::hint::{Cause, Hint};
 
 /// Entries that wait before they are merged into bigger hints: about 40 MB of paths of usual length.
 const WAITING: usize = 200_000;
-/// Entries of one folder that are worth keeping apart when the store is full.
-const FOLDER: usize = 16;
 /// Renames that wait before they are merged into bigger hints.
 const MOVES: usize = 10_000;
 /// Acknowledged places that are remembered for renames whose event is still on its way.
 const RECENT: usize = 4096;
-/// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
-const DELETE_HOLD: Duration = Duration::from_millis(100);
 /// What was not there without an event that says why is asked about again after this time, by its folder's listing.
 const LOST_HOLD: Duration = Duration::from_secs(1);
 
@@ -408,63 +405,6 @@ impl Pending {
         self.insert(path, Depth::Subtree, Cause::default(), since, now);
     }
 
-    fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Instant, now: Instant) {
-        let old = self.forget(&path);
-        let fresh = Waiting { depth, cause, since, writing: None, due: now };
-        let mut merged = match old {
-            None => fresh,
-            Some(old) => Waiting {
-                depth: old.depth.max(depth),
-                cause: old.cause | cause,
-                since: old.since.min(since),
-                writing: old.writing,
-                due: old.due,
-            },
-        };
-        merged.due = self.when(&mut merged, cause, now);
-        self.due.insert((merged.due, path.clone()));
-        self.waiting.insert(path, merged);
-    }
-
-    /// When a hint that was just merged with `latest` is due.
-    fn when(&self, merged: &mut Waiting, latest: Cause, now: Instant) -> Instant {
-        let rules = &self.rules;
-        if merged.depth != Depth::Entry {
-            return now;
-        }
-        if latest.has(Cause::GONE) {
-            return now + DELETE_HOLD;
-        }
-        if latest.has(Cause::WRITTEN) {
-            merged.writing = None;
-            return now + rules.settle;
-        }
-        if latest.has(Cause::WRITING) {
-            let first = *merged.writing.get_or_insert(now);
-            return (now + rules.open_settle).min(first + rules.open_max_delay);
-        }
-        if merged.writing.is_some() || merged.due > now { merged.due } else { now }
-    }
-
-    fn postpone(&mut self, path: &RelPath, due: Instant) {
-        if let Some(waiting) = self.waiting.get_mut(path) {
-            self.due.remove(&(waiting.due, path.clone()));
-            waiting.due = waiting.due.max(due);
-            self.due.insert((waiting.due, path.clone()));
-        }
-    }
-
-    fn forget(&mut self, path: &RelPath) -> Option<Waiting> {
-        let waiting = self.waiting.remove(path)?;
-        self.due.remove(&(waiting.due, path.clone()));
-        Some(waiting)
-    }
-
-    /// The waiting paths strictly beneath.
-    fn beneath(&self, folder: &RelPath) -> Vec<RelPath> {
-        range_beneath(folder, |bounds| self.waiting.range(bounds).map(|(path, _)| path.clone()).collect())
-    }
-
     /// Folders above `path` that the target may not have yet, outermost first.
     fn unsent_parents(&self, path: &RelPath) -> Vec<RelPath> {
         let mut found = Vec::new();
@@ -477,31 +417,6 @@ impl Pending {
         }
         found.reverse();
         found
-    }
-
-    /// The store is full: many entries of one folder become that folder, and if that is not enough all becomes the
-    /// root.
-    fn collapse(&mut self, now: Instant) {
-        let mut sizes: HashMap<RelPath, usize> = HashMap::new();
-        for path in self.waiting.keys() {
-            *sizes.entry(path.parent().unwrap_or_default()).or_default() += 1;
-        }
-        for path in self.waiting.keys().cloned().collect::<Vec<_>>() {
-            let parent = path.parent().unwrap_or_default();
-            if sizes[&parent] > FOLDER
-                && let Some(waiting) = self.forget(&path)
-            {
-                let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
-                self.insert(parent, depth, Cause::default(), waiting.since, now);
-            }
-        }
-        if self.waiting.len() > WAITING / 2 || self.moves.len() > MOVES {
-            let since = self.oldest().unwrap_or(now);
-            self.waiting.clear();
-            self.due.clear();
-            self.moves.clear();
-            self.insert(RelPath::root(), Depth::Subtree, Cause::default(), since, now);
-        }
     }
 }
 

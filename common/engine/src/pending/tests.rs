@@ -135,7 +135,7 @@ fn a_vanished_folder_takes_its_hints_along_and_a_deletion_waits() {
     desk.entry("d/a", Cause::GONE);
     desk.entry("d", Cause::GONE);
     assert_eq!(desk.all(), ["look d!"]);
-    desk.later(super::DELETE_HOLD);
+    desk.later(super::store::DELETE_HOLD);
     assert_eq!(desk.all(), ["gone d"]);
 }
 
@@ -251,7 +251,7 @@ fn a_lost_link_brings_everything_back() {
     desk.entry("d/gone", Cause::GONE);
     desk.subtree("s");
     desk.renamed("from", "to");
-    desk.later(super::DELETE_HOLD);
+    desk.later(super::store::DELETE_HOLD);
     while desk.pending.take(desk.now).is_some() {}
     desk.pending.link_lost(desk.now);
     let all = desk.all_in_time();

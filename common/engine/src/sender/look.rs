@@ -154,7 +154,9 @@ impl Session<'_> {
 
     fn file_there(&mut self, look: Look, dir: &Dir, name: &Name, stat: Stat) -> Result<(), Ended> {
         let linked = stat.nlink > 1 && self.keep.has(Kept::Hardlinks);
-        match self.need(look.why, linked) {
+        // What could not be read before may not have been sent.
+        let mended = self.mirror.resolved(&look.path);
+        match if mended { Need::Content } else { self.need(look.why, linked) } {
             Need::Nothing => Ok(()),
             Need::Later => {
                 self.flight.end_with(look.ticket, End::StillOpen);
