@@ -102,10 +102,11 @@ impl InotifyWatcher {
 
     /// A folder came, by making or from outside: watch it with all beneath it, then say so.
     fn appeared(&mut self, place: &Place, change: Change, notices: &mut Vec<Notice>) {
-        match self.look(place, 0) {
+        match (self.look(place, 0), change) {
             // A walk was faster than this event. All that happened in it since has its own events.
-            Seen::Known => self.tell(place, Cause::ATTRIBUTES, notices),
-            Seen::Changed | Seen::Gone | Seen::Unwatched => self.tell_subtree(place, notices),
+            (Seen::Known, Change::Created) => self.tell(place, Cause::ATTRIBUTES, notices),
+            // What was moved in may have been outside for a while, whatever was found there meanwhile.
+            _ => self.tell_subtree(place, notices),
         }
         self.tell_parent(place, notices);
     }

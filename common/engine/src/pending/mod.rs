@@ -23,6 +23,8 @@ const WAITING: usize = 200_000;
 const MOVES: usize = 10_000;
 /// Acknowledged places that are remembered for renames whose event is still on its way.
 const RECENT: usize = 4096;
+/// Hints beneath a comparison wait for it if it began less than this ago: it meets most of what they tell of.
+const YOUNG: Duration = Duration::from_secs(1);
 /// What was not there without an event that says why is asked about again after this time, by its folder's listing.
 const LOST_HOLD: Duration = Duration::from_secs(1);
 
@@ -75,6 +77,8 @@ pub enum Task {
         a: RelPath,
         /// The other.
         b: RelPath,
+        /// Where what stood at each stands by now, after the renames that wait.
+        by_now: (RelPath, RelPath),
     },
 }
 
@@ -87,6 +91,8 @@ pub struct Work {
     pub task: Task,
     /// When the oldest change in it was noticed.
     pub since: Instant,
+    /// When it was handed out.
+    begun: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,6 +135,8 @@ pub struct Pending {
     moves: VecDeque<Move>,
     taken: HashMap<Ticket, Work>,
     taken_at: BTreeSet<(RelPath, Ticket)>,
+    /// Hints that wait for a comparison.
+    deferred: HashMap<Ticket, Vec<RelPath>>,
     recent: VecDeque<Recent>,
     next: Ticket,
     /// When a comparison of more than one entry was last acknowledged.
@@ -147,6 +155,7 @@ impl Pending {
             moves: VecDeque::new(),
             taken: HashMap::new(),
             taken_at: BTreeSet::new(),
+            deferred: HashMap::new(),
             recent: VecDeque::new(),
             next: 1,
             compared: None,
@@ -175,22 +184,31 @@ impl Pending {
                     let parents = self.unsent_parents(&to);
                     (Task::Rename { from, to, parents }, since)
                 }
-                Move::Exchange { a, b, since } => (Task::Exchange { a, b }, since),
+                Move::Exchange { a, b, since } => {
+                    let by_now = (self.forwarded(&a), self.forwarded(&b));
+                    (Task::Exchange { a, b, by_now }, since)
+                }
             };
-            return Some(self.hand_out(task, since));
+            return Some(self.hand_out(task, since, now));
         }
-        let (due, path) = self.due.first()?;
-        if *due > now {
-            return None;
-        }
-        let path = path.clone();
+        let path = loop {
+            let (due, path) = self.due.first()?;
+            if *due > now {
+                return None;
+            }
+            let path = path.clone();
+            match self.comparison_above(&path, now) {
+                None => break path,
+                Some(ticket) => self.defer(path, ticket),
+            }
+        };
         let waiting = self.forget(&path)?;
         let task = match waiting.depth {
             Depth::Entry => Task::Entry { path, cause: waiting.cause },
             Depth::Folder => Task::Folder { path },
             Depth::Subtree => Task::Subtree { path },
         };
-        Some(self.hand_out(task, waiting.since))
+        Some(self.hand_out(task, waiting.since, now))
     }
 
     /// When [`take`](Pending::take) will have something, if nothing else comes in.
@@ -291,8 +309,34 @@ impl Pending {
         waiting.chain(moves).chain(self.taken.values().map(|work| work.since)).min()
     }
 
-    fn hand_out(&mut self, task: Task, since: Instant) -> Work {
-        let work = Work { ticket: self.next, task, since };
+    /// A comparison of everything beneath a folder that has just begun: it will meet what is in there, and it sends
+    /// folders before what they hold.
+    fn comparison_above(&self, path: &RelPath, now: Instant) -> Option<Ticket> {
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            let mut tickets = self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX));
+            let young = |ticket: &Ticket| {
+                let work = &self.taken[ticket];
+                matches!(work.task, Task::Subtree { .. }) && now.saturating_duration_since(work.begun) < YOUNG
+            };
+            if let Some((_, ticket)) = tickets.find(|(_, ticket)| young(ticket)) {
+                return Some(*ticket);
+            }
+            above = folder.parent();
+        }
+        None
+    }
+
+    /// This hint is due when that work is through.
+    fn defer(&mut self, path: RelPath, ticket: Ticket) {
+        if let Some(waiting) = self.waiting.get(&path) {
+            self.due.remove(&(waiting.due, path.clone()));
+            self.deferred.entry(ticket).or_default().push(path);
+        }
+    }
+
+    fn hand_out(&mut self, task: Task, since: Instant, begun: Instant) -> Work {
+        let work = Work { ticket: self.next, task, since, begun };
         self.next += 1;
         for path in places(&work.task) {
             self.taken_at.insert((path.clone(), work.ticket));
@@ -319,6 +363,12 @@ impl Pending {
         for path in places(&work.task) {
             self.taken_at.remove(&(path.clone(), ticket));
         }
+        for path in self.deferred.remove(&ticket).unwrap_or_default() {
+            // What was merged or moved meanwhile has its own place in the queue.
+            if let Some(waiting) = self.waiting.get(&path) {
+                self.due.insert((waiting.due, path));
+            }
+        }
         Some(work)
     }
 
@@ -342,7 +392,7 @@ impl Pending {
                 self.insert(from, Depth::Entry, Cause::GONE, work.since, now);
                 self.subtree(to, work.since, now);
             }
-            Task::Exchange { a, b } => {
+            Task::Exchange { a, b, .. } => {
                 self.subtree(a, work.since, now);
                 self.subtree(b, work.since, now);
             }
@@ -358,6 +408,10 @@ impl Pending {
     /// and what came and went before anyone looked was never there.
     fn entry(&mut self, path: RelPath, cause: Cause, since: Instant, now: Instant) {
         let mut since = since;
+        if self.waits_above(&path) {
+            // The comparison of that folder has yet to begin, and will meet it.
+            return;
+        }
         if cause.has(Cause::GONE) {
             for beneath in self.beneath(&path) {
                 since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
@@ -368,6 +422,18 @@ impl Pending {
             }
         }
         self.insert(path, Depth::Entry, cause, since, now);
+    }
+
+    /// Whether a folder above, other than the root, waits to be compared with all beneath it.
+    fn waits_above(&self, path: &RelPath) -> bool {
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            if self.waiting.get(&folder).is_some_and(|waiting| waiting.depth == Depth::Subtree) {
+                return true;
+            }
+            above = folder.parent();
+        }
+        false
     }
 
     /// INVARIANT: true only when the target cannot have the entry: its name appeared by an event, and neither a look
@@ -424,7 +490,7 @@ fn places(task: &Task) -> impl Iterator<Item = &RelPath> {
     let (first, second) = match task {
         Task::Entry { path, .. } | Task::Folder { path } | Task::Subtree { path } => (path, None),
         Task::Rename { from, to, .. } => (from, Some(to)),
-        Task::Exchange { a, b } => (a, Some(b)),
+        Task::Exchange { a, b, .. } => (a, Some(b)),
     };
     std::iter::once(first).chain(second)
 }

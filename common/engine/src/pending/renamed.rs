@@ -45,14 +45,7 @@ impl Pending {
         if waits_whole(from) || (what == Moved::Other && written) {
             return There::Older;
         }
-        let mut at = from.parent();
-        while let Some(folder) = at.filter(|folder| !folder.is_root()) {
-            if waits_whole(&folder) {
-                return There::Nothing;
-            }
-            at = folder.parent();
-        }
-        There::Current
+        if self.waits_above(from) { There::Nothing } else { There::Current }
     }
 
     /// `a→b` followed at once by `b→a` is how the kernel tells of an exchange.

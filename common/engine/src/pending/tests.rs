@@ -67,7 +67,7 @@ fn show(work: &Work) -> String {
         Task::Subtree { path } => format!("subtree {path}"),
         Task::Rename { from, to, parents } if parents.is_empty() => format!("rename {from} {to}"),
         Task::Rename { from, to, parents } => format!("rename {from} {to} after {parents:?}"),
-        Task::Exchange { a, b } => format!("exchange {a} {b}"),
+        Task::Exchange { a, b, .. } => format!("exchange {a} {b}"),
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) enum Sent {
     Remove(RelPath),
     Rename(RelPath, RelPath),
     Exchange(RelPath, RelPath),
-    Link(RelPath),
+    /// The name with the content, then the others.
+    Link(RelPath, Vec<RelPath>),
     Compare(RelPath),
     Count(RelPath),
     Settle,

@@ -166,7 +166,7 @@ impl Session<'_> {
         while !others.is_empty() {
             let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
-            self.send(ticket, &message, Sent::Link(first.clone()))?;
+            self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
             others = rest;
         }
         Ok(())

@@ -345,8 +345,13 @@ impl Session<'_> {
     }
 
     /// Two renames looked like an exchange; it was one if both names are taken.
-    pub(super) fn exchange(&mut self, ticket: Ticket, a: RelPath, b: RelPath) -> Result<(), Ended> {
-        let (at_a, at_b) = (self.kind_here(&a), self.kind_here(&b));
+    pub(super) fn exchange(
+        &mut self,
+        ticket: Ticket,
+        (a, b): (RelPath, RelPath),
+        by_now: (RelPath, RelPath),
+    ) -> Result<(), Ended> {
+        let (at_a, at_b) = (self.kind_here(&by_now.0), self.kind_here(&by_now.1));
         let mut mates = self.groups.left(&a);
         mates.extend(self.groups.left(&b));
         self.look_at_mates(mates);
@@ -355,12 +360,12 @@ impl Session<'_> {
             self.send(ticket, &message, Sent::Exchange(a, b))?;
             return Ok(());
         }
-        for (path, kind) in [(a, at_a), (b, at_b)] {
-            let hint = match kind {
-                Some(_) => Hint::Subtree { path },
-                None => Hint::Entry { path, cause: Cause::GONE },
-            };
-            self.mirror.pending().hint(hint, Instant::now());
+        let mut pending = self.mirror.pending();
+        for (path, at, kind) in [(a, by_now.0, at_a), (b, by_now.1, at_b)] {
+            pending.hint(Hint::Entry { path, cause: Cause::GONE }, Instant::now());
+            if kind.is_some() {
+                pending.hint(Hint::Subtree { path: at }, Instant::now());
+            }
         }
         Ok(())
     }

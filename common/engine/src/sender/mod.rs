@@ -144,7 +144,7 @@ struct Session<'a> {
     /// Folders that the receiver refuses: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
     /// How often a missing folder was sent again.
-    absences: HashMap<RelPath, u32>,
+    absences: HashMap<RelPath, (u32, Instant)>,
     retry: Duration,
     until: Until,
     /// Operations that failed since one did not.
@@ -307,7 +307,7 @@ impl Session<'_> {
             Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
             Task::Rename { from, to, parents } => self.rename(ticket, from, to, parents)?,
-            Task::Exchange { a, b } => self.exchange(ticket, a, b)?,
+            Task::Exchange { a, b, by_now } => self.exchange(ticket, (a, b), by_now)?,
         }
         self.flight.let_go(ticket);
         Ok(())

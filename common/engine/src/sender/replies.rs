@@ -86,7 +86,11 @@ impl Session<'_> {
                 pending.hint(Hint::Subtree { path: a }, now);
                 pending.hint(Hint::Subtree { path: b }, now);
             }
-            Sent::Link(path) => self.hint_entry(path, Cause::WRITTEN),
+            // Which of them is missing is not said. A look at each sends what is not there; the content, when it is.
+            Sent::Link(first, others) => {
+                others.iter().for_each(|other| self.send_folder_of(other));
+                self.hint_entry(first, Cause::ATTRIBUTES);
+            }
             Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
         }
     }
@@ -99,10 +103,13 @@ impl Session<'_> {
             let reason = format!("not stored: the target refused the folder {refused}");
             return self.mirror.problem(path, reason);
         }
-        let times = self.absences.entry(folder.clone()).or_default();
-        *times += 1;
-        let mut pending = self.mirror.pending();
         let now = Instant::now();
+        let (times, last) = self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0));
+        // Once for each try: everything in a folder that is missing says so.
+        if now.saturating_duration_since(*last) >= RETRY.0 {
+            (*times, *last) = (*times + 1, now);
+        }
+        let mut pending = self.mirror.pending();
         pending.hint(Hint::Subtree { path: folder.clone() }, now);
         if *times > 3 {
             pending.postpone_to(&folder, now + ABSENT.min(RETRY.0 * (*times - 3)));
@@ -116,7 +123,7 @@ fn place(sent: &Sent) -> &RelPath {
     match sent {
         Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
         Sent::Forerunner(path) => path,
-        Sent::Link(path) | Sent::Compare(path) | Sent::Count(path) => path,
+        Sent::Link(path, _) | Sent::Compare(path) | Sent::Count(path) => path,
         Sent::Rename(_, to) => to,
         Sent::Exchange(a, _) => a,
         Sent::Settle => &ROOT,
