@@ -58,7 +58,7 @@ pub struct Source {
     pub initial_sync: InitialSync,
     /// A pass that would delete more than this halts the source.
     pub max_delete: Share,
-    /// Threads that read files for one target, 1 to 64.
+    /// Threads that list folders for one target, 1 to 64.
     pub workers: usize,
 }
 
@@ -177,7 +177,7 @@ impl Config {
 }
 
 impl Target {
-    /// What [`link::dial`] wants to know. The password is read anew each time, so that a new one is taken without a
+    /// What [`link::dial()`] wants to know. The password is read anew each time, so that a new one is taken without a
     /// restart; the error is a sentence. `sender` as in [`proto::login::Open`].
     pub fn dialling(&self, direction: Direction, sender: u64) -> Result<link::Target, String> {
         let password = targets::read_password(&self.password_file)?;

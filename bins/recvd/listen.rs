@@ -1,5 +1,5 @@
 //! The door: takes connections, each with a place among those that are not logged in, or closes them at once. Knows
-//! nothing of TLS; what becomes of a connection is in [`serve`](crate::serve).
+//! nothing of TLS; what becomes of a connection is in [`serve`].
 
 use std::io;
 use std::net::SocketAddr;
