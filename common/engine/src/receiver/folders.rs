@@ -73,8 +73,8 @@ impl Folders {
                 let dir = self.tree.dir(&parsed)?;
                 let folder = Rc::new(Folder { dir, mtime: Cell::new(None), touched: Cell::new(false) });
                 if self.held.len() >= FOLDERS {
-                    // Those that were touched keep what they owe, so they must stay found.
-                    self.held.retain(|_, folder| folder.touched.get());
+                    // Those that were touched, or are about to be, keep what they owe: they must stay found.
+                    self.held.retain(|_, folder| folder.touched.get() || Rc::strong_count(folder) > 1);
                 }
                 self.held.insert(path.into(), Rc::clone(&folder));
                 folder
