@@ -224,10 +224,7 @@ impl Pending {
         }
         let whole = !matches!(work.task, Task::Entry { .. });
         for path in places(&work.task) {
-            if self.recent.len() == RECENT {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(Recent { at: now, path: path.clone(), whole });
+            self.remember(Recent { at: now, path: path.clone(), whole });
         }
         if self.is_empty() {
             self.in_sync_at = Some(SystemTime::now());
@@ -237,6 +234,20 @@ impl Pending {
     /// When all that was owed had been acknowledged for the last time.
     pub fn in_sync_at(&self) -> Option<SystemTime> {
         self.in_sync_at
+    }
+
+    /// These places were looked at, too, by work that is about others.
+    pub fn looked_at(&mut self, places: &[RelPath], now: Instant) {
+        for path in places {
+            self.remember(Recent { at: now, path: path.clone(), whole: false });
+        }
+    }
+
+    fn remember(&mut self, recent: Recent) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(recent);
     }
 
     /// This work has to be done again, not before `after`.

@@ -17,6 +17,8 @@ pub(super) enum Sent {
     Folder(RelPath),
     /// Metadata of a file.
     Offer(RelPath),
+    /// Metadata of a file with several names: when the target has it, the group is named.
+    LinkedOffer(RelPath),
     /// Metadata of a file that is renamed next; whether it fits, the rename's own look tells.
     Forerunner(RelPath),
     Remove(RelPath),
@@ -112,6 +114,28 @@ impl Flight {
             self.end_with(ticket, End::Again(after));
             self.let_go(ticket);
         }
+    }
+
+    /// The target wants more for this operation: its receipt says nothing.
+    pub fn wanted(&mut self, number: u64) {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(op) = at.and_then(|at| self.ops.get_mut(at))
+            && let Sent::LinkedOffer(path) = &op.sent
+        {
+            op.sent = Sent::Offer(path.clone());
+        }
+    }
+
+    /// The files with several names that the target has as they are, by a receipt up to this number.
+    pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath)> {
+        let most = usize::try_from(upto.saturating_sub(self.first).saturating_add(1)).unwrap_or(usize::MAX);
+        let acknowledged = self.ops.iter().take(most).filter(|op| op.ticket != 0);
+        acknowledged
+            .filter_map(|op| match &op.sent {
+                Sent::LinkedOffer(path) => Some((op.ticket, path.clone())),
+                _ => None,
+            })
+            .collect()
     }
 
     /// One more thing to wait for before this work is through.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use proto::{Kept, RelPath, ToReceiver, codec};
 use sys::Tree;
@@ -166,10 +167,18 @@ impl Session<'_> {
         while !others.is_empty() {
             let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
+            self.mirror.pending().looked_at(some, Instant::now());
             self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
             others = rest;
         }
         Ok(())
+    }
+
+    /// The target has the content of this file under this name: its other names follow.
+    pub(super) fn name_group_of(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+        let Some(inode) = self.inode_here(&path) else { return Ok(()) };
+        self.groups.met(inode, vec![path.clone()]);
+        self.send_group(ticket, inode, path)
     }
 
     /// Takes in a search that is over and begins the next.

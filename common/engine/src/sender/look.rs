@@ -165,7 +165,10 @@ impl Session<'_> {
             Need::Metadata => match dir.meta(name, &stat, self.keep) {
                 Ok(meta) => {
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
-                    self.send(look.ticket, &message, Sent::Offer(look.path))?;
+                    // A pass names its groups at its end.
+                    let in_pass = self.passes.contains_key(&look.ticket);
+                    let sent = if linked && !in_pass { Sent::LinkedOffer } else { Sent::Offer };
+                    self.send(look.ticket, &message, sent(look.path))?;
                     Ok(())
                 }
                 Err(error) => self.unreadable(look, &error),

@@ -31,6 +31,9 @@ impl Session<'_> {
 
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
         self.compared_alike(upto)?;
+        for (ticket, path) in self.flight.linked(upto) {
+            self.name_group_of(ticket, path)?;
+        }
         self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))
     }
 
@@ -38,8 +41,11 @@ impl Session<'_> {
         let (ticket, sent) = self.flight.get(op).ok_or_else(|| never_sent(op))?;
         let sent = sent.clone();
         match outcome {
-            Outcome::Want => self.want(ticket, sent),
-            Outcome::Absent => self.absent(sent),
+            Outcome::Want => {
+                self.flight.wanted(op);
+                self.want(ticket, sent);
+            }
+            Outcome::Absent => self.absent(op, sent),
             Outcome::Partly { reason } => {
                 self.mirror.problem(place(&sent), format!("stored, but not all of it: {reason}"))
             }
@@ -67,15 +73,18 @@ impl Session<'_> {
 
     /// The content of an offered file is not there.
     fn want(&mut self, ticket: Ticket, sent: Sent) {
-        if let Sent::Offer(path) = sent {
+        if let Sent::Offer(path) | Sent::LinkedOffer(path) = sent {
             self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
         }
     }
 
     /// What an operation builds on is not there: it is looked at again from higher up.
-    fn absent(&mut self, sent: Sent) {
+    fn absent(&mut self, op: u64, sent: Sent) {
         match sent {
-            Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) => self.send_folder_of(&path),
+            Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::LinkedOffer(path) => {
+                self.flight.wanted(op);
+                self.send_folder_of(&path);
+            }
             Sent::Rename(from, to) => {
                 self.hint_entry(from, Cause::GONE);
                 self.mirror.pending().hint(Hint::Subtree { path: to }, Instant::now());
@@ -122,7 +131,7 @@ fn place(sent: &Sent) -> &RelPath {
     static ROOT: std::sync::LazyLock<RelPath> = std::sync::LazyLock::new(RelPath::root);
     match sent {
         Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
-        Sent::Forerunner(path) => path,
+        Sent::Forerunner(path) | Sent::LinkedOffer(path) => path,
         Sent::Link(path, _) | Sent::Compare(path) | Sent::Count(path) => path,
         Sent::Rename(_, to) => to,
         Sent::Exchange(a, _) => a,
