@@ -4,6 +4,7 @@
 //! The watcher's thread puts hints in, the sender takes work out; both under one lock, so nothing here blocks.
 //! Time comes in as an argument.
 
+mod met;
 mod renamed;
 mod store;
 #[cfg(test)]
@@ -23,8 +24,6 @@ const WAITING: usize = 200_000;
 const MOVES: usize = 10_000;
 /// Acknowledged places that are remembered for renames whose event is still on its way.
 const RECENT: usize = 4096;
-/// Hints beneath a comparison wait for it if it began less than this ago: it meets most of what they tell of.
-const YOUNG: Duration = Duration::from_secs(1);
 /// What was not there without an event that says why is asked about again after this time, by its folder's listing.
 const LOST_HOLD: Duration = Duration::from_secs(1);
 
@@ -320,32 +319,6 @@ impl Pending {
         waiting.chain(moves).chain(self.taken.values().map(|work| work.since)).min()
     }
 
-    /// A comparison of everything beneath a folder that has just begun: it will meet what is in there, and it sends
-    /// folders before what they hold.
-    fn comparison_above(&self, path: &RelPath, now: Instant) -> Option<Ticket> {
-        let mut above = path.parent();
-        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
-            let mut tickets = self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX));
-            let young = |ticket: &Ticket| {
-                let work = &self.taken[ticket];
-                matches!(work.task, Task::Subtree { .. }) && now.saturating_duration_since(work.begun) < YOUNG
-            };
-            if let Some((_, ticket)) = tickets.find(|(_, ticket)| young(ticket)) {
-                return Some(*ticket);
-            }
-            above = folder.parent();
-        }
-        None
-    }
-
-    /// This hint is due when that work is through.
-    fn defer(&mut self, path: RelPath, ticket: Ticket) {
-        if let Some(waiting) = self.waiting.get(&path) {
-            self.due.remove(&(waiting.due, path.clone()));
-            self.deferred.entry(ticket).or_default().push(path);
-        }
-    }
-
     fn hand_out(&mut self, task: Task, since: Instant, begun: Instant) -> Work {
         let work = Work { ticket: self.next, task, since, begun };
         self.next += 1;
@@ -433,40 +406,6 @@ impl Pending {
             }
         }
         self.insert(path, Depth::Entry, cause, since, now);
-    }
-
-    /// Whether a folder above, other than the root, waits to be compared with all beneath it.
-    fn waits_above(&self, path: &RelPath) -> bool {
-        let mut above = path.parent();
-        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
-            if self.waiting.get(&folder).is_some_and(|waiting| waiting.depth == Depth::Subtree) {
-                return true;
-            }
-            above = folder.parent();
-        }
-        false
-    }
-
-    /// INVARIANT: true only when the target cannot have the entry: its name appeared by an event, and neither a look
-    /// at it nor a comparison that may have met it was on its way since.
-    fn came_and_went(&self, path: &RelPath, now: Instant) -> bool {
-        let Some(waiting) = self.waiting.get(path) else { return false };
-        let fresh = waiting.depth == Depth::Entry
-            && waiting.cause.has(Cause::CREATED)
-            && !waiting.cause.has(Cause::GONE | Cause::VACATED | Cause::LOST);
-        fresh && !self.is_taken(path) && !self.comparing(now)
-    }
-
-    /// Whether a comparison is under way or ended so lately that events of its time may still be on their way.
-    fn comparing(&self, now: Instant) -> bool {
-        const LATE: Duration = Duration::from_secs(5);
-        self.compared.is_some_and(|at| now.saturating_duration_since(at) < LATE)
-            || self.taken.values().any(|work| matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }))
-    }
-
-    fn is_taken(&self, path: &RelPath) -> bool {
-        self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).next().is_some()
-            || self.recent.iter().rev().take(64).any(|recent| recent.path == *path)
     }
 
     /// Everything at and beneath. Hints beneath that only say "differs" go into it; those that saw a write stay when

@@ -1,0 +1,73 @@
+//! What work under way or done lately has met: whether a hint is covered by it, and whether the target can have an entry.
+
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+
+use super::{Depth, Pending, Task, Ticket};
+use crate::hint::Cause;
+
+/// Hints beneath a comparison wait for it if it began less than this ago: it meets most of what they tell of.
+const YOUNG: Duration = Duration::from_secs(1);
+
+impl Pending {
+    /// A comparison of everything beneath a folder that has just begun: it will meet what is in there, and it sends
+    /// folders before what they hold.
+    pub(super) fn comparison_above(&self, path: &RelPath, now: Instant) -> Option<Ticket> {
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            let mut tickets = self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX));
+            let young = |ticket: &Ticket| {
+                let work = &self.taken[ticket];
+                matches!(work.task, Task::Subtree { .. }) && now.saturating_duration_since(work.begun) < YOUNG
+            };
+            if let Some((_, ticket)) = tickets.find(|(_, ticket)| young(ticket)) {
+                return Some(*ticket);
+            }
+            above = folder.parent();
+        }
+        None
+    }
+
+    /// This hint is due when that work is through.
+    pub(super) fn defer(&mut self, path: RelPath, ticket: Ticket) {
+        if let Some(waiting) = self.waiting.get(&path) {
+            self.due.remove(&(waiting.due, path.clone()));
+            self.deferred.entry(ticket).or_default().push(path);
+        }
+    }
+
+    /// Whether a folder above, other than the root, waits to be compared with all beneath it.
+    pub(super) fn waits_above(&self, path: &RelPath) -> bool {
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            if self.waiting.get(&folder).is_some_and(|waiting| waiting.depth == Depth::Subtree) {
+                return true;
+            }
+            above = folder.parent();
+        }
+        false
+    }
+
+    /// INVARIANT: true only when the target cannot have the entry: its name appeared by an event, and neither a look
+    /// at it nor a comparison that may have met it was on its way since.
+    pub(super) fn came_and_went(&self, path: &RelPath, now: Instant) -> bool {
+        let Some(waiting) = self.waiting.get(path) else { return false };
+        let fresh = waiting.depth == Depth::Entry
+            && waiting.cause.has(Cause::CREATED)
+            && !waiting.cause.has(Cause::GONE | Cause::VACATED | Cause::LOST);
+        fresh && !self.is_taken(path) && !self.comparing(now)
+    }
+
+    /// Whether a comparison is under way or ended so lately that events of its time may still be on their way.
+    fn comparing(&self, now: Instant) -> bool {
+        const LATE: Duration = Duration::from_secs(5);
+        self.compared.is_some_and(|at| now.saturating_duration_since(at) < LATE)
+            || self.taken.values().any(|work| matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }))
+    }
+
+    fn is_taken(&self, path: &RelPath) -> bool {
+        self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).next().is_some()
+            || self.recent.iter().rev().take(64).any(|recent| recent.path == *path)
+    }
+}
