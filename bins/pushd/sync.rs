@@ -74,7 +74,10 @@ pub fn sync(config: Config, args: &SyncArgs) -> Exit {
     reports.iter().fold(Exit::Ok, |worst, report| worst.worse(report.exit))
 }
 
-fn choose(config: Config, args: &SyncArgs) -> Result<Vec<(Arc<Source>, Arc<Target>)>, String> {
+/// A source and one of its targets.
+type Chosen = (Arc<Source>, Arc<Target>);
+
+fn choose(config: Config, args: &SyncArgs) -> Result<Vec<Chosen>, String> {
     let mut chosen = Vec::new();
     let known = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
     for source in config.sources.into_iter().map(Arc::new).filter(|source| known(&args.source, &source.name)) {
@@ -90,8 +93,7 @@ fn choose(config: Config, args: &SyncArgs) -> Result<Vec<(Arc<Source>, Arc<Targe
     Ok(chosen)
 }
 
-async fn all(chosen: Vec<(Arc<Source>, Arc<Target>)>, args: &SyncArgs) -> Vec<Report> {
-    let mut progress = Progress::new(args.show());
+async fn all(chosen: Vec<Chosen>, args: &SyncArgs) -> Vec<Report> {
     let mut passes = Vec::new();
     for (source, target) in chosen {
         let mirror = Arc::new(Mirror::new(source.rules()));
@@ -101,28 +103,27 @@ async fn all(chosen: Vec<(Arc<Source>, Arc<Target>)>, args: &SyncArgs) -> Vec<Re
         let task = tokio::spawn(pass(source.clone(), target.clone(), mirror.clone()));
         passes.push((source, target, mirror, task));
     }
+    let mirrors = passes.iter().map(|(_, _, mirror, _)| mirror.clone()).collect();
+    let drawing = tokio::spawn(draw(mirrors, Progress::new(args.show())));
     let mut reports = Vec::new();
-    for at in 0..passes.len() {
-        while !passes[at].3.is_finished() {
-            let totals = passes.iter().map(|(_, _, mirror, _)| mirror.sent.totals());
-            let (files, bytes) = totals.fold((0, 0), |sum, totals| (sum.0 + totals.files, sum.1 + totals.bytes));
-            progress.update(Done { files, bytes, total: None });
-            let _ = tokio::time::timeout(TICK, &mut passes[at].3).await.map(|done| {
-                let (source, target, mirror, _) = &passes[at];
-                reports.push(report(source, target, mirror, done));
-            });
-            if reports.len() > at {
-                break;
-            }
-        }
-        if reports.len() == at {
-            let (source, target, mirror, task) = &mut passes[at];
-            let done = task.await;
-            reports.push(report(source, target, mirror, done));
-        }
+    for (source, target, mirror, task) in passes {
+        let done = task.await;
+        reports.push(report(&source, &target, &mirror, done));
     }
-    progress.clear();
+    drawing.abort();
+    // It was told to end: that it did is all that there is to know.
+    let _ = drawing.await;
     reports
+}
+
+/// Keeps the progress line true, until it is aborted; then the line is wiped.
+async fn draw(mirrors: Vec<Arc<Mirror>>, mut progress: Progress) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let totals = mirrors.iter().map(|mirror| mirror.sent.totals());
+        let (files, bytes) = totals.fold((0, 0), |sum, totals| (sum.0 + totals.files, sum.1 + totals.bytes));
+        progress.update(Done { files, bytes, total: None });
+    }
 }
 
 type Passed = (Duration, Result<(), (Exit, String)>);

@@ -132,8 +132,11 @@ fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes()).unwrap()
 }
 
-/// Every entry: kind and mode, mtime, owner, content or link text.
-fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, u32, u64, Vec<u8>)> {
+/// Kind and mode, mtime, owner, names, content or link text.
+type Shown = (u32, i64, i64, u32, u64, Vec<u8>);
+
+/// Every entry.
+fn tree(root: &Path) -> BTreeMap<PathBuf, Shown> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -148,7 +148,7 @@ impl Session<'_> {
     /// content is sent after this one.
     fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat) -> Result<(), Ended> {
         let named = self.find(&upload.path).ok().flatten();
-        if !named.is_some_and(|(_, _, now)| (now.dev, now.ino) == (stat.dev, stat.ino)) {
+        if named.is_none_or(|(_, _, now)| (now.dev, now.ino) != (stat.dev, stat.ino)) {
             self.hint_entry(upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
             return self.drop_upload(upload);
         }
