@@ -104,20 +104,25 @@ async fn all(chosen: Vec<Chosen>, args: &SyncArgs) -> Vec<Report> {
         passes.push((source, target, mirror, task));
     }
     let mirrors = passes.iter().map(|(_, _, mirror, _)| mirror.clone()).collect();
-    let drawing = tokio::spawn(draw(mirrors, Progress::new(args.show())));
+    tokio::select! {
+        reports = gather(passes) => reports,
+        never = draw(mirrors, Progress::new(args.show())) => match never {},
+    }
+}
+
+type Pass = (Arc<Source>, Arc<Target>, Arc<Mirror>, tokio::task::JoinHandle<Passed>);
+
+async fn gather(passes: Vec<Pass>) -> Vec<Report> {
     let mut reports = Vec::new();
     for (source, target, mirror, task) in passes {
         let done = task.await;
         reports.push(report(&source, &target, &mirror, done));
     }
-    drawing.abort();
-    // It was told to end: that it did is all that there is to know.
-    let _ = drawing.await;
     reports
 }
 
-/// Keeps the progress line true, until it is aborted; then the line is wiped.
-async fn draw(mirrors: Vec<Arc<Mirror>>, mut progress: Progress) {
+/// Keeps the progress line true, until it is dropped; then the line is wiped.
+async fn draw(mirrors: Vec<Arc<Mirror>>, mut progress: Progress) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(TICK).await;
         let totals = mirrors.iter().map(|mirror| mirror.sent.totals());

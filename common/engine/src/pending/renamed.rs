@@ -94,7 +94,8 @@ impl Pending {
             paths.push(from.clone());
             for path in paths {
                 if let (Some(waiting), Some(other)) = (self.waiting.get(&path).cloned(), path.rebase(from, to)) {
-                    let cause = waiting.cause.without(Cause::GONE | Cause::VACATED | Cause::CREATED);
+                    // What is gone may be gone from either; a look at a name that stands there deletes nothing.
+                    let cause = waiting.cause.without(Cause::VACATED | Cause::CREATED);
                     self.insert_as(other, Waiting { cause: cause | Cause::ATTRIBUTES, ..waiting }, now);
                 }
             }

@@ -221,6 +221,16 @@ fn an_exchange_whose_halves_come_apart_is_compared() {
 }
 
 #[test]
+fn a_deletion_that_waits_in_an_exchanged_folder_is_looked_for_in_both() {
+    let mut desk = Desk::new();
+    desk.entry("a/x", Cause::GONE);
+    desk.renamed("a", "b");
+    desk.renamed("b", "a");
+    let all = desk.all_in_time();
+    assert!(all.contains(&"gone a/x".into()) && all.contains(&"gone b/x".into()), "{all:?}");
+}
+
+#[test]
 fn work_of_a_lost_link_is_owed_where_waiting_renames_take_it() {
     let mut desk = Desk::new();
     desk.renamed("a", "b");

@@ -207,6 +207,12 @@ impl Session<'_> {
         for (inode, fresh, ticket) in wanted {
             let id = (inode.dev, inode.ino);
             if let Some(paths) = found.remove(&id) {
+                let stands = |path: &RelPath| self.inode_here(path).is_some_and(|here| (here.dev, here.ino) == id);
+                if !paths.iter().any(stands) {
+                    // All have moved on since.
+                    self.groups.wanted.push((inode, fresh, ticket));
+                    continue;
+                }
                 self.groups.searched.insert(id, (inode.nlink, paths.len()));
                 self.groups.met(inode, paths);
             }
