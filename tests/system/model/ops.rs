@@ -3,7 +3,7 @@
 //!
 //! LIMIT: no two contents of the same size get the same mtime on purpose: like rsync, a pass cannot tell them apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -31,6 +31,9 @@ pub struct World {
     rng: Rng,
     /// Files held open for appending, with the names they had.
     held: Vec<(PathBuf, File)>,
+    /// Inodes that got one more name in this round. They are left alone until all is at rest: what is done through a
+    /// name that is made and removed before anyone looked, the kernel tells of under that name only.
+    linked: HashSet<u64>,
     odd: Vec<Vec<u8>>,
     only: Option<String>,
     active: Vec<Operation>,
@@ -85,6 +88,7 @@ impl World {
             outside,
             rng: Rng::new(seed),
             held: Vec::new(),
+            linked: HashSet::new(),
             odd: odd_names(),
             only: std::env::var("MODEL_ONLY").ok(),
             active: OPERATIONS.to_vec(),
@@ -108,6 +112,7 @@ impl World {
         }
         self.active = active;
         self.note("-- a round begins".into());
+        self.linked.clear();
         while count(&self.root) > MOST_ENTRIES {
             let Some(path) = self.pick(Want::Folder) else { break };
             let _ = fs::remove_dir_all(&path);
@@ -218,9 +223,14 @@ impl World {
 
     /// A place for a new entry, perhaps taken.
     fn place(&mut self) -> PathBuf {
-        let folder = self.folder();
-        let name = self.name();
-        at(&folder, &name)
+        loop {
+            let folder = self.folder();
+            let name = self.name();
+            let place = at(&folder, &name);
+            if !self.is_linked(&place) {
+                return place;
+            }
+        }
     }
 
     /// A folder, perhaps the root.
@@ -231,7 +241,11 @@ impl World {
 
     /// An entry of this kind, found by walking down at random; never the anchor and never the root.
     fn pick(&mut self, want: Want) -> Option<PathBuf> {
-        (0..6).find_map(|_| self.walk_down(want))
+        (0..6).find_map(|_| self.walk_down(want).filter(|path| !self.is_linked(path)))
+    }
+
+    fn is_linked(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|meta| self.linked.contains(&meta.ino()))
     }
 
     fn walk_down(&mut self, want: Want) -> Option<PathBuf> {

@@ -45,6 +45,9 @@ impl Session<'_> {
                 return Ok(());
             }
         }
+        // A folder may stand where one of a file's names was.
+        let mates = self.groups.left_by_file(&path);
+        self.look_at_mates(mates);
         self.make_folder(ticket, &path)?;
         let mut pass = Pass::new(path.clone(), reach);
         pass.listing = 1;

@@ -66,6 +66,11 @@ impl Groups {
         }
     }
 
+    /// No file stands under this name any more; returns the other names of the one that did.
+    pub fn left_by_file(&mut self, path: &RelPath) -> Vec<RelPath> {
+        if self.at.contains_key(path) { self.drop_names(vec![path.clone()]) } else { Vec::new() }
+    }
+
     /// Nothing of what stood at and beneath `path` does any more; returns the other names of those files.
     pub fn left(&mut self, path: &RelPath) -> Vec<RelPath> {
         let names = self.within(path);

@@ -195,7 +195,7 @@ impl Session<'_> {
     }
 
     /// A file may have been written under a name that it has lost since: its other names tell.
-    fn look_at_mates(&self, mates: Vec<RelPath>) {
+    pub(super) fn look_at_mates(&self, mates: Vec<RelPath>) {
         for path in mates {
             self.hint_entry(path, Cause::ATTRIBUTES);
         }

@@ -1,4 +1,4 @@
-//! Temporaries in a [`Stage`](super::Stage): a file being written, and a complete entry that waits for its name.
+//! Temporaries in a [`Stage`]: a file being written, and a complete entry that waits for its name.
 //!
 //! Both are removed when they are dropped. Nothing here is seen by anybody before [`Staged::publish`].
 

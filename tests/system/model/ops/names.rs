@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use super::{Want, World};
 use crate::rig::fs::{at, exchange, is_folder, remove, write};
@@ -110,6 +111,7 @@ impl World {
         let from = self.existing(Want::File)?;
         let to = self.place();
         fs::hard_link(&from, &to)?;
+        self.linked.insert(fs::symlink_metadata(&to)?.ino());
         Ok(format!("{} = {}", self.relative(&from), self.relative(&to)))
     }
 
