@@ -105,7 +105,7 @@ impl Session<'_> {
                 self.mirror.problem(&path, reason.clone());
             }
         }
-        let pass = self.passes.entry(ticket).or_insert_with(|| Pass::new(path.clone(), Reach::Folder));
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.empty |= path.is_root() && folder.entries.is_empty() && folder.skipped.is_empty();
         for (name, inode) in &folder.linked {
             if let Ok(path) = path.join(name) {
