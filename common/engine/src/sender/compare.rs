@@ -10,7 +10,7 @@ use super::look::{Look, Why};
 use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
 use super::walk::{Folder, Listed};
 use super::{Ended, FLIGHT, LOOKS, MaxDelete, Options, Session};
-use crate::hint::Hint;
+use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
 
@@ -39,7 +39,8 @@ impl Session<'_> {
         }
         match self.kind_here(&path) {
             Some(Kind::Dir) => {}
-            Some(_) => return self.look(Look { ticket, path, why: Why::Check }),
+            // What a file holds is not told by its size and time alone; what led here may have moved one over another.
+            Some(_) => return self.look(Look { ticket, path, why: Why::Event(Cause::WRITTEN) }),
             None => {
                 self.flight.end_with(ticket, End::LostSight);
                 return Ok(());

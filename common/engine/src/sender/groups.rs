@@ -38,6 +38,9 @@ pub(super) struct Groups {
 /// none when its connection has ended.
 type Want = (Inode, RelPath, Option<Ticket>);
 
+/// Another name of a file, with the device and inode that it is believed to stand for.
+pub(super) type Mate = (Id, RelPath);
+
 struct Search {
     wanted: Vec<Want>,
     found: mpsc::Receiver<HashMap<Id, Vec<RelPath>>>,
@@ -59,7 +62,7 @@ impl Groups {
     }
 
     /// This file stands under the name now; returns the other names of the one that did before, if it was another.
-    pub fn seen(&mut self, path: &RelPath, inode: Inode) -> Vec<RelPath> {
+    pub fn seen(&mut self, path: &RelPath, inode: Inode) -> Vec<Mate> {
         match self.at.get(path) {
             Some(id) if *id != (inode.dev, inode.ino) => self.drop_names(vec![path.clone()]),
             _ => Vec::new(),
@@ -67,18 +70,18 @@ impl Groups {
     }
 
     /// No file stands under this name any more; returns the other names of the one that did.
-    pub fn left_by_file(&mut self, path: &RelPath) -> Vec<RelPath> {
+    pub fn left_by_file(&mut self, path: &RelPath) -> Vec<Mate> {
         if self.at.contains_key(path) { self.drop_names(vec![path.clone()]) } else { Vec::new() }
     }
 
     /// Nothing of what stood at and beneath `path` does any more; returns the other names of those files.
-    pub fn left(&mut self, path: &RelPath) -> Vec<RelPath> {
+    pub fn left(&mut self, path: &RelPath) -> Vec<Mate> {
         let names = self.within(path);
         self.drop_names(names)
     }
 
     /// What stood at and beneath `from` is at `to`; returns the other names of the files that stood there.
-    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<RelPath> {
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<Mate> {
         let mates = self.left(to);
         for path in self.within(from) {
             let Some(id) = self.at.remove(&path) else { continue };
@@ -92,6 +95,25 @@ impl Groups {
         mates
     }
 
+    /// What stood at and beneath each has changed places.
+    pub fn exchanged(&mut self, a: &RelPath, b: &RelPath) {
+        let places = [(self.within(a), a, b), (self.within(b), b, a)];
+        let mut moved = Vec::new();
+        for (paths, from, to) in places {
+            for path in paths {
+                let Some(id) = self.at.remove(&path) else { continue };
+                if let Some(names) = self.names.get_mut(&id) {
+                    names.remove(&path);
+                }
+                moved.extend(path.rebase(from, to).map(|path| (path, id)));
+            }
+        }
+        for (path, id) in moved {
+            self.names.entry(id).or_default().insert(path.clone());
+            self.at.insert(path, id);
+        }
+    }
+
     fn within(&self, path: &RelPath) -> Vec<RelPath> {
         if self.at.is_empty() {
             return Vec::new();
@@ -102,14 +124,14 @@ impl Groups {
         itself.into_iter().chain(beneath).collect()
     }
 
-    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<RelPath> {
+    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Mate> {
         let ids: HashSet<Id> = paths.iter().filter_map(|path| self.at.remove(path)).collect();
         let paths: HashSet<RelPath> = paths.into_iter().collect();
         let mut mates = Vec::new();
         for id in ids {
             if let Some(names) = self.names.get_mut(&id) {
                 names.retain(|name| !paths.contains(name));
-                mates.extend(names.iter().cloned());
+                mates.extend(names.iter().map(|name| (id, name.clone())));
             }
         }
         mates
@@ -212,8 +234,7 @@ impl Session<'_> {
         for (inode, fresh, ticket) in wanted {
             let id = (inode.dev, inode.ino);
             if let Some(paths) = found.remove(&id) {
-                let stands = |path: &RelPath| self.inode_here(path).is_some_and(|here| (here.dev, here.ino) == id);
-                if !paths.iter().any(stands) {
+                if !paths.iter().any(|path| self.stands(path, id)) {
                     // All have moved on since.
                     self.groups.wanted.push((inode, fresh, ticket));
                     continue;
@@ -227,12 +248,29 @@ impl Session<'_> {
                     self.flight.let_go(ticket);
                 }
                 None => {
-                    let known = self.groups.names.get(&id).into_iter().flatten().next();
+                    let known = self.groups.names.get(&id).into_iter().flatten().find(|name| self.stands(name, id));
                     known.into_iter().for_each(|name| self.hint_entry(name.clone(), Cause::WRITTEN));
                 }
             }
         }
         Ok(())
+    }
+
+    /// A file may have been written under a name that it has lost since: its other names tell. Where one of them has
+    /// moved unseen, the file is searched for.
+    pub(super) fn look_at_mates(&mut self, mates: Vec<Mate>) {
+        for (id, path) in mates {
+            if !self.stands(&path, id) {
+                let inode = Inode { dev: id.0, ino: id.1, nlink: 0 };
+                self.groups.wanted.push((inode, path.clone(), None));
+            }
+            self.hint_entry(path, Cause::ATTRIBUTES);
+        }
+    }
+
+    /// Whether this name is that file.
+    fn stands(&self, path: &RelPath, id: Id) -> bool {
+        self.inode_here(path).is_some_and(|here| (here.dev, here.ino) == id)
     }
 
     fn inode_here(&self, path: &RelPath) -> Option<Inode> {

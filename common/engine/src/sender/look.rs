@@ -32,8 +32,6 @@ pub(super) enum Why {
     Differs(Difference),
     /// A comparison found it at the target and not here, or a folder in its place.
     Extra,
-    /// It may differ.
-    Check,
 }
 
 /// What to send of a regular file.
@@ -148,7 +146,7 @@ impl Session<'_> {
                 self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
                 Ok(())
             }
-            Why::Differs(_) | Why::Check => self.make_folder(ticket, &path),
+            Why::Differs(_) => self.make_folder(ticket, &path),
         }
     }
 
@@ -194,13 +192,6 @@ impl Session<'_> {
         self.send_group(ticket, Inode::of(stat), path)
     }
 
-    /// A file may have been written under a name that it has lost since: its other names tell.
-    pub(super) fn look_at_mates(&self, mates: Vec<RelPath>) {
-        for path in mates {
-            self.hint_entry(path, Cause::ATTRIBUTES);
-        }
-    }
-
     fn need(&self, why: Why, linked: bool) -> Need {
         let attributes = self.options.attributes;
         match why {
@@ -211,7 +202,7 @@ impl Session<'_> {
             // A name that is new to the target, and may be one more of a file that it has.
             Why::Event(cause) if linked && cause.has(Cause::CREATED | Cause::GONE | Cause::LOST) => Need::Content,
             Why::Event(cause) if cause.has(Cause::CREATED) => Need::Later,
-            Why::Event(_) | Why::Differs(Difference::Metadata) | Why::Check => Need::Metadata,
+            Why::Event(_) | Why::Differs(Difference::Metadata) => Need::Metadata,
         }
     }
 
@@ -281,7 +272,7 @@ impl Session<'_> {
                 self.mirror.pending().hint(Hint::Folder { path: folder }, Instant::now());
                 Ok(())
             }
-            Why::Event(_) | Why::Check => {
+            Why::Event(_) => {
                 self.flight.end_with(ticket, End::LostSight);
                 Ok(())
             }
@@ -355,19 +346,20 @@ impl Session<'_> {
         by_now: (RelPath, RelPath),
     ) -> Result<(), Ended> {
         let (at_a, at_b) = (self.kind_here(&by_now.0), self.kind_here(&by_now.1));
-        let mut mates = self.groups.left(&a);
-        mates.extend(self.groups.left(&b));
-        self.look_at_mates(mates);
         if at_a.is_some() && at_b.is_some() {
+            self.groups.exchanged(&a, &b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
             self.send(ticket, &message, Sent::Exchange(a, b))?;
             return Ok(());
         }
+        let mut mates = self.groups.left(&a);
+        mates.extend(self.groups.left(&b));
+        self.look_at_mates(mates);
         let mut pending = self.mirror.pending();
         for (path, at, kind) in [(a, by_now.0, at_a), (b, by_now.1, at_b)] {
             pending.hint(Hint::Entry { path, cause: Cause::GONE }, Instant::now());
             if kind.is_some() {
-                pending.hint(Hint::Subtree { path: at }, Instant::now());
+                pending.hint(Hint::Entry { path: at, cause: Cause::WRITTEN }, Instant::now());
             }
         }
         Ok(())
