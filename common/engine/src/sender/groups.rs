@@ -47,9 +47,16 @@ struct Search {
 }
 
 impl Groups {
-    /// These names were seen to be this file.
+    /// These names were seen to be this file. One that is new makes what a search found before out of date.
     pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>) {
         let id = (inode.dev, inode.ino);
+        if paths.iter().any(|path| self.at.get(path) != Some(&id)) {
+            self.searched.remove(&id);
+        }
+        self.note(id, paths);
+    }
+
+    fn note(&mut self, id: Id, paths: Vec<RelPath>) {
         for path in paths {
             if let Some(other) = self.at.insert(path.clone(), id)
                 && other != id
@@ -142,7 +149,7 @@ impl Groups {
         for gone in self.names.remove(&(inode.dev, inode.ino)).unwrap_or_default() {
             self.at.remove(&gone);
         }
-        self.met(inode, paths.to_vec());
+        self.note((inode.dev, inode.ino), paths.to_vec());
     }
 
     /// Whether names of the file are missing that a search may find.
@@ -240,7 +247,7 @@ impl Session<'_> {
                     continue;
                 }
                 self.groups.searched.insert(id, (inode.nlink, paths.len()));
-                self.groups.met(inode, paths);
+                self.groups.note(id, paths);
             }
             match ticket {
                 Some(ticket) => {

@@ -281,6 +281,29 @@ fn a_new_name_of_a_file_is_found_to_be_one() {
 }
 
 #[test]
+fn a_new_name_is_found_though_an_earlier_search_found_no_other() {
+    let mut pair = Pair::new();
+    let outside = pair.here.with_extension("outside");
+    fs::write(pair.here.join("one"), "x").unwrap();
+    fs::hard_link(pair.here.join("one"), &outside).unwrap();
+    pair.pass();
+    fs::write(pair.here.join("one"), "its other name is outside").unwrap();
+    pair.entry("one", Cause::WRITTEN);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    fs::remove_file(&outside).unwrap();
+    // Out and in again: nothing is known of the name that it has now.
+    fs::rename(pair.here.join("one"), pair.here.join("uno")).unwrap();
+    pair.entry("one", Cause::GONE);
+    pair.entry("uno", Cause::WRITTEN);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    fs::hard_link(pair.here.join("uno"), pair.here.join("two")).unwrap();
+    pair.entry("two", Cause::CREATED);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
 fn a_file_written_under_a_name_that_it_lost_is_sent_under_its_others() {
     let mut pair = Pair::new();
     fs::create_dir(pair.here.join("d")).unwrap();
