@@ -11,6 +11,15 @@ use crate::hint::Cause;
 const YOUNG: Duration = Duration::from_secs(1);
 
 impl Pending {
+    /// The entry of this work is a folder, and is being compared with all beneath it.
+    pub fn widened(&mut self, ticket: Ticket) {
+        if let Some(work) = self.taken.get_mut(&ticket)
+            && let Task::Entry { path, .. } = &work.task
+        {
+            work.task = Task::Subtree { path: path.clone() };
+        }
+    }
+
     /// A comparison of everything beneath a folder that has just begun: it will meet what is in there, and it sends
     /// folders before what they hold.
     pub(super) fn comparison_above(&self, path: &RelPath, now: Instant) -> Option<Ticket> {

@@ -255,6 +255,17 @@ fn a_comparison_under_way_covers_a_renamed_folder_anew() {
 }
 
 #[test]
+fn an_entry_that_proves_a_folder_is_a_comparison_of_it() {
+    let mut desk = Desk::new();
+    desk.entry("a", Cause::WRITTEN);
+    let work = desk.pending.take(desk.now).unwrap();
+    desk.pending.widened(work.ticket);
+    desk.renamed("a/x", "a/y");
+    let all = desk.all_in_time();
+    assert!(all.contains(&"subtree a/y".into()), "{all:?}");
+}
+
+#[test]
 fn a_lost_link_brings_everything_back() {
     let mut desk = Desk::new();
     desk.entry("d/f", Cause::WRITTEN);

@@ -55,6 +55,9 @@ impl Session<'_> {
         if pass.is_full() {
             self.mirror.set_scanning(true);
         }
+        if reach == Reach::Subtree {
+            self.mirror.pending().widened(ticket);
+        }
         self.flight.hold(ticket);
         self.passes.insert(ticket, pass);
         self.common.to_list.push((ticket, path));
