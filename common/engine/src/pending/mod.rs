@@ -281,7 +281,7 @@ impl Pending {
     }
 
     /// The link is lost: all work that was handed out is owed again. What a rename did is not known, so its places are
-    /// looked at as if written: two files may be alike in size and time, and no comparison tells them apart.
+    /// compared whole, and a file there is sent: two may be alike in size and time, and no comparison tells them apart.
     pub fn link_lost(&mut self, now: Instant) {
         let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
         for ticket in tickets {
@@ -363,8 +363,8 @@ impl Pending {
             let moved = self.forwarded(place);
             if moved != *place {
                 match work.task {
-                    Task::Folder { .. } | Task::Subtree { .. } => self.subtree(moved, work.since, now),
-                    _ => self.insert(moved, Depth::Entry, Cause::WRITTEN, work.since, now),
+                    Task::Entry { .. } => self.insert(moved, Depth::Entry, Cause::WRITTEN, work.since, now),
+                    _ => self.subtree(moved, work.since, now),
                 }
             }
         }
@@ -374,11 +374,11 @@ impl Pending {
             Task::Subtree { path } => self.subtree(path, work.since, now),
             Task::Rename { from, to, .. } => {
                 self.insert(from, Depth::Entry, Cause::GONE, work.since, now);
-                self.insert(to, Depth::Entry, Cause::WRITTEN, work.since, now);
+                self.subtree(to, work.since, now);
             }
             Task::Exchange { a, b, .. } => {
-                self.insert(a, Depth::Entry, Cause::WRITTEN, work.since, now);
-                self.insert(b, Depth::Entry, Cause::WRITTEN, work.since, now);
+                self.subtree(a, work.since, now);
+                self.subtree(b, work.since, now);
             }
         }
         if !after.is_zero() {

@@ -359,7 +359,7 @@ impl Session<'_> {
         for (path, at, kind) in [(a, by_now.0, at_a), (b, by_now.1, at_b)] {
             pending.hint(Hint::Entry { path, cause: Cause::GONE }, Instant::now());
             if kind.is_some() {
-                pending.hint(Hint::Entry { path: at, cause: Cause::WRITTEN }, Instant::now());
+                pending.hint(Hint::Subtree { path: at }, Instant::now());
             }
         }
         Ok(())

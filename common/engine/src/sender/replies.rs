@@ -87,11 +87,13 @@ impl Session<'_> {
             }
             Sent::Rename(from, to) => {
                 self.hint_entry(from, Cause::GONE);
-                self.hint_entry(to, Cause::WRITTEN);
+                self.mirror.pending().hint(Hint::Subtree { path: to }, Instant::now());
             }
             Sent::Exchange(a, b) => {
-                self.hint_entry(a, Cause::WRITTEN);
-                self.hint_entry(b, Cause::WRITTEN);
+                let mut pending = self.mirror.pending();
+                let now = Instant::now();
+                pending.hint(Hint::Subtree { path: a }, now);
+                pending.hint(Hint::Subtree { path: b }, now);
             }
             // Which of them is missing is not said. A look at each sends what is not there; the content, when it is.
             Sent::Link(first, others) => {
