@@ -369,7 +369,12 @@ impl Pending {
             }
         }
         match work.task {
-            Task::Entry { path, cause } => self.insert(path, Depth::Entry, cause, work.since, now),
+            Task::Entry { path, cause } => {
+                // The target may have it by now: should it vanish, that is a deletion.
+                let new = cause.has(Cause::CREATED);
+                let cause = if new { cause.without(Cause::CREATED) | Cause::WRITTEN } else { cause };
+                self.insert(path, Depth::Entry, cause, work.since, now);
+            }
             Task::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
             Task::Subtree { path } => self.subtree(path, work.since, now),
             Task::Rename { from, to, .. } => {

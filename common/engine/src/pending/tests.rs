@@ -255,6 +255,17 @@ fn a_comparison_under_way_covers_a_renamed_folder_anew() {
 }
 
 #[test]
+fn what_was_on_its_way_when_the_link_broke_and_vanishes_is_deleted() {
+    let mut desk = Desk::new();
+    desk.entry("f", Cause::CREATED | Cause::WRITTEN);
+    desk.pending.take(desk.now).unwrap();
+    desk.pending.link_lost(desk.now);
+    desk.later(Duration::from_secs(9));
+    desk.entry("f", Cause::GONE);
+    assert_eq!(desk.all_in_time(), ["look .", "gone f"]);
+}
+
+#[test]
 fn an_entry_that_proves_a_folder_is_a_comparison_of_it() {
     let mut desk = Desk::new();
     desk.entry("a", Cause::WRITTEN);
