@@ -1,7 +1,7 @@
 //! The model: random operations on a live source while both programs are killed and stopped and the link is cut; at rest
 //! the trees are equal whole. There is no model but the source itself.
 //!
-//! In `cargo test` it runs for some ten seconds. The long run, 200,000 operations and more:
+//! In `cargo test` it runs for about a minute. The long run, 200,000 operations and more:
 //! ```text
 //! MODEL_ROUNDS=400 MODEL_SEED=1 RIG_DIR=/dev/shm cargo test --release --test system model -- --nocapture
 //! ```
@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `MODEL_SEED` | the seed of the operations and faults; from the clock when unset, and always printed |
 //! | `MODEL_OPS` | operations in a round, 500; after each round the trees come to rest and are compared |
-//! | `MODEL_ROUNDS` | rounds; when unset, as many as fit in `MODEL_SECONDS` (10) |
+//! | `MODEL_ROUNDS` | rounds; when unset, as many as fit in `MODEL_SECONDS` (60) |
 //! | `MODEL_DURABILITY` | `none` or `batch`; when unset, from the seed |
 //! | `MODEL_FAULTS` | `none` leaves the faults out; or names of faults, with commas |
 //! | `MODEL_ONLY` | names of operations, with commas: only these |
@@ -46,7 +46,7 @@ fn elsewhere(name: &str) -> Option<Scratch> {
 fn random_operations_and_faults_leave_equal_trees() {
     let seed = number("MODEL_SEED").unwrap_or_else(Rng::seed_from_clock);
     let rounds = number("MODEL_ROUNDS");
-    let seconds = number("MODEL_SECONDS").unwrap_or(10);
+    let seconds = number("MODEL_SECONDS").unwrap_or(60);
     let per_round = number("MODEL_OPS").unwrap_or(500);
     let mut rng = Rng::new(seed);
     let durability =
