@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use engine::hint::{Cause, Hint, Moved};
+use engine::hint::{Cause, Hint};
 use proto::RelPath;
 use sys::notify::Watch;
 
@@ -158,8 +158,7 @@ impl InotifyWatcher {
         }
         match (self.tree.path_of(&from), self.tree.path_of(&to)) {
             (Some(from), Some(to)) => {
-                let what = if object == Object::Folder { Moved::Folder } else { Moved::Other };
-                notices.push(Notice::Hint(Hint::Renamed { from, to, what, since }));
+                notices.push(Notice::Hint(Hint::Renamed { from, to, since }));
             }
             (Some(_), None) => {
                 self.miss(to.parent);

@@ -31,21 +31,10 @@ pub enum Hint {
         from: RelPath,
         /// The new place.
         to: RelPath,
-        /// What moved.
-        what: Moved,
         /// A moment before the rename happened, as late as the watcher can tell: everything that happened before it
         /// has been hinted already. What was looked at after it may have been looked at under the wrong name.
         since: Instant,
     },
-}
-
-/// What moved, as far as it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moved {
-    /// A folder, with all beneath it.
-    Folder,
-    /// Anything else.
-    Other,
 }
 
 /// Why to look at an entry; several merge.

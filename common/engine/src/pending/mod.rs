@@ -25,7 +25,8 @@ const MOVES: usize = 10_000;
 /// Acknowledged places that are remembered for renames whose event is still on its way.
 const RECENT: usize = 4096;
 /// What was not there without an event that says why is asked about again after this time, by its folder's listing.
-const LOST_HOLD: Duration = Duration::from_secs(1);
+/// Tests do not wait so long.
+const LOST_HOLD: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
 
 /// When a hint is worth a look.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +77,6 @@ pub enum Task {
         a: RelPath,
         /// The other.
         b: RelPath,
-        /// Where what stood at each stands by now, after the renames that wait.
-        by_now: (RelPath, RelPath),
     },
 }
 
@@ -90,6 +89,9 @@ pub struct Work {
     pub task: Task,
     /// When the oldest change in it was noticed.
     pub since: Instant,
+    /// Where its places are by now, after all renames that were hinted: in the order of the task's paths, and after an
+    /// exchange more, as either place may be meant.
+    pub stands: Vec<RelPath>,
     /// When it was handed out.
     begun: Instant,
 }
@@ -168,7 +170,7 @@ impl Pending {
             Hint::Entry { path, cause } => self.entry(path, cause, now, now),
             Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), now, now),
             Hint::Subtree { path } => self.subtree(path, now, now),
-            Hint::Renamed { from, to, what, since } => self.renamed((from, to), what, since, now),
+            Hint::Renamed { from, to, since } => self.renamed((from, to), since, now),
         }
         if self.waiting.len() > WAITING || self.moves.len() > MOVES {
             self.collapse(now);
@@ -183,10 +185,7 @@ impl Pending {
                     let parents = self.unsent_parents(&to);
                     (Task::Rename { from, to, parents }, since)
                 }
-                Move::Exchange { a, b, since } => {
-                    let by_now = (self.forwarded(&a), self.forwarded(&b));
-                    (Task::Exchange { a, b, by_now }, since)
-                }
+                Move::Exchange { a, b, since } => (Task::Exchange { a, b }, since),
             };
             return Some(self.hand_out(task, since, now));
         }
@@ -222,8 +221,8 @@ impl Pending {
             self.compared = Some(now);
         }
         let whole = !matches!(work.task, Task::Entry { .. });
-        for path in places(&work.task) {
-            self.remember(Recent { at: now, path: path.clone(), whole });
+        for path in work.stands {
+            self.remember(Recent { at: now, path, whole });
         }
         if self.is_empty() {
             self.in_sync_at = Some(SystemTime::now());
@@ -264,7 +263,7 @@ impl Pending {
             Task::Entry { cause, .. } => *cause,
             _ => Cause::ATTRIBUTES,
         };
-        for path in places(&work.task) {
+        for path in &work.stands {
             self.insert(path.clone(), Depth::Entry, cause | Cause::LOST, work.since, now);
             self.postpone(path, now + LOST_HOLD);
         }
@@ -273,8 +272,10 @@ impl Pending {
     /// This file is still being written: its content is due by the rule for open files.
     pub fn still_open(&mut self, ticket: Ticket, now: Instant) {
         let Some(work) = self.release(ticket) else { return };
-        if let Task::Entry { path, .. } = work.task {
-            self.insert(path, Depth::Entry, Cause::WRITING, work.since, now);
+        if let Task::Entry { .. } = work.task {
+            for path in work.stands {
+                self.insert(path, Depth::Entry, Cause::WRITING, work.since, now);
+            }
         } else {
             self.put_back(work, self.rules.open_settle, now);
         }
@@ -286,10 +287,10 @@ impl Pending {
         let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
         for ticket in tickets {
             let Some(work) = self.release(ticket) else { continue };
-            if let Task::Entry { path, .. } = &work.task
-                && let Some(parent) = path.parent()
-            {
-                self.insert(parent, Depth::Entry, Cause::ENTRIES, work.since, now);
+            if let Task::Entry { .. } = &work.task {
+                for parent in work.stands.iter().filter_map(RelPath::parent) {
+                    self.insert(parent, Depth::Entry, Cause::ENTRIES, work.since, now);
+                }
             }
             self.put_back(work, Duration::ZERO, now);
         }
@@ -303,6 +304,13 @@ impl Pending {
     /// Pieces of work that are owed, waiting or handed out.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.moves.len() + self.taken.len()
+    }
+
+    /// What is owed, in words.
+    #[cfg(test)]
+    pub(crate) fn owed(&self) -> String {
+        let taken: Vec<_> = self.taken.values().map(|work| (work.ticket, &work.task)).collect();
+        format!("waiting {:?}, moves {:?}, taken {taken:?}, deferred {:?}", self.waiting, self.moves, self.deferred)
     }
 
     /// Whether nothing is owed.
@@ -320,17 +328,18 @@ impl Pending {
     }
 
     fn hand_out(&mut self, task: Task, since: Instant, begun: Instant) -> Work {
-        let work = Work { ticket: self.next, task, since, begun };
+        let stands = places(&task).map(|place| self.forwarded(place)).collect();
+        let work = Work { ticket: self.next, task, since, stands, begun };
         self.next += 1;
-        for path in places(&work.task) {
+        for path in &work.stands {
             self.taken_at.insert((path.clone(), work.ticket));
         }
         self.taken.insert(work.ticket, work.clone());
         work
     }
 
-    /// Where what stands at a place will stand after the renames that wait.
-    fn forwarded(&self, place: &RelPath) -> RelPath {
+    /// Where what stands at a place of the target will stand after the renames that wait.
+    pub(crate) fn forwarded(&self, place: &RelPath) -> RelPath {
         let mut at = place.clone();
         for step in &self.moves {
             let moved = match step {
@@ -344,7 +353,7 @@ impl Pending {
 
     fn release(&mut self, ticket: Ticket) -> Option<Work> {
         let work = self.taken.remove(&ticket)?;
-        for path in places(&work.task) {
+        for path in &work.stands {
             self.taken_at.remove(&(path.clone(), ticket));
         }
         for path in self.deferred.remove(&ticket).unwrap_or_default() {
@@ -356,39 +365,26 @@ impl Pending {
         Some(work)
     }
 
-    /// What waits to be renamed will have moved when this work's turn comes: it is owed at both places.
     fn put_back(&mut self, work: Work, after: Duration, now: Instant) {
-        let places: Vec<RelPath> = places(&work.task).cloned().collect();
-        for place in &places {
-            let moved = self.forwarded(place);
-            if moved != *place {
-                match work.task {
-                    Task::Entry { .. } => self.insert(moved, Depth::Entry, Cause::WRITTEN, work.since, now),
-                    _ => self.subtree(moved, work.since, now),
+        for (at, path) in work.stands.iter().enumerate() {
+            let path = path.clone();
+            match work.task {
+                Task::Entry { cause, .. } => {
+                    // The target may have it by now: should it vanish, that is a deletion.
+                    let new = cause.has(Cause::CREATED);
+                    let cause = if new { cause.without(Cause::CREATED) | Cause::WRITTEN } else { cause };
+                    self.insert(path, Depth::Entry, cause, work.since, now);
+                }
+                Task::Folder { .. } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
+                Task::Rename { .. } if at == 0 => self.insert(path, Depth::Entry, Cause::GONE, work.since, now),
+                Task::Subtree { .. } | Task::Rename { .. } | Task::Exchange { .. } => {
+                    self.subtree(path, work.since, now);
                 }
             }
         }
-        match work.task {
-            Task::Entry { path, cause } => {
-                // The target may have it by now: should it vanish, that is a deletion.
-                let new = cause.has(Cause::CREATED);
-                let cause = if new { cause.without(Cause::CREATED) | Cause::WRITTEN } else { cause };
-                self.insert(path, Depth::Entry, cause, work.since, now);
-            }
-            Task::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
-            Task::Subtree { path } => self.subtree(path, work.since, now),
-            Task::Rename { from, to, .. } => {
-                self.insert(from, Depth::Entry, Cause::GONE, work.since, now);
-                self.subtree(to, work.since, now);
-            }
-            Task::Exchange { a, b, .. } => {
-                self.subtree(a, work.since, now);
-                self.subtree(b, work.since, now);
-            }
-        }
         if !after.is_zero() {
-            for path in places {
-                self.postpone(&path, now + after);
+            for path in &work.stands {
+                self.postpone(path, now + after);
             }
         }
     }

@@ -1,26 +1,31 @@
 //! What a rename does to the hints: those that wait move along, and those that were on their way when it happened are
 //! looked at again under the new name.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
-use super::{Depth, Move, Pending, Task, Ticket, Waiting, places, range_beneath};
-use crate::hint::{Cause, Moved};
+use super::{Depth, Move, Pending, Task, Ticket, Waiting, range_beneath};
+use crate::hint::Cause;
+
+/// The kernel tells of a rename when it is done: the thread may lose its processor in between.
+const UNHEARD: Duration = Duration::from_millis(20);
 
 impl Pending {
     /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
-    pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), what: Moved, since: Instant, now: Instant) {
+    pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), since: Instant, now: Instant) {
         if from == to || from.is_root() || to.is_root() || to.is_within(&from) || from.is_within(&to) {
             self.subtree(to, now, now);
             return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
         }
-        let suspects = self.suspects(&from, &to, since);
-        let there = self.standing(&from, what, now);
+        let suspects = self.suspects(&from, &to, since.checked_sub(UNHEARD).unwrap_or(since));
+        let there = self.standing(&from, now);
         if let Some(swap) = self.as_exchange(&from, &to) {
+            self.share_stands(&from, &to);
             self.share_hints(&from, &to, now);
             self.moves.push_back(swap);
         } else {
+            self.move_stands(&from, &to);
             self.move_hints(&from, &to, there, now);
             if there == There::Current {
                 self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now });
@@ -34,7 +39,7 @@ impl Pending {
     }
 
     /// What the target has of `from` at the moment.
-    fn standing(&self, from: &RelPath, what: Moved, now: Instant) -> There {
+    fn standing(&self, from: &RelPath, now: Instant) -> There {
         let waits_whole = |path: &RelPath| self.waiting.get(path).is_some_and(|w| w.depth == Depth::Subtree);
         if self.came_and_went(from, now) {
             return There::Nothing;
@@ -42,7 +47,7 @@ impl Pending {
         // What only its metadata differs in is mended before the rename; see the sender.
         let content = Cause::CREATED | Cause::WRITTEN | Cause::WRITING | Cause::GONE | Cause::LOST;
         let written = self.waiting.get(from).is_some_and(|waiting| waiting.cause.has(content));
-        if waits_whole(from) || (what == Moved::Other && written) {
+        if waits_whole(from) || written {
             return There::Older;
         }
         if self.waits_above(from) { There::Nothing } else { There::Current }
@@ -58,6 +63,44 @@ impl Pending {
             }
             _ => None,
         }
+    }
+
+    /// Work under way at `from` is about what is at `to` now.
+    fn move_stands(&mut self, from: &RelPath, to: &RelPath) {
+        for (path, ticket) in self.taken_within(from) {
+            let Some(work) = self.taken.get_mut(&ticket) else { continue };
+            for stand in work.stands.iter_mut().filter(|stand| **stand == path) {
+                if let Some(moved) = path.rebase(from, to) {
+                    *stand = moved.clone();
+                    self.taken_at.insert((moved, ticket));
+                }
+            }
+            self.taken_at.remove(&(path, ticket));
+        }
+    }
+
+    /// The first half of an exchange has brought together what was at both places: it may be at either now.
+    fn share_stands(&mut self, a: &RelPath, b: &RelPath) {
+        for (from, to) in [(a, b), (b, a)] {
+            for (path, ticket) in self.taken_within(from) {
+                let (Some(work), Some(other)) = (self.taken.get_mut(&ticket), path.rebase(from, to)) else { continue };
+                if !work.stands.contains(&other) {
+                    work.stands.push(other.clone());
+                    self.taken_at.insert((other, ticket));
+                }
+            }
+        }
+    }
+
+    /// Places of work under way at and beneath one.
+    fn taken_within(&self, place: &RelPath) -> Vec<(RelPath, Ticket)> {
+        let at = self.taken_at.range((place.clone(), 0)..=(place.clone(), Ticket::MAX)).cloned();
+        let mut found: Vec<_> = at.collect();
+        range_beneath(place, |(low, high)| {
+            let (low, high) = (low.map(|path| (path, Ticket::MAX)), high.map(|path| (path, 0)));
+            found.extend(self.taken_at.range((low, high)).cloned());
+        });
+        found
     }
 
     fn move_hints(&mut self, from: &RelPath, to: &RelPath, there: There, now: Instant) {
@@ -117,11 +160,10 @@ impl Pending {
     fn suspects(&self, from: &RelPath, to: &RelPath, since: Instant) -> Vec<Suspect> {
         let mut found = Vec::new();
         for ticket in self.tickets_touching(from).into_iter().chain(self.tickets_touching(to)) {
-            found.push(match self.taken.get(&ticket).map(|work| &work.task) {
-                Some(Task::Entry { path, .. }) => Suspect::Entry(path.clone()),
-                Some(task) => Suspect::Whole(places(task).last().cloned().unwrap_or_default()),
-                None => continue,
-            });
+            let Some(work) = self.taken.get(&ticket) else { continue };
+            let entry = matches!(work.task, Task::Entry { .. });
+            let places = if entry { &work.stands[..] } else { work.stands.last().map(std::slice::from_ref).unwrap_or_default() };
+            found.extend(places.iter().map(|path| if entry { Suspect::Entry(path.clone()) } else { Suspect::Whole(path.clone()) }));
         }
         for recent in self.recent.iter().rev().take_while(|recent| recent.at >= since) {
             let path = &recent.path;
@@ -140,17 +182,11 @@ impl Pending {
 
     /// Tickets at, beneath, or (when they are of whole folders) above a place.
     fn tickets_touching(&self, place: &RelPath) -> Vec<Ticket> {
-        let at = |path: &RelPath| {
-            self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).map(|(_, t)| *t).collect::<Vec<_>>()
-        };
-        let mut found = at(place);
-        found.extend(range_beneath(place, |(low, high)| {
-            let (low, high) = (low.map(|path| (path, Ticket::MAX)), high.map(|path| (path, 0)));
-            self.taken_at.range((low, high)).map(|(_, ticket)| *ticket).collect::<Vec<_>>()
-        }));
+        let mut found: Vec<Ticket> = self.taken_within(place).into_iter().map(|(_, ticket)| ticket).collect();
         let mut above = place.parent();
         while let Some(folder) = above {
-            found.extend(at(&folder).into_iter().filter(|t| !matches!(self.taken[t].task, Task::Entry { .. })));
+            let at = self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX)).map(|(_, ticket)| *ticket);
+            found.extend(at.filter(|ticket| !matches!(self.taken[ticket].task, Task::Entry { .. })));
             above = folder.parent();
         }
         found

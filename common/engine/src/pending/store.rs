@@ -12,7 +12,7 @@ use crate::hint::Cause;
 const FOLDER: usize = 16;
 
 /// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
-pub(super) const DELETE_HOLD: Duration = Duration::from_millis(100);
+pub(super) const DELETE_HOLD: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 100 });
 
 impl Pending {
     pub(super) fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Instant, now: Instant) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::RelPath;
 
 use super::{Pending, Rules, Task, Work};
-use crate::hint::{Cause, Hint, Moved};
+use crate::hint::{Cause, Hint};
 
 const RULES: Rules =
     Rules { settle: Duration::ZERO, open_settle: Duration::from_secs(1), open_max_delay: Duration::from_secs(10) };
@@ -36,7 +36,7 @@ impl Desk {
 
     fn renamed(&mut self, from: &str, to: &str) {
         let since = self.now;
-        self.pending.hint(Hint::Renamed { from: path(from), to: path(to), what: Moved::Folder, since }, self.now);
+        self.pending.hint(Hint::Renamed { from: path(from), to: path(to), since }, self.now);
     }
 
     fn later(&mut self, pause: Duration) {
@@ -181,7 +181,7 @@ fn what_was_on_its_way_when_a_rename_happened_is_looked_at_again() {
     desk.entry("a/y", Cause::WRITTEN);
     let acknowledged = desk.pending.take(desk.now).unwrap();
     desk.pending.done(acknowledged.ticket, desk.now);
-    desk.pending.hint(Hint::Renamed { from: path("a"), to: path("b"), what: Moved::Folder, since }, desk.now);
+    desk.pending.hint(Hint::Renamed { from: path("a"), to: path("b"), since }, desk.now);
     let all = desk.all();
     for look in ["look b/x", "look b/y", "look a/x", "look a/y"] {
         assert!(all.contains(&look.into()), "{look} in {all:?}");
@@ -199,12 +199,12 @@ fn a_file_that_was_written_is_sent_anew_under_its_new_name() {
     let mut desk = Desk::new();
     desk.entry("f", Cause::WRITTEN);
     let since = desk.now;
-    let file = |from, to| Hint::Renamed { from: path(from), to: path(to), what: Moved::Other, since };
+    let file = |from, to| Hint::Renamed { from: path(from), to: path(to), since };
     desk.pending.hint(file("f", "g"), desk.now);
     assert_eq!(desk.all_in_time(), ["look g", "gone f"], "what the target has of it is older");
     desk.entry("g", Cause::ATTRIBUTES);
     desk.later(Duration::from_secs(9));
-    desk.pending.hint(Hint::Renamed { from: path("g"), to: path("h"), what: Moved::Other, since: desk.now }, desk.now);
+    desk.pending.hint(Hint::Renamed { from: path("g"), to: path("h"), since: desk.now }, desk.now);
     assert_eq!(desk.all_in_time(), ["rename g h", "look g", "look h"]);
 }
 
@@ -215,7 +215,7 @@ fn an_exchange_whose_halves_come_apart_is_compared() {
     desk.later(Duration::from_millis(1));
     desk.renamed("a", "b");
     assert_eq!(desk.all()[0], "rename a b");
-    desk.pending.hint(Hint::Renamed { from: path("b"), to: path("a"), what: Moved::Folder, since }, desk.now);
+    desk.pending.hint(Hint::Renamed { from: path("b"), to: path("a"), since }, desk.now);
     let all = desk.all();
     assert!(all.contains(&"rename b a".into()) && all.contains(&"subtree a".into()), "{all:?}");
 }

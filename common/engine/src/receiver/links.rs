@@ -50,7 +50,7 @@ impl LinkBook {
     }
 
     fn join(&mut self, first: &RelPath, others: &[RelPath]) {
-        let key = Rc::new(first.clone());
+        let key = self.groups.get(first).map_or_else(|| Rc::new(first.clone()), Rc::clone);
         for path in std::iter::once(first).chain(others) {
             if self.afford(path) {
                 self.groups.insert(path.clone(), Rc::clone(&key));
@@ -69,7 +69,8 @@ impl LinkBook {
         !self.overflow
     }
 
-    /// The names within `folder` that share a file, each file's in groups that belong together; forgets them.
+    /// The names within `folder` that share a file, each file's in groups that belong together, with names elsewhere that
+    /// belong to them, too; forgets what is within.
     fn settle(&mut self, folder: &RelPath) -> Vec<Joined> {
         let mut files = Vec::new();
         for (inode, names) in &mut self.seen {
@@ -80,14 +81,12 @@ impl LinkBook {
                 groups.entry(key).or_default().push(path);
             }
             if groups.len() > 1 {
-                let mut groups: Vec<Vec<RelPath>> = groups.into_values().collect();
-                for group in &mut groups {
-                    group.sort_unstable();
-                    group.dedup();
+                for (path, first) in &self.groups {
+                    if let Some(group) = groups.get_mut(&**first) {
+                        group.push(path.clone());
+                    }
                 }
-                // The largest keeps the file.
-                groups.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-                files.push(Joined { inode: *inode, groups });
+                files.push(Joined { inode: *inode, groups: groups.into_values().collect() });
             }
         }
         self.seen.retain(|_, names| !names.is_empty());
@@ -126,10 +125,17 @@ impl Replica {
     /// Parts names within `path` that share a file but are in no group together.
     pub(super) fn settle(&mut self, path: &RelPath) -> Verdict {
         let mut verdict = Ok(());
-        for Joined { inode, groups } in self.links.settle(path) {
-            // The first group keeps the file; every other gets one of its own.
+        for Joined { inode, mut groups } in self.links.settle(path) {
+            for group in &mut groups {
+                group.sort_unstable();
+                group.dedup();
+                group.retain(|name| self.stands(name, inode));
+            }
+            // The largest keeps the file; every other gets one of its own.
+            groups.retain(|group| !group.is_empty());
+            groups.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
             for group in groups.iter().skip(1) {
-                if let Err(outcome) = self.part(inode, group) {
+                if let Err(outcome) = self.part(group) {
                     verdict = Err(outcome);
                 }
             }
@@ -137,30 +143,27 @@ impl Replica {
         verdict
     }
 
-    /// Gives those of `group` that are still names of `inode` a file of their own with the same content.
-    fn part(&mut self, inode: (u64, u64), group: &[RelPath]) -> Verdict {
+    /// Whether this name is (still) that file. One that cannot be looked at is left alone.
+    fn stands(&mut self, path: &RelPath, inode: (u64, u64)) -> bool {
+        let Ok((folder, name)) = self.parent(path) else { return false };
+        let stat = folder.dir.lookup(&name).ok().flatten();
+        stat.is_some_and(|stat| (stat.dev, stat.ino) == inode)
+    }
+
+    /// Gives the names of `group` a file of their own with the same content.
+    fn part(&mut self, group: &[RelPath]) -> Verdict {
         let failed = |error| verdict::of("part it from another file", &error);
         let mut parted: Option<&RelPath> = None;
         for path in group {
-            let (folder, name) = match self.parent(path) {
-                Err(Outcome::Absent) => continue,
-                parent => parent?,
-            };
-            let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { continue };
-            if (stat.dev, stat.ino) != inode || stat.nlink < 2 {
-                continue;
-            }
+            let (folder, name) = self.parent(parted.unwrap_or(path))?;
             let staged = match parted {
+                Some(_) => self.stage.link(&folder.dir, &name).map_err(failed)?,
                 None => {
                     let staged = self.stage.copy(&folder.dir, &name).map_err(failed)?;
                     if self.durability == Durability::Batch {
                         staged.flush().map_err(failed)?;
                     }
                     staged
-                }
-                Some(parted) => {
-                    let (folder, name) = self.parent(parted)?;
-                    self.stage.link(&folder.dir, &name).map_err(failed)?
                 }
             };
             self.publish(path, staged)?;

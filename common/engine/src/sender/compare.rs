@@ -37,8 +37,12 @@ impl Session<'_> {
         if path.is_root() {
             self.root.check().map_err(Ended::Halted)?;
         }
-        match self.kind_here(&path) {
-            Some(Kind::Dir) => {}
+        match self.find(&path).ok().flatten() {
+            _ if path.is_root() => {}
+            Some((_, _, stat)) if stat.kind == Kind::Dir => {
+                let mates = self.groups.seen(&path, &stat);
+                self.look_at_mates(mates);
+            }
             // What a file holds is not told by its size and time alone; what led here may have moved one over another.
             Some(_) => return self.look(Look { ticket, path, why: Why::Event(Cause::WRITTEN) }),
             None => {
@@ -46,9 +50,6 @@ impl Session<'_> {
                 return Ok(());
             }
         }
-        // A folder may stand where one of a file's names was.
-        let mates = self.groups.left_by_file(&path);
-        self.look_at_mates(mates);
         self.make_folder(ticket, &path)?;
         let mut pass = Pass::new(path.clone(), reach);
         pass.listing = 1;

@@ -93,6 +93,21 @@ impl Flight {
         self.ops.get(at).filter(|op| op.ticket != 0).map(|op| (op.ticket, &op.sent))
     }
 
+    /// Where what operation `number` knew as `place` stands at the target after the renames that followed it.
+    pub fn forwarded(&self, number: u64, place: &RelPath) -> RelPath {
+        let later = usize::try_from((number + 1).saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let mut at = place.clone();
+        for op in self.ops.iter().skip(later) {
+            let moved = match &op.sent {
+                Sent::Rename(from, to) => at.rebase(from, to),
+                Sent::Exchange(a, b) => at.rebase(a, b).or_else(|| at.rebase(b, a)),
+                _ => None,
+            };
+            at = moved.unwrap_or(at);
+        }
+        at
+    }
+
     /// Operations up to `upto` are acknowledged. `None` when it names one that was never sent.
     pub fn acknowledged(&mut self, upto: u64) -> Option<()> {
         if upto >= self.first + self.len() {

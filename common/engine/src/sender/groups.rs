@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use proto::{Kept, RelPath, ToReceiver, codec};
-use sys::Tree;
+use proto::{Kept, Kind, RelPath, ToReceiver, codec};
+use sys::{Stat, Tree};
 
 use super::flight::Sent;
 use super::pass::Pass;
@@ -32,6 +32,8 @@ pub(super) struct Groups {
     search: Option<Search>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
+    /// Names that another file was found to have taken: the other names of the ones that had them.
+    parted: Vec<Mate>,
 }
 
 /// A file whose other names are to be found, the name under which its content was just sent, and the work that waits;
@@ -58,27 +60,21 @@ impl Groups {
 
     fn note(&mut self, id: Id, paths: Vec<RelPath>) {
         for path in paths {
-            if let Some(other) = self.at.insert(path.clone(), id)
-                && other != id
-                && let Some(names) = self.names.get_mut(&other)
-            {
-                names.remove(&path);
+            if self.at.get(&path).is_some_and(|other| *other != id) {
+                let mates = self.drop_names(vec![path.clone()]);
+                self.parted.extend(mates);
             }
+            self.at.insert(path.clone(), id);
             self.names.entry(id).or_default().insert(path);
         }
     }
 
-    /// This file stands under the name now; returns the other names of the one that did before, if it was another.
-    pub fn seen(&mut self, path: &RelPath, inode: Inode) -> Vec<Mate> {
-        match self.at.get(path) {
-            Some(id) if *id != (inode.dev, inode.ino) => self.drop_names(vec![path.clone()]),
-            _ => Vec::new(),
-        }
-    }
-
-    /// No file stands under this name any more; returns the other names of the one that did.
-    pub fn left_by_file(&mut self, path: &RelPath) -> Vec<Mate> {
-        if self.at.contains_key(path) { self.drop_names(vec![path.clone()]) } else { Vec::new() }
+    /// This stands under the name now; returns the other names of what stood there before, or beneath it when it is no
+    /// folder any more.
+    pub fn seen(&mut self, path: &RelPath, stat: &Stat) -> Vec<Mate> {
+        let mut gone = if stat.kind == Kind::Dir { vec![path.clone()] } else { self.within(path) };
+        gone.retain(|name| self.at.get(name).is_some_and(|id| name != path || *id != (stat.dev, stat.ino)));
+        self.drop_names(gone)
     }
 
     /// Nothing of what stood at and beneath `path` does any more; returns the other names of those files.
@@ -157,6 +153,11 @@ impl Groups {
         (known as u64) < inode.nlink && self.searched.get(&(inode.dev, inode.ino)) != Some(&(inode.nlink, known))
     }
 
+    /// Whether nothing is searched for or is to be looked at.
+    pub fn is_idle(&self) -> bool {
+        self.search.is_none() && self.wanted.is_empty() && self.parted.is_empty()
+    }
+
     /// A connection ended: what was searched for is still wanted, but no work waits for it.
     pub fn forget_work(&mut self) {
         let searching = self.search.take().map(|search| search.wanted).unwrap_or_default();
@@ -171,7 +172,7 @@ impl Session<'_> {
     pub(super) fn send_group(&mut self, ticket: Ticket, inode: Inode, fresh: RelPath) -> Result<(), Ended> {
         let id = (inode.dev, inode.ino);
         let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
-        let mut now = inode;
+        let (mut now, known) = (inode, names.len());
         names.retain(|path| match self.inode_here(path) {
             Some(here) if (here.dev, here.ino) == id => {
                 now = here;
@@ -179,6 +180,10 @@ impl Session<'_> {
             }
             _ => false,
         });
+        if names.len() < known {
+            // It may have been changed under a name that it has lost since.
+            names.first().into_iter().for_each(|name| self.hint_entry(name.clone(), Cause::ATTRIBUTES));
+        }
         names.sort_by_key(|name| (*name != fresh, name.clone()));
         if let Some(other) = names.first()
             && *other != fresh
@@ -187,7 +192,7 @@ impl Session<'_> {
             self.hint_entry(other.clone(), Cause::WRITTEN);
             return Ok(());
         }
-        if now.nlink < 2 {
+        if now.nlink < 2 || names.is_empty() {
             self.groups.settle(inode, &[]);
             self.groups.searched.remove(&id);
             return Ok(());
@@ -217,11 +222,13 @@ impl Session<'_> {
 
     /// Takes in a search that is over and begins the next.
     pub(super) fn step_search(&mut self) -> Result<bool, Ended> {
-        let mut worked = false;
+        let parted = std::mem::take(&mut self.groups.parted);
+        let mut worked = !parted.is_empty();
+        self.look_at_mates(parted);
         if let Some(search) = &self.groups.search {
             let found = match search.found.try_recv() {
                 Ok(found) => found,
-                Err(mpsc::TryRecvError::Empty) => return Ok(false),
+                Err(mpsc::TryRecvError::Empty) => return Ok(worked),
                 Err(mpsc::TryRecvError::Disconnected) => HashMap::new(),
             };
             worked = true;

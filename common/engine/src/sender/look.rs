@@ -108,7 +108,7 @@ impl Session<'_> {
             }
         };
         let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
-        let mates = self.groups.seen(&look.path, Inode::of(&stat));
+        let mates = self.groups.seen(&look.path, &stat);
         self.look_at_mates(mates);
         if let Some(reason) = not_mirrored(&name, stat.kind, self.keep) {
             self.mirror.problem(&look.path, reason);
@@ -338,15 +338,15 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Two renames looked like an exchange; it was one if both names are taken.
+    /// Two renames looked like an exchange; it was one if both names are taken, where they are by now.
     pub(super) fn exchange(
         &mut self,
         ticket: Ticket,
         (a, b): (RelPath, RelPath),
-        by_now: (RelPath, RelPath),
+        stands: &[RelPath],
     ) -> Result<(), Ended> {
-        let (at_a, at_b) = (self.kind_here(&by_now.0), self.kind_here(&by_now.1));
-        if at_a.is_some() && at_b.is_some() {
+        let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
+        if stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
             self.send(ticket, &message, Sent::Exchange(a, b))?;
@@ -356,11 +356,9 @@ impl Session<'_> {
         mates.extend(self.groups.left(&b));
         self.look_at_mates(mates);
         let mut pending = self.mirror.pending();
-        for (path, at, kind) in [(a, by_now.0, at_a), (b, by_now.1, at_b)] {
-            pending.hint(Hint::Entry { path, cause: Cause::GONE }, Instant::now());
-            if kind.is_some() {
-                pending.hint(Hint::Subtree { path: at }, Instant::now());
-            }
+        for (path, taken) in stands {
+            let hint = if taken { Hint::Subtree { path } } else { Hint::Entry { path, cause: Cause::GONE } };
+            pending.hint(hint, Instant::now());
         }
         Ok(())
     }

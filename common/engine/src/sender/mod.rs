@@ -225,7 +225,7 @@ impl Session<'_> {
     }
 
     fn is_in_sync(&self) -> bool {
-        self.flight.is_empty() && self.mirror.pending().is_empty()
+        self.flight.is_empty() && self.groups.is_idle() && self.mirror.pending().is_empty()
     }
 
     fn turn(&mut self) -> Result<Turn, Ended> {
@@ -234,8 +234,8 @@ impl Session<'_> {
         worked |= self.step_uploads()?;
         worked |= self.step_looks()?;
         worked |= self.step_passes()?;
-        worked |= self.step_search()?;
         worked |= self.take_work()?;
+        worked |= self.step_search()?;
         self.finish_work();
         Ok(if worked { Turn::Worked } else { Turn::Idle })
     }
@@ -300,14 +300,14 @@ impl Session<'_> {
         Ok(worked)
     }
 
-    fn begin(&mut self, Work { ticket, task, .. }: Work) -> Result<(), Ended> {
+    fn begin(&mut self, Work { ticket, task, stands, .. }: Work) -> Result<(), Ended> {
         self.flight.hold(ticket);
         match task {
             Task::Entry { path, cause } => self.look(look::Look { ticket, path, why: look::Why::Event(cause) })?,
             Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
             Task::Rename { from, to, parents } => self.rename(ticket, from, to, parents)?,
-            Task::Exchange { a, b, by_now } => self.exchange(ticket, (a, b), by_now)?,
+            Task::Exchange { a, b } => self.exchange(ticket, (a, b), &stands)?,
         }
         self.flight.let_go(ticket);
         Ok(())

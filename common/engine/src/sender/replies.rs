@@ -43,7 +43,7 @@ impl Session<'_> {
         match outcome {
             Outcome::Want => {
                 self.flight.wanted(op);
-                self.want(ticket, sent);
+                self.want(op, ticket, sent);
             }
             Outcome::Absent => self.absent(op, sent),
             Outcome::Partly { reason } => {
@@ -72,36 +72,45 @@ impl Session<'_> {
     }
 
     /// The content of an offered file is not there.
-    fn want(&mut self, ticket: Ticket, sent: Sent) {
+    fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         if let Sent::Offer(path) | Sent::LinkedOffer(path) = sent {
+            let path = self.flight.forwarded(op, &path);
             self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
         }
     }
 
-    /// What an operation builds on is not there: it is looked at again from higher up.
+    /// What an operation builds on is not there: it is looked at again from higher up, where it stands after the renames
+    /// that were sent or are known since.
     fn absent(&mut self, op: u64, sent: Sent) {
+        let now = Instant::now();
         match sent {
             Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::LinkedOffer(path) => {
                 self.flight.wanted(op);
-                self.send_folder_of(&path);
+                self.send_folder_of(&self.by_now(op, &path));
             }
             Sent::Rename(from, to) => {
+                let (from, to) = (self.by_now(op, &from), self.by_now(op, &to));
                 self.hint_entry(from, Cause::GONE);
-                self.mirror.pending().hint(Hint::Subtree { path: to }, Instant::now());
+                self.mirror.pending().hint(Hint::Subtree { path: to }, now);
             }
             Sent::Exchange(a, b) => {
-                let mut pending = self.mirror.pending();
-                let now = Instant::now();
-                pending.hint(Hint::Subtree { path: a }, now);
-                pending.hint(Hint::Subtree { path: b }, now);
+                for place in [a, b] {
+                    let path = self.by_now(op, &place);
+                    self.mirror.pending().hint(Hint::Subtree { path }, now);
+                }
             }
             // Which of them is missing is not said. A look at each sends what is not there; the content, when it is.
             Sent::Link(first, others) => {
-                others.iter().for_each(|other| self.send_folder_of(other));
-                self.hint_entry(first, Cause::ATTRIBUTES);
+                others.iter().for_each(|other| self.send_folder_of(&self.by_now(op, other)));
+                self.hint_entry(self.by_now(op, &first), Cause::ATTRIBUTES);
             }
             Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
         }
+    }
+
+    /// Where what an operation knew under this path stands after all renames since.
+    fn by_now(&self, op: u64, path: &RelPath) -> RelPath {
+        self.mirror.pending().forwarded(&self.flight.forwarded(op, path))
     }
 
     /// The folder of `path` is missing at the target: send it, with all that is in it. A target that keeps losing it is

@@ -1,5 +1,7 @@
 //! A sender against a receiver in one process, over their channels: no socket, no watcher, real folders.
 
+mod storm;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -14,7 +16,7 @@ use sys::{Mounts, Stage, Tree};
 use tokio::sync::{mpsc, watch};
 
 use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
-use crate::hint::{Cause, Hint, Moved};
+use crate::hint::{Cause, Hint};
 use crate::lane::OUTBOX;
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pending::Rules;
@@ -61,7 +63,7 @@ impl Pair {
         self.hint(Hint::Renamed {
             from: path(from),
             to: path(to),
-            what: Moved::Folder,
+           
             since: std::time::Instant::now(),
         });
     }
@@ -254,8 +256,8 @@ fn exchanged_entries_change_places() {
     }
     let since = std::time::Instant::now();
     pair.mirror.hint([
-        Hint::Renamed { from: path("a"), to: path("z"), what: Moved::Folder, since },
-        Hint::Renamed { from: path("z"), to: path("a"), what: Moved::Folder, since },
+        Hint::Renamed { from: path("a"), to: path("z"), since },
+        Hint::Renamed { from: path("z"), to: path("a"), since },
         Hint::Entry { path: path(""), cause: Cause::ENTRIES },
     ]);
     let (ended, took) = pair.settle();
