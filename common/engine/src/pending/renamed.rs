@@ -192,14 +192,16 @@ impl Pending {
         found
     }
 
+    /// Work done under the wrong name may have put there what does not belong: where nothing stands at the source it is
+    /// not to be left.
     fn look_again(&mut self, suspect: Suspect, from: &RelPath, to: &RelPath, now: Instant) {
         match suspect {
             Suspect::Entry(path) => {
                 if let Some(moved) = path.rebase(from, to) {
-                    self.insert(moved, Depth::Entry, Cause::ATTRIBUTES, now, now);
+                    self.insert(moved, Depth::Entry, Cause::ATTRIBUTES | Cause::LOST, now, now);
                     self.insert(path, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
                 } else {
-                    self.insert(path, Depth::Entry, Cause::ATTRIBUTES, now, now);
+                    self.insert(path, Depth::Entry, Cause::ATTRIBUTES | Cause::LOST, now, now);
                 }
             }
             Suspect::Whole(path) => {

@@ -150,7 +150,10 @@ impl World {
 
     fn bytes(&mut self) -> Vec<u8> {
         self.content += 1;
-        format!("{:0width$}", self.content, width = 8 + self.rng.usize(..300)).into_bytes()
+        let width = if self.rng.u8(..20) == 0 { 300_000 } else { 8 + self.rng.usize(..300) };
+        let mut bytes = format!("{}.", self.content).into_bytes();
+        bytes.resize(width, b'.');
+        bytes
     }
 
     fn step(&mut self) {
@@ -522,7 +525,7 @@ fn run_world(seed: u64, until: Instant) -> (usize, Option<String>) {
         scope.spawn(|| connect(&view, &runtime, &stop, wire));
         while Instant::now() < until {
             let began = Instant::now();
-            let cuts = rng.u8(..3) == 0;
+            let cuts = rng.bool();
             match world.round(cuts) {
                 Ok(steps) => done.0 += steps,
                 Err(report) => {
