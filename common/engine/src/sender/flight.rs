@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proto::RelPath;
 
+use super::walk::Inode;
 use crate::pending::Ticket;
 
 /// What an operation was, as far as an answer to it needs to know.
@@ -17,8 +18,8 @@ pub(super) enum Sent {
     Folder(RelPath),
     /// Metadata of a file.
     Offer(RelPath),
-    /// Metadata of a file with several names: when the target has it, the group is named.
-    LinkedOffer(RelPath),
+    /// Metadata of a file with several names, and what it was then: when the target has it, the group is named.
+    LinkedOffer(RelPath, Inode),
     /// Metadata of a file that is renamed next; whether it fits, the rename's own look tells.
     Forerunner(RelPath),
     Remove(RelPath),
@@ -135,19 +136,19 @@ impl Flight {
     pub fn wanted(&mut self, number: u64) {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(op) = at.and_then(|at| self.ops.get_mut(at))
-            && let Sent::LinkedOffer(path) = &op.sent
+            && let Sent::LinkedOffer(path, _) = &op.sent
         {
             op.sent = Sent::Offer(path.clone());
         }
     }
 
     /// The files with several names that the target has as they are, by a receipt up to this number.
-    pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath)> {
+    pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath, Inode)> {
         let most = usize::try_from(upto.saturating_sub(self.first).saturating_add(1)).unwrap_or(usize::MAX);
         let acknowledged = self.ops.iter().take(most).filter(|op| op.ticket != 0);
         acknowledged
             .filter_map(|op| match &op.sent {
-                Sent::LinkedOffer(path) => Some((op.ticket, path.clone())),
+                Sent::LinkedOffer(path, inode) => Some((op.ticket, path.clone(), *inode)),
                 _ => None,
             })
             .collect()

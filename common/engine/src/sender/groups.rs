@@ -168,7 +168,7 @@ impl Groups {
 
 impl Session<'_> {
     /// Tells the target which names are this file, as far as they still are; searches for those not known.
-    /// `fresh` is a name under which the target has the content: others may have an older one.
+    /// `inode` is what it was when last looked at, and `fresh` is a name under which the target has the content: others may have an older one.
     pub(super) fn send_group(&mut self, ticket: Ticket, inode: Inode, fresh: RelPath) -> Result<(), Ended> {
         let id = (inode.dev, inode.ino);
         let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
@@ -180,7 +180,8 @@ impl Session<'_> {
             }
             _ => false,
         });
-        if names.len() < known {
+        tracing::trace!(inode = id.1, nlink = now.nlink, %fresh, ?names, known, "a file with several names");
+        if names.len() < known || now.nlink < inode.nlink {
             // It may have been changed under a name that it has lost since.
             names.first().into_iter().for_each(|name| self.hint_entry(name.clone(), Cause::ATTRIBUTES));
         }
@@ -213,11 +214,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The target has the content of this file under this name: its other names follow.
-    pub(super) fn name_group_of(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+    /// The target has this name of a file as it was `then`: its other names follow.
+    pub(super) fn name_group_of(&mut self, ticket: Ticket, path: RelPath, then: Inode) -> Result<(), Ended> {
         let Some(inode) = self.inode_here(&path) else { return Ok(()) };
         self.groups.met(inode, vec![path.clone()]);
-        self.send_group(ticket, inode, path)
+        let same = (inode.dev, inode.ino) == (then.dev, then.ino);
+        self.send_group(ticket, if same { then } else { inode }, path)
     }
 
     /// Takes in a search that is over and begins the next.
@@ -274,6 +276,7 @@ impl Session<'_> {
     /// moved unseen, the file is searched for.
     pub(super) fn look_at_mates(&mut self, mates: Vec<Mate>) {
         for (id, path) in mates {
+            tracing::trace!(%path, inode = id.1, "another name was lost");
             if !self.stands(&path, id) {
                 let inode = Inode { dev: id.0, ino: id.1, nlink: 0 };
                 self.groups.wanted.push((inode, path.clone(), None));

@@ -107,6 +107,7 @@ impl Session<'_> {
                 return Ok(());
             }
         };
+        tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
         let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
         let mates = self.groups.seen(&look.path, &stat);
         self.look_at_mates(mates);
@@ -165,8 +166,11 @@ impl Session<'_> {
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
                     // A pass names its groups at its end.
                     let in_pass = self.passes.contains_key(&look.ticket);
-                    let sent = if linked && !in_pass { Sent::LinkedOffer } else { Sent::Offer };
-                    self.send(look.ticket, &message, sent(look.path))?;
+                    let sent = match linked && !in_pass {
+                        true => Sent::LinkedOffer(look.path, Inode::of(&stat)),
+                        false => Sent::Offer(look.path),
+                    };
+                    self.send(look.ticket, &message, sent)?;
                     Ok(())
                 }
                 Err(error) => self.unreadable(look, &error),

@@ -31,8 +31,8 @@ impl Session<'_> {
 
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
         self.compared_alike(upto)?;
-        for (ticket, path) in self.flight.linked(upto) {
-            self.name_group_of(ticket, path)?;
+        for (ticket, path, inode) in self.flight.linked(upto) {
+            self.name_group_of(ticket, path, inode)?;
         }
         self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))
     }
@@ -73,7 +73,7 @@ impl Session<'_> {
 
     /// The content of an offered file is not there.
     fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
-        if let Sent::Offer(path) | Sent::LinkedOffer(path) = sent {
+        if let Sent::Offer(path) | Sent::LinkedOffer(path, _) = sent {
             let path = self.flight.forwarded(op, &path);
             self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
         }
@@ -84,7 +84,7 @@ impl Session<'_> {
     fn absent(&mut self, op: u64, sent: Sent) {
         let now = Instant::now();
         match sent {
-            Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::LinkedOffer(path) => {
+            Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => {
                 self.flight.wanted(op);
                 self.send_folder_of(&self.by_now(op, &path));
             }
@@ -140,7 +140,7 @@ fn place(sent: &Sent) -> &RelPath {
     static ROOT: std::sync::LazyLock<RelPath> = std::sync::LazyLock::new(RelPath::root);
     match sent {
         Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
-        Sent::Forerunner(path) | Sent::LinkedOffer(path) => path,
+        Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
         Sent::Link(path, _) | Sent::Compare(path) | Sent::Count(path) => path,
         Sent::Rename(_, to) => to,
         Sent::Exchange(a, _) => a,

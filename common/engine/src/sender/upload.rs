@@ -35,12 +35,20 @@ pub(super) struct Upload {
 pub(super) enum Step {
     /// Send this; there is more.
     Data(ToReceiver),
-    /// All pieces are sent: this is the operation that publishes them.
-    Publish(ToReceiver, Stat),
+    /// All pieces are sent: this is the operation that publishes them, and how much of the file they are.
+    Publish(ToReceiver, Stat, Part),
     /// The file changed: drop the blob and begin again.
     Again,
     /// The file changes too often.
     Changing,
+}
+
+/// How much of a file was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Whole,
+    /// It has grown meanwhile.
+    Beginning,
 }
 
 impl Upload {
@@ -107,7 +115,8 @@ impl Upload {
         if same || prefix {
             let meta = self.file.meta(&self.before, keep)?;
             let content = Content::Blob { id: self.id, hash };
-            return Ok(Step::Publish(ToReceiver::Put { path: self.path.clone(), meta, content }, self.before));
+            let put = ToReceiver::Put { path: self.path.clone(), meta, content };
+            return Ok(Step::Publish(put, self.before, if same { Part::Whole } else { Part::Beginning }));
         }
         Ok(if self.attempt < super::read::ATTEMPTS { Step::Again } else { Step::Changing })
     }
@@ -126,7 +135,7 @@ impl Session<'_> {
                     self.wire.put(&data, self.mirror)?;
                     self.uploads.push_back(upload);
                 }
-                Ok(Step::Publish(put, stat)) => self.publish(upload, &put, &stat)?,
+                Ok(Step::Publish(put, stat, part)) => self.publish(upload, &put, &stat, part)?,
                 Ok(Step::Again) => self.upload_again(upload)?,
                 Ok(Step::Changing) => {
                     self.changing(upload.path.clone());
@@ -146,7 +155,7 @@ impl Session<'_> {
 
     /// RACE: the name may go to another file right after this check. Its event is then still to come, so the newer
     /// content is sent after this one.
-    fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat) -> Result<(), Ended> {
+    fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat, part: Part) -> Result<(), Ended> {
         let named = self.find(&upload.path).ok().flatten();
         if named.is_none_or(|(_, _, now)| (now.dev, now.ino) != (stat.dev, stat.ino)) {
             self.hint_entry(upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
@@ -154,6 +163,10 @@ impl Session<'_> {
         }
         self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
         self.sent_content(&upload.path, upload.sent_bytes());
+        if part == Part::Beginning {
+            // What told of the rest may have been about another name of it, and have been sent before this.
+            self.hint_entry(upload.path.clone(), Cause::WRITING);
+        }
         self.link_others(upload.ticket, upload.path, stat)?;
         self.end_upload(upload.ticket)
     }

@@ -54,6 +54,17 @@ impl Trace {
     }
 }
 
+impl std::io::Write for Trace {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.say(|| format!("SELF {}", String::from_utf8_lossy(bytes).trim_end()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Hints on their way from the kernel: given to the mirror in order, a little later. The `since` of a rename is filled
 /// in when it is read, as the watcher does.
 struct Queue {
@@ -500,7 +511,17 @@ fn connect(world: &World, runtime: &tokio::runtime::Runtime, stop: &Arc<AtomicBo
         let ended = std::thread::scope(|scope| {
             let running = scope.spawn(|| {
                 let _runtime = runtime.enter();
-                sender.run(connection, Until::Stopped, stop)
+                let trace = world.trace.clone();
+                let subscriber = tracing_subscriber::fmt()
+                    .with_max_level(tracing::Level::TRACE)
+                    .with_writer(move || trace.clone())
+                    .with_ansi(false)
+                    .without_time()
+                    .with_level(false)
+                    .with_target(false);
+                tracing::subscriber::with_default(subscriber.finish(), || {
+                    sender.run(connection, Until::Stopped, stop)
+                })
             });
             running.join().unwrap()
         });
