@@ -14,6 +14,16 @@ const FOLDER: usize = 16;
 /// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
 pub(super) const DELETE_HOLD: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 100 });
 
+/// Of what explains that nothing stands there and what does not, the later one counts.
+fn merge(old: Cause, new: Cause) -> Cause {
+    let outdated = match new {
+        new if new.has(Cause::VACATED) => Cause::LOST,
+        new if new.has(Cause::LOST) => Cause::VACATED,
+        _ => Cause::default(),
+    };
+    old.without(outdated) | new
+}
+
 impl Pending {
     pub(super) fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Instant, now: Instant) {
         let old = self.forget(&path);
@@ -22,7 +32,7 @@ impl Pending {
             None => fresh,
             Some(old) => Waiting {
                 depth: old.depth.max(depth),
-                cause: old.cause | cause,
+                cause: merge(old.cause, cause),
                 since: old.since.min(since),
                 writing: old.writing,
                 due: old.due,

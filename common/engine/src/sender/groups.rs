@@ -36,9 +36,13 @@ pub(super) struct Groups {
     parted: Vec<Mate>,
 }
 
-/// A file whose other names are to be found, the name under which its content was just sent, and the work that waits;
-/// none when its connection has ended.
-type Want = (Inode, RelPath, Option<Ticket>);
+/// A file whose other names are to be found.
+struct Want {
+    id: Id,
+    /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
+    /// connection has ended.
+    sent: Option<(Inode, RelPath, Ticket)>,
+}
 
 /// Another name of a file, with the device and inode that it is believed to stand for.
 pub(super) type Mate = (Id, RelPath);
@@ -51,7 +55,7 @@ struct Search {
 impl Groups {
     /// These names were seen to be this file. One that is new makes what a search found before out of date.
     pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>) {
-        let id = (inode.dev, inode.ino);
+        let id = inode.id();
         if paths.iter().any(|path| self.at.get(path) != Some(&id)) {
             self.searched.remove(&id);
         }
@@ -142,15 +146,18 @@ impl Groups {
 
     /// Exactly these names are this file.
     fn settle(&mut self, inode: Inode, paths: &[RelPath]) {
-        for gone in self.names.remove(&(inode.dev, inode.ino)).unwrap_or_default() {
+        for gone in self.names.remove(&inode.id()).unwrap_or_default() {
             self.at.remove(&gone);
         }
-        self.note((inode.dev, inode.ino), paths.to_vec());
+        if paths.is_empty() {
+            self.searched.remove(&inode.id());
+        }
+        self.note(inode.id(), paths.to_vec());
     }
 
     /// Whether names of the file are missing that a search may find.
     fn lacks(&self, inode: Inode, known: usize) -> bool {
-        (known as u64) < inode.nlink && self.searched.get(&(inode.dev, inode.ino)) != Some(&(inode.nlink, known))
+        (known as u64) < inode.nlink && self.searched.get(&inode.id()) != Some(&(inode.nlink, known))
     }
 
     /// Whether nothing is searched for or is to be looked at.
@@ -162,46 +169,47 @@ impl Groups {
     pub fn forget_work(&mut self) {
         let searching = self.search.take().map(|search| search.wanted).unwrap_or_default();
         self.wanted.extend(searching);
-        self.wanted.iter_mut().for_each(|want| want.2 = None);
+        self.wanted.iter_mut().for_each(|want| want.sent = None);
     }
 }
 
 impl Session<'_> {
     /// Tells the target which names are this file, as far as they still are; searches for those not known.
-    /// `inode` is what it was when last looked at, and `fresh` is a name under which the target has the content: others may have an older one.
-    pub(super) fn send_group(&mut self, ticket: Ticket, inode: Inode, fresh: RelPath) -> Result<(), Ended> {
-        let id = (inode.dev, inode.ino);
+    /// `fresh` is a name under which the target has the file as it was `then`: others may have an older one.
+    pub(super) fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
+        let id = then.id();
         let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
-        let (mut now, known) = (inode, names.len());
+        let mut now = then;
         names.retain(|path| match self.inode_here(path) {
-            Some(here) if (here.dev, here.ino) == id => {
+            Some(here) if here.id() == id => {
                 now = here;
                 true
             }
             _ => false,
         });
-        tracing::trace!(inode = id.1, nlink = now.nlink, %fresh, ?names, known, "a file with several names");
-        if names.len() < known || now.nlink < inode.nlink {
-            // It may have been changed under a name that it has lost since.
-            names.first().into_iter().for_each(|name| self.hint_entry(name.clone(), Cause::ATTRIBUTES));
-        }
+        tracing::trace!(inode = id.1, nlink = now.nlink, %fresh, ?names, "a file with several names");
         names.sort_by_key(|name| (*name != fresh, name.clone()));
-        if let Some(other) = names.first()
-            && *other != fresh
-        {
+        match names.first() {
+            None => {
+                self.groups.settle(now, &[]);
+                return Ok(());
+            }
             // The name with the new content has gone: it is sent again under one that has not.
-            self.hint_entry(other.clone(), Cause::WRITTEN);
+            Some(other) if *other != fresh => {
+                self.hint_entry(other.clone(), Cause::WRITTEN);
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        self.groups.settle(now, if now.nlink < 2 { &[] } else { &names });
+        if now.ctime != then.ctime {
+            // Perhaps it was written under another name, and perhaps that is gone by now. The look at it leads here.
+            self.hint_entry(fresh, Cause::ATTRIBUTES);
             return Ok(());
         }
-        if now.nlink < 2 || names.is_empty() {
-            self.groups.settle(inode, &[]);
-            self.groups.searched.remove(&id);
-            return Ok(());
-        }
-        self.groups.settle(now, &names);
         if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {
             self.flight.hold(ticket);
-            self.groups.wanted.push((now, fresh.clone(), Some(ticket)));
+            self.groups.wanted.push(Want { id, sent: Some((now, fresh.clone(), ticket)) });
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
         while !others.is_empty() {
@@ -218,8 +226,7 @@ impl Session<'_> {
     pub(super) fn name_group_of(&mut self, ticket: Ticket, path: RelPath, then: Inode) -> Result<(), Ended> {
         let Some(inode) = self.inode_here(&path) else { return Ok(()) };
         self.groups.met(inode, vec![path.clone()]);
-        let same = (inode.dev, inode.ino) == (then.dev, then.ino);
-        self.send_group(ticket, if same { then } else { inode }, path)
+        self.send_group(ticket, if inode.id() == then.id() { then } else { inode }, path)
     }
 
     /// Takes in a search that is over and begins the next.
@@ -239,7 +246,7 @@ impl Session<'_> {
         }
         if !self.groups.wanted.is_empty() && self.keep.has(Kept::Hardlinks) {
             let wanted = std::mem::take(&mut self.groups.wanted);
-            let ids = wanted.iter().map(|(inode, ..)| (inode.dev, inode.ino)).collect();
+            let ids = wanted.iter().map(|want| want.id).collect();
             let found = search(Arc::clone(&self.root.tree), ids, Arc::clone(self.mirror));
             self.groups.search = Some(Search { wanted, found });
         }
@@ -247,20 +254,22 @@ impl Session<'_> {
     }
 
     fn searched(&mut self, wanted: Vec<Want>, mut found: HashMap<Id, Vec<RelPath>>) -> Result<(), Ended> {
-        for (inode, fresh, ticket) in wanted {
-            let id = (inode.dev, inode.ino);
+        for want in wanted {
+            let id = want.id;
             if let Some(paths) = found.remove(&id) {
                 if !paths.iter().any(|path| self.stands(path, id)) {
                     // All have moved on since.
-                    self.groups.wanted.push((inode, fresh, ticket));
+                    self.groups.wanted.push(want);
                     continue;
                 }
-                self.groups.searched.insert(id, (inode.nlink, paths.len()));
+                if let Some((inode, ..)) = want.sent {
+                    self.groups.searched.insert(id, (inode.nlink, paths.len()));
+                }
                 self.groups.note(id, paths);
             }
-            match ticket {
-                Some(ticket) => {
-                    self.send_group(ticket, inode, fresh)?;
+            match want.sent {
+                Some((then, fresh, ticket)) => {
+                    self.send_group(ticket, then, fresh)?;
                     self.flight.let_go(ticket);
                 }
                 None => {
@@ -278,8 +287,7 @@ impl Session<'_> {
         for (id, path) in mates {
             tracing::trace!(%path, inode = id.1, "another name was lost");
             if !self.stands(&path, id) {
-                let inode = Inode { dev: id.0, ino: id.1, nlink: 0 };
-                self.groups.wanted.push((inode, path.clone(), None));
+                self.groups.wanted.push(Want { id, sent: None });
             }
             self.hint_entry(path, Cause::ATTRIBUTES);
         }
@@ -287,7 +295,7 @@ impl Session<'_> {
 
     /// Whether this name is that file.
     fn stands(&self, path: &RelPath, id: Id) -> bool {
-        self.inode_here(path).is_some_and(|here| (here.dev, here.ino) == id)
+        self.inode_here(path).is_some_and(|here| here.id() == id)
     }
 
     fn inode_here(&self, path: &RelPath) -> Option<Inode> {

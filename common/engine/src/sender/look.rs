@@ -200,7 +200,7 @@ impl Session<'_> {
         let attributes = self.options.attributes;
         match why {
             Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Need::Content,
-            Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && !attributes => Need::Nothing,
+            Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && !attributes && !linked => Need::Nothing,
             Why::Differs(Difference::Metadata) if !attributes => Need::Nothing,
             Why::Differs(Difference::Content) | Why::Extra => Need::Content,
             // A name that is new to the target, and may be one more of a file that it has.

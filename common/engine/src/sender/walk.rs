@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use proto::{Digest, Entry, Keep, Kind, Name, RelPath, digest};
+use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
 use sys::{Dir, Stat, Tree};
 
 use crate::mirror::Mirror;
@@ -26,17 +26,24 @@ pub(super) struct Folder {
     pub mounts: Vec<Name>,
 }
 
-/// A file's identity at the source.
+/// A file's identity at the source, and what tells whether anything about it has changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Inode {
     pub dev: u64,
     pub ino: u64,
     pub nlink: u64,
+    /// It changes with the content, the metadata and the names.
+    pub ctime: Time,
 }
 
 impl Inode {
+    /// Which file it is.
+    pub fn id(&self) -> (u64, u64) {
+        (self.dev, self.ino)
+    }
+
     pub fn of(stat: &Stat) -> Inode {
-        Inode { dev: stat.dev, ino: stat.ino, nlink: stat.nlink }
+        Inode { dev: stat.dev, ino: stat.ino, nlink: stat.nlink, ctime: stat.ctime }
     }
 }
 
