@@ -9,15 +9,13 @@ use proto::{Kept, Kind, RelPath, ToReceiver, codec};
 use sys::{Stat, Tree};
 
 use super::flight::Sent;
+use super::origins::Id;
 use super::pass::Pass;
 use super::walk::Inode;
 use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::mirror::Mirror;
 use crate::pending::{Ticket, range_beneath};
-
-/// Device and inode number.
-type Id = (u64, u64);
 
 /// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
 /// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
@@ -122,13 +120,7 @@ impl Groups {
     }
 
     fn within(&self, path: &RelPath) -> Vec<RelPath> {
-        if self.at.is_empty() {
-            return Vec::new();
-        }
-        let itself = self.at.get_key_value(path).map(|(path, _)| path.clone());
-        let beneath =
-            range_beneath(path, |bounds| self.at.range(bounds).map(|(path, _)| path.clone()).collect::<Vec<_>>());
-        itself.into_iter().chain(beneath).collect()
+        at_and_beneath(&self.at, path)
     }
 
     fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Mate> {
@@ -216,6 +208,7 @@ impl Session<'_> {
             let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
             self.mirror.pending().looked_at(some, Instant::now());
+            some.iter().for_each(|other| self.origins.sent(other, id));
             self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
             others = rest;
         }
@@ -303,6 +296,16 @@ impl Session<'_> {
         let stat = self.root.tree.dir(&parent).ok()?.lookup(&name).ok()??;
         Some(Inode::of(&stat))
     }
+}
+
+/// The names in the map that are `path` or beneath it.
+pub(super) fn at_and_beneath(map: &BTreeMap<RelPath, Id>, path: &RelPath) -> Vec<RelPath> {
+    if map.is_empty() {
+        return Vec::new();
+    }
+    let itself = map.get_key_value(path).map(|(path, _)| path.clone());
+    let beneath = range_beneath(path, |bounds| map.range(bounds).map(|(path, _)| path.clone()).collect::<Vec<_>>());
+    itself.into_iter().chain(beneath).collect()
 }
 
 /// Walks the source on a thread for all names of these files. Only the names' inode numbers are read, not their metadata.

@@ -155,7 +155,9 @@ impl Session<'_> {
         let linked = stat.nlink > 1 && self.keep.has(Kept::Hardlinks);
         // What could not be read before may not have been sent.
         let mended = self.mirror.resolved(&look.path);
-        match if mended { Need::Content } else { self.need(look.why, linked) } {
+        let need = if mended { Need::Content } else { self.need(look.why, linked) };
+        let other = need == Need::Metadata && self.origins.differs(&look.path, Inode::of(&stat).id());
+        match if other { Need::Content } else { need } {
             Need::Nothing => Ok(()),
             Need::Later => {
                 self.flight.end_with(look.ticket, End::StillOpen);
@@ -233,7 +235,7 @@ impl Session<'_> {
             Ok(Small::Whole(bytes)) => {
                 self.flight.sent(look.ticket, Sent::Entry(look.path.clone()));
                 self.wire.added(self.mirror)?;
-                self.sent_content(&look.path, bytes);
+                self.sent_content(&look.path, &stat, bytes);
             }
             Ok(Small::Changing) => self.changing(look.path),
             Err(error) => return self.unreadable(look, &error),
@@ -241,7 +243,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    pub(super) fn sent_content(&self, path: &RelPath, bytes: u64) {
+    pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
+        self.origins.sent(path, Inode::of(stat).id());
         self.mirror.sent.files.fetch_add(1, Ordering::Relaxed);
         self.mirror.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.mirror.resolved(path);
@@ -298,6 +301,7 @@ impl Session<'_> {
         if empty && !in_pass && !self.mirror.is_released() {
             return self.start_told_empty(ticket);
         }
+        self.origins.removed(&path);
         self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
         self.mirror.sent.removed.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -337,6 +341,7 @@ impl Session<'_> {
         }
         let mates = self.groups.moved(&from, &to);
         self.look_at_mates(mates);
+        self.origins.moved(&from, &to);
         let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
         self.send(ticket, &message, Sent::Rename(from, to))?;
         Ok(())
@@ -352,6 +357,7 @@ impl Session<'_> {
         let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
         if stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
+            self.origins.exchanged(&a, &b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
             self.send(ticket, &message, Sent::Exchange(a, b))?;
             return Ok(());

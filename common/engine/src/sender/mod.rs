@@ -9,6 +9,7 @@ mod compare;
 mod flight;
 mod groups;
 mod look;
+mod origins;
 mod pass;
 mod read;
 mod replies;
@@ -35,6 +36,7 @@ use crate::mirror::{Halt, Mirror};
 use crate::pending::{Task, Ticket, Work};
 use flight::{End, Flight};
 use groups::Groups;
+use origins::Origins;
 use pass::Pass;
 use upload::Upload;
 use walk::Walker;
@@ -122,6 +124,7 @@ pub struct Sender {
     options: Options,
     mirror: Arc<Mirror>,
     groups: Groups,
+    origins: Origins,
 }
 
 /// One connection's worth of sending.
@@ -130,6 +133,7 @@ struct Session<'a> {
     options: Options,
     mirror: &'a Arc<Mirror>,
     groups: &'a mut Groups,
+    origins: &'a mut Origins,
     keep: Keep,
     durability: Durability,
     wire: Wire,
@@ -158,7 +162,7 @@ struct Session<'a> {
 impl Sender {
     /// Of a source to one target.
     pub fn new(root: Root, options: Options, mirror: Arc<Mirror>) -> Sender {
-        Sender { root, options, mirror, groups: Groups::default() }
+        Sender { root, options, mirror, groups: Groups::default(), origins: Origins::default() }
     }
 
     /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread
@@ -174,6 +178,7 @@ impl Sender {
             options: self.options,
             mirror: &self.mirror,
             groups: &mut self.groups,
+            origins: &mut self.origins,
             keep,
             durability,
             wire: Wire::new(outbox),

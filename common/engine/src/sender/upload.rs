@@ -162,7 +162,7 @@ impl Session<'_> {
             return self.drop_upload(upload);
         }
         self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
-        self.sent_content(&upload.path, upload.sent_bytes());
+        self.sent_content(&upload.path, stat, upload.sent_bytes());
         if part == Part::Beginning {
             // What told of the rest may have been about another name of it, and have been sent before this.
             self.hint_entry(upload.path.clone(), Cause::WRITING);

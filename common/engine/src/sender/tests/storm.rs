@@ -7,11 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -169,7 +170,7 @@ impl World {
 
     fn step(&mut self) {
         let at = Instant::now();
-        let said = match self.rng.u8(..34) {
+        let said = match self.rng.u8(..35) {
             0..=4 => self.write(),
             5..=6 => self.mkdir(),
             7..=10 => self.link(),
@@ -179,6 +180,7 @@ impl World {
             27..=28 => self.chmod(),
             29..=30 => self.flip(),
             31 => self.move_in(),
+            32 => self.twins(),
             _ => self.overwrite(),
         };
         if let Some(said) = said {
@@ -197,6 +199,21 @@ impl World {
         }
         self.tell(Self::entry(&at, Cause::WRITTEN));
         Some(format!("write {at} ({} bytes, inode {})", bytes.len(), self.inode(&at)))
+    }
+
+    /// Two new files of one size and one time, as a fast program makes them between two ticks of the kernel's clock.
+    fn twins(&mut self) -> Option<String> {
+        let (a, b) = (self.place(), self.place());
+        let time = SystemTime::now();
+        for at in [&a, &b] {
+            self.content += 1;
+            let bytes = format!("{:08}", self.content);
+            let mut file = fs::File::create_new(self.here.join(at)).ok()?;
+            file.write_all(bytes.as_bytes()).and_then(|()| file.set_modified(time)).ok()?;
+            self.tell(Self::entry_and_folder(at, Cause::CREATED));
+            self.tell(Self::entry(at, Cause::WRITTEN));
+        }
+        Some(format!("twins {a} {b} (inodes {}, {})", self.inode(&a), self.inode(&b)))
     }
 
     fn overwrite(&mut self) -> Option<String> {
@@ -381,7 +398,8 @@ impl World {
 
 fn show(entry: Option<&Shown>) -> String {
     entry.map_or("nothing".into(), |(mode, s, ns, _, nlink, content)| {
-        format!("mode {mode:o} mtime {s}.{ns:09} {nlink} names {} bytes", content.len())
+        let begins = String::from_utf8_lossy(&content[..content.len().min(8)]).into_owned();
+        format!("mode {mode:o} mtime {s}.{ns:09} {nlink} names {} bytes {begins}", content.len())
     })
 }
 

@@ -1,0 +1,75 @@
+//! Which file of the source stands under a name at the target, as far as it was sent lately. A comparison by size and
+//! time does not tell files apart that a program wrote between two ticks of the kernel's clock; this does, where such
+//! files change names while they are sent.
+
+use std::collections::BTreeMap;
+
+use proto::RelPath;
+
+use super::groups::at_and_beneath;
+
+/// Names in one generation; two are remembered: about 20 MB of paths of usual length.
+const NAMES: usize = 65_536;
+
+/// Device and inode number.
+pub(super) type Id = (u64, u64);
+
+/// See the module. What it does not know is not remembered, or was not sent: then a comparison has to do.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    young: BTreeMap<RelPath, Id>,
+    old: BTreeMap<RelPath, Id>,
+}
+
+impl Origins {
+    /// The content of this file was sent under this name.
+    pub fn sent(&mut self, path: &RelPath, id: Id) {
+        if self.young.len() >= NAMES {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(path);
+        self.young.insert(path.clone(), id);
+    }
+
+    /// Whether the target has another file under this name.
+    pub fn differs(&self, path: &RelPath, id: Id) -> bool {
+        self.young.get(path).or_else(|| self.old.get(path)).is_some_and(|sent| *sent != id)
+    }
+
+    /// What stood at and beneath `path` was removed.
+    pub fn removed(&mut self, path: &RelPath) {
+        self.take(path);
+    }
+
+    /// What stood at and beneath `from` is at `to`.
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) {
+        let moved = self.take(from);
+        self.removed(to);
+        self.put(moved, from, to);
+    }
+
+    /// What stood at and beneath each has changed places.
+    pub fn exchanged(&mut self, a: &RelPath, b: &RelPath) {
+        let (at_a, at_b) = (self.take(a), self.take(b));
+        self.put(at_a, a, b);
+        self.put(at_b, b, a);
+    }
+
+    fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Id)> {
+        let mut taken = Vec::new();
+        for map in [&mut self.old, &mut self.young] {
+            for path in at_and_beneath(map, path) {
+                taken.extend(map.remove_entry(&path));
+            }
+        }
+        taken
+    }
+
+    fn put(&mut self, taken: Vec<(RelPath, Id)>, from: &RelPath, to: &RelPath) {
+        for (path, id) in taken {
+            if let Some(path) = path.rebase(from, to) {
+                self.sent(&path, id);
+            }
+        }
+    }
+}
