@@ -134,6 +134,8 @@ pub struct Pending {
     waiting: BTreeMap<RelPath, Waiting>,
     due: BTreeSet<(Instant, RelPath)>,
     moves: VecDeque<Move>,
+    /// The last rename that was hinted: the first half of an exchange, perhaps.
+    renamed_last: Option<(RelPath, RelPath, Instant)>,
     taken: HashMap<Ticket, Work>,
     taken_at: BTreeSet<(RelPath, Ticket)>,
     /// Hints that wait for a comparison.
@@ -154,6 +156,7 @@ impl Pending {
             waiting: BTreeMap::new(),
             due: BTreeSet::new(),
             moves: VecDeque::new(),
+            renamed_last: None,
             taken: HashMap::new(),
             taken_at: BTreeSet::new(),
             deferred: HashMap::new(),
@@ -377,9 +380,8 @@ impl Pending {
                 }
                 Task::Folder { .. } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
                 Task::Rename { .. } if at == 0 => self.insert(path, Depth::Entry, Cause::GONE, work.since, now),
-                Task::Subtree { .. } | Task::Rename { .. } | Task::Exchange { .. } => {
-                    self.subtree(path, work.since, now);
-                }
+                Task::Subtree { .. } => self.subtree(path, work.since, now),
+                Task::Rename { .. } | Task::Exchange { .. } => self.doubt(path, work.since, now),
             }
         }
         if !after.is_zero() {
@@ -414,12 +416,20 @@ impl Pending {
     fn subtree(&mut self, path: RelPath, since: Instant, now: Instant) {
         let mut since = since;
         for beneath in self.beneath(&path) {
-            let written = self.waiting[&beneath].cause.has(Cause::WRITTEN | Cause::WRITING);
-            if !(path.is_root() && written) {
+            let cause = self.waiting[&beneath].cause;
+            let written = cause.has(Cause::WRITTEN | Cause::WRITING);
+            if !written || (cause.has(Cause::CREATED) && !path.is_root()) {
                 since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
             }
         }
         self.insert(path, Depth::Subtree, Cause::default(), since, now);
+    }
+
+    /// Everything at and beneath, where it is not known what a rename has left at the target: a file is sent, as two may be
+    /// alike in size and time.
+    pub(crate) fn doubt(&mut self, path: RelPath, since: Instant, now: Instant) {
+        self.subtree(path.clone(), since, now);
+        self.insert(path, Depth::Subtree, Cause::WRITTEN, since, now);
     }
 
     /// Folders above `path` that the target may not have yet, outermost first.

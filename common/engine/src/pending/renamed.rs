@@ -11,6 +11,10 @@ use crate::hint::Cause;
 /// The kernel tells of a rename when it is done: the thread may lose its processor in between.
 const UNHEARD: Duration = Duration::from_millis(20);
 
+/// The halves of an exchange come together, but may be handed over apart. A rename and one back within this time are
+/// taken for them, too.
+const HALVES: Duration = Duration::from_millis(500);
+
 impl Pending {
     /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
     pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), since: Instant, now: Instant) {
@@ -20,10 +24,9 @@ impl Pending {
         }
         let suspects = self.suspects(&from, &to, since.checked_sub(UNHEARD).unwrap_or(since));
         let there = self.standing(&from, now);
-        if let Some(swap) = self.as_exchange(&from, &to) {
-            self.share_stands(&from, &to);
-            self.share_hints(&from, &to, now);
-            self.moves.push_back(swap);
+        let exchanged = self.completes_exchange(&from, &to, now);
+        if exchanged {
+            self.exchanged(&from, &to, now);
         } else {
             self.move_stands(&from, &to);
             self.move_hints(&from, &to, there, now);
@@ -34,7 +37,30 @@ impl Pending {
             }
         }
         for suspect in suspects {
-            self.look_again(suspect, &from, &to, now);
+            self.look_again(suspect, (&from, &to), exchanged, now);
+        }
+    }
+
+    /// `a→b` followed at once by `b→a` is how the kernel tells of an exchange.
+    fn completes_exchange(&mut self, from: &RelPath, to: &RelPath, now: Instant) -> bool {
+        let last = self.renamed_last.take();
+        if last.is_some_and(|(a, b, at)| a == *to && b == *from && now.saturating_duration_since(at) < HALVES) {
+            return true;
+        }
+        self.renamed_last = Some((from.clone(), to.clone(), now));
+        false
+    }
+
+    /// The second half of an exchange. Where the first did not become a rename, or is one already, both places are
+    /// compared.
+    fn exchanged(&mut self, from: &RelPath, to: &RelPath, now: Instant) {
+        self.share_stands(from, to);
+        self.share_hints(from, to, now);
+        if let Some(swap) = self.as_exchange(from, to) {
+            self.moves.push_back(swap);
+        } else {
+            self.doubt(from.clone(), now, now);
+            self.doubt(to.clone(), now, now);
         }
     }
 
@@ -53,7 +79,7 @@ impl Pending {
         if self.waits_above(from) { There::Nothing } else { There::Current }
     }
 
-    /// `a→b` followed at once by `b→a` is how the kernel tells of an exchange.
+    /// The first half, as an exchange, if it still waits.
     fn as_exchange(&mut self, from: &RelPath, to: &RelPath) -> Option<Move> {
         match self.moves.back()? {
             Move::Rename { from: a, to: b, since } if a == to && b == from => {
@@ -162,8 +188,13 @@ impl Pending {
         for ticket in self.tickets_touching(from).into_iter().chain(self.tickets_touching(to)) {
             let Some(work) = self.taken.get(&ticket) else { continue };
             let entry = matches!(work.task, Task::Entry { .. });
-            let places = if entry { &work.stands[..] } else { work.stands.last().map(std::slice::from_ref).unwrap_or_default() };
-            found.extend(places.iter().map(|path| if entry { Suspect::Entry(path.clone()) } else { Suspect::Whole(path.clone()) }));
+            let places =
+                if entry { &work.stands[..] } else { work.stands.last().map(std::slice::from_ref).unwrap_or_default() };
+            found.extend(
+                places
+                    .iter()
+                    .map(|path| if entry { Suspect::Entry(path.clone()) } else { Suspect::Whole(path.clone()) }),
+            );
         }
         for recent in self.recent.iter().rev().take_while(|recent| recent.at >= since) {
             let path = &recent.path;
@@ -185,7 +216,8 @@ impl Pending {
         let mut found: Vec<Ticket> = self.taken_within(place).into_iter().map(|(_, ticket)| ticket).collect();
         let mut above = place.parent();
         while let Some(folder) = above {
-            let at = self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX)).map(|(_, ticket)| *ticket);
+            let at =
+                self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX)).map(|(_, ticket)| *ticket);
             found.extend(at.filter(|ticket| !matches!(self.taken[ticket].task, Task::Entry { .. })));
             above = folder.parent();
         }
@@ -194,19 +226,24 @@ impl Pending {
 
     /// Work done under the wrong name may have put there what does not belong: where nothing stands at the source it is
     /// not to be left.
-    fn look_again(&mut self, suspect: Suspect, from: &RelPath, to: &RelPath, now: Instant) {
+    fn look_again(&mut self, suspect: Suspect, (from, to): (&RelPath, &RelPath), exchanged: bool, now: Instant) {
+        let wrong = Cause::ATTRIBUTES | Cause::LOST;
         match suspect {
             Suspect::Entry(path) => {
-                if let Some(moved) = path.rebase(from, to) {
-                    self.insert(moved, Depth::Entry, Cause::ATTRIBUTES | Cause::LOST, now, now);
-                    self.insert(path, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
-                } else {
-                    self.insert(path, Depth::Entry, Cause::ATTRIBUTES | Cause::LOST, now, now);
-                }
+                let back = if exchanged { path.rebase(to, from) } else { None };
+                let here = match path.rebase(from, to) {
+                    Some(moved) => {
+                        self.insert(moved, Depth::Entry, wrong, now, now);
+                        if exchanged { wrong } else { Cause::VACATED | Cause::ATTRIBUTES }
+                    }
+                    None => wrong,
+                };
+                back.into_iter().for_each(|back| self.insert(back, Depth::Entry, wrong, now, now));
+                self.insert(path, Depth::Entry, here, now, now);
             }
             Suspect::Whole(path) => {
                 let place = if path.is_within(to) { path } else { path.rebase(from, to).unwrap_or_else(|| to.clone()) };
-                self.subtree(place, now, now);
+                self.doubt(place, now, now);
             }
         }
     }

@@ -217,7 +217,17 @@ fn an_exchange_whose_halves_come_apart_is_compared() {
     assert_eq!(desk.all()[0], "rename a b");
     desk.pending.hint(Hint::Renamed { from: path("b"), to: path("a"), since }, desk.now);
     let all = desk.all();
-    assert!(all.contains(&"rename b a".into()) && all.contains(&"subtree a".into()), "{all:?}");
+    assert!(all.contains(&"subtree b".into()) && all.contains(&"subtree a".into()), "{all:?}");
+}
+
+#[test]
+fn a_rename_and_one_back_later_are_two_renames() {
+    let mut desk = Desk::new();
+    desk.renamed("a", "b");
+    assert_eq!(desk.all()[0], "rename a b");
+    desk.later(Duration::from_secs(2));
+    desk.renamed("b", "a");
+    assert_eq!(desk.all()[0], "rename b a");
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub(super) struct Passes {
 impl Session<'_> {
     /// Begins to compare `path`, which must be a folder here; anything else is looked at.
     pub(super) fn start_pass(&mut self, ticket: Ticket, path: RelPath, reach: Reach) -> Result<(), Ended> {
+        tracing::trace!(%path, ?reach, "compare");
         if path.is_root() {
             self.root.check().map_err(Ended::Halted)?;
         }
@@ -105,6 +106,8 @@ impl Session<'_> {
                 return self.advance(ticket);
             }
         };
+        let mates = self.groups.listed(&path, &folder);
+        self.look_at_mates(mates);
         for (name, reason) in &folder.skipped {
             if let Ok(path) = path.join(name) {
                 self.mirror.problem(&path, reason.clone());
@@ -181,6 +184,11 @@ impl Session<'_> {
     /// The target has no such folder.
     pub(super) fn no_folder(&mut self, number: u64) -> Result<(), Ended> {
         let ticket = *self.common.asked.get(&number).ok_or_else(|| unasked(number))?;
+        let asked = self.passes.get(&ticket).and_then(|pass| pass.comparing.get(&number));
+        if let Some(path) = asked.filter(|asked| asked.here.entries.is_empty()).map(|asked| asked.path.clone()) {
+            // It may have been there when the folder above was compared; nothing that is in it will say so.
+            self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Metadata) });
+        }
         self.differs(number, ticket)
     }
 

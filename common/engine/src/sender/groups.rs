@@ -2,16 +2,17 @@
 //! is searched, on a thread of its own, as the kernel tells of a new link only under its new name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use proto::{Kept, Kind, RelPath, ToReceiver, codec};
+use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
 use sys::{Stat, Tree};
 
 use super::flight::Sent;
 use super::origins::Id;
 use super::pass::Pass;
-use super::walk::Inode;
+use super::walk::{Folder, Inode};
 use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::mirror::Mirror;
@@ -83,6 +84,33 @@ impl Groups {
     pub fn left(&mut self, path: &RelPath) -> Vec<Mate> {
         let names = self.within(path);
         self.drop_names(names)
+    }
+
+    /// This is what stands in the folder now; returns the other names of files that stood there and do not any more.
+    pub fn listed(&mut self, folder: &RelPath, found: &Folder) -> Vec<Mate> {
+        let linked: HashMap<&Name, Id> = found.linked.iter().map(|(name, inode)| (name, inode.id())).collect();
+        let mut gone = Vec::new();
+        let mut from = if folder.is_root() { RelPath::root() } else { folder.with_suffix(b'/') };
+        while let Some((path, id)) = self.at.range((Bound::Excluded(&from), Bound::Unbounded)).next()
+            && path.is_within(folder)
+            && let Some(child) = path.names().nth(folder.depth())
+            && let Ok(place) = folder.join(&child)
+        {
+            if *path == place {
+                if linked.get(&child) != Some(id) {
+                    gone.push(path.clone());
+                }
+                from = place;
+                continue;
+            }
+            let at = found.entries.binary_search_by(|entry| entry.name.cmp(&child));
+            if at.is_err() || at.is_ok_and(|at| found.entries[at].kind != Kind::Dir) {
+                gone.extend(self.within(&place));
+            }
+            // Past all that is beneath it.
+            from = place.with_suffix(b'/' + 1);
+        }
+        self.drop_names(gone)
     }
 
     /// What stood at and beneath `from` is at `to`; returns the other names of the files that stood there.
@@ -193,10 +221,14 @@ impl Session<'_> {
             }
             Some(_) => {}
         }
-        self.groups.settle(now, if now.nlink < 2 { &[] } else { &names });
+        self.groups.settle(now, &names);
         if now.ctime != then.ctime {
             // Perhaps it was written under another name, and perhaps that is gone by now. The look at it leads here.
             self.hint_entry(fresh, Cause::ATTRIBUTES);
+            return Ok(());
+        }
+        if now.nlink < 2 {
+            self.groups.settle(now, &[]);
             return Ok(());
         }
         if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {

@@ -367,8 +367,11 @@ impl Session<'_> {
         self.look_at_mates(mates);
         let mut pending = self.mirror.pending();
         for (path, taken) in stands {
-            let hint = if taken { Hint::Subtree { path } } else { Hint::Entry { path, cause: Cause::GONE } };
-            pending.hint(hint, Instant::now());
+            let now = Instant::now();
+            match taken {
+                true => pending.doubt(path, now, now),
+                false => pending.hint(Hint::Entry { path, cause: Cause::GONE }, now),
+            }
         }
         Ok(())
     }

@@ -91,12 +91,12 @@ impl Session<'_> {
             Sent::Rename(from, to) => {
                 let (from, to) = (self.by_now(op, &from), self.by_now(op, &to));
                 self.hint_entry(from, Cause::GONE);
-                self.mirror.pending().hint(Hint::Subtree { path: to }, now);
+                self.mirror.pending().doubt(to, now, now);
             }
             Sent::Exchange(a, b) => {
                 for place in [a, b] {
                     let path = self.by_now(op, &place);
-                    self.mirror.pending().hint(Hint::Subtree { path }, now);
+                    self.mirror.pending().doubt(path, now, now);
                 }
             }
             // Which of them is missing is not said. A look at each sends what is not there; the content, when it is.

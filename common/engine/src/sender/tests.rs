@@ -60,12 +60,7 @@ impl Pair {
 
     fn renamed(&self, from: &str, to: &str) {
         fs::rename(self.here.join(from), self.here.join(to)).unwrap();
-        self.hint(Hint::Renamed {
-            from: path(from),
-            to: path(to),
-           
-            since: std::time::Instant::now(),
-        });
+        self.hint(Hint::Renamed { from: path(from), to: path(to), since: std::time::Instant::now() });
     }
 
     /// Sends what is owed until nothing is; returns what that took.
@@ -251,6 +246,8 @@ fn exchanged_entries_change_places() {
     let mut pair = Pair::new();
     fill(&pair.here);
     pair.pass();
+    // What was looked at right before a rename is looked at again.
+    std::thread::sleep(Duration::from_millis(50));
     for (from, to) in [("a", "swap"), ("z", "a"), ("swap", "z")] {
         fs::rename(pair.here.join(from), pair.here.join(to)).unwrap();
     }

@@ -406,7 +406,9 @@ fn show(entry: Option<&Shown>) -> String {
 fn groups(root: &Path, tree: &BTreeMap<PathBuf, Shown>) -> BTreeSet<Vec<PathBuf>> {
     let mut found: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
     for (at, shown) in tree {
-        if shown.4 > 1 && let Ok(meta) = fs::symlink_metadata(root.join(at)) {
+        if shown.4 > 1
+            && let Ok(meta) = fs::symlink_metadata(root.join(at))
+        {
             found.entry(meta.ino()).or_default().push(at.clone());
         }
     }
@@ -450,12 +452,15 @@ fn shown_frames(frames: &Bytes, ops: &mut u64, trace: &Trace) {
     let mut frames = frames.clone();
     while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
         let Ok(message) = ToReceiver::decode(frame) else { continue };
-        *ops += 1;
+        let is_operation =
+            !matches!(message, ToReceiver::Blob { .. } | ToReceiver::Data { .. } | ToReceiver::Drop { .. });
+        *ops += u64::from(is_operation);
         let text = match &message {
             ToReceiver::Put { path, .. } => format!("put {path}"),
             ToReceiver::Make { path, .. } => format!("make {path}"),
             ToReceiver::Offer { path, .. } => format!("offer {path}"),
             ToReceiver::Compare { path, .. } => format!("compare {path}"),
+            ToReceiver::Data { id, offset, bytes } => format!("data {id} {} bytes at {offset}", bytes.len()),
             other => format!("{other:?}"),
         };
         trace.say(|| format!("SEND {ops} {text}"));
@@ -537,9 +542,7 @@ fn connect(world: &World, runtime: &tokio::runtime::Runtime, stop: &Arc<AtomicBo
                     .without_time()
                     .with_level(false)
                     .with_target(false);
-                tracing::subscriber::with_default(subscriber.finish(), || {
-                    sender.run(connection, Until::Stopped, stop)
-                })
+                tracing::subscriber::with_default(subscriber.finish(), || sender.run(connection, Until::Stopped, stop))
             });
             running.join().unwrap()
         });
@@ -558,7 +561,17 @@ fn run_world(seed: u64, until: Instant) -> (usize, Option<String>) {
     let (queue, mirror, trace) = (world.queue.clone(), world.mirror.clone(), world.trace.clone());
     let late = rng.fork();
     let wire = rng.fork();
-    let view = World { rng: Rng::new(), cut: world.cut.clone(), here: world.here.clone(), there: world.there.clone(), queue: queue.clone(), mirror: mirror.clone(), trace: trace.clone(), content: 0, linked: HashSet::new() };
+    let view = World {
+        rng: Rng::new(),
+        cut: world.cut.clone(),
+        here: world.here.clone(),
+        there: world.there.clone(),
+        queue: queue.clone(),
+        mirror: mirror.clone(),
+        trace: trace.clone(),
+        content: 0,
+        linked: HashSet::new(),
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| deliver(&queue, &mirror, &trace, late));
         scope.spawn(|| connect(&view, &runtime, &stop, wire));
@@ -593,9 +606,8 @@ fn number(name: &str, or: u64) -> u64 {
 fn a_storm_leaves_equal_trees() {
     let seed = number("STORM_SEED", fastrand::u64(..1_000_000));
     let until = Instant::now() + Duration::from_secs(number("STORM_SECONDS", 5));
-    let worlds: Vec<_> = (0..number("STORM_WORLDS", 6))
-        .map(|n| std::thread::spawn(move || run_world(seed + n, until)))
-        .collect();
+    let worlds: Vec<_> =
+        (0..number("STORM_WORLDS", 6)).map(|n| std::thread::spawn(move || run_world(seed + n, until))).collect();
     let ends: Vec<_> = worlds.into_iter().map(|world| world.join().unwrap()).collect();
     let operations: usize = ends.iter().map(|(operations, _)| operations).sum();
     println!("storm: seeds from {seed}: {operations} operations");
