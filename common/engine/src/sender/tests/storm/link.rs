@@ -1,0 +1,123 @@
+//! What is between the two sides: hints that come late, and a link that is slow and breaks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fastrand::Rng;
+use proto::Keep;
+use proto::login::Durability;
+use sys::{Mounts, Stage, Tree};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use super::Place;
+use super::trace::{shown_answers, shown_frames, shown_hint};
+use crate::hint::Hint;
+use crate::lane::OUTBOX;
+use crate::receiver::{Grant, Limits, Receiver};
+use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+
+/// Gives hints to the mirror, late and in order.
+pub fn deliver(place: &Place, mut rng: Rng) {
+    let mut drained = Instant::now();
+    while !place.over.load(Ordering::Acquire) {
+        let now = Instant::now();
+        // Locked until they are given, so that an empty queue means that all have arrived.
+        let mut waiting = place.hints.lock().unwrap();
+        let mut hints = std::mem::take(&mut *waiting);
+        for hint in &mut hints {
+            if let Hint::Renamed { since, .. } = hint {
+                *since = drained;
+            }
+            place.trace.say(|| format!("HINT {}", shown_hint(hint)));
+        }
+        if !hints.is_empty() {
+            place.mirror.hint(hints);
+        }
+        drop(waiting);
+        drained = now;
+        let pause = *rng.choice(&[0, 100, 1_000, 5_000]).unwrap();
+        std::thread::sleep(Duration::from_micros(20 + rng.u64(..=pause)));
+    }
+}
+
+/// One connection after another, until the world ends.
+pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
+    let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(100.0), workers: 2 };
+    let root = Root::new(Arc::new(Tree::open(&place.here, Mounts::Stay).unwrap())).unwrap();
+    let mut sender = Sender::new(root, options, place.mirror.clone());
+    let durability = if rng.bool() { Durability::Batch } else { Durability::None };
+    while !place.over.load(Ordering::Acquire) {
+        let tree = Arc::new(Tree::open(&place.there, Mounts::Stay).unwrap());
+        let stage = Arc::new(Stage::new(tree.clone()).unwrap());
+        let limits = Limits { max_file_size: None };
+        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits });
+        let (outbox, from_sender) = mpsc::channel(OUTBOX);
+        let (to_receiver, inbox) = mpsc::channel(OUTBOX);
+        let (answers, answered) = mpsc::channel(OUTBOX);
+        let (pass_on, receipts) = mpsc::unbounded_channel();
+        let (_stop, stop_receiver) = watch::channel(false);
+        let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop_receiver));
+        let slow = Slow { most: *rng.choice(&[0, 0, 300, 3_000]).unwrap(), rng: rng.fork() };
+        let (trace, mut cut, mut operations) = (place.trace.clone(), place.cut.subscribe(), 0);
+        let forward = relay(from_sender, slow.clone(), move |frames| {
+            shown_frames(&frames, &mut operations, &trace);
+            let to_receiver = to_receiver.clone();
+            async move { to_receiver.send(frames).await.is_ok() }
+        });
+        runtime.spawn(async move {
+            tokio::select! { () = forward => {}, _ = cut.changed() => {} }
+        });
+        let (trace, mut cut) = (place.trace.clone(), place.cut.subscribe());
+        let back = relay(answered, slow, move |frames| {
+            shown_answers(&frames, &trace);
+            std::future::ready(pass_on.send(frames).is_ok())
+        });
+        runtime.spawn(async move {
+            tokio::select! { () = back => {}, _ = cut.changed() => {} }
+        });
+        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability };
+        let ended = send(&mut sender, connection, place, runtime);
+        receiving.join().unwrap();
+        place.trace.say(|| format!("ENDED {ended:?}"));
+    }
+}
+
+/// How long frames take at most, in microseconds.
+#[derive(Clone)]
+struct Slow {
+    most: u64,
+    rng: Rng,
+}
+
+/// Passes frames on until one end is gone.
+async fn relay<F: Future<Output = bool>>(
+    mut from: mpsc::Receiver<Bytes>,
+    mut slow: Slow,
+    mut pass_on: impl FnMut(Bytes) -> F,
+) {
+    while let Some(frames) = from.recv().await {
+        if slow.most > 0 {
+            tokio::time::sleep(Duration::from_micros(slow.rng.u64(..slow.most))).await;
+        }
+        if !pass_on(frames).await {
+            break;
+        }
+    }
+}
+
+/// Runs the sender with what it says of itself in the trace.
+fn send(sender: &mut Sender, connection: Connection, place: &Place, runtime: &Runtime) -> Ended {
+    let _runtime = runtime.enter();
+    let trace = place.trace.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || trace.clone())
+        .with_ansi(false)
+        .without_time()
+        .with_level(false)
+        .with_target(false);
+    tracing::subscriber::with_default(subscriber.finish(), || sender.run(connection, Until::Stopped, &place.over))
+}

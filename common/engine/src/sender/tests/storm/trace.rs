@@ -1,0 +1,92 @@
+//! What happened in a round: operations (`DO`), hints as they arrive (`HINT`), what the sender looks at (`SELF`), operations
+//! on the wire with their numbers (`SEND`) and answers (`HEAR`).
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use proto::{ToReceiver, ToSender};
+
+use crate::hint::Hint;
+
+/// What happened, in order, in this round.
+#[derive(Clone, Default)]
+pub struct Trace(Arc<Mutex<Vec<(Instant, String)>>>);
+
+impl Trace {
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        self.0.lock().unwrap().push((Instant::now(), what()));
+    }
+
+    /// Something that began at this moment.
+    pub fn say_at(&self, at: Instant, what: String) {
+        self.0.lock().unwrap().push((at, what));
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
+    /// All of it, with milliseconds since `began`.
+    pub fn lines(&self, began: Instant) -> String {
+        let mut lines = self.0.lock().unwrap().clone();
+        lines.sort_by_key(|(at, _)| *at);
+        let line = |(at, line): (Instant, String)| {
+            format!("{:>9.3} {line}\n", at.saturating_duration_since(began).as_secs_f64() * 1000.0)
+        };
+        lines.into_iter().map(line).collect()
+    }
+}
+
+impl std::io::Write for Trace {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.say(|| format!("SELF {}", String::from_utf8_lossy(bytes).trim_end()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub fn shown_hint(hint: &Hint) -> String {
+    match hint {
+        Hint::Entry { path, cause } => format!("entry {path} {cause:?}"),
+        Hint::Folder { path } => format!("folder {path}"),
+        Hint::Subtree { path } => format!("subtree {path}"),
+        Hint::Renamed { from, to, .. } => format!("renamed {from} -> {to}"),
+    }
+}
+
+pub fn shown_frames(frames: &Bytes, ops: &mut u64, trace: &Trace) {
+    let mut frames = frames.clone();
+    while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
+        let Ok(message) = ToReceiver::decode(frame) else { continue };
+        let is_operation =
+            !matches!(message, ToReceiver::Blob { .. } | ToReceiver::Data { .. } | ToReceiver::Drop { .. });
+        *ops += u64::from(is_operation);
+        let text = match &message {
+            ToReceiver::Put { path, .. } => format!("put {path}"),
+            ToReceiver::Make { path, .. } => format!("make {path}"),
+            ToReceiver::Offer { path, .. } => format!("offer {path}"),
+            ToReceiver::Compare { path, .. } => format!("compare {path}"),
+            ToReceiver::Data { id, offset, bytes } => format!("data {id} {} bytes at {offset}", bytes.len()),
+            other => format!("{other:?}"),
+        };
+        trace.say(|| format!("SEND {ops} {text}"));
+    }
+}
+
+pub fn shown_answers(frames: &Bytes, trace: &Trace) {
+    let mut frames = frames.clone();
+    while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
+        match ToSender::decode(frame) {
+            Ok(ToSender::Listing { op, entries, .. }) => {
+                let names: Vec<_> = entries.iter().map(|entry| entry.name.to_string()).collect();
+                trace.say(|| format!("HEAR listing {op} {names:?}"));
+            }
+            Ok(other) => trace.say(|| format!("HEAR {other:?}")),
+            Err(_) => {}
+        }
+    }
+}
