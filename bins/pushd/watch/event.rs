@@ -89,9 +89,10 @@ impl Event {
             Change::Deleted
         } else if what.closed_write() {
             Change::Written
-        } else if what.modified() {
+        } else if what.modified() && !what.is_dir() {
             Change::Writing
-        } else if what.attributes() {
+        } else if what.attributes() || what.modified() {
+            // Nobody writes to a folder: so the kernel tells of an mtime that was set without the atime.
             Change::Attributes
         } else if what.self_deleted() {
             Change::SelfDeleted

@@ -31,8 +31,9 @@ pub struct World {
     rng: Rng,
     /// Files held open for appending, with the names they had.
     held: Vec<(PathBuf, File)>,
-    /// Inodes that got one more name in this round. They are left alone until all is at rest: what is done through a
-    /// name that is made and removed before anyone looked, the kernel tells of under that name only.
+    /// Inodes that got one more name in this round. They are renamed and deleted, but not changed until all is at rest:
+    /// what is written through a name that is made and removed before anyone looked, the kernel tells of under that
+    /// name only.
     linked: HashSet<u64>,
     odd: Vec<Vec<u8>>,
     only: Option<String>,
@@ -223,10 +224,15 @@ impl World {
 
     /// A place for a new entry, perhaps taken.
     fn place(&mut self) -> PathBuf {
+        let folder = self.folder();
+        let name = self.name();
+        at(&folder, &name)
+    }
+
+    /// The same, for what writes to an entry that is there.
+    fn place_to_write(&mut self) -> PathBuf {
         loop {
-            let folder = self.folder();
-            let name = self.name();
-            let place = at(&folder, &name);
+            let place = self.place();
             if !self.is_linked(&place) {
                 return place;
             }
@@ -241,7 +247,7 @@ impl World {
 
     /// An entry of this kind, found by walking down at random; never the anchor and never the root.
     fn pick(&mut self, want: Want) -> Option<PathBuf> {
-        (0..6).find_map(|_| self.walk_down(want).filter(|path| !self.is_linked(path)))
+        (0..6).find_map(|_| self.walk_down(want))
     }
 
     fn is_linked(&self, path: &Path) -> bool {
@@ -275,6 +281,16 @@ impl World {
             }
         }
         None
+    }
+
+    fn may_write(&self, path: &Path) -> io::Result<()> {
+        if self.is_linked(path) { Err(io::Error::other("it got a new name")) } else { Ok(()) }
+    }
+
+    /// One that may be written to, or given other metadata.
+    fn changeable(&mut self, want: Want) -> io::Result<PathBuf> {
+        let found = (0..6).find_map(|_| self.walk_down(want).filter(|path| !self.is_linked(path)));
+        found.ok_or_else(|| io::Error::other("nothing of this kind"))
     }
 
     fn existing(&mut self, want: Want) -> io::Result<PathBuf> {

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 
@@ -35,6 +35,16 @@ fn the_roots_own_attributes_are_told_and_a_folders_once() {
     assert_eq!(rig.rest(), [entry("", Cause::ATTRIBUTES)]);
     fs::set_permissions(rig.at("d"), fs::Permissions::from_mode(0o711)).unwrap();
     assert_eq!(rig.rest(), [entry("d", Cause::ATTRIBUTES)]);
+}
+
+#[test]
+fn an_mtime_that_is_set_alone_is_an_attribute_of_a_folder() {
+    let mut rig = rig(|root| fs::create_dir(root.join("d")).unwrap());
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    for (folder, told) in [(rig.at("d"), "d"), (rig.root.clone(), "")] {
+        File::open(folder).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(rig.rest(), [entry(told, Cause::ATTRIBUTES)]);
+    }
 }
 
 #[test]

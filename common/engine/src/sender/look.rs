@@ -402,6 +402,7 @@ impl Session<'_> {
     }
 
     fn make(&mut self, ticket: Ticket, path: &RelPath, meta: Meta, sent: Sent) -> Result<(), Ended> {
+        tracing::trace!(%path, mtime = ?meta.mtime, "make");
         self.send(ticket, &ToReceiver::Make { path: path.clone(), meta }, sent)?;
         Ok(())
     }

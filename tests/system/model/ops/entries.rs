@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
@@ -14,14 +15,14 @@ use crate::rig::fs::{Open, acl, at, is_folder, mknod, open, punch, remove_xattr,
 
 impl World {
     pub(super) fn create(&mut self) -> io::Result<String> {
-        let path = self.place();
+        let path = self.place_to_write();
         let content = self.content();
         write(&path, &content)?;
         Ok(format!("{} of {}", self.relative(&path), content.len()))
     }
 
     pub(super) fn overwrite(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::File)?;
+        let path = self.changeable(Want::File)?;
         let file = File::options().write(true).open(&path)?;
         let at = self.rng.below(file.metadata()?.len());
         let len = self.rng.below(300) as usize;
@@ -30,14 +31,14 @@ impl World {
     }
 
     pub(super) fn append(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::File)?;
+        let path = self.changeable(Want::File)?;
         let len = self.rng.between(1, 2_000) as usize;
         File::options().append(true).open(&path)?.write_all(&self.rng.bytes(len))?;
         Ok(format!("{} {len}", self.relative(&path)))
     }
 
     pub(super) fn truncate(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::File)?;
+        let path = self.changeable(Want::File)?;
         let file = File::options().write(true).open(&path)?;
         let old = file.metadata()?.len();
         let new = if self.rng.one_in(3) { old + self.rng.below(100_000) } else { self.rng.below(old + 1) };
@@ -51,6 +52,7 @@ impl World {
         self.serial += 1;
         let temporary = path.with_file_name(format!(".save{}", self.serial % 5));
         let content = self.content();
+        self.may_write(&temporary)?;
         write(&temporary, &content)?;
         if self.rng.one_in(2) {
             use std::os::unix::fs::PermissionsExt;
@@ -62,7 +64,7 @@ impl World {
     }
 
     pub(super) fn punch(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::File)?;
+        let path = self.changeable(Want::File)?;
         let len = fs::symlink_metadata(&path)?.len();
         let at = self.rng.below(len);
         punch(&path, at, 1 + self.rng.below(20_000))?;
@@ -70,7 +72,7 @@ impl World {
     }
 
     pub(super) fn sparse(&mut self) -> io::Result<String> {
-        let path = self.place();
+        let path = self.place_to_write();
         let file = open(&path, Open::Truncated)?;
         let size = 1_000_000 + self.rng.below(3_000_000);
         file.set_len(size)?;
@@ -86,7 +88,7 @@ impl World {
         if self.held.len() >= 4 {
             return self.let_go();
         }
-        let path = if self.rng.one_in(2) { self.place() } else { self.existing(Want::File)? };
+        let path = if self.rng.one_in(2) { self.place_to_write() } else { self.changeable(Want::File)? };
         let file = open(&path, Open::Appending)?;
         self.held.push((path.clone(), file));
         Ok(self.relative(&path))
@@ -97,9 +99,10 @@ impl World {
             return self.hold();
         }
         let n = self.rng.below(self.held.len() as u64) as usize;
-        if name_is_gone(&self.held[n].1) {
+        let file = &self.held[n].1;
+        if name_is_gone(file) || self.linked.contains(&file.metadata()?.ino()) {
             let (path, _) = self.held.remove(n);
-            return Ok(format!("none to {}: its name is gone", self.relative(&path)));
+            return Ok(format!("none to {}: its name is gone, or it has a new one", self.relative(&path)));
         }
         let len = self.rng.between(1, 500) as usize;
         let bytes = self.rng.bytes(len);
@@ -186,7 +189,7 @@ impl World {
     }
 
     pub(super) fn chmod(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::Any)?;
+        let path = self.changeable(Want::Any)?;
         let kind = fs::symlink_metadata(&path)?.file_type();
         if kind.is_symlink() {
             return Err(io::Error::other("a link has no mode"));
@@ -206,7 +209,7 @@ impl World {
         if !is_root() {
             return Err(io::Error::other("not root"));
         }
-        let path = self.existing(Want::Any)?;
+        let path = self.changeable(Want::Any)?;
         let (uid, gid) = (self.rng.below(5) as u32 * 1_000, self.rng.below(5) as u32 * 100);
         std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
         Ok(format!("{} {uid}:{gid}", self.relative(&path)))
@@ -214,14 +217,14 @@ impl World {
 
     /// Forward, back, before 1970: never a time that another content of the size had.
     pub(super) fn utime(&mut self) -> io::Result<String> {
-        let path = if self.rng.one_in(40) { self.root.clone() } else { self.existing(Want::Any)? };
+        let path = if self.rng.one_in(40) { self.root.clone() } else { self.changeable(Want::Any)? };
         let secs = self.rng.below(3_000_000_000) as i64 - if self.rng.one_in(8) { 3_000_000_000 } else { 0 };
         set_mtime(&path, secs, self.rng.below(1_000_000_000) as u32)?;
         Ok(format!("{} {secs}", self.relative(&path)))
     }
 
     pub(super) fn set_xattr(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::Any)?;
+        let path = self.changeable(Want::Any)?;
         let name = format!("user.{}", self.rng.below(4));
         let len = if self.rng.one_in(10) { 2_000 } else { self.rng.below(60) } as usize;
         set_xattr(&path, &name, &self.rng.bytes(len))?;
@@ -229,7 +232,7 @@ impl World {
     }
 
     pub(super) fn remove_xattr(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::Any)?;
+        let path = self.changeable(Want::Any)?;
         let name = match self.rng.below(6) {
             4 => "system.posix_acl_access".to_string(),
             5 => "system.posix_acl_default".to_string(),
@@ -240,7 +243,7 @@ impl World {
     }
 
     pub(super) fn acl(&mut self) -> io::Result<String> {
-        let path = self.existing(Want::Any)?;
+        let path = self.changeable(Want::Any)?;
         let which =
             if is_folder(&path) && self.rng.one_in(2) { "system.posix_acl_default" } else { "system.posix_acl_access" };
         set_xattr(&path, which, &acl(self.rng.below(8) as u16))?;

@@ -64,6 +64,7 @@ impl World {
             let _ = fs::rename(name(n), name(n + 1));
         }
         let content = self.content();
+        self.may_write(&name(0))?;
         write(&name(0), &content)?;
         Ok(self.relative(&folder))
     }
@@ -120,6 +121,7 @@ impl World {
         let path = self.existing(Want::File)?;
         let temporary = path.with_file_name("parted.tmp");
         let content = fs::read(&path)?;
+        self.may_write(&temporary)?;
         write(&temporary, &content)?;
         let victim = self.relative(&path);
         fs::rename(&temporary, &path)?;
