@@ -337,3 +337,47 @@ fn lost_sight_is_explained_by_an_event_or_asked_again() {
     desk.entry("f", Cause::GONE);
     assert_eq!(desk.all_in_time(), ["gone f"]);
 }
+
+#[test]
+fn work_under_way_follows_the_renames_that_are_hinted_meanwhile() {
+    let mut desk = Desk::new();
+    desk.entry("a/x", Cause::WRITTEN);
+    let work = desk.pending.take(desk.now).unwrap();
+    desk.renamed("a", "b");
+    desk.renamed("b/x", "b/y");
+    desk.pending.again(work.ticket, Duration::ZERO, desk.now);
+    let all = desk.all_in_time();
+    assert!(all.contains(&"look b/y".into()), "{all:?}");
+}
+
+#[test]
+fn work_under_way_at_an_exchange_is_about_both_places() {
+    let mut desk = Desk::new();
+    desk.entry("a/x", Cause::GONE);
+    desk.later(super::store::DELETE_HOLD);
+    let work = desk.pending.take(desk.now).unwrap();
+    desk.renamed("a", "b");
+    desk.renamed("b", "a");
+    desk.pending.again(work.ticket, Duration::ZERO, desk.now);
+    let all = desk.all_in_time();
+    assert!(all.contains(&"gone a/x".into()) && all.contains(&"gone b/x".into()), "{all:?}");
+}
+
+#[test]
+fn an_exchange_of_what_waits_whole_is_compared_at_both_places() {
+    let mut desk = Desk::new();
+    desk.subtree("a");
+    desk.renamed("a", "b");
+    desk.renamed("b", "a");
+    let all = desk.all_in_time();
+    assert!(all.contains(&"subtree a".into()) && all.contains(&"subtree b".into()), "{all:?}");
+}
+
+#[test]
+fn a_comparison_swallows_new_names_but_no_write_to_what_may_be_known() {
+    let mut desk = Desk::new();
+    desk.entry("d/new", Cause::CREATED | Cause::WRITTEN);
+    desk.entry("d/old", Cause::WRITTEN);
+    desk.subtree("d");
+    assert_eq!(desk.all_in_time(), ["subtree d", "look d/old"]);
+}

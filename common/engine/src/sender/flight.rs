@@ -184,3 +184,25 @@ impl Flight {
         std::mem::take(&mut self.ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_read_with_the_renames_sent_after_its_operation() {
+        let mut flight = Flight::new();
+        let put = flight.sent(1, Sent::Entry(path("a/x")));
+        let rename = flight.sent(2, Sent::Rename(path("a"), path("b")));
+        let exchange = flight.sent(3, Sent::Exchange(path("b"), path("c")));
+        assert_eq!(flight.forwarded(put, &path("a/x")), path("c/x"));
+        assert_eq!(flight.forwarded(rename, &path("c/y")), path("b/y"));
+        assert_eq!(flight.forwarded(exchange, &path("b/x")), path("b/x"));
+        flight.acknowledged(put);
+        assert_eq!(flight.forwarded(rename, &path("b")), path("c"));
+    }
+}

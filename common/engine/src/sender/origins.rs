@@ -73,3 +73,38 @@ impl Origins {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_was_sent_is_known_under_its_later_names() {
+        let mut origins = Origins::default();
+        origins.sent(&path("a/x"), (1, 1));
+        origins.sent(&path("b"), (1, 2));
+        origins.moved(&path("a"), &path("c"));
+        assert!(origins.differs(&path("c/x"), (1, 2)) && !origins.differs(&path("c/x"), (1, 1)));
+        assert!(!origins.differs(&path("a/x"), (1, 2)), "nothing is known to stand there");
+        origins.exchanged(&path("c/x"), &path("b"));
+        assert!(origins.differs(&path("b"), (1, 2)) && origins.differs(&path("c/x"), (1, 1)));
+        origins.moved(&path("c"), &path("b"));
+        assert!(!origins.differs(&path("b"), (9, 9)), "it was replaced by a folder");
+        origins.removed(&path("b"));
+        assert!(!origins.differs(&path("b/x"), (9, 9)));
+    }
+
+    #[test]
+    fn it_forgets_the_oldest() {
+        let mut origins = Origins::default();
+        for n in 0..NAMES * 2 + 1 {
+            origins.sent(&path(&format!("f{n}")), (1, 1));
+        }
+        assert!(origins.young.len() + origins.old.len() <= 2 * NAMES);
+        assert!(!origins.differs(&path("f0"), (2, 2)) && origins.differs(&path(&format!("f{NAMES}")), (2, 2)));
+    }
+}

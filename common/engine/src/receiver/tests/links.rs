@@ -86,3 +86,35 @@ fn settling_concerns_only_what_is_beneath_its_folder() {
     assert_ne!(inode(&rig, "x/1"), inode(&rig, "x/2"));
     assert_eq!(inode(&rig, "y/1"), inode(&rig, "y/2"));
 }
+
+#[test]
+fn settling_keeps_together_what_a_link_has_joined_across_folders() {
+    let mut rig = Rig::with(Settings::default(), |module| {
+        fs::create_dir(module.join("d")).unwrap();
+        fs::write(module.join("d/a"), "").unwrap();
+        for name in ["d/b", "outside"] {
+            fs::hard_link(module.join("d/a"), module.join(name)).unwrap();
+        }
+    });
+    rig.send(&[ToReceiver::Compare { path: path("d"), digest: [0; 16] }]);
+    rig.answers();
+    rig.done(&[link("outside", &["d/b"]), link("d/b", &["outside"])]);
+    rig.done(&[ToReceiver::Remove { path: path("d/a") }, settle("d")]);
+    assert_eq!(inode(&rig, "d/b"), inode(&rig, "outside"));
+}
+
+#[test]
+fn a_group_is_parted_with_its_names_elsewhere() {
+    let mut rig = Rig::with(Settings::default(), |module| {
+        fs::create_dir(module.join("d")).unwrap();
+        fs::write(module.join("d/a"), "").unwrap();
+        for name in ["d/b", "outside"] {
+            fs::hard_link(module.join("d/a"), module.join(name)).unwrap();
+        }
+    });
+    rig.send(&[ToReceiver::Compare { path: path("d"), digest: [0; 16] }]);
+    rig.answers();
+    rig.done(&[link("d/b", &["outside"]), settle("d")]);
+    assert_eq!(inode(&rig, "d/b"), inode(&rig, "outside"));
+    assert_ne!(inode(&rig, "d/b"), inode(&rig, "d/a"));
+}
