@@ -82,3 +82,36 @@ fn fill(file: &File, size: u64, buffer: &mut BytesMut) -> io::Result<u64> {
     buffer.truncate(start + read);
     Ok(read as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    use proto::{Content, ToReceiver};
+    use sys::{Mounts, Tree};
+
+    use super::*;
+
+    #[test]
+    fn what_changes_after_the_look_at_it_does_not_get_the_metadata_of_before() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = scratch.path().join("f");
+        fs::write(&at, "before").unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        fs::File::options().write(true).open(&at).unwrap().set_modified(long_ago).unwrap();
+        let root = Tree::open(scratch.path(), Mounts::Stay).unwrap().root().unwrap();
+        let (file, first) = root.open_file(&proto::Name::parse(b"f").unwrap()).unwrap();
+        fs::write(&at, "after.").unwrap();
+        let now = file.stat().unwrap();
+        let path = RelPath::parse(b"f").unwrap();
+        let mut buffer = BytesMut::new();
+        let small = small(&file, first, &path, Keep::DEFAULT, &mut buffer).unwrap();
+        assert!(matches!(small, Small::Whole(6)));
+        let frame = codec::split(&mut buffer.freeze(), proto::limits::FRAME).unwrap().unwrap();
+        let ToReceiver::Put { meta, content: Content::Inline(bytes), .. } = ToReceiver::decode(frame).unwrap() else {
+            panic!("not a file in one piece");
+        };
+        assert_eq!((&bytes[..], meta.mtime), (&b"after."[..], now.mtime));
+    }
+}
