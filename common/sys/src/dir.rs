@@ -85,6 +85,24 @@ impl Dir {
         Ok(found)
     }
 
+    /// Whether it has no entries; reads no further than to the first.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *listed, true) {
+            rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        }
+        let mut empty = true;
+        // Any error ends the listing; this one says that there is an entry.
+        let ended = listing::each(self.fd.as_fd(), |_| {
+            empty = false;
+            Err(io::ErrorKind::Interrupted.into())
+        });
+        if empty { ended.map(|()| true) } else { Ok(false) }
+    }
+
     /// A folder in it, under the rules of its tree.
     ///
     /// # Errors

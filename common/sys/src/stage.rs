@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::{Keep, Kind, Meta, Name};
+use proto::{Keep, Kind, Meta, Name, RelPath};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -43,6 +43,11 @@ const RESTLESS: &str = "its name is being changed by something else all the time
 /// Whether a name is one that only stage folders have.
 pub fn is_reserved(name: &Name) -> bool {
     name.as_bytes().starts_with(PREFIX)
+}
+
+/// Whether a path leads through such a name, or to it.
+pub fn is_reserved_path(path: &RelPath) -> bool {
+    path.as_bytes().split(|byte| *byte == b'/').any(|name| name.starts_with(PREFIX))
 }
 
 /// The stage of one session. `Send + Sync`.

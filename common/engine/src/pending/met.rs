@@ -4,11 +4,24 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
-use super::{Depth, Pending, Task, Ticket};
+use super::{Depth, Pending, RECENT, Task, Ticket};
 use crate::hint::Cause;
 
 /// Hints beneath a comparison wait for it if it began less than this ago: it meets most of what they tell of.
 const YOUNG: Duration = Duration::from_secs(1);
+
+/// Events older than this are not still on their way.
+const LATE: Duration = Duration::from_secs(5);
+
+/// A hint that waits for a comparison.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    path: RelPath,
+    /// When it was due.
+    due: Instant,
+    /// When it is due if the comparison takes long.
+    later: Instant,
+}
 
 impl Pending {
     /// The entry of this work is a folder, and is being compared with all beneath it.
@@ -38,11 +51,24 @@ impl Pending {
         None
     }
 
-    /// This hint is due when that work is through.
+    /// This hint is due when that work is through, or is not young any more.
     pub(super) fn defer(&mut self, path: RelPath, ticket: Ticket) {
-        if let Some(waiting) = self.waiting.get(&path) {
-            self.due.remove(&(waiting.due, path.clone()));
-            self.deferred.entry(ticket).or_default().push(path);
+        let (Some(waiting), Some(work)) = (self.waiting.get(&path), self.taken.get(&ticket)) else { return };
+        let (due, later) = (waiting.due, work.begun + YOUNG);
+        self.postpone(&path, later);
+        self.deferred.entry(ticket).or_default().push(Deferred { path, due, later });
+    }
+
+    /// What waited for this work is due as it was before, unless something else has postponed it.
+    pub(super) fn undefer(&mut self, ticket: Ticket) {
+        for Deferred { path, due, later } in self.deferred.remove(&ticket).unwrap_or_default() {
+            if let Some(waiting) = self.waiting.get_mut(&path)
+                && waiting.due == later
+            {
+                waiting.due = due;
+                self.due.remove(&(later, path.clone()));
+                self.due.insert((due, path));
+            }
         }
     }
 
@@ -65,18 +91,22 @@ impl Pending {
         let fresh = waiting.depth == Depth::Entry
             && waiting.cause.has(Cause::CREATED)
             && !waiting.cause.has(Cause::GONE | Cause::VACATED | Cause::LOST);
-        fresh && !self.is_taken(path) && !self.comparing(now)
+        fresh && !self.is_taken(path, now) && !self.comparing(now)
     }
 
     /// Whether a comparison is under way or ended so lately that events of its time may still be on their way.
     fn comparing(&self, now: Instant) -> bool {
-        const LATE: Duration = Duration::from_secs(5);
         self.compared.is_some_and(|at| now.saturating_duration_since(at) < LATE)
             || self.taken.values().any(|work| matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }))
     }
 
-    fn is_taken(&self, path: &RelPath) -> bool {
+    /// Whether it is being looked at, or may have been lately.
+    fn is_taken(&self, path: &RelPath, now: Instant) -> bool {
+        let mut lately = self.recent.iter().rev().take_while(|recent| now.saturating_duration_since(recent.at) < LATE);
+        let forgotten = self.recent.len() == RECENT
+            && self.recent.front().is_some_and(|oldest| now.saturating_duration_since(oldest.at) < LATE);
         self.taken_at.range((path.clone(), 0)..=(path.clone(), Ticket::MAX)).next().is_some()
-            || self.recent.iter().rev().take(64).any(|recent| recent.path == *path)
+            || forgotten
+            || lately.any(|recent| recent.path == *path)
     }
 }

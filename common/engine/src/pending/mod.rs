@@ -15,8 +15,10 @@ use std::ops::Bound;
 use std::time::{Duration, Instant, SystemTime};
 
 use proto::RelPath;
+use sys::stage::is_reserved_path;
 
 use crate::hint::{Cause, Hint};
+use met::Deferred;
 
 /// Entries that wait before they are merged into bigger hints: about 40 MB of paths of usual length.
 const WAITING: usize = 200_000;
@@ -139,7 +141,7 @@ pub struct Pending {
     taken: HashMap<Ticket, Work>,
     taken_at: BTreeSet<(RelPath, Ticket)>,
     /// Hints that wait for a comparison.
-    deferred: HashMap<Ticket, Vec<RelPath>>,
+    deferred: HashMap<Ticket, Vec<Deferred>>,
     recent: VecDeque<Recent>,
     next: Ticket,
     /// When a comparison of more than one entry was last acknowledged.
@@ -167,9 +169,16 @@ impl Pending {
         }
     }
 
-    /// Takes a hint in.
+    /// Takes a hint in. What has a reserved name is not mirrored: nothing is owed of it.
     pub fn hint(&mut self, hint: Hint, now: Instant) {
         match hint {
+            Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if is_reserved_path(&path) => {}
+            Hint::Renamed { from, to, .. } if is_reserved_path(&from) => {
+                if !is_reserved_path(&to) {
+                    self.doubt(to, now, now);
+                }
+            }
+            Hint::Renamed { from, to, .. } if is_reserved_path(&to) => self.entry(from, Cause::GONE, now, now),
             Hint::Entry { path, cause } => self.entry(path, cause, now, now),
             Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), now, now),
             Hint::Subtree { path } => self.subtree(path, now, now),
@@ -359,12 +368,7 @@ impl Pending {
         for path in &work.stands {
             self.taken_at.remove(&(path.clone(), ticket));
         }
-        for path in self.deferred.remove(&ticket).unwrap_or_default() {
-            // What was merged or moved meanwhile has its own place in the queue.
-            if let Some(waiting) = self.waiting.get(&path) {
-                self.due.insert((waiting.due, path));
-            }
-        }
+        self.undefer(ticket);
         Some(work)
     }
 

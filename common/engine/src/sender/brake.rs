@@ -63,10 +63,8 @@ impl Root {
             }
             Err(error) => return Err(Halt::Root(format!("{path} is gone: {error}"))),
         }
-        match self.tree.root().and_then(|root| root.list()) {
-            Ok(entries) => Ok(entries.is_empty()),
-            Err(error) => Err(Halt::Root(format!("{path} cannot be read: {error}"))),
-        }
+        let empty = self.tree.root().and_then(|root| root.is_empty());
+        empty.map_err(|error| Halt::Root(format!("{path} cannot be read: {error}")))
     }
 }
 

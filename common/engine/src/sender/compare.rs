@@ -45,7 +45,7 @@ impl Session<'_> {
                 self.look_at_mates(mates);
             }
             // What a file holds is not told by its size and time alone; what led here may have moved one over another.
-            Some(_) => return self.look(Look { ticket, path, why: Why::Event(Cause::WRITTEN) }),
+            Some(_) => return self.look_or_queue(Look { ticket, path, why: Why::Event(Cause::WRITTEN) }),
             None => {
                 self.flight.end_with(ticket, End::LostSight);
                 return Ok(());
@@ -144,6 +144,10 @@ impl Session<'_> {
             if let Some(parent) = path.parent() {
                 self.mirror.pending().hint(Hint::Folder { path: parent }, Instant::now());
             }
+        } else if error.kind() == std::io::ErrorKind::CrossesDevices {
+            let reason =
+                "what is in it is not mirrored: another file system is mounted there, and one_file_system is on";
+            self.mirror.problem(path, reason.into());
         } else {
             self.mirror.problem(path, format!("the folder cannot be listed, the backup keeps what it has: {error}"));
         }
@@ -222,7 +226,7 @@ impl Session<'_> {
         for (name, kind) in found.extras {
             match path.join(&name) {
                 Ok(path) if self.options.delete => pass.extras.push(Extra { path, kind }),
-                Ok(path) if here.entries.iter().any(|entry| entry.name == name) => {
+                Ok(path) if here.entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok() => {
                     self.mirror
                         .problem(&path, "not stored: a folder stands there at the target, and delete is off".into());
                 }
@@ -396,8 +400,7 @@ impl Passes {
     /// The sub-folders of a listed folder are next; returns how many.
     fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, folder: &Folder) -> usize {
         let before = self.to_list.len();
-        let dirs =
-            folder.entries.iter().filter(|entry| entry.kind == Kind::Dir && !folder.mounts.contains(&entry.name));
+        let dirs = folder.entries.iter().filter(|entry| entry.kind == Kind::Dir);
         // The last is listed next: names in reverse, so that folders are listed in order.
         self.to_list.extend(dirs.rev().filter_map(|entry| Some((ticket, path.join(&entry.name).ok()?))));
         self.to_list.len() - before

@@ -31,8 +31,8 @@ pub(super) struct Groups {
     search: Option<Search>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
-    /// Names that another file was found to have taken: the other names of the ones that had them.
-    parted: Vec<Mate>,
+    /// Files of which another was found to have taken a name.
+    parted: Vec<Id>,
 }
 
 /// A file whose other names are to be found.
@@ -41,10 +41,12 @@ struct Want {
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
     /// connection has ended.
     sent: Option<(Inode, RelPath, Ticket)>,
+    /// Searches that have found names, all of which had moved on by then.
+    tries: u8,
 }
 
-/// Another name of a file, with the device and inode that it is believed to stand for.
-pub(super) type Mate = (Id, RelPath);
+/// A file that moves on so often is left to the events of its moves.
+const TRIES: u8 = 20;
 
 struct Search {
     wanted: Vec<Want>,
@@ -72,22 +74,22 @@ impl Groups {
         }
     }
 
-    /// This stands under the name now; returns the other names of what stood there before, or beneath it when it is no
-    /// folder any more.
-    pub fn seen(&mut self, path: &RelPath, stat: &Stat) -> Vec<Mate> {
+    /// This stands under the name now; returns the files that stood there before, or beneath it when it is no folder any
+    /// more, and have other names.
+    pub fn seen(&mut self, path: &RelPath, stat: &Stat) -> Vec<Id> {
         let mut gone = if stat.kind == Kind::Dir { vec![path.clone()] } else { self.within(path) };
         gone.retain(|name| self.at.get(name).is_some_and(|id| name != path || *id != (stat.dev, stat.ino)));
         self.drop_names(gone)
     }
 
-    /// Nothing of what stood at and beneath `path` does any more; returns the other names of those files.
-    pub fn left(&mut self, path: &RelPath) -> Vec<Mate> {
+    /// Nothing of what stood at and beneath `path` does any more; returns those files that have other names.
+    pub fn left(&mut self, path: &RelPath) -> Vec<Id> {
         let names = self.within(path);
         self.drop_names(names)
     }
 
-    /// This is what stands in the folder now; returns the other names of files that stood there and do not any more.
-    pub fn listed(&mut self, folder: &RelPath, found: &Folder) -> Vec<Mate> {
+    /// This is what stands in the folder now; returns the files with other names that stood there and do not any more.
+    pub fn listed(&mut self, folder: &RelPath, found: &Folder) -> Vec<Id> {
         let linked: HashMap<&Name, Id> = found.linked.iter().map(|(name, inode)| (name, inode.id())).collect();
         let mut gone = Vec::new();
         let mut from = if folder.is_root() { RelPath::root() } else { folder.with_suffix(b'/') };
@@ -113,8 +115,8 @@ impl Groups {
         self.drop_names(gone)
     }
 
-    /// What stood at and beneath `from` is at `to`; returns the other names of the files that stood there.
-    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<Mate> {
+    /// What stood at and beneath `from` is at `to`; returns the files with other names that stood there.
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<Id> {
         let mates = self.left(to);
         for path in self.within(from) {
             let Some(id) = self.at.remove(&path) else { continue };
@@ -151,17 +153,22 @@ impl Groups {
         at_and_beneath(&self.at, path)
     }
 
-    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Mate> {
-        let ids: HashSet<Id> = paths.iter().filter_map(|path| self.at.remove(path)).collect();
-        let paths: HashSet<RelPath> = paths.into_iter().collect();
-        let mut mates = Vec::new();
-        for id in ids {
-            if let Some(names) = self.names.get_mut(&id) {
-                names.retain(|name| !paths.contains(name));
-                mates.extend(names.iter().map(|name| (id, name.clone())));
+    /// Forgets these names; returns the files that had them and have others.
+    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Id> {
+        let mut mates = HashSet::new();
+        for path in paths {
+            let Some(id) = self.at.remove(&path) else { continue };
+            let Some(names) = self.names.get_mut(&id) else { continue };
+            names.remove(&path);
+            if names.is_empty() {
+                self.names.remove(&id);
+                self.searched.remove(&id);
+                mates.remove(&id);
+            } else {
+                mates.insert(id);
             }
         }
-        mates
+        mates.into_iter().collect()
     }
 
     /// Exactly these names are this file.
@@ -233,7 +240,7 @@ impl Session<'_> {
         }
         if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {
             self.flight.hold(ticket);
-            self.groups.wanted.push(Want { id, sent: Some((now, fresh.clone(), ticket)) });
+            self.groups.wanted.push(Want { id, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
         while !others.is_empty() {
@@ -279,21 +286,23 @@ impl Session<'_> {
     }
 
     fn searched(&mut self, wanted: Vec<Want>, mut found: HashMap<Id, Vec<RelPath>>) -> Result<(), Ended> {
-        for want in wanted {
+        for mut want in wanted {
             let id = want.id;
             if let Some(paths) = found.remove(&id) {
-                if !paths.iter().any(|path| self.stands(path, id)) {
+                want.tries += 1;
+                if want.tries < TRIES && !paths.iter().any(|path| self.stands(path, id)) {
                     // All have moved on since.
                     self.groups.wanted.push(want);
                     continue;
-                }
-                if let Some((inode, ..)) = want.sent {
-                    self.groups.searched.insert(id, (inode.nlink, paths.len()));
                 }
                 self.groups.note(id, paths);
             }
             match want.sent {
                 Some((then, fresh, ticket)) => {
+                    // Found or not: more names than these it has not, as far as a search can tell.
+                    let names = self.groups.names.get(&id).into_iter().flatten();
+                    let standing = names.filter(|name| self.stands(name, id)).count();
+                    self.groups.searched.insert(id, (then.nlink, standing));
                     self.send_group(ticket, then, fresh)?;
                     self.flight.let_go(ticket);
                 }
@@ -306,15 +315,16 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A file may have been written under a name that it has lost since: its other names tell. Where one of them has
-    /// moved unseen, the file is searched for.
-    pub(super) fn look_at_mates(&mut self, mates: Vec<Mate>) {
-        for (id, path) in mates {
-            tracing::trace!(%path, inode = id.1, "another name was lost");
-            if !self.stands(&path, id) {
-                self.groups.wanted.push(Want { id, sent: None });
+    /// A file may have been written under a name that it has lost since: another name tells. Where all have moved
+    /// unseen, the file is searched for.
+    pub(super) fn look_at_mates(&mut self, mates: Vec<Id>) {
+        for id in mates {
+            let mut names = self.groups.names.get(&id).into_iter().flatten();
+            match names.find(|name| self.stands(name, id)) {
+                Some(name) => self.hint_entry(name.clone(), Cause::ATTRIBUTES),
+                None => self.groups.wanted.push(Want { id, sent: None, tries: 0 }),
             }
-            self.hint_entry(path, Cause::ATTRIBUTES);
+            tracing::trace!(inode = id.1, "a name was lost");
         }
     }
 

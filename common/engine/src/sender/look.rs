@@ -54,6 +54,15 @@ impl Session<'_> {
         self.looks.push_back(look);
     }
 
+    /// Looks now, unless it is at a large file while enough of those are on their way.
+    pub(super) fn look_or_queue(&mut self, look: Look) -> Result<(), Ended> {
+        if self.uploads.len() >= UPLOADS && self.is_large(&look) {
+            self.queue_look(look);
+            return Ok(());
+        }
+        self.look(look)
+    }
+
     /// Some of the queued looks.
     pub(super) fn step_looks(&mut self) -> Result<bool, Ended> {
         let mut worked = false;

@@ -199,6 +199,9 @@ impl Sender {
             root_empty: None,
         };
         let ended = session.run(stop);
+        let unanswered = session.flight.unanswered();
+        unanswered.iter().for_each(|path| session.origins.doubt(path));
+        self.mirror.sent.uploading.store(0, Ordering::Relaxed);
         self.groups.forget_work();
         self.mirror.pending().link_lost(Instant::now());
         self.mirror.set_scanning(false);
@@ -308,7 +311,9 @@ impl Session<'_> {
     fn begin(&mut self, Work { ticket, task, stands, .. }: Work) -> Result<(), Ended> {
         self.flight.hold(ticket);
         match task {
-            Task::Entry { path, cause } => self.look(look::Look { ticket, path, why: look::Why::Event(cause) })?,
+            Task::Entry { path, cause } => {
+                self.look_or_queue(look::Look { ticket, path, why: look::Why::Event(cause) })?
+            }
             Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
             Task::Rename { from, to, parents } => self.rename(ticket, from, to, parents)?,

@@ -14,6 +14,9 @@ const NAMES: usize = 65_536;
 /// Device and inode number.
 pub(super) type Id = (u64, u64);
 
+/// Which no file has.
+const NO_FILE: Id = (u64::MAX, u64::MAX);
+
 /// See the module. What it does not know is not remembered, or was not sent: then a comparison has to do.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
@@ -29,6 +32,11 @@ impl Origins {
         }
         self.old.remove(path);
         self.young.insert(path.clone(), id);
+    }
+
+    /// It is not known whether what was sent under this name is there.
+    pub fn doubt(&mut self, path: &RelPath) {
+        self.sent(path, NO_FILE);
     }
 
     /// Whether the target has another file under this name.

@@ -184,7 +184,7 @@ pub(super) fn compare(here: &Folder, there: &[Entry]) -> Differences {
 
 impl Differences {
     fn extra(&mut self, here: &Folder, extra: &Entry) {
-        if here.skipped.iter().any(|(name, _)| *name == extra.name) {
+        if here.skipped.binary_search_by(|(name, _)| name.cmp(&extra.name)).is_ok() {
             self.matched += 1;
         } else {
             self.extras.push((extra.name.clone(), extra.kind));

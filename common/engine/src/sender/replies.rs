@@ -1,5 +1,6 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use proto::login::{Durability, Refusal};
@@ -31,8 +32,11 @@ impl Session<'_> {
 
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
         self.compared_alike(upto)?;
-        for (ticket, path, inode) in self.flight.linked(upto) {
-            self.name_group_of(ticket, path, inode)?;
+        let mut named = HashSet::new();
+        for (ticket, path, inode) in self.flight.linked(upto).into_iter().rev() {
+            if named.insert(inode.id()) {
+                self.name_group_of(ticket, path, inode)?;
+            }
         }
         self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))
     }
@@ -40,6 +44,9 @@ impl Session<'_> {
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
         let (ticket, sent) = self.flight.get(op).ok_or_else(|| never_sent(op))?;
         let sent = sent.clone();
+        if matches!(outcome, Outcome::Absent | Outcome::Refused { .. } | Outcome::Failed { .. }) {
+            self.doubt_origins(op, &sent);
+        }
         match outcome {
             Outcome::Want => {
                 self.flight.wanted(op);
@@ -108,6 +115,19 @@ impl Session<'_> {
         }
     }
 
+    /// The content that this operation brought is not at the target.
+    fn doubt_origins(&mut self, op: u64, sent: &Sent) {
+        let places = match sent {
+            Sent::Entry(path) => std::slice::from_ref(path),
+            Sent::Link(_, others) => &others[..],
+            _ => return,
+        };
+        for place in places {
+            let path = self.flight.forwarded(op, place);
+            self.origins.doubt(&path);
+        }
+    }
+
     /// Where what an operation knew under this path stands after all renames since.
     fn by_now(&self, op: u64, path: &RelPath) -> RelPath {
         self.mirror.pending().forwarded(&self.flight.forwarded(op, path))
@@ -117,7 +137,12 @@ impl Session<'_> {
     /// asked at growing intervals; one that refused it is not asked again.
     fn send_folder_of(&mut self, path: &RelPath) {
         let Some(folder) = path.parent() else { return };
-        if let Some(refused) = self.refused.iter().find(|refused| path.is_within(refused)) {
+        if folder.is_root() {
+            // That is there in any case: something else was missing, and is not any more.
+            return self.hint_entry(path.clone(), Cause::ATTRIBUTES);
+        }
+        let mut above = std::iter::successors(Some(folder.clone()), RelPath::parent);
+        if let Some(refused) = above.find(|above| self.refused.contains(above)) {
             let reason = format!("not stored: the target refused the folder {refused}");
             return self.mirror.problem(path, reason);
         }

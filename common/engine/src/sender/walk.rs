@@ -22,8 +22,6 @@ pub(super) struct Folder {
     pub linked: Vec<(Name, Inode)>,
     /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
     pub skipped: Vec<(Name, String)>,
-    /// Sub-folders that belong to another file system and are not entered.
-    pub mounts: Vec<Name>,
 }
 
 /// A file's identity at the source, and what tells whether anything about it has changed since.
@@ -142,14 +140,7 @@ impl Jobs {
 
 /// Lists one folder. An entry that vanishes meanwhile is left out; its event will come.
 fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
-    let mut folder = Folder {
-        entries: Vec::new(),
-        digest: Digest::default(),
-        linked: Vec::new(),
-        skipped: Vec::new(),
-        mounts: Vec::new(),
-    };
-    let dev = dir.stat()?.dev;
+    let mut folder = Folder { entries: Vec::new(), digest: Digest::default(), linked: Vec::new(), skipped: Vec::new() };
     let mut found = dir.list()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     folder.entries.reserve(found.len());
@@ -165,9 +156,6 @@ fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
         if let Some(reason) = not_mirrored(&name, stat.kind, keep) {
             folder.skipped.push((name, reason));
             continue;
-        }
-        if stat.kind == Kind::Dir && stat.dev != dev {
-            folder.mounts.push(name.clone());
         }
         match dir.entry(&name, &stat, keep) {
             Ok(entry) => {
