@@ -10,7 +10,7 @@ use proto::RelPath;
 use tokio::sync::Notify;
 
 use crate::hint::Hint;
-use crate::pending::{Pending, Rules};
+use crate::pending::{Pending, Rules, range_beneath};
 
 /// Problems that are kept with their paths; more are counted.
 const PROBLEMS: usize = 1000;
@@ -198,6 +198,11 @@ impl Mirror {
     /// The trouble with this entry is over; whether there was any.
     pub fn resolved(&self, path: &RelPath) -> bool {
         self.problems().by_path.remove(path).is_some()
+    }
+
+    /// Whether there is trouble with anything beneath this folder that is kept with its path.
+    pub(crate) fn is_troubled_beneath(&self, folder: &RelPath) -> bool {
+        range_beneath(folder, |bounds| self.problems().by_path.range(bounds).next().is_some())
     }
 
     /// A comparison of everything, begun at this moment, has met all trouble that there still is.

@@ -69,26 +69,35 @@ impl LinkBook {
         !self.overflow
     }
 
+    /// Adds the names of each group that were joined to it, wherever they are.
+    fn with_all_names(&self, files: Vec<Seen>) -> Vec<Joined> {
+        let mut members: HashMap<&RelPath, Vec<&RelPath>> = HashMap::new();
+        if !files.is_empty() {
+            self.groups.iter().for_each(|(path, first)| members.entry(first).or_default().push(path));
+        }
+        let whole = |(first, mut seen): (RelPath, Vec<RelPath>)| {
+            seen.extend(members.get(&first).into_iter().flatten().map(|path| (*path).clone()));
+            seen
+        };
+        let joined = |(inode, groups): Seen| Joined { inode, groups: groups.into_iter().map(whole).collect() };
+        files.into_iter().map(joined).collect()
+    }
+
     /// The names within `folder` that share a file, each file's in groups that belong together, with names elsewhere that
     /// belong to them, too; forgets what is within.
     fn settle(&mut self, folder: &RelPath) -> Vec<Joined> {
         let mut files = Vec::new();
         for (inode, names) in &mut self.seen {
-            let here: Vec<RelPath> = names.extract_if(.., |path| path.is_within(folder)).collect();
             let mut groups: HashMap<RelPath, Vec<RelPath>> = HashMap::new();
-            for path in here {
+            for path in names.extract_if(.., |path| path.is_within(folder)) {
                 let key = self.groups.get(&path).map_or_else(|| path.clone(), |first| (**first).clone());
                 groups.entry(key).or_default().push(path);
             }
             if groups.len() > 1 {
-                for (path, first) in &self.groups {
-                    if let Some(group) = groups.get_mut(&**first) {
-                        group.push(path.clone());
-                    }
-                }
-                files.push(Joined { inode: *inode, groups: groups.into_values().collect() });
+                files.push((*inode, groups));
             }
         }
+        let files = self.with_all_names(files);
         self.seen.retain(|_, names| !names.is_empty());
         self.groups.retain(|path, _| !path.is_within(folder));
         let left = self.seen.values().flatten().chain(self.groups.keys());
@@ -97,6 +106,9 @@ impl LinkBook {
         files
     }
 }
+
+/// Device and inode, with the names seen by the first name of their group.
+type Seen = ((u64, u64), HashMap<RelPath, Vec<RelPath>>);
 
 impl Replica {
     /// Makes `others` names of what stands at `first`.

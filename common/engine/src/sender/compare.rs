@@ -77,7 +77,7 @@ impl Session<'_> {
 
     /// Takes in listed folders and asks for more.
     pub(super) fn step_passes(&mut self) -> Result<bool, Ended> {
-        let mut worked = false;
+        let mut worked = self.advance_waiting()?;
         while self.flight.len() < FLIGHT
             && self.looks.len() < LOOKS
             && self.common.entries < ENTRIES
@@ -205,6 +205,7 @@ impl Session<'_> {
             && (pass.counting.remove(&number) || pass.total.0 == Some(number))
         {
             pass.total.0 = None;
+            pass.to_count.clear();
             pass.extras.clear();
         }
         self.advance(ticket)
@@ -274,34 +275,57 @@ impl Session<'_> {
     /// One thing that the pass waited for is there: on to the next stage, if that was the last.
     pub(super) fn advance(&mut self, ticket: Ticket) -> Result<(), Ended> {
         loop {
-            let Some(pass) = self.passes.get(&ticket) else { return Ok(()) };
+            let room = self.flight.len() < FLIGHT;
+            let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
             match pass.stage {
                 Stage::Comparing if pass.is_compared() => self.count(ticket)?,
-                Stage::Counting if pass.counting.is_empty() && pass.total.0.is_none() => self.delete(ticket)?,
+                Stage::Counting if room && let Some(path) = pass.to_count.pop() => {
+                    let number = self.ask_count(ticket, &path)?;
+                    if let Some(pass) = self.passes.get_mut(&ticket) {
+                        pass.counting.insert(number);
+                    }
+                }
+                Stage::Counting if pass.is_counted() => self.delete(ticket)?,
                 Stage::Deleting if pass.looking == 0 => self.name_groups(ticket)?,
-                Stage::Linking => return self.finish_pass(ticket),
+                Stage::Linking if room && let Some((inode, paths)) = pass.to_name.pop() => {
+                    let Some(fresh) = paths.first().cloned() else { continue };
+                    self.groups.met(inode, paths);
+                    self.send_group(ticket, inode, fresh)?;
+                }
+                Stage::Linking if pass.to_name.is_empty() => return self.finish_pass(ticket),
                 _ => return Ok(()),
             }
         }
     }
 
+    /// Passes that waited for room among the operations in flight.
+    fn advance_waiting(&mut self) -> Result<bool, Ended> {
+        if self.flight.len() >= FLIGHT {
+            return Ok(false);
+        }
+        let waiting = self.passes.iter().filter(|(_, pass)| !(pass.to_count.is_empty() && pass.to_name.is_empty()));
+        let waiting: Vec<Ticket> = waiting.map(|(ticket, _)| *ticket).collect();
+        for ticket in &waiting {
+            self.advance(*ticket)?;
+        }
+        Ok(!waiting.is_empty())
+    }
+
+    /// Asks how much the deletions would take.
     fn count(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.stage = Stage::Counting;
-        let extras: Vec<Extra> = pass.extras.clone();
-        pass.deletes = extras.iter().filter(|extra| extra.kind != Kind::Dir).count() as u64;
+        let folders = pass.extras.iter().filter(|extra| extra.kind == Kind::Dir);
+        pass.to_count = folders.map(|extra| extra.path.clone()).collect();
+        pass.deletes = (pass.extras.len() - pass.to_count.len()) as u64;
         let needs_total = !pass.is_full() && matches!(self.options.max_delete, MaxDelete::Percent(_));
-        for extra in extras.iter().filter(|extra| extra.kind == Kind::Dir) {
-            let number = self.ask_count(ticket, &extra.path)?;
-            if let Some(pass) = self.passes.get_mut(&ticket) {
-                pass.counting.insert(number);
-            }
-        }
-        if needs_total && !extras.is_empty() {
-            let number = self.ask_count(ticket, &RelPath::root())?;
-            if let Some(pass) = self.passes.get_mut(&ticket) {
-                pass.total.0 = Some(number);
-            }
+        if needs_total && !pass.extras.is_empty() { self.ask_total(ticket) } else { Ok(()) }
+    }
+
+    fn ask_total(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        let number = self.ask_count(ticket, &RelPath::root())?;
+        if let Some(pass) = self.passes.get_mut(&ticket) {
+            pass.total.0 = Some(number);
         }
         Ok(())
     }
@@ -336,43 +360,26 @@ impl Session<'_> {
     fn recount(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         (pass.certainty, pass.deletes) = (Certainty::Counted, 0);
-        let paths: Vec<RelPath> = pass.extras.iter().map(|extra| extra.path.clone()).collect();
-        for path in paths {
-            let number = self.ask_count(ticket, &path)?;
-            if let Some(pass) = self.passes.get_mut(&ticket) {
-                pass.counting.insert(number);
-            }
-        }
-        let number = self.ask_count(ticket, &RelPath::root())?;
-        if let Some(pass) = self.passes.get_mut(&ticket) {
-            pass.total.0 = Some(number);
-        }
-        Ok(())
+        pass.to_count = pass.extras.iter().map(|extra| extra.path.clone()).collect();
+        self.ask_total(ticket)
     }
 
     fn name_groups(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.stage = Stage::Linking;
-        let (root, reach) = (pass.root.clone(), pass.reach);
         let groups = std::mem::take(&mut pass.groups);
-        if !self.keep.has(Kept::Hardlinks) {
-            return Ok(());
-        }
-        for (inode, paths) in groups.into_values() {
-            let Some(fresh) = paths.first().cloned() else { continue };
-            self.groups.met(inode, paths);
-            self.send_group(ticket, inode, fresh)?;
-        }
-        if reach == Reach::Subtree {
-            self.send(ticket, &ToReceiver::Settle { path: root }, Sent::Settle)?;
+        if self.keep.has(Kept::Hardlinks) {
+            pass.to_name = groups.into_values().collect();
         }
         Ok(())
     }
 
     fn finish_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        if let Some(pass) = self.passes.remove(&ticket)
-            && pass.is_full()
-        {
+        let Some(pass) = self.passes.remove(&ticket) else { return Ok(()) };
+        if pass.reach == Reach::Subtree && self.keep.has(Kept::Hardlinks) {
+            self.send(ticket, &ToReceiver::Settle { path: pass.root.clone() }, Sent::Settle)?;
+        }
+        if pass.is_full() {
             self.mirror.forget_problems_before(pass.began);
             self.mirror.rearm();
             self.mirror.set_scanning(false);

@@ -141,8 +141,9 @@ impl Session<'_> {
         let itself = Cause::ENTRIES | Cause::ATTRIBUTES;
         match why {
             Why::Event(cause) if cause.only(itself) => {
-                if self.mirror.resolved(&path) {
-                    // It could not be read before: what is in it may not have been sent.
+                let opened = cause.has(Cause::ATTRIBUTES) && self.mirror.is_troubled_beneath(&path);
+                if self.mirror.resolved(&path) || opened {
+                    // It could not be read before, perhaps: what is in it may not have been sent.
                     self.mirror.pending().hint(Hint::Subtree { path: path.clone() }, Instant::now());
                 }
                 if cause.has(Cause::ENTRIES) || self.options.attributes {

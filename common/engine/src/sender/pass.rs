@@ -77,6 +77,8 @@ pub(super) struct Pass {
     /// Looks queued and uploads under way.
     pub looking: usize,
     pub extras: Vec<Extra>,
+    /// Folders whose size is still to be asked for.
+    pub to_count: Vec<RelPath>,
     /// Questions of size not answered, by the number of the operation.
     pub counting: HashSet<u64>,
     /// Number of the question for the size of the whole backup, and its answer.
@@ -86,6 +88,8 @@ pub(super) struct Pass {
     pub matched: u64,
     /// Files with more than one name, by device and inode number, and the names met.
     pub groups: HashMap<(u64, u64), (Inode, Vec<RelPath>)>,
+    /// Those of them that are still to be told to the target.
+    pub to_name: Vec<(Inode, Vec<RelPath>)>,
     /// Whether the root of the source has no entries.
     pub empty: bool,
     /// Whether an event said that the last entry of the root is gone.
@@ -111,12 +115,14 @@ impl Pass {
             comparing: HashMap::new(),
             looking: 0,
             extras: Vec::new(),
+            to_count: Vec::new(),
             counting: HashSet::new(),
             total: (None, 0),
             deletes: 0,
             certainty: Certainty::Estimated,
             matched: 0,
             groups: HashMap::new(),
+            to_name: Vec::new(),
             empty: false,
             told: false,
         }
@@ -138,6 +144,11 @@ impl Pass {
     /// Whether all folders are listed, compared and answered.
     pub fn is_compared(&self) -> bool {
         self.listing == 0 && self.comparing.is_empty()
+    }
+
+    /// Whether the size of all deletions is known.
+    pub fn is_counted(&self) -> bool {
+        self.to_count.is_empty() && self.counting.is_empty() && self.total.0.is_none()
     }
 
     /// Entries of the whole backup before the pass deletes any.
