@@ -4,15 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use kit::Exit;
 use kit::log::{Format, Level};
 use kit::progress::Show;
-use kit::{Exit, out};
 
 use crate::config::DEFAULT_FILE;
-
-/// With the protocol that [`proto::limits::VERSIONS`] names.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (protocol 1)");
 
 /// Keeps folders on backup hosts as they are here, at every moment.
 #[derive(Debug, Parser)]
@@ -117,27 +114,15 @@ pub struct WaitArgs {
 }
 
 /// Reads the command line. The error is the exit of a command line that asked for help, or that does not fit, which has
-/// been told.
+/// been told. The program answers to a second name, because `pushd` is also a builtin of the common shells.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    let name = own_name(words.first());
-    let command = Cli::command().name(name).bin_name(name).version(VERSION);
-    let matches = command.try_get_matches_from(words);
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        // A reader that has seen enough is no error.
-        let _ = error.print();
-        if error.use_stderr() { Exit::Usage } else { out::finish(Exit::Ok) }
-    })
-}
-
-/// The program answers to a second name, because `pushd` is also a builtin of the common shells.
-fn own_name(program: Option<&OsString>) -> &'static str {
-    let file = program.and_then(|program| std::path::Path::new(program).file_name());
-    if file.is_some_and(|file| file == "pushctl") { "pushctl" } else { "pushd" }
+    kit::cli::parse(&["pushd", "pushctl"], words)
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn read(line: &str) -> Result<Cli, Exit> {
@@ -188,13 +173,5 @@ mod tests {
         }
         assert_eq!(read("pushd --version").err(), Some(Exit::Ok));
         assert_eq!(read("pushctl sync --help").err(), Some(Exit::Ok));
-    }
-
-    #[test]
-    fn versions() {
-        assert_eq!(proto::limits::VERSIONS, (1, 1));
-        assert_eq!(own_name(Some(&"/usr/bin/pushctl".into())), "pushctl");
-        assert_eq!(own_name(Some(&"./pushd".into())), "pushd");
-        assert_eq!(own_name(None), "pushd");
     }
 }

@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kit::control::{AskError, Server, ask};
+use kit::control::{AskError, CONVERSATIONS, Server, ask};
 use kit::{Exit, Stop, out};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::cli::{SourceArgs, StatusArgs, WaitArgs};
 use crate::config;
@@ -22,6 +23,8 @@ use crate::status::{Status, render};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a barrier is looked at, once it has stood for a while.
 const LOOK: Duration = Duration::from_millis(20);
+/// Waits at the same time: they last, and must leave room for `status` and `release`.
+const WAITS: usize = CONVERSATIONS / 2;
 
 /// What a running daemon lets itself be asked. No call may block for long: they come from tasks.
 pub trait Control: Send + Sync + 'static {
@@ -77,20 +80,24 @@ pub enum Reply {
         /// It did.
         arrived: bool,
     },
+    /// To `Wait`: so many wait already that this one cannot.
+    Full,
 }
 
 /// Answers until `stop`.
 pub async fn serve(server: Server, stop: Stop, control: Arc<dyn Control>) {
-    let answer = move |request| answer(control.clone(), request);
+    let waits = Arc::new(Semaphore::new(WAITS));
+    let answer = move |request| answer(control.clone(), waits.clone(), request);
     server.serve(stop, answer).await;
 }
 
-async fn answer(control: Arc<dyn Control>, request: Request) -> Result<Reply, String> {
+async fn answer(control: Arc<dyn Control>, waits: Arc<Semaphore>, request: Request) -> Result<Reply, String> {
     match request {
         Request::Status => Ok(Reply::Status(Box::new(control.status()))),
         Request::Release { source } => control.release(source.as_deref()).map(Reply::Done),
         Request::Resync { source } => control.resync(source.as_deref()).map(Reply::Done),
         Request::Wait { timeout_ms } => {
+            let Ok(_place) = waits.try_acquire() else { return Ok(Reply::Full) };
             let arrived = wait(control.barrier(), Duration::from_millis(timeout_ms)).await;
             Ok(Reply::Waited { arrived })
         }
@@ -165,6 +172,10 @@ pub fn wait_for_all(config: &Path, args: &WaitArgs) -> Exit {
         Ok(Reply::Waited { arrived: false }) => {
             let after = kit::units::duration(args.timeout);
             out::complain(format_args!("pushd: not all of it is safe after {after}: see `pushctl status`"));
+            Exit::Busy
+        }
+        Ok(Reply::Full) => {
+            out::complain(format_args!("pushd: {WAITS} others wait already: try again later"));
             Exit::Busy
         }
         Ok(_) => unexpected(&socket),

@@ -17,7 +17,7 @@ use proto::login::{Direction, Opened, Refusal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Retry, Source, Target};
-use crate::status::TargetState;
+use crate::status::{SourceState, TargetState};
 
 /// A connection on which nothing was sent for this long says so.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -25,6 +25,11 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often a halted target looks whether it may go on.
 const HALTED: Duration = Duration::from_millis(500);
+/// The longest pause that a receiver may ask for: its word must not end the mirroring.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// What a lane hears of its source: the root, or in which state it has none.
+pub type Footing = Result<Root, SourceState>;
 
 /// One target of one source, from the start of the program to its end.
 pub struct Lane {
@@ -70,7 +75,7 @@ impl Lane {
     }
 
     /// Mirrors the source for as long as it has a root, until `stop`.
-    pub async fn run(self: Arc<Lane>, source: Arc<Source>, mut roots: watch::Receiver<Option<Root>>, stop: Stop) {
+    pub async fn run(self: Arc<Lane>, source: Arc<Source>, mut roots: watch::Receiver<Footing>, stop: Stop) {
         let mut sender: Option<(Root, Sender)> = None;
         let mut retry = Backoff::new(self.target.retry);
         let mut sessions = 0u64;
@@ -88,7 +93,7 @@ impl Lane {
                 Ok(dialled) => dialled,
                 Err(error) => {
                     self.not_reached(&error);
-                    retry.wait(error.retry(), &stop).await;
+                    retry.wait(error.pause(), &stop).await;
                     continue;
                 }
             };
@@ -108,29 +113,35 @@ impl Lane {
             if session.lasted > SILENCE {
                 retry = Backoff::new(self.target.retry);
             }
-            retry.wait(session.retry(), &stop).await;
+            retry.wait(session.pause(), &stop).await;
         }
         self.enter(TargetState::Offline);
     }
 
     /// The source's root, once it has one.
-    async fn root(&self, roots: &mut watch::Receiver<Option<Root>>, stop: &Stop) -> Option<Root> {
-        let root = roots.borrow_and_update().clone();
-        if root.is_none() {
-            self.enter(TargetState::Halted);
-            tokio::select! {
-                _ = roots.changed() => {}
-                () = stop.requested() => {}
-            }
+    async fn root(&self, roots: &mut watch::Receiver<Footing>, stop: &Stop) -> Option<Root> {
+        let footing = roots.borrow_and_update().clone();
+        let state = match footing {
+            Ok(root) => return Some(root),
+            Err(SourceState::Starting | SourceState::Live) => TargetState::Connecting,
+            Err(SourceState::Absent) => TargetState::Offline,
+            Err(SourceState::Halted) => TargetState::Halted,
+        };
+        // A pass that was stopped for its deletions waits for a person, whether the source is there or not.
+        let braked = matches!(self.mirror.halted(), Some(Halt::Empty { .. } | Halt::Deletes { .. }));
+        self.enter(if braked { TargetState::Halted } else { state });
+        tokio::select! {
+            _ = roots.changed() => {}
+            () = stop.requested() => {}
         }
-        root
+        None
     }
 
     /// Whether the target is halted; then it has waited a moment.
     async fn wait_while_halted(&self, root: &Root, stop: &Stop) -> bool {
         let Some(halt) = self.mirror.halted() else { return false };
         self.enter(TargetState::Halted);
-        if matches!(halt, Halt::Root(_)) && root.check().is_ok() {
+        if matches!(halt, Halt::Root(_)) && is_back(root, stop).await {
             tracing::info!(target_name = %self.target.name, "the source's root is back");
             self.mirror.release(engine::mirror::Deletes::Braked);
             self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
@@ -154,7 +165,7 @@ impl Lane {
         mut worker: Sender,
         opened: Opened,
         connection: link::Connection,
-        roots: &mut watch::Receiver<Option<Root>>,
+        roots: &mut watch::Receiver<Footing>,
         stop: &Stop,
     ) -> (Option<Sender>, Session) {
         let began = Instant::now();
@@ -208,6 +219,17 @@ impl Lane {
     }
 }
 
+/// Whether the root is at its path again. It may lie on a file system that does not answer, so it is not asked on a
+/// thread that others need.
+async fn is_back(root: &Root, stop: &Stop) -> bool {
+    let root = root.clone();
+    let check = tokio::task::spawn_blocking(move || root.check().is_ok());
+    tokio::select! {
+        back = check => back.unwrap_or(false),
+        () = stop.requested() => false,
+    }
+}
+
 /// Sets a connection going; returns the sender's ends of it.
 pub fn drive(opened: Opened, connection: link::Connection) -> (Connection, tokio::task::JoinHandle<link::Ended>) {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
@@ -225,11 +247,11 @@ impl Session {
         }
     }
 
-    fn retry(&self) -> Option<Duration> {
+    fn pause(&self) -> Pause {
         match &self.ended {
-            Ended::Bye(Refusal::Busy { retry, .. }) => Some(*retry),
-            Ended::Halted(_) | Ended::Stopped | Ended::InSync => Some(Duration::ZERO),
-            _ => None,
+            Ended::Bye(Refusal::Busy { retry, .. }) => Pause::Asked(*retry),
+            Ended::Halted(_) | Ended::Stopped | Ended::InSync => Pause::None,
+            _ => Pause::Usual,
         }
     }
 }
@@ -267,12 +289,23 @@ impl Unreached {
         }
     }
 
-    fn retry(&self) -> Option<Duration> {
+    fn pause(&self) -> Pause {
         match self {
-            Unreached::Dial(DialError::Busy { retry, .. }) => Some(*retry),
-            _ => None,
+            Unreached::Dial(DialError::Busy { retry, .. }) => Pause::Asked(*retry),
+            _ => Pause::Usual,
         }
     }
+}
+
+/// What comes before the next try.
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    /// Nothing: the lane waits for its source, or ends.
+    None,
+    /// The next of the growing pauses.
+    Usual,
+    /// At least what the receiver asked for, within reason.
+    Asked(Duration),
 }
 
 /// Growing pauses between tries, each shortened or lengthened at random by up to a half, so that many hosts do not come
@@ -287,17 +320,41 @@ impl Backoff {
         Backoff { retry, next: retry.first }
     }
 
-    /// Waits; `asked` is what the receiver asked for, zero for no wait at all.
-    async fn wait(&mut self, asked: Option<Duration>, stop: &Stop) {
-        if asked == Some(Duration::ZERO) {
-            return;
-        }
-        let pause = self.next.max(asked.unwrap_or_default()).min(self.retry.max.max(asked.unwrap_or_default()));
+    /// How long to wait, but for chance. Never shorter than the configured first pause, whatever a receiver asks for.
+    fn next(&mut self, pause: Pause) -> Option<Duration> {
+        let asked = match pause {
+            Pause::None => return None,
+            Pause::Usual => Duration::ZERO,
+            Pause::Asked(asked) => asked.min(LONGEST),
+        };
+        let usual = self.next;
         self.next = (self.next * 2).min(self.retry.max);
+        Some(usual.max(asked))
+    }
+
+    async fn wait(&mut self, pause: Pause, stop: &Stop) {
+        let Some(pause) = self.next(pause) else { return };
         let share = sys::process::random_u64() as f64 / u64::MAX as f64;
         tokio::select! {
             () = tokio::time::sleep(pause.mul_f64(0.5 + share)) => {}
             () = stop.requested() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_has_its_say_within_reason() {
+        let (first, max) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut backoff = Backoff::new(Retry { first, max });
+        assert_eq!(backoff.next(Pause::None), None);
+        assert_eq!(backoff.next(Pause::Asked(Duration::ZERO)), Some(first));
+        assert_eq!(backoff.next(Pause::Usual), Some(first * 2), "it grows");
+        assert_eq!(backoff.next(Pause::Asked(Duration::from_secs(5))), Some(Duration::from_secs(5)));
+        assert_eq!(backoff.next(Pause::Asked(Duration::MAX)), Some(LONGEST));
+        assert_eq!(backoff.next(Pause::Usual), Some(max));
     }
 }

@@ -30,7 +30,10 @@ fn main() -> Exit {
 
 fn dispatch(cli: Cli) -> Exit {
     match cli.command {
-        Command::Run => with_config(&cli.config, run::run),
+        Command::Run => with_config(&cli.config, |config| {
+            kit::limits::raise_open_files();
+            run::run(config)
+        }),
         Command::Sync(args) => with_config(&cli.config, |config| sync::sync(config, &args)),
         Command::Check(args) => check::check(&cli.config, &args),
         Command::Status(args) => control::status(&cli.config, &args),

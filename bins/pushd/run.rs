@@ -1,20 +1,27 @@
 //! `pushd run`: every long-lived thread and task is born here, has a name, and its end is waited for here.
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use kit::control::Server;
 use kit::units::Moment;
 use kit::{Exit, Stop, out};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::lane::Lane;
 use crate::source::Live;
-use crate::status::{self, Owed, SourceStatus, Status, TargetStatus};
+use crate::status::{self, Owed, SourceState, SourceStatus, Status, TargetStatus};
 
 /// How long lanes may take to end when the program stops.
 const LAST: Duration = Duration::from_secs(5);
+/// Ready is said after this time in any case: to watch millions of folders takes longer than a service manager waits.
+const READY: Duration = Duration::from_secs(30);
 
 /// Mirrors every source to its targets until it is told to stop.
 pub fn run(config: Config) -> Exit {
@@ -36,41 +43,26 @@ async fn serve(config: Config) -> Exit {
         Err(exit) => return exit,
     };
     let daemon = Arc::new(Daemon::new(config));
-    let answering = tokio::spawn(control::serve(server, stop.clone(), daemon.clone()));
-    let mut lanes = Vec::new();
-    let mut watching = Vec::new();
-    for live in &daemon.sources {
-        for lane in &live.lanes {
-            lanes.push(tokio::spawn(lane.clone().run(live.source.clone(), live.roots(), stop.clone())));
+    let mut workers = match Workers::start(&daemon, server, &stop) {
+        Ok(workers) => workers,
+        Err(error) => {
+            out::complain(format_args!("pushd: cannot start a thread: {error}"));
+            return Exit::Busy;
         }
-        let (live, stop) = (live.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name(format!("watch-{}", live.source.name));
-        match thread.spawn(move || live.run(&stop)) {
-            Ok(thread) => watching.push(thread),
-            Err(error) => {
-                out::complain(format_args!("pushd: cannot start a thread: {error}"));
-                return Exit::Busy;
-            }
-        }
-    }
-    kit::notify::ready("watching");
-    stop.requested().await;
+    };
+    tokio::spawn(tell_ready(daemon.clone(), stop.clone()));
+    let failed = workers.watch(&stop).await;
     kit::notify::stopping();
-    for live in &daemon.sources {
-        live.wake();
-    }
-    for task in lanes.into_iter().chain([answering]) {
-        // What a lane still owed when its time is over is found by the next start's comparison.
-        if tokio::time::timeout(LAST, task).await.is_err() {
-            tracing::warn!("a target takes too long to end, leaving it");
+    let exit = match failed {
+        None => Exit::Ok,
+        Some(name) => {
+            tracing::error!("{name} has failed: ending, to be started anew");
+            stop.request();
+            Exit::Busy
         }
-    }
-    for thread in watching {
-        if thread.join().is_err() {
-            tracing::error!("a watcher had failed");
-        }
-    }
-    Exit::Ok
+    };
+    workers.finish(&daemon).await;
+    exit
 }
 
 fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
@@ -82,6 +74,98 @@ fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
     let stop = Stop::on_signals().map_err(|error| complain(&error, Exit::Busy))?;
     let server = Server::bind(&config.control_socket).map_err(|error| complain(&error, Exit::Output))?;
     Ok((stop, server))
+}
+
+/// Says that the service is up once the first source is watched, or known to be absent or halted.
+async fn tell_ready(daemon: Arc<Daemon>, stop: Stop) {
+    let Some(first) = daemon.sources.first() else { return };
+    let mut roots = first.roots();
+    let known = roots.wait_for(|footing| !matches!(footing, Err(SourceState::Starting)));
+    tokio::select! {
+        _ = tokio::time::timeout(READY, known) => kit::notify::ready("watching"),
+        () = stop.requested() => {}
+    }
+}
+
+/// All that lives as long as the daemon does.
+struct Workers {
+    tasks: Vec<JoinHandle<()>>,
+    threads: Vec<thread::JoinHandle<()>>,
+    ended: mpsc::UnboundedReceiver<String>,
+}
+
+impl Workers {
+    /// Starts a task for each lane and for the control socket, and a thread for each source.
+    fn start(daemon: &Arc<Daemon>, server: Server, stop: &Stop) -> io::Result<Workers> {
+        let (told, ended) = mpsc::unbounded_channel();
+        let ends = |name: String| Ends { name, told: told.clone() };
+        let answering = control::serve(server, stop.clone(), daemon.clone());
+        let mut tasks = vec![spawn(ends("the control socket".into()), answering)];
+        let mut threads = Vec::new();
+        for live in &daemon.sources {
+            let source = &live.source.name;
+            for lane in &live.lanes {
+                let ends = ends(format!("the way from source `{source}` to target `{}`", lane.target.name));
+                tasks.push(spawn(ends, lane.clone().run(live.source.clone(), live.roots(), stop.clone())));
+            }
+            let ends = ends(format!("the watcher of source `{source}`"));
+            let thread = thread::Builder::new().name(format!("watch-{source}"));
+            let (live, stop) = (live.clone(), stop.clone());
+            threads.push(thread.spawn(move || {
+                let _ends = ends;
+                live.run(&stop);
+            })?);
+        }
+        Ok(Workers { tasks, threads, ended })
+    }
+
+    /// Waits until the program is to stop; gives the name of one that ended before that.
+    async fn watch(&mut self, stop: &Stop) -> Option<String> {
+        tokio::select! {
+            // First: when it is to stop, all of them end.
+            biased;
+            () = stop.requested() => None,
+            failed = self.ended.recv() => failed,
+        }
+    }
+
+    /// Waits for all to end.
+    async fn finish(self, daemon: &Daemon) {
+        for live in &daemon.sources {
+            live.wake();
+        }
+        for task in self.tasks {
+            // What a lane still owed when its time is over is found by the next start's comparison.
+            if tokio::time::timeout(LAST, task).await.is_err() {
+                tracing::warn!("a target takes too long to end, leaving it");
+            }
+        }
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a watcher had failed");
+            }
+        }
+    }
+}
+
+/// Held by a task or a thread; tells that it has ended, by a panic too.
+struct Ends {
+    name: String,
+    told: mpsc::UnboundedSender<String>,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // At the very end nobody listens any more.
+        let _ = self.told.send(std::mem::take(&mut self.name));
+    }
+}
+
+fn spawn(ends: Ends, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _ends = ends;
+        work.await;
+    })
 }
 
 /// What the control socket asks.
@@ -224,5 +308,24 @@ impl Source {
             },
             workers: self.workers,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_fails_is_named_and_a_stop_is_no_failure() {
+        let stop = Stop::new();
+        let (told, ended) = mpsc::unbounded_channel();
+        let mut workers = Workers { tasks: Vec::new(), threads: Vec::new(), ended };
+        let ends = |name: &str| Ends { name: name.into(), told: told.clone() };
+        let task = spawn(ends("a task"), async { panic!("on purpose") });
+        assert_eq!(workers.watch(&stop).await.as_deref(), Some("a task"));
+        assert!(task.await.is_err());
+        stop.request();
+        spawn(ends("another"), async {}).await.unwrap();
+        assert_eq!(workers.watch(&stop).await, None);
     }
 }

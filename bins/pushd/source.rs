@@ -14,16 +14,17 @@ use sys::{RootId, Tree};
 use tokio::sync::watch;
 
 use crate::config::{InitialSync, Source};
-use crate::lane::Lane;
+use crate::lane::{Footing, Lane};
 use crate::status::SourceState;
-use crate::watch::{InotifyWatcher, Notice, Waker, Watcher};
+use crate::watch::{InotifyWatcher, Notice, PATIENCE, Waker, Watcher};
 
 /// How often a root that is missing, or another than it was, is looked for.
 const ABSENT: Duration = Duration::from_secs(1);
 /// How often folders that cannot be watched are compared instead.
 const UNWATCHED: Duration = Duration::from_secs(30);
-/// A barrier is reached when nothing came for this long: longer than a rename waits for its second half.
-const QUIET: Duration = Duration::from_millis(25);
+/// How often a barrier is looked at: a little longer than a rename waits for its second half, so that at rest the first
+/// look suffices.
+const LOOK: Duration = PATIENCE.saturating_add(Duration::from_millis(5));
 
 /// See the module.
 pub struct Live {
@@ -31,7 +32,7 @@ pub struct Live {
     pub source: Arc<Source>,
     /// One for each target.
     pub lanes: Vec<Arc<Lane>>,
-    roots: watch::Sender<Option<Root>>,
+    roots: watch::Sender<Footing>,
     board: Mutex<Board>,
     waker: Mutex<Option<Waker>>,
     /// A person accepts the folder that stands at the path now.
@@ -53,6 +54,12 @@ pub struct Board {
     pub overflows: u64,
 }
 
+/// The barrier that is looked for: it is reached when all that happened up to a moment has become hints.
+struct Asked {
+    number: u64,
+    until: Instant,
+}
+
 /// Why watching a root ended.
 enum Over {
     Stopped,
@@ -67,7 +74,7 @@ impl Live {
         Live {
             source,
             lanes,
-            roots: watch::Sender::new(None),
+            roots: watch::Sender::new(Err(SourceState::Starting)),
             board: Mutex::new(board),
             waker: Mutex::new(None),
             accept: AtomicBool::new(false),
@@ -76,7 +83,7 @@ impl Live {
     }
 
     /// Where lanes hear of the root.
-    pub fn roots(&self) -> watch::Receiver<Option<Root>> {
+    pub fn roots(&self) -> watch::Receiver<Footing> {
         self.roots.subscribe()
     }
 
@@ -89,13 +96,13 @@ impl Live {
     pub fn run(&self, stop: &Stop) {
         let mut before: Option<RootId> = None;
         while let Some(root) = self.wait_for_root(before, stop) {
-            before = Some(root.id());
-            match self.watch(&root, stop) {
+            let earlier = before.replace(root.id());
+            match self.watch(&root, earlier, stop) {
                 Over::Stopped => break,
                 Over::Lost(reason) => self.lose(&reason),
             }
         }
-        self.roots.send_replace(None);
+        self.roots.send_modify(|footing| *footing = Err(SourceState::Absent));
     }
 
     /// Ends the watcher's wait, so that it looks at what it was asked.
@@ -151,7 +158,14 @@ impl Live {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes the state; in all but one there is no root for the lanes.
     fn show(&self, state: SourceState, reason: Option<String>) {
+        if state != SourceState::Live {
+            self.roots.send_if_modified(|footing| {
+                let before = std::mem::replace(footing, Err(state));
+                before.err() != Some(state)
+            });
+        }
         let mut board = self.lock_board();
         if board.reason != reason
             && let Some(reason) = &reason
@@ -193,13 +207,14 @@ impl Live {
     }
 
     fn lose(&self, reason: &str) {
-        self.roots.send_replace(None);
+        self.lock_board().watches = 0;
         let path = self.source.path.display();
         self.show(SourceState::Absent, Some(format!("{path} was lost ({reason}): nothing is sent or deleted")));
     }
 
-    /// Places the watches, tells the lanes, and carries notices until the root is lost.
-    fn watch(&self, root: &Root, stop: &Stop) -> Over {
+    /// Places the watches, tells the lanes, and carries notices until the root is lost. `earlier`: the root that was
+    /// watched before it; what happened in between was not seen.
+    fn watch(&self, root: &Root, earlier: Option<RootId>, stop: &Stop) -> Over {
         self.show(SourceState::Starting, None);
         let mut notices = Vec::new();
         let mut watcher = match InotifyWatcher::new(root.tree.clone()) {
@@ -210,8 +225,7 @@ impl Live {
         if let Err(error) = watcher.place(&mut notices) {
             return self.cannot_watch(&error, stop);
         }
-        let first = self.lanes.iter().all(|lane| lane.mirror.sent.is_untouched());
-        if !(first && self.source.initial_sync == InitialSync::Skip) {
+        if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
             self.resync();
         }
         for lane in &self.lanes {
@@ -219,17 +233,19 @@ impl Live {
                 lane.mirror.release(Deletes::Braked);
             }
         }
-        self.roots.send_replace(Some(root.clone()));
+        self.roots.send_modify(|footing| *footing = Ok(root.clone()));
         self.show(SourceState::Live, None);
         self.carry(&mut watcher, notices, root, stop)
     }
 
     fn carry(&self, watcher: &mut InotifyWatcher, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
-        let mut unwatched = Unwatched::default();
+        let mut asked = None;
+        let mut unwatched_due = Instant::now() + UNWATCHED;
         loop {
-            if let Some(reason) = self.tell(&mut notices, &mut unwatched) {
+            if let Some(reason) = self.tell(&mut notices) {
                 return Over::Lost(reason);
             }
+            self.look_for_barrier(&mut asked, watcher);
             self.lock_board().watches = watcher.watches() as u64;
             if stop.is_requested() {
                 return Over::Stopped;
@@ -238,29 +254,42 @@ impl Live {
                 self.accept.store(true, Ordering::Release);
                 return Over::Lost("another folder was accepted in its place".into());
             }
-            let (asked, reached) = (self.barriers.0.load(Ordering::Acquire), self.barriers.1.load(Ordering::Acquire));
-            let timeout = if asked > reached { Some(QUIET) } else { unwatched.pause() };
-            let began = Instant::now();
-            if let Err(error) = watcher.next(timeout, &mut notices) {
+            let now = Instant::now();
+            if unwatched_due <= now {
+                self.hint_subtrees(watcher.unwatched());
+                unwatched_due = now + UNWATCHED;
+            }
+            let pause = if asked.is_some() { LOOK } else { unwatched_due - now };
+            if let Err(error) = watcher.next(Some(pause), &mut notices) {
                 return self.cannot_watch(&error, stop);
             }
-            if asked > reached && notices.is_empty() && began.elapsed() >= QUIET {
-                self.barriers.1.store(asked, Ordering::Release);
-            }
-            self.hint_all(unwatched.due());
+        }
+    }
+
+    /// Notes that a barrier is asked for; says that it is reached once the watcher has caught up. To be called when all
+    /// notices have been told. It goes by time and not by silence, for a busy source is never silent.
+    fn look_for_barrier(&self, asked: &mut Option<Asked>, watcher: &dyn Watcher) {
+        if let Some(Asked { number, until }) = asked
+            && watcher.caught_up().is_some_and(|moment| moment >= *until)
+        {
+            // What happened where nothing is watched belongs to it too.
+            self.hint_subtrees(watcher.unwatched());
+            self.barriers.1.store(*number, Ordering::Release);
+            *asked = None;
+        }
+        let number = self.barriers.0.load(Ordering::Acquire);
+        if asked.is_none() && number > self.barriers.1.load(Ordering::Acquire) {
+            *asked = Some(Asked { number, until: Instant::now() + PATIENCE });
         }
     }
 
     /// Carries notices to the lanes; the reason when the root is lost.
-    fn tell(&self, notices: &mut Vec<Notice>, unwatched: &mut Unwatched) -> Option<String> {
+    fn tell(&self, notices: &mut Vec<Notice>) -> Option<String> {
         let mut hints = Vec::with_capacity(notices.len());
         let mut lost = None;
         for notice in notices.drain(..) {
             match notice {
-                Notice::Hint(hint) => {
-                    unwatched.seen(&hint);
-                    hints.push(hint);
-                }
+                Notice::Hint(hint) => hints.push(hint),
                 Notice::Overflow => {
                     self.lock_board().overflows += 1;
                     self.say_overflow();
@@ -268,13 +297,18 @@ impl Live {
                 }
                 Notice::Unwatched { folders, limit } => {
                     self.say_unwatched(&folders, limit);
-                    unwatched.add(folders);
+                    // What happened in them since they appeared was not seen.
+                    hints.extend(folders.into_iter().map(|path| Hint::Subtree { path }));
                 }
                 Notice::RootLost { reason } => lost = Some(reason),
             }
         }
         self.hint_all(hints);
         lost
+    }
+
+    fn hint_subtrees(&self, folders: Vec<RelPath>) {
+        self.hint_all(folders.into_iter().map(|path| Hint::Subtree { path }).collect());
     }
 
     fn hint_all(&self, hints: Vec<Hint>) {
@@ -320,42 +354,5 @@ impl Live {
         self.show(SourceState::Absent, Some(format!("{path} cannot be watched: {error}; trying again")));
         stop.wait(ABSENT);
         if stop.is_requested() { Over::Stopped } else { Over::Lost(error.to_string()) }
-    }
-}
-
-/// Folders that are compared from time to time, because they cannot be watched.
-#[derive(Default)]
-struct Unwatched {
-    folders: Vec<RelPath>,
-    last: Option<Instant>,
-}
-
-impl Unwatched {
-    fn add(&mut self, folders: Vec<RelPath>) {
-        self.folders.extend(folders);
-        // The first comparison is due at once: what happened since the folder appeared was not seen.
-        self.last = None;
-    }
-
-    /// A whole folder is hinted when it is watched at last.
-    fn seen(&mut self, hint: &Hint) {
-        if let Hint::Subtree { path } = hint {
-            self.folders.retain(|folder| folder != path);
-        }
-    }
-
-    fn pause(&self) -> Option<Duration> {
-        if self.folders.is_empty() {
-            return None;
-        }
-        Some(self.last.map_or(Duration::ZERO, |last| UNWATCHED.saturating_sub(last.elapsed())))
-    }
-
-    fn due(&mut self) -> Vec<Hint> {
-        if self.pause() != Some(Duration::ZERO) {
-            return Vec::new();
-        }
-        self.last = Some(Instant::now());
-        self.folders.iter().map(|path| Hint::Subtree { path: path.clone() }).collect()
     }
 }

@@ -94,13 +94,13 @@ pub struct TargetStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetState {
-    /// Dialling or logging in.
+    /// Dialling or logging in, or its source is starting.
     Connecting,
     /// A full pass is under way.
     Scanning,
     /// Changes are sent as they happen.
     Live,
-    /// No connection: another try follows.
+    /// No connection: another try follows, or its source is absent.
     Offline,
     /// Stopped for safety until `pushd release`.
     Halted,

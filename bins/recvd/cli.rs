@@ -1,11 +1,11 @@
 //! The command line. What does not fit ends with exit 64, and no option is accepted that does nothing.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use kit::Exit;
 use kit::log::{Format, Level};
-use kit::{Exit, out};
 
 use crate::config::{DEFAULT_FILE, DEFAULT_USERS};
 
@@ -74,36 +74,15 @@ pub struct CertArgs {
 }
 
 /// Reads the command line. The error is the exit of a command line that asked for help, or that does not fit, which has
-/// been told.
+/// been told. The program answers to a second name, as pushd does.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    let name = own_name(words.first());
-    let command = Cli::command().name(name).bin_name(name).version(version());
-    let matches = command.try_get_matches_from(words);
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        // A reader that has seen enough is no error.
-        let _ = error.print();
-        if error.use_stderr() { Exit::Usage } else { out::finish(Exit::Ok) }
-    })
-}
-
-/// The program answers to a second name, as pushd does.
-fn own_name(program: Option<&OsString>) -> &'static str {
-    let file = program.and_then(|program| Path::new(program).file_name());
-    if file.is_some_and(|file| file == "recvctl") { "recvctl" } else { "recvd" }
-}
-
-/// `0.1.0 (protocol 1)`.
-fn version() -> String {
-    let protocol = match proto::limits::VERSIONS {
-        (low, high) if low == high => high.to_string(),
-        (low, high) => format!("{low}..{high}"),
-    };
-    format!("{} (protocol {protocol})", env!("CARGO_PKG_VERSION"))
+    kit::cli::parse(&["recvd", "recvctl"], words)
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn read(line: &str) -> Result<Cli, Exit> {
@@ -151,11 +130,5 @@ mod tests {
         }
         assert_eq!(read("recvd --version").err(), Some(Exit::Ok));
         assert_eq!(read("recvd passwd --help").err(), Some(Exit::Ok));
-    }
-
-    #[test]
-    fn versions() {
-        assert!(version().ends_with("(protocol 1)"), "{}", version());
-        assert_eq!(own_name(Some(&"/usr/sbin/recvctl".into())), "recvctl");
     }
 }

@@ -5,6 +5,7 @@ mod roots;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kit::config::{ByteSize, Complaint, Complaints, Document, FromValue, Table, Value, Wrong, nearest};
@@ -169,7 +170,9 @@ fn read_module(name: String, table: &Table, users: Option<&Users>, roots: &mut r
     let keep = read_keep(table);
     let max_file_size = table.take::<ByteSize>("max_file_size").map(|size| size.0);
     let (path, root) = root?;
-    Some(Module { name, path, root, users: rights?.into_iter().collect(), max_connections, keep, max_file_size })
+    let users = rights?.into_iter().collect();
+    let looking = Arc::default();
+    Some(Module { name, path, root, users, max_connections, keep, max_file_size, looking })
 }
 
 fn read_rights(table: &Table, users: Option<&Users>) -> Vec<(String, Right)> {

@@ -12,6 +12,9 @@ use kit::config::{FromValue, Value, Wrong};
 use proto::login::{Direction, Durability, Open, Refusal};
 use proto::{Keep, Kind, Meta, Name, RelPath, Time, Xattrs};
 use sys::{Dir, Mounts, RootId, Stage, Tree};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::auth::Identity;
 
@@ -19,6 +22,8 @@ use crate::auth::Identity;
 const FOLDER_MODE: u32 = 0o755;
 /// After what time a pushd may try a module again that cannot work now.
 const RETRY: Duration = Duration::from_secs(30);
+/// How long the disk of a module may take to show its folder.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What a user may do in a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,8 @@ pub struct Module {
     pub keep: Keep,
     /// Bytes.
     pub max_file_size: Option<u64>,
+    /// Held while somebody looks at `path`: a disk that hangs holds one thread, not one for each peer that comes.
+    pub looking: Arc<Mutex<()>>,
 }
 
 /// All modules. Cheap to clone.
@@ -85,7 +92,7 @@ impl Modules {
     }
 
     /// What `identity` may do of what it wants. A module that is missing and a right that is missing are one answer.
-    pub fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Refusal> {
+    pub async fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Refusal> {
         let module = self.0.get(&open.module).ok_or(Refusal::Denied)?;
         let right = module.users.get(identity.name()).ok_or(Refusal::Denied)?;
         if !right.allows(open.direction) {
@@ -94,7 +101,7 @@ impl Modules {
         if open.direction == Direction::Pull {
             return Err(Refusal::Protocol { reason: "this version of recvd does not send".into() });
         }
-        module.is_there()?;
+        module.is_there(LOOK).await?;
         Ok(Permit { module: module.clone(), folder: open.folder.clone() })
     }
 }
@@ -107,8 +114,23 @@ impl Module {
         if same { Ok(tree) } else { Err(self.is_another()) }
     }
 
-    fn is_there(&self) -> Result<(), Refusal> {
-        self.open().map(drop)
+    /// Asks the disk, which may be slow, asleep or, mounted over a network, gone.
+    async fn is_there(self: &Arc<Module>, most: Duration) -> Result<(), Refusal> {
+        let looked = timeout(most, async {
+            let turn = self.looking.clone().lock_owned().await;
+            let module = self.clone();
+            spawn_blocking(move || {
+                let opened = module.open().map(drop);
+                drop(turn);
+                opened
+            })
+            .await
+        });
+        match looked.await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => Err(self.cannot_work(&io::Error::other(error))),
+            Err(_) => Err(self.cannot_work(&io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"))),
+        }
     }
 
     fn cannot_work(&self, error: &io::Error) -> Refusal {
@@ -174,7 +196,11 @@ fn step_into(folder: &Dir, name: &Name, stage: &Arc<Stage>, keep: Keep) -> io::R
         };
         // Its time is that of its making.
         let staged = stage.make(&meta, without_mtime(keep))?;
-        staged.publish(folder, name, stage)?;
+        match staged.publish_new(folder, name) {
+            // Another session was faster: its folder is as good as ours, and may have things in it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            published => published?,
+        }
         folder.sync()?;
     }
     folder.open_dir(name)

@@ -35,23 +35,40 @@ pub fn passwd(args: &PasswdArgs) -> Exit {
 
 fn set(file: &Path, user: &str) -> Result<(), Failed> {
     users::check_name(user).map_err(|sentence| Failed(Exit::Usage, sentence.into()))?;
-    let old = read(file)?.unwrap_or_default();
+    // A file that cannot be used is told of before anything is typed.
+    read(file)?;
     let password = ask(user)?;
     let hash = users::hash(&password).map_err(|error| Failed(Exit::Usage, format!("argon2 does not work: {error}")))?;
-    write(file, &with_user(&old, user, &hash)?)
+    change(file, |old| with_user(&old.unwrap_or_default(), user, &hash))
 }
 
 fn remove(file: &Path, user: &str) -> Result<(), Failed> {
-    let old = read(file)?.ok_or_else(|| Failed(Exit::Input, format!("{} does not exist", file.display())))?;
-    match line_of(&old, user) {
-        Some(at) => write(file, &replaced(&old, at, None)),
-        None => Err(Failed(Exit::Input, format!("{}: there is no user \"{}\"", file.display(), user.escape_debug()))),
+    if !sys::paths::exists(file) {
+        return Err(missing(file));
     }
+    change(file, |old| {
+        let old = old.ok_or_else(|| missing(file))?;
+        let no_user = || format!("{}: there is no user \"{}\"", file.display(), user.escape_debug());
+        let at = line_of(&old, user).ok_or_else(|| Failed(Exit::Input, no_user()))?;
+        Ok(replaced(&old, at, None))
+    })
+}
+
+/// Replaces the file by what `new` makes of it. Whoever else changes it waits, so that no change is lost.
+fn change(file: &Path, new: impl FnOnce(Option<String>) -> Result<String, Failed>) -> Result<(), Failed> {
+    let unwritten = |error: std::io::Error| Failed(Exit::Output, format!("{}: {error}", file.display()));
+    let _turn = sys::paths::take_turn(file).map_err(unwritten)?;
+    let text = new(read(file)?)?;
+    sys::paths::replace(file, text.as_bytes(), 0o600).map_err(unwritten)
+}
+
+fn missing(file: &Path) -> Failed {
+    Failed(Exit::Input, format!("{} does not exist", file.display()))
 }
 
 fn list(file: &Path) -> Result<(), Failed> {
     if !sys::paths::exists(file) {
-        return Err(Failed(Exit::Input, format!("{} does not exist", file.display())));
+        return Err(missing(file));
     }
     let users = Users::read(file).map_err(|wrong| Failed(Exit::Config, wrong.to_string()))?;
     users.names().for_each(out::line);
@@ -72,11 +89,6 @@ fn read(file: &Path) -> Result<Option<String>, Failed> {
     String::from_utf8(bytes).map(Some).map_err(|_| unfit(format!("{} is not UTF-8 text", file.display())))
 }
 
-fn write(file: &Path, text: &str) -> Result<(), Failed> {
-    let written = sys::paths::replace(file, text.as_bytes(), 0o600);
-    written.map_err(|error| Failed(Exit::Output, format!("{}: {error}", file.display())))
-}
-
 /// From the terminal, twice and unseen; or, where stdin is none, its first line.
 fn ask(user: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
     let unchanged = |why: &str| Failed(Exit::Usage, format!("{why}: nothing is changed"));
@@ -89,10 +101,19 @@ fn ask(user: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
     } else {
         first_line(std::io::stdin().lock())?
     };
-    match password.len() {
-        0 => Err(unchanged("a password has at least one character")),
-        long if long > proto::limits::PASSWORD => Err(unchanged("a password has at most 1024 bytes")),
-        _ => Ok(password),
+    fit(&password).map_err(unchanged)?;
+    Ok(password)
+}
+
+/// What is wrong with a password: pushd, which reads it from one line of a file, must be able to send it.
+fn fit(password: &[u8]) -> Result<(), &'static str> {
+    match std::str::from_utf8(password) {
+        Ok("") => Err("a password has at least one character"),
+        Ok(text) if text.len() > proto::limits::PASSWORD => Err("a password has at most 1024 bytes"),
+        Ok(text) if text.contains(['\n', '\r', '\0']) => Err("a password is one line, without NUL"),
+        Ok(_) => Ok(()),
+        Err(_) if password.len() > proto::limits::PASSWORD => Err("a password has at most 1024 bytes"),
+        Err(_) => Err("a password is UTF-8 text"),
     }
 }
 
@@ -207,6 +228,34 @@ mod tests {
         assert_eq!(line(b" a b "), b" a b ");
         assert_eq!(line(b""), b"");
         assert!(line(&[b'x'; 5000]).len() > proto::limits::PASSWORD);
+    }
+
+    #[test]
+    fn only_what_pushd_can_send_is_a_password() {
+        assert_eq!(fit("pässword \u{1}".as_bytes()), Ok(()));
+        assert_eq!(fit(&[b'x'; proto::limits::PASSWORD]), Ok(()));
+        for wrong in [&b""[..], b"a\0b", b"a\rb", b"a\nb", b"\xff", &[b'x'; proto::limits::PASSWORD + 1]] {
+            assert!(fit(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn of_changes_at_the_same_time_none_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("users.toml");
+        let hash = users::hash(b"x").unwrap();
+        std::thread::scope(|scope| {
+            for user in 0..8 {
+                let (file, hash) = (&file, &hash);
+                scope.spawn(move || {
+                    let changed = change(file, |old| with_user(&old.unwrap_or_default(), &user.to_string(), hash));
+                    assert!(changed.is_ok());
+                });
+            }
+        });
+        assert_eq!(Users::read(&file).unwrap().names().count(), 8);
+        assert!(remove(&file, "3").is_ok());
+        assert!(matches!(remove(&file, "3"), Err(Failed(Exit::Input, _))));
     }
 
     #[test]

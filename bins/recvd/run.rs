@@ -22,9 +22,10 @@ use crate::penalties::Penalties;
 use crate::serve::Service;
 use crate::sessions::Sessions;
 
-/// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address cannot be bound, 75 when
-/// an address is taken.
+/// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address can never be bound, 75
+/// when an address is taken or not there yet.
 pub fn run(path: &Path) -> Exit {
+    kit::limits::raise_open_files();
     let config = match config::load(path) {
         Ok((config, warnings)) => {
             warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -128,9 +129,29 @@ fn not_bound(address: SocketAddr, error: &io::Error) -> Exit {
             );
             Exit::Busy
         }
+        // The network may still be coming up: the unit starts us again, which it would not after exit 78.
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkDown => {
+            error!("cannot listen on {address}: {error}; is it an address of this host, and is the network up?");
+            Exit::Busy
+        }
         _ => {
             error!("cannot listen on {address}: {error}");
-            Exit::Config
+            if sys::process::lacks_resources(error) { Exit::Busy } else { Exit::Config }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        let exit = |kind: io::ErrorKind| not_bound(([127, 0, 0, 1], 1).into(), &kind.into());
+        assert_eq!(exit(io::ErrorKind::AddrInUse), Exit::Busy);
+        assert_eq!(exit(io::ErrorKind::AddrNotAvailable), Exit::Busy);
+        assert_eq!(exit(io::ErrorKind::PermissionDenied), Exit::Config);
+        // EMFILE
+        assert_eq!(not_bound(([127, 0, 0, 1], 1).into(), &io::Error::from_raw_os_error(24)), Exit::Busy);
     }
 }

@@ -75,7 +75,7 @@ struct Entered {
 /// TLS → Hello → Login → identity → Open → permit → session → Opened.
 async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Place) -> Result<Entered, Outcome> {
     let deadline = tokio::time::Instant::now() + service.handshake_timeout;
-    let arrived = client_hello(tcp, peer, deadline).await.map_err(Outcome::Failed)?;
+    let arrived = client_hello(tcp, deadline).await.map_err(Outcome::Failed)?;
     place.reached(Stage::Greeted);
     let secured = arrived.secure(&service.tls, deadline).await.map_err(Outcome::Failed)?;
     place.reached(Stage::Secure);
@@ -89,7 +89,7 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Plac
     };
     let deadline = tokio::time::Instant::now() + MODULE;
     let (open, requester) = candidate.accept(deadline).await.map_err(Outcome::Failed)?;
-    let permit = match service.modules.permit(&identity, &open) {
+    let permit = match service.modules.permit(&identity, &open).await {
         Ok(permit) => permit,
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };

@@ -4,6 +4,7 @@
 
 pub mod compare;
 pub mod fs;
+pub mod mounted;
 pub mod pair;
 pub mod process;
 pub mod proxy;

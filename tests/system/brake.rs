@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{UnmountFlags, unmount};
 
+use crate::rig::mounted::Mounted;
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::{compare, eventually, is_root, stays};
 
@@ -162,27 +163,6 @@ fn an_unmounted_root_halts_and_comes_back() {
     // The pair's folder can only go when nothing is mounted in it.
     unmount(&pair.source, UnmountFlags::DETACH).unwrap();
     drop(mounted);
-}
-
-/// A tmpfs, unmounted at the end.
-struct Mounted<'a>(&'a Path);
-
-impl Mounted<'_> {
-    fn tmpfs(path: &Path) -> Mounted<'_> {
-        mount("tmpfs", path, "tmpfs", MountFlags::empty(), None).unwrap();
-        Mounted(path)
-    }
-
-    /// Mounts the same file system at another place.
-    fn bind(&self, at: &Path) {
-        rustix::mount::mount_bind(self.0, at).unwrap();
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        let _ = unmount(self.0, UnmountFlags::DETACH);
-    }
 }
 
 #[test]

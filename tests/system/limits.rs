@@ -20,6 +20,8 @@ fn an_overflow_of_the_event_queue_is_reported_and_repaired() {
     }
     pair.settle();
     pair.pushd.daemon.stop();
+    // The signal is delivered to one thread after the other: until then the watcher still empties the queue.
+    eventually("every thread is stopped", || is_stopped(pair.pushd.daemon.pid()));
     // Two files in turn, for the kernel merges equal events that follow one another.
     let mut files = [0, 1].map(|n| File::create(pair.source.join(format!("busy {n}"))).unwrap());
     for n in 0..queue + 4_000 {
@@ -43,6 +45,15 @@ fn an_overflow_of_the_event_queue_is_reported_and_repaired() {
     fs::write(pair.source.join("folder 77/new/later"), b"later").unwrap();
     fs::write(pair.source.join("folder 9/new/later"), b"later").unwrap();
     pair.settle();
+}
+
+/// Whether every thread of the process is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks.into_iter().all(|task| {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        status.contains("State:\tT")
+    })
 }
 
 /// A shell in a new user namespace that lowers the limit of watches and becomes pushd.

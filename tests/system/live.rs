@@ -211,3 +211,33 @@ fn links_and_metadata_are_seen() {
     set_mtime(&pair.source, 3_000_000, 3).unwrap();
     pair.settle();
 }
+
+#[test]
+fn a_wait_ends_although_the_source_is_never_silent() {
+    let pair = Pair::live("busywait", eager());
+    let (busy, writing) = (pair.source.join("busy.log"), AtomicBool::new(true));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while writing.load(SeqCst) {
+                let mut log = File::options().append(true).create(true).open(&busy).unwrap();
+                writeln!(log, "one more line").unwrap();
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let before = pair.source.join("before");
+        let mut result = Ok(());
+        for round in 0..5 {
+            fs::write(&before, format!("round {round}")).unwrap();
+            let done = pair.pushd.command(&["wait", "--timeout", "20s"]);
+            let arrived = fs::read(pair.backup.join("before")).ok() == fs::read(&before).ok();
+            if done.code != 0 || !arrived {
+                result = Err(format!("round {round}: arrived: {arrived}; {}", done.text()));
+                break;
+            }
+        }
+        // Before anything that may panic: the scope waits for its thread.
+        writing.store(false, SeqCst);
+        assert_eq!(result, Ok(()));
+    });
+    pair.settle();
+}

@@ -5,6 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::rig::fs::{at, chmod, set_mtime, set_xattr};
+use crate::rig::is_root;
+use crate::rig::mounted::Mounted;
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::zoo::{Zoo, odd_names};
 
@@ -115,4 +117,24 @@ fn without_delete_extra_entries_stay() {
     assert!(matches!(done.code, 0 | 1), "{}", done.text());
     assert_eq!(fs::read(pair.backup.join("old folder/old")).unwrap(), b"old");
     assert_eq!(fs::read(pair.backup.join("new")).unwrap(), b"new");
+}
+
+#[test]
+fn another_file_system_in_a_source_is_named_or_entered() {
+    if !is_root("another_file_system_in_a_source_is_named_or_entered") {
+        return;
+    }
+    for (source, code) in [("", 1), ("one_file_system = false", 0)] {
+        let mut pair = Pair::new("mounts", Setup { source: source.into(), ..Setup::default() });
+        let disk = pair.source.join("disk");
+        fs::create_dir(&disk).unwrap();
+        let mounted = Mounted::tmpfs(&disk);
+        fs::write(disk.join("file"), b"on another disk").unwrap();
+        pair.recvd.start();
+        let done = pair.sync(&["--json"]);
+        assert_eq!(done.code, code, "{}", done.text());
+        assert_eq!(pair.backup.join("disk/file").exists(), code == 0);
+        assert_eq!(done.text().contains("another file system"), code == 1, "{}", done.text());
+        drop(mounted);
+    }
 }

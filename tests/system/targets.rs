@@ -152,6 +152,29 @@ fn a_module_folder_takes_a_source_of_its_own() {
 }
 
 #[test]
+fn a_target_of_an_absent_source_is_offline_and_not_halted() {
+    let scratch = Scratch::new("absentsource");
+    let mut recvd = Recvd::prepare(&scratch, "recvd", &Setup::default());
+    let (path, table) = source(&scratch, "s", "\"t\"");
+    let mut pushd = Pushd::prepare(&scratch, "pushd", &(recvd.target("t", recvd.port, "") + &table), &[]);
+    recvd.start();
+    pushd.daemon.start();
+    pushd.wait_in_sync(&[]).unwrap();
+    let aside = scratch.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    let mut shown = Default::default();
+    eventually("the source is absent and its target offline", || {
+        let status = pushd.status().unwrap_or_default();
+        let source = &status["sources"][0];
+        shown = source["watches"].clone();
+        source["state"] == "absent" && source["targets"][0]["state"] == "offline"
+    });
+    assert_eq!(shown, 0, "nothing is watched");
+    fs::rename(&aside, &path).unwrap();
+    pushd.wait_in_sync(&[]).unwrap();
+}
+
+#[test]
 fn pushd_may_start_first() {
     let scratch = Scratch::new("first");
     let mut recvd = Recvd::prepare(&scratch, "recvd", &Setup::default());

@@ -51,6 +51,9 @@ pub struct InotifyWatcher {
     pub(super) pairing: Pairing,
     /// The latest moment at which the kernel's queue was seen empty.
     pub(super) drained: Instant,
+    /// All that happened before this moment is known, but for what is remembered with a moment of its own: so old may
+    /// be what is being found out now.
+    pub(super) behind: Instant,
     /// Events were lost: renew.
     pub(super) overflowed: bool,
     /// No hints until placed (again).
@@ -90,6 +93,7 @@ impl InotifyWatcher {
             tree: WatchTree::default(),
             pairing: Pairing::default(),
             drained: now,
+            behind: now,
             overflowed: false,
             lost: true,
             renames: 0,
@@ -118,6 +122,7 @@ impl InotifyWatcher {
             let now = Instant::now();
             let mut bytes = 0;
             let Self { inotify, pairing, drained, overflowed, strays, .. } = self;
+            pairing.mark(*drained);
             inotify.read(|raw| {
                 bytes += EVENT + raw.name.map_or(0, |name| name.len().next_multiple_of(EVENT) + EVENT);
                 match Event::from_raw(&raw, *drained) {
@@ -156,6 +161,7 @@ impl InotifyWatcher {
         let before = notices.len();
         let mut steps = 0;
         while notices.len() - before < BATCH && !self.lost && !self.overflowed {
+            self.behind = self.pairing.oldest().unwrap_or(self.drained);
             let Some(step) = self.pairing.pop(self.drained) else { break };
             self.apply(step, notices);
             steps += 1;
@@ -225,8 +231,21 @@ impl Watcher for InotifyWatcher {
         }
     }
 
+    fn caught_up(&self) -> Option<Instant> {
+        if self.lost || self.overflowed {
+            return None;
+        }
+        self.pairing.oldest().into_iter().chain(self.unsettled()).chain([self.drained]).min()
+    }
+
     fn watches(&self) -> usize {
         self.tree.len()
+    }
+
+    fn unwatched(&self) -> Vec<RelPath> {
+        let mut folders: Vec<_> = self.unwatched.keys().filter_map(|place| self.tree.path_of(place)).collect();
+        folders.sort_unstable();
+        folders
     }
 }
 

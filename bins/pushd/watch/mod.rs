@@ -18,12 +18,13 @@ mod walk;
 mod tests;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::hint::Hint;
 use proto::RelPath;
 
 pub use inotify::InotifyWatcher;
+pub use pairing::PATIENCE;
 pub use wake::Waker;
 
 /// A source of hints about one root folder. A second backend (fanotify) can join behind it.
@@ -36,8 +37,14 @@ pub trait Watcher: Send {
     /// in the order in which it happened, at most some 4,000 notices at a time.
     fn next(&mut self, timeout: Option<Duration>, notices: &mut Vec<Notice>) -> io::Result<()>;
 
+    /// The moment up to which all that happened has become notices; `None` while that cannot be said.
+    fn caught_up(&self) -> Option<Instant>;
+
     /// The number of folders watched.
     fn watches(&self) -> usize;
+
+    /// The folders that are not watched, with all beneath them, where they stand now.
+    fn unwatched(&self) -> Vec<RelPath>;
 }
 
 /// What a watcher has to say.

@@ -39,6 +39,8 @@ pub struct Pairing {
     first: u64,
     /// Cookie of a first half → its running number.
     waiting: HashMap<u32, u64>,
+    /// Steps from this running number on happened after that moment.
+    marks: VecDeque<(u64, Instant)>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,21 @@ enum Slot {
 }
 
 impl Pairing {
+    /// What is pushed from now on happened after `since`.
+    pub fn mark(&mut self, since: Instant) {
+        let next = self.first + self.held.len() as u64;
+        match self.marks.back_mut() {
+            Some((number, moment)) if *number == next => *moment = since,
+            _ => self.marks.push_back((next, since)),
+        }
+    }
+
+    /// A moment before the oldest step held; what happened before that moment came out earlier.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.held.front()?;
+        self.marks.front().map(|(_, since)| *since)
+    }
+
     /// Takes the next event, read at `now` or a little later.
     pub fn push(&mut self, event: Event, now: Instant) {
         let slot = match (event.change, event.place()) {
@@ -81,6 +98,9 @@ impl Pairing {
         }
         let number = self.first;
         self.first += 1;
+        while self.marks.get(1).is_some_and(|(next, _)| *next <= self.first) {
+            self.marks.pop_front();
+        }
         match self.held.pop_front()? {
             Slot::Ready(step) => Some(step),
             Slot::Waiting { half, cookie, .. } => {
@@ -111,6 +131,7 @@ impl Pairing {
         self.first += self.held.len() as u64;
         self.held.clear();
         self.waiting.clear();
+        self.marks.clear();
     }
 }
 
@@ -189,6 +210,26 @@ mod tests {
         pairing.push(event("b", Change::MovedTo { cookie: 1 }), now + PATIENCE);
         let renamed = Step::Renamed { from: place("a"), to: place("b"), object: Object::Other, since: now };
         assert_eq!(pairing.pop(now), Some(renamed));
+    }
+
+    #[test]
+    fn the_oldest_is_as_old_as_the_read_before_it() {
+        let now = Instant::now();
+        let later = now + PATIENCE / 2;
+        let mut pairing = Pairing::default();
+        pairing.mark(now - PATIENCE);
+        pairing.mark(now);
+        assert_eq!(pairing.oldest(), None);
+        pairing.push(event("w", WRITE), later);
+        pairing.push(event("a", Change::MovedFrom { cookie: 1, since: now }), later);
+        pairing.mark(later);
+        pairing.push(event("x", WRITE), later);
+        assert_eq!(all(&mut pairing, later), ["w"]);
+        assert_eq!(pairing.oldest(), Some(now), "the half waits");
+        assert!(pairing.pop(later + PATIENCE).is_some());
+        assert_eq!(pairing.oldest(), Some(later));
+        assert_eq!(all(&mut pairing, later), ["x"]);
+        assert_eq!(pairing.oldest(), None);
     }
 
     #[test]

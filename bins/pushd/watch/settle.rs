@@ -34,6 +34,7 @@ pub struct Expected {
     /// The number of the rename, see [`InotifyWatcher::renames`].
     number: u64,
     until: Instant,
+    behind: Instant,
 }
 
 /// A folder without a place.
@@ -42,6 +43,7 @@ pub struct Lost {
     /// The rename (from, to) that took its place `to`.
     by: Option<(Place, Place)>,
     since: Instant,
+    behind: Instant,
     /// Something happened in it meanwhile that could not be hinted.
     pub missed: bool,
 }
@@ -51,6 +53,7 @@ pub struct Lost {
 pub struct Doubt {
     tries: u8,
     due: Instant,
+    behind: Instant,
 }
 
 /// What to look at again.
@@ -127,7 +130,7 @@ impl InotifyWatcher {
 
     fn set_adrift(&mut self, watch: Watch, by: Option<(Place, Place)>) {
         self.tree.detach(watch);
-        self.adrift.insert(watch, Lost { by, since: Instant::now(), missed: false });
+        self.adrift.insert(watch, Lost { by, since: Instant::now(), behind: self.behind, missed: false });
     }
 
     /// Forgets a folder with all beneath it and gives its watches back.
@@ -169,8 +172,8 @@ impl InotifyWatcher {
         {
             self.tell_subtree(&to, notices);
         }
-        let (number, until) = (self.renames, Instant::now() + PATIENCE);
-        self.expected.push(Expected { moved, from, to, number, until });
+        let (number, until, behind) = (self.renames, Instant::now() + PATIENCE, self.behind);
+        self.expected.push(Expected { moved, from, to, number, until, behind });
     }
 
     /// The folder itself says that it was renamed.
@@ -179,18 +182,22 @@ impl InotifyWatcher {
             let expected = self.expected.remove(at);
             // With another rename in between it may speak of that one.
             if expected.number != self.renames {
-                self.doubt(expected.from, 0);
-                self.doubt(expected.to, 0);
+                self.doubt_rename(expected);
             }
             return;
         }
         for expected in std::mem::take(&mut self.expected) {
-            self.doubt(expected.from, 0);
-            self.doubt(expected.to, 0);
+            self.doubt_rename(expected);
         }
         if let Standing::At(place) = self.tree.standing(watch) {
             self.doubt(place, 0);
         }
+    }
+
+    fn doubt_rename(&mut self, expected: Expected) {
+        self.behind = self.behind.min(expected.behind);
+        self.doubt(expected.from, 0);
+        self.doubt(expected.to, 0);
     }
 
     /// Looks at `place` again soon, the later the more often it was tried.
@@ -206,24 +213,26 @@ impl InotifyWatcher {
     fn add_doubt(&mut self, at: Where, tries: u8) {
         let wait = if tries == 0 { Duration::ZERO } else { PATIENCE * 2u32.saturating_pow(u32::from(tries) - 1) };
         let due = Instant::now() + wait;
-        let doubt = self.doubts.entry(at).or_insert(Doubt { tries, due });
+        let doubt = self.doubts.entry(at).or_insert(Doubt { tries, due, behind: self.behind });
         doubt.tries = doubt.tries.max(tries);
         doubt.due = doubt.due.min(due);
+        doubt.behind = doubt.behind.min(self.behind);
     }
 
     /// Does what is due by now without an event.
     pub(super) fn settle(&mut self, notices: &mut Vec<Notice>) {
         let drained = self.drained;
+        self.behind = drained;
         while let Some(at) = self.expected.iter().position(|expected| expected.until <= drained) {
             let expected = self.expected.remove(at);
-            self.doubt(expected.from, 0);
-            self.doubt(expected.to, 0);
+            self.doubt_rename(expected);
         }
         // Only those there are now: the answer to one may be the next, and events go first.
         let now = Instant::now();
         let due = self.doubts.iter().filter(|(_, doubt)| doubt.due <= now).map(|(at, _)| at.clone());
         for at in due.collect::<Vec<Where>>() {
             if let Some(doubt) = self.doubts.remove(&at) {
+                self.behind = doubt.behind;
                 self.resolve(at, doubt.tries, notices);
             }
         }
@@ -232,7 +241,16 @@ impl InotifyWatcher {
         for watch in old {
             self.forget(watch);
         }
+        self.behind = drained;
         self.retry_unwatched(notices);
+    }
+
+    /// How far back what is not settled may reach: hints about it may still follow.
+    pub(super) fn unsettled(&self) -> Option<Instant> {
+        let expected = self.expected.iter().map(|expected| expected.behind);
+        let doubts = self.doubts.values().map(|doubt| doubt.behind);
+        let adrift = self.adrift.values().map(|lost| lost.behind);
+        expected.chain(doubts).chain(adrift).min()
     }
 
     /// When [`settle`](Self::settle) will have something to do.

@@ -38,6 +38,7 @@ impl InotifyWatcher {
         // Not those read just now: the walk comes after them. A new overflow among them is covered too.
         self.pairing.clear();
         self.overflowed = false;
+        self.behind = self.drained;
         self.lost = true;
         let old = self.tree.watches();
         self.expected.clear();

@@ -14,6 +14,7 @@ fn modules(path: &Path) -> Modules {
         max_connections: 1,
         keep: Keep::DEFAULT,
         max_file_size: Some(7),
+        looking: Arc::default(),
     }])
 }
 
@@ -22,7 +23,8 @@ fn open(module: &str, folder: &str, direction: Direction) -> Open {
 }
 
 fn permit(modules: &Modules, user: &str, open: &Open) -> Result<Permit, Refusal> {
-    modules.permit(&Identity::in_test(user), open)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(modules.permit(&Identity::in_test(user), open))
 }
 
 fn grant(modules: &Modules, folder: &str) -> Result<Grant, Refusal> {
@@ -55,6 +57,38 @@ fn the_folder_is_made_on_the_way() {
     drop(granted);
     assert!(grant(&modules, "a/b").is_ok(), "and it may be there");
     assert!(grant(&modules, "").is_ok());
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_keeps_the_peer_waiting_no_longer_than_this() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = modules(dir.path());
+    let module = &modules.0["www"];
+    let looking = module.looking.clone().lock_owned().await;
+    let asked = module.is_there(Duration::from_millis(20)).await;
+    assert!(matches!(asked, Err(Refusal::Busy { reason, .. }) if reason.contains("does not answer")));
+    drop(looking);
+    assert_eq!(module.is_there(LOOK).await, Ok(()));
+}
+
+#[test]
+fn a_folder_that_another_session_made_meanwhile_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = modules(dir.path());
+    std::thread::scope(|scope| {
+        for peer in 0..8 {
+            let modules = &modules;
+            scope.spawn(move || {
+                for round in 0..20 {
+                    grant(modules, &format!("{round}/{peer}")).unwrap();
+                }
+            });
+        }
+    });
+    // What stood in a folder that was replaced would be gone.
+    for round in 0..20 {
+        assert_eq!(std::fs::read_dir(dir.path().join(round.to_string())).unwrap().count(), 8);
+    }
 }
 
 #[test]

@@ -22,12 +22,15 @@ use crate::Stop;
 const REQUEST: u64 = 64 * 1024;
 /// Longest reply that is read, in bytes: a status with many problems.
 const REPLY: u64 = 64 * 1024 * 1024;
-/// Conversations at the same time. More wait in the kernel's queue.
-const CONVERSATIONS: usize = 16;
+/// Conversations at the same time. More wait in the kernel's queue. A program whose answers may take long must allow
+/// fewer of those, so that there is always room for the short ones.
+pub const CONVERSATIONS: usize = 64;
 /// Time to send the request, and to take the reply.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that one answer may take, with what it waits for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How often it is looked whether who waits for an answer is still there.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +122,8 @@ impl Server {
         Ok(Server { listener, path: path.to_owned() })
     }
 
-    /// Answers until `stop`. `answer` may wait as long as it needs to: other requests are answered meanwhile.
+    /// Answers until `stop`. `answer` may wait as long as it needs to: other requests are answered meanwhile. It is
+    /// dropped when who asked goes away, and not called for who has gone already: they were told that nothing was done.
     pub async fn serve<Q, R, F, A>(self, stop: Stop, answer: F)
     where
         Q: DeserializeOwned + Send + 'static,
@@ -186,7 +190,11 @@ where
         let mut reader = tokio::io::BufReader::new((&mut stream).take(REQUEST));
         tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
         match serde_json::from_str(&line) {
-            Ok(request) => answer(request).await.map_or_else(Reply::Error, Reply::Ok),
+            Ok(_) if sys::socket::peer_left(&stream) => return Ok(()),
+            Ok(request) => tokio::select! {
+                answered = answer(request) => answered.map_or_else(Reply::Error, Reply::Ok),
+                () = left(&stream) => return Ok(()),
+            },
             Err(error) => {
                 Reply::Error(format!("this daemon does not know the request ({error}): is it of another version?"))
             }
@@ -196,6 +204,13 @@ where
     line.push(b'\n');
     tokio::time::timeout(PATIENCE, stream.write_all(&line)).await??;
     stream.shutdown().await
+}
+
+/// Returns when the other end has gone.
+async fn left(stream: &UnixStream) {
+    while !sys::socket::peer_left(stream) {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Asks the daemon at `path` and waits at most `most` for its answer.
@@ -266,6 +281,50 @@ mod tests {
         stop.request();
         serving.await.unwrap();
         assert!(!path.exists());
+    }
+
+    /// Sends a request and does not wait for its answer.
+    async fn begin_to_ask(path: &Path, request: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(path).await.unwrap();
+        stream.write_all(format!("\"{request}\"\n").as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn who_leaves_frees_the_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let stop = Stop::new();
+        let _serving = serve(&path, &stop);
+        let mut waiting = Vec::new();
+        for _ in 0..CONVERSATIONS {
+            waiting.push(begin_to_ask(&path, "slow").await);
+        }
+        assert!(matches!(ask_there(&path, "a").await, Err(AskError::Broken { .. })));
+        drop(waiting);
+        assert_eq!(ask_there(&path, "b").await.unwrap(), "b!");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_done_for_who_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let server = Server::bind(&path).unwrap();
+        // The daemon is too busy to take them in; one gives up, one has only said all that it has to say.
+        drop(begin_to_ask(&path, "gone").await);
+        let mut patient = begin_to_ask(&path, "patient").await;
+        patient.shutdown().await.unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(server.serve(Stop::new(), move |request: String| {
+            tell.send(request).unwrap();
+            async { Ok("done".to_owned()) }
+        }));
+        let mut reply = String::new();
+        patient.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.contains("done"), "{reply}");
+        assert_eq!(ask_there(&path, "last").await.unwrap(), "done");
+        assert_eq!(told.recv().await.unwrap(), "patient");
+        assert_eq!(told.recv().await.unwrap(), "last");
     }
 
     #[tokio::test]

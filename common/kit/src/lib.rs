@@ -1,11 +1,14 @@
-//! The life of a daemon: configuration, logs, exit codes, signals, readiness, the control socket and the progress line.
+//! The life of a daemon: command line, configuration, logs, exit codes, signals, readiness, the control socket and the
+//! progress line.
 //!
 //! Both programs stand on it. It knows nothing of files to mirror, of TLS or of users.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod exit;
+pub mod limits;
 pub mod log;
 pub mod notify;
 pub mod out;

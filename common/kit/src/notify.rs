@@ -16,11 +16,6 @@ pub fn stopping() {
     send("STOPPING=1\nSTATUS=stopping");
 }
 
-/// One line for `systemctl status`.
-pub fn status(text: &str) {
-    send(&format!("STATUS={}", one_line(text)));
-}
-
 fn send(message: &str) {
     if let Some(path) = std::env::var_os("NOTIFY_SOCKET") {
         let sent = send_to(&path, message);

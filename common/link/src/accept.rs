@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 
 use proto::dialogue::{AwaitHello, Deciding};
 use proto::limits::ALPN;
@@ -23,7 +22,6 @@ use crate::tls::{ServerTls, TLS_BUFFER};
 /// A peer whose TLS greeting is there, whole.
 pub struct Arrived {
     start: StartHandshake<Socket>,
-    peer: SocketAddr,
 }
 
 /// A peer after TLS.
@@ -61,7 +59,7 @@ pub enum Failed {
 }
 
 /// Waits for the peer's TLS greeting. Until it is there nothing is known of the peer but its address.
-pub async fn client_hello(tcp: TcpStream, peer: SocketAddr, deadline: Instant) -> Result<Arrived, Failed> {
+pub async fn client_hello(tcp: TcpStream, deadline: Instant) -> Result<Arrived, Failed> {
     // Delays would be all that is lost if this failed.
     let _ = tcp.set_nodelay(true);
     let accepting = LazyConfigAcceptor::new(Acceptor::default(), socket(tcp));
@@ -70,7 +68,7 @@ pub async fn client_hello(tcp: TcpStream, peer: SocketAddr, deadline: Instant) -
     if !offered {
         return Err(Failed::Tls("the peer does not offer pushd/1: it is no pushd".into()));
     }
-    Ok(Arrived { start, peer })
+    Ok(Arrived { start })
 }
 
 impl Arrived {
@@ -81,7 +79,7 @@ impl Arrived {
             return Err(Failed::Tls("no agreement on pushd/1".into()));
         }
         stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-        Ok(Secured(Connection::new(TlsStream::Server(stream), self.peer)))
+        Ok(Secured(Connection::new(TlsStream::Server(stream))))
     }
 }
 

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use proto::limits::PORT;
 use rustls::pki_types::ServerName;
 
+use crate::sentence::escaped;
+
 /// A host name or IP address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -79,13 +81,6 @@ impl FromStr for Address {
         address.server_name()?;
         Ok(address)
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = proto::name::escape(text.as_bytes(), &mut out);
-    out
 }
 
 impl fmt::Display for Address {

@@ -2,7 +2,6 @@
 //! [`dial`](mod@crate::dial) and [`accept`](crate::accept), used up by [`drive`](mod@crate::drive).
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,7 +31,6 @@ pub struct Connection {
     pub(crate) stream: TlsStream<Socket>,
     pub(crate) unread: BytesMut,
     pub(crate) meter: Meter,
-    peer: SocketAddr,
 }
 
 /// What a connection has carried in frames since its login, without TLS. Cheap to clone; readable at any time.
@@ -46,13 +44,8 @@ struct Counts {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TlsStream<Socket>, peer: SocketAddr) -> Connection {
-        Connection { stream, unread: BytesMut::new(), meter: Meter::default(), peer }
-    }
-
-    /// Who is at the other end.
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
+    pub(crate) fn new(stream: TlsStream<Socket>) -> Connection {
+        Connection { stream, unread: BytesMut::new(), meter: Meter::default() }
     }
 
     /// Its counters, which outlive it.

@@ -16,7 +16,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::address::Address;
 use crate::connection::{Broken, Connection, socket};
-use crate::sentence;
+use crate::sentence::{self, escaped};
 use crate::tls::{ClientTls, TLS_BUFFER};
 
 /// How long the login may take after TLS: a busy recvd checks one password after the other.
@@ -124,7 +124,6 @@ async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Co
     let unreachable =
         |error: &io::Error| DialError::Unreachable { address: target.address.clone(), reason: closed(error) };
     let name = target.address.server_name().map_err(|error| DialError::Tls(error.to_string()))?;
-    let peer = tcp.peer_addr().map_err(|error| unreachable(&error))?;
     let handshake = TlsConnector::from(target.tls.config.clone()).connect(name, socket(tcp));
     let mut stream = match timeout_at(deadline, handshake).await {
         Err(_) => return Err(timed_out(target, "TCP and TLS", target.connect_timeout)),
@@ -140,7 +139,7 @@ async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Co
         return Err(DialError::Tls(format!("{who} speaks TLS, but is not a recvd that speaks pushd/1")));
     }
     stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-    Ok(Connection::new(TlsStream::Client(stream), peer))
+    Ok(Connection::new(TlsStream::Client(stream)))
 }
 
 /// The dialogue as the client leads it. Nothing of ours but the version leaves before the server is verified.
@@ -213,12 +212,4 @@ fn closed(error: &io::Error) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-/// Text from the peer, fit for a log line.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = proto::name::escape(text.as_bytes(), &mut out);
-    out
 }

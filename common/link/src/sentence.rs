@@ -23,6 +23,14 @@ pub(crate) fn broken(error: &io::Error) -> String {
     }
 }
 
+/// Text that is not ours, fit for a log line.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = proto::name::escape(text.as_bytes(), &mut out);
+    out
+}
+
 /// Why the handshake with `who` failed, as pushd sees it.
 pub(crate) fn explain(error: &Error, who: &str, trust: &Trust) -> String {
     match error {
@@ -100,12 +108,12 @@ fn name(name: &ServerName<'_>) -> String {
 fn names(presented: &[String]) -> String {
     let mut out = String::new();
     for (i, name) in presented.iter().take(4).enumerate() {
-        // Writing to a String cannot fail.
-        let _ = out.write_str(if i == 0 { "" } else { ", " });
+        out.push_str(if i == 0 { "" } else { ", " });
         let short: String = name.chars().take(255).collect();
-        let _ = proto::name::escape(short.as_bytes(), &mut out);
+        out.push_str(&escaped(&short));
     }
     if presented.len() > 4 {
+        // Writing to a String cannot fail.
         let _ = write!(out, " and {} more", presented.len() - 4);
     }
     out

@@ -60,9 +60,9 @@ async fn server(tls: ServerTls) -> (SocketAddr, JoinHandle<Served>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = async move {
-        let (tcp, peer) = listener.accept().await.unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
         let deadline = Instant::now() + SOON;
-        let secured = client_hello(tcp, peer, deadline).await?.secure(&tls, deadline).await?;
+        let secured = client_hello(tcp, deadline).await?.secure(&tls, deadline).await?;
         let (_, login, candidate) = secured.login("recvd test", deadline).await?;
         if login.password.as_bytes() != b"right" {
             candidate.refuse(Refusal::Denied).await;
@@ -277,7 +277,7 @@ async fn silence_ends_at_the_deadline() {
     let (_, tls) = desk.own("own", params(&["localhost"]));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (tcp, from) = listener.accept().await.unwrap();
+    let (tcp, _) = listener.accept().await.unwrap();
     let began = Instant::now();
     let drip = tokio::spawn(async move {
         while peer.write_all(&[22]).await.is_ok() {
@@ -285,7 +285,7 @@ async fn silence_ends_at_the_deadline() {
         }
     });
     let deadline = began + Duration::from_millis(300);
-    assert!(client_hello(tcp, from, deadline).await.is_err());
+    assert!(client_hello(tcp, deadline).await.is_err());
     assert!(began.elapsed() < SOON);
     drip.abort();
     drop(tls);

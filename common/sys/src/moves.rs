@@ -23,6 +23,11 @@ pub(crate) fn rename(from: Place<'_>, to: Place<'_>) -> Result<(), Errno> {
     attempt(from, to, RenameFlags::empty())
 }
 
+/// Renames where nothing stands at `to`; `EXIST` where something does.
+pub(crate) fn rename_new(from: Place<'_>, to: Place<'_>) -> Result<(), Errno> {
+    attempt(from, to, RenameFlags::NOREPLACE)
+}
+
 /// Both names swap what they stand for.
 pub(crate) fn exchange(one: Place<'_>, other: Place<'_>) -> Result<(), Errno> {
     attempt(one, other, RenameFlags::EXCHANGE)

@@ -74,6 +74,18 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     renamed.and_then(|()| sync_parent(&path))
 }
 
+/// Keeps all others who call this for a file of the same folder waiting, until it is dropped.
+#[derive(Debug)]
+pub struct Turn(#[allow(dead_code, reason = "closing it gives the lock back")] File);
+
+/// Waits for our turn to read, change and [`replace`] a file. The lock is on its folder: the file itself is another one
+/// after each change.
+pub fn take_turn(path: &Path) -> io::Result<Turn> {
+    let folder = File::open(parent(path))?;
+    folder.lock()?;
+    Ok(Turn(folder))
+}
+
 fn write_beside(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(path)?;
     file.write_all(bytes)?;
@@ -88,11 +100,11 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>)
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent)?.sync_all()
+    File::open(parent(path))?.sync_all()
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The path without links, `.` and `..`. It must be there.

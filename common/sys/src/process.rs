@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 /// A random number, for names and identities that must not meet another's; 0 when the kernel gives none.
@@ -26,9 +27,10 @@ pub fn raise_open_files() -> io::Result<Option<u64>> {
     Ok(limit.maximum)
 }
 
-/// Our process id.
-pub fn pid() -> u32 {
-    std::process::id()
+/// Whether something failed only because too much is open or in memory now: it may work later as it is.
+pub fn lacks_resources(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 /// Whose rights we have.
@@ -43,7 +45,8 @@ mod tests {
     #[test]
     fn a_process_that_hides_its_memory_still_reaches_its_own_descriptors() {
         hide_memory().unwrap();
-        raise_open_files().unwrap();
+        let most = raise_open_files().unwrap();
+        assert_eq!(rustix::process::getrlimit(Resource::Nofile).current, most);
         let dir = tempfile::tempdir().unwrap();
         let tree = crate::Tree::open(dir.path(), crate::Mounts::Stay).unwrap();
         tree.root().unwrap().own_meta(proto::Keep::EVERYTHING).unwrap();

@@ -107,6 +107,41 @@ fn a_closed_folder_is_told_and_tried_when_it_opens() {
 }
 
 #[test]
+fn a_closed_folder_goes_where_its_parent_goes() {
+    let mut rig = rig(|root| fs::create_dir_all(root.join("a/b")).unwrap());
+    let place = Place { parent: rig.watch("a").unwrap(), name: Name::parse(b"closed").unwrap() };
+    rig.watcher.retry = Instant::now() + Duration::from_secs(60);
+    rig.watcher.closed(&place, &io::ErrorKind::PermissionDenied.into(), 0);
+    assert_eq!(rig.watcher.unwatched(), [rel("a/closed")]);
+    fs::rename(rig.at("a"), rig.at("c")).unwrap();
+    rig.rest();
+    assert_eq!(rig.watcher.unwatched(), [rel("c/closed")]);
+    fs::remove_dir_all(rig.at("c")).unwrap();
+    rig.rest();
+    assert_eq!(rig.watcher.unwatched(), []);
+}
+
+#[test]
+fn it_has_caught_up_when_all_that_was_held_is_told() {
+    let mut rig = rig(|root| fs::create_dir_all(root.join("a/b")).unwrap());
+    fs::write(rig.at("f"), "").unwrap();
+    fs::rename(rig.at("f"), rig.outside.join("f")).unwrap();
+    fs::rename(rig.at("a/b"), rig.at("b")).unwrap();
+    let asked = Instant::now();
+    let mut notices = Vec::new();
+    rig.watcher.next(None, &mut notices).unwrap();
+    // The half of a rename holds what is behind it.
+    assert_eq!(renames(&notices), []);
+    assert!(rig.watcher.caught_up().unwrap() < asked);
+    while rig.watcher.caught_up().unwrap() < asked {
+        rig.watcher.next(Some(Duration::from_millis(5)), &mut notices).unwrap();
+    }
+    assert_eq!(renames(&notices), [pair("a/b", "b")]);
+    rig.watcher.lost = true;
+    assert_eq!(rig.watcher.caught_up(), None);
+}
+
+#[test]
 fn events_of_watches_that_are_gone_are_nothing() {
     let mut rig = rig(|_| {});
     for change in [Change::Ignored, Change::SelfDeleted, Change::Written, Change::SelfMoved] {

@@ -106,6 +106,8 @@ impl Session<'_> {
                 return self.advance(ticket);
             }
         };
+        // It could not be listed before, perhaps.
+        self.mirror.resolved(&path);
         let mates = self.groups.listed(&path, &folder);
         self.look_at_mates(mates);
         for (name, reason) in &folder.skipped {

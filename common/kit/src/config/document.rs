@@ -80,11 +80,6 @@ impl Document {
         self.root.clone()
     }
 
-    /// The file as the operator named it.
-    pub fn path(&self) -> &Path {
-        &self.file.path
-    }
-
     /// All complaints in the order of the file, with those about keys that nobody took. When there is none: the warnings.
     pub fn finish(self) -> Result<Vec<Complaint>, Complaints> {
         self.root.unknown_keys();
@@ -116,25 +111,10 @@ impl Document {
 }
 
 impl Table {
-    /// The last word of the table's name (`www` of `[module.www]`); empty for the root.
-    pub fn name(&self) -> &str {
-        self.path.rsplit('.').next().unwrap_or_default()
-    }
-
     /// The value under `key`, `None` when there is none or when it does not fit, which is then a complaint.
     pub fn take<T: FromValue>(&self, key: &str) -> Option<T> {
         let field = self.fields.ask(key)?;
         self.typed(field)
-    }
-
-    /// [`take`](Table::take) for what must never be echoed: the complaint says no more than that it does not fit.
-    pub fn take_secret<T: FromValue>(&self, key: &str) -> Option<T> {
-        let field = self.fields.ask(key)?;
-        let typed = T::from_value(self.file.value(field));
-        if typed.is_err() {
-            self.complain(key, "does not fit (it is secret, so it is not shown)");
-        }
-        typed.ok()
     }
 
     /// [`take`](Table::take), and a complaint when there is none.

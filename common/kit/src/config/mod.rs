@@ -14,4 +14,4 @@ mod value;
 pub use complaint::{Complaint, Complaints};
 pub use document::{Document, Table};
 pub use nearest::nearest;
-pub use value::{ByteSize, FromValue, OneOrMore, Share, Value, Wrong, parse_duration};
+pub use value::{ByteSize, FromValue, Share, Value, Wrong, parse_duration};

@@ -71,19 +71,9 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether it is a list.
-    pub fn is_list(self) -> bool {
-        matches!(self.node.data, Data::List(_))
-    }
-
     /// Whether it is a number.
     pub fn is_number(self) -> bool {
         matches!(self.node.data, Data::Whole(_))
-    }
-
-    /// The folder of the configuration file: relative paths begin there.
-    pub fn folder(self) -> &'a Path {
-        self.folder
     }
 
     /// The sentence for a value of the wrong type: `must be …, but is …`.
@@ -107,18 +97,6 @@ impl FromValue for bool {
 impl FromValue for u64 {
     fn from_value(value: Value<'_>) -> Result<u64, Wrong> {
         value.whole()
-    }
-}
-
-impl FromValue for u32 {
-    fn from_value(value: Value<'_>) -> Result<u32, Wrong> {
-        u32::try_from(value.whole()?).map_err(|_| format!("must be at most {}", u32::MAX).into())
-    }
-}
-
-impl FromValue for u16 {
-    fn from_value(value: Value<'_>) -> Result<u16, Wrong> {
-        u16::try_from(value.whole()?).map_err(|_| format!("must be at most {}", u16::MAX).into())
     }
 }
 
@@ -166,16 +144,6 @@ impl<T: FromValue> FromValue for Vec<T> {
             }
         }
         if wrong.is_empty() { Ok(all) } else { Err(Wrong(wrong)) }
-    }
-}
-
-/// A list, or one value alone where a list of one is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneOrMore<T>(pub Vec<T>);
-
-impl<T: FromValue> FromValue for OneOrMore<T> {
-    fn from_value(value: Value<'_>) -> Result<OneOrMore<T>, Wrong> {
-        if value.is_list() { Vec::from_value(value).map(OneOrMore) } else { Ok(OneOrMore(vec![T::from_value(value)?])) }
     }
 }
 

@@ -210,6 +210,31 @@ impl Staged {
         Err(io::Error::other(RESTLESS))
     }
 
+    /// Gives it its name where nothing has it; what stands there stays.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when something stands there; else of the operating system.
+    pub fn publish_new(mut self, dir: &Dir, name: &Name) -> io::Result<()> {
+        self.fd = None;
+        match moves::rename_new(self.temp.place(), dir.place(name)) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename_if_free(dir, name)?,
+            renamed => renamed?,
+        }
+        self.published()
+    }
+
+    /// For file systems that cannot look and rename in one step.
+    fn rename_if_free(&self, dir: &Dir, name: &Name) -> io::Result<()> {
+        if dir.lookup(name)?.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        // RACE: what comes to stand there now is replaced, if rename can: of folders only one with nothing in it.
+        match moves::rename(self.temp.place(), dir.place(name)) {
+            Err(Errno::NOTEMPTY | Errno::NOTDIR | Errno::ISDIR) => Err(io::ErrorKind::AlreadyExists.into()),
+            renamed => Ok(renamed?),
+        }
+    }
+
     fn published(&mut self) -> io::Result<()> {
         self.temp.exists = false;
         if self.origin == Origins::Linked {

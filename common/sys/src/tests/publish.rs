@@ -41,6 +41,24 @@ fn any_kind_replaces_any_kind() {
 }
 
 #[test]
+fn what_is_published_as_new_replaces_nothing() {
+    for how in BOTH {
+        let house = House::new(how);
+        let make = |kind| house.stage.make(&plain(kind, 0), Keep::EVERYTHING).unwrap();
+        for taken in [Kind::Dir, Kind::Fifo] {
+            make(taken).publish_new(&house.root, &name("name")).unwrap();
+            let first = fs::symlink_metadata(house.path("name")).unwrap().ino();
+            let refused = make(Kind::Dir).publish_new(&house.root, &name("name")).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::symlink_metadata(house.path("name")).unwrap().ino(), first);
+            assert_eq!(house.staged(), 0);
+            house.stage.take_out(&house.root, &name("name")).unwrap();
+        }
+        make(Kind::Dir).publish_new(&house.root, &name("name")).unwrap();
+    }
+}
+
+#[test]
 fn what_is_dropped_was_never_there() {
     let house = House::new(crate::Resolve::Openat2);
     let file = house.stage.file(10).unwrap();
