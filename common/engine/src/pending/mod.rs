@@ -72,6 +72,8 @@ pub enum Task {
         to: RelPath,
         /// Folders above `to` with hints still waiting.
         parents: Vec<RelPath>,
+        /// A moment before it happened at the source.
+        before: Instant,
     },
     /// Two entries may have swapped places.
     Exchange {
@@ -126,7 +128,7 @@ struct Recent {
 
 #[derive(Debug, Clone)]
 enum Move {
-    Rename { from: RelPath, to: RelPath, since: Instant },
+    Rename { from: RelPath, to: RelPath, since: Instant, before: Instant },
     Exchange { a: RelPath, b: RelPath, since: Instant },
 }
 
@@ -193,9 +195,9 @@ impl Pending {
     pub fn take(&mut self, now: Instant) -> Option<Work> {
         if let Some(step) = self.moves.pop_front() {
             let (task, since) = match step {
-                Move::Rename { from, to, since } => {
+                Move::Rename { from, to, since, before } => {
                     let parents = self.unsent_parents(&to);
-                    (Task::Rename { from, to, parents }, since)
+                    (Task::Rename { from, to, parents, before }, since)
                 }
                 Move::Exchange { a, b, since } => (Task::Exchange { a, b }, since),
             };

@@ -22,7 +22,8 @@ impl Pending {
             self.subtree(to, now, now);
             return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
         }
-        let suspects = self.suspects(&from, &to, since.checked_sub(UNHEARD).unwrap_or(since));
+        let before = since.checked_sub(UNHEARD).unwrap_or(since);
+        let suspects = self.suspects(&from, &to, before);
         let there = self.standing(&from, now);
         let exchanged = self.completes_exchange(&from, &to, now);
         if exchanged {
@@ -31,7 +32,7 @@ impl Pending {
             self.move_stands(&from, &to);
             self.move_hints(&from, &to, there, now);
             if there == There::Current {
-                self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now });
+                self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now, before });
                 self.insert(to.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
                 self.insert(from.clone(), Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
             }
@@ -82,7 +83,7 @@ impl Pending {
     /// The first half, as an exchange, if it still waits.
     fn as_exchange(&mut self, from: &RelPath, to: &RelPath) -> Option<Move> {
         match self.moves.back()? {
-            Move::Rename { from: a, to: b, since } if a == to && b == from => {
+            Move::Rename { from: a, to: b, since, .. } if a == to && b == from => {
                 let swap = Move::Exchange { a: a.clone(), b: b.clone(), since: *since };
                 self.moves.pop_back();
                 Some(swap)

@@ -65,8 +65,8 @@ fn show(work: &Work) -> String {
         Task::Entry { path, .. } => format!("look {path}"),
         Task::Folder { path } => format!("folder {path}"),
         Task::Subtree { path } => format!("subtree {path}"),
-        Task::Rename { from, to, parents } if parents.is_empty() => format!("rename {from} {to}"),
-        Task::Rename { from, to, parents } => format!("rename {from} {to} after {parents:?}"),
+        Task::Rename { from, to, parents, .. } if parents.is_empty() => format!("rename {from} {to}"),
+        Task::Rename { from, to, parents, .. } => format!("rename {from} {to} after {parents:?}"),
         Task::Exchange { a, b, .. } => format!("exchange {a} {b}"),
     }
 }

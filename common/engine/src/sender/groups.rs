@@ -341,7 +341,7 @@ impl Session<'_> {
 }
 
 /// The names in the map that are `path` or beneath it.
-pub(super) fn at_and_beneath(map: &BTreeMap<RelPath, Id>, path: &RelPath) -> Vec<RelPath> {
+pub(super) fn at_and_beneath<T>(map: &BTreeMap<RelPath, T>, path: &RelPath) -> Vec<RelPath> {
     if map.is_empty() {
         return Vec::new();
     }

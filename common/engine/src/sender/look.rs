@@ -329,6 +329,25 @@ impl Session<'_> {
         }
     }
 
+    /// Whether what stands at `to` was sent after it had been renamed to that: the target would go back to an older one.
+    pub(super) fn is_overtaken(&self, to: &RelPath, before: Instant) -> bool {
+        self.origins.sent_at(to).is_some_and(|at| at >= before)
+    }
+
+    /// Instead of a rename that is overtaken both places are looked at where they are by now.
+    pub(super) fn leave_overtaken(&mut self, from: &RelPath, stands: Vec<RelPath>) {
+        let mates = self.groups.left(from);
+        self.look_at_mates(mates);
+        let now = Instant::now();
+        let mut pending = self.mirror.pending();
+        for (at, path) in stands.into_iter().enumerate() {
+            match at {
+                0 => pending.hint(Hint::Entry { path, cause: Cause::GONE }, now),
+                _ => pending.doubt(path, now, now),
+            }
+        }
+    }
+
     pub(super) fn rename(
         &mut self,
         ticket: Ticket,

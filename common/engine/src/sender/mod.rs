@@ -316,7 +316,13 @@ impl Session<'_> {
             }
             Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
-            Task::Rename { from, to, parents } => self.rename(ticket, from, to, parents)?,
+            Task::Rename { from, to, parents, before } => {
+                if self.is_overtaken(&to, before) {
+                    self.leave_overtaken(&from, stands);
+                } else {
+                    self.rename(ticket, from, to, parents)?;
+                }
+            }
             Task::Exchange { a, b } => self.exchange(ticket, (a, b), &stands)?,
         }
         self.flight.let_go(ticket);

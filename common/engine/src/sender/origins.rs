@@ -3,6 +3,7 @@
 //! files change names while they are sent.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use proto::RelPath;
 
@@ -17,21 +18,28 @@ pub(super) type Id = (u64, u64);
 /// Which no file has.
 const NO_FILE: Id = (u64::MAX, u64::MAX);
 
+/// A file, and when it was sent, if that was under the name that it has.
+type Sent = (Id, Option<Instant>);
+
 /// See the module. What it does not know is not remembered, or was not sent: then a comparison has to do.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
-    young: BTreeMap<RelPath, Id>,
-    old: BTreeMap<RelPath, Id>,
+    young: BTreeMap<RelPath, Sent>,
+    old: BTreeMap<RelPath, Sent>,
 }
 
 impl Origins {
-    /// The content of this file was sent under this name.
+    /// The content of this file is being sent under this name.
     pub fn sent(&mut self, path: &RelPath, id: Id) {
+        self.insert(path, (id, Some(Instant::now())));
+    }
+
+    fn insert(&mut self, path: &RelPath, sent: Sent) {
         if self.young.len() >= NAMES {
             self.old = std::mem::take(&mut self.young);
         }
         self.old.remove(path);
-        self.young.insert(path.clone(), id);
+        self.young.insert(path.clone(), sent);
     }
 
     /// It is not known whether what was sent under this name is there.
@@ -39,9 +47,18 @@ impl Origins {
         self.sent(path, NO_FILE);
     }
 
+    fn get(&self, path: &RelPath) -> Option<&Sent> {
+        self.young.get(path).or_else(|| self.old.get(path))
+    }
+
     /// Whether the target has another file under this name.
     pub fn differs(&self, path: &RelPath, id: Id) -> bool {
-        self.young.get(path).or_else(|| self.old.get(path)).is_some_and(|sent| *sent != id)
+        self.get(path).is_some_and(|(sent, _)| *sent != id)
+    }
+
+    /// When the content of what the target has under this name was sent under it.
+    pub fn sent_at(&self, path: &RelPath) -> Option<Instant> {
+        self.get(path).and_then(|(_, at)| *at)
     }
 
     /// What stood at and beneath `path` was removed.
@@ -63,7 +80,7 @@ impl Origins {
         self.put(at_b, b, a);
     }
 
-    fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Id)> {
+    fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Sent)> {
         let mut taken = Vec::new();
         for map in [&mut self.old, &mut self.young] {
             for path in at_and_beneath(map, path) {
@@ -73,10 +90,10 @@ impl Origins {
         taken
     }
 
-    fn put(&mut self, taken: Vec<(RelPath, Id)>, from: &RelPath, to: &RelPath) {
-        for (path, id) in taken {
+    fn put(&mut self, taken: Vec<(RelPath, Sent)>, from: &RelPath, to: &RelPath) {
+        for (path, (id, _)) in taken {
             if let Some(path) = path.rebase(from, to) {
-                self.sent(&path, id);
+                self.insert(&path, (id, None));
             }
         }
     }
