@@ -247,7 +247,7 @@ impl Session<'_> {
             let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
             self.mirror.pending().looked_at(some, Instant::now());
-            some.iter().for_each(|other| self.origins.sent(other, id));
+            some.iter().for_each(|other| self.origins.linked(first, other));
             self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
             others = rest;
         }

@@ -254,7 +254,7 @@ impl Session<'_> {
     }
 
     pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
-        self.origins.sent(path, Inode::of(stat).id());
+        self.origins.sent(path, Inode::of(stat).id(), stat.mtime);
         self.mirror.sent.files.fetch_add(1, Ordering::Relaxed);
         self.mirror.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.mirror.resolved(path);
@@ -329,9 +329,15 @@ impl Session<'_> {
         }
     }
 
-    /// Whether what stands at `to` was sent after it had been renamed to that: the target would go back to an older one.
-    pub(super) fn is_overtaken(&self, to: &RelPath, before: Instant) -> bool {
+    /// Whether the rename of a file would show what is out of date: what stands at `to` was sent after it had been renamed
+    /// to that, or what was sent as `from` got another time since, with which its metadata cannot be mended in place.
+    pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
+        let retimed = |stat: &Stat| {
+            stat.kind == Kind::File
+                && self.origins.mtime_of(from, Inode::of(stat).id()).is_some_and(|at| at != stat.mtime)
+        };
         self.origins.sent_at(to).is_some_and(|at| at >= before)
+            || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| retimed(&stat)))
     }
 
     /// Instead of a rename that is overtaken both places are looked at where they are by now.

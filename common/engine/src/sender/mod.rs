@@ -317,7 +317,7 @@ impl Session<'_> {
             Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
             Task::Rename { from, to, parents, before } => {
-                if self.is_overtaken(&to, before) {
+                if self.is_overtaken(&from, &to, before) {
                     self.leave_overtaken(&from, stands);
                 } else {
                     self.rename(ticket, from, to, parents)?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use proto::RelPath;
+use proto::{RelPath, Time};
 
 use super::groups::at_and_beneath;
 
@@ -18,8 +18,14 @@ pub(super) type Id = (u64, u64);
 /// Which no file has.
 const NO_FILE: Id = (u64::MAX, u64::MAX);
 
-/// A file, and when it was sent, if that was under the name that it has.
-type Sent = (Id, Option<Instant>);
+/// A file as it was sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    id: Id,
+    mtime: Time,
+    /// When, if that was under the name that it has.
+    at: Option<Instant>,
+}
 
 /// See the module. What it does not know is not remembered, or was not sent: then a comparison has to do.
 #[derive(Debug, Default)]
@@ -30,8 +36,16 @@ pub(super) struct Origins {
 
 impl Origins {
     /// The content of this file is being sent under this name.
-    pub fn sent(&mut self, path: &RelPath, id: Id) {
-        self.insert(path, (id, Some(Instant::now())));
+    pub fn sent(&mut self, path: &RelPath, id: Id, mtime: Time) {
+        self.insert(path, Sent { id, mtime, at: Some(Instant::now()) });
+    }
+
+    /// `other` is being made a name of what stands at `first`.
+    pub fn linked(&mut self, first: &RelPath, other: &RelPath) {
+        match self.get(first).copied() {
+            Some(sent) => self.insert(other, Sent { at: Some(Instant::now()), ..sent }),
+            None => self.removed(other),
+        }
     }
 
     fn insert(&mut self, path: &RelPath, sent: Sent) {
@@ -44,7 +58,7 @@ impl Origins {
 
     /// It is not known whether what was sent under this name is there.
     pub fn doubt(&mut self, path: &RelPath) {
-        self.sent(path, NO_FILE);
+        self.sent(path, NO_FILE, Time::default());
     }
 
     fn get(&self, path: &RelPath) -> Option<&Sent> {
@@ -53,12 +67,17 @@ impl Origins {
 
     /// Whether the target has another file under this name.
     pub fn differs(&self, path: &RelPath, id: Id) -> bool {
-        self.get(path).is_some_and(|(sent, _)| *sent != id)
+        self.get(path).is_some_and(|sent| sent.id != id)
     }
 
     /// When the content of what the target has under this name was sent under it.
     pub fn sent_at(&self, path: &RelPath) -> Option<Instant> {
-        self.get(path).and_then(|(_, at)| *at)
+        self.get(path).and_then(|sent| sent.at)
+    }
+
+    /// The mtime with which this file was sent, if that is what the target has under this name.
+    pub fn mtime_of(&self, path: &RelPath, id: Id) -> Option<Time> {
+        self.get(path).filter(|sent| sent.id == id).map(|sent| sent.mtime)
     }
 
     /// What stood at and beneath `path` was removed.
@@ -91,9 +110,9 @@ impl Origins {
     }
 
     fn put(&mut self, taken: Vec<(RelPath, Sent)>, from: &RelPath, to: &RelPath) {
-        for (path, (id, _)) in taken {
+        for (path, sent) in taken {
             if let Some(path) = path.rebase(from, to) {
-                self.insert(&path, (id, None));
+                self.insert(&path, Sent { at: None, ..sent });
             }
         }
     }
@@ -110,8 +129,8 @@ mod tests {
     #[test]
     fn what_was_sent_is_known_under_its_later_names() {
         let mut origins = Origins::default();
-        origins.sent(&path("a/x"), (1, 1));
-        origins.sent(&path("b"), (1, 2));
+        origins.sent(&path("a/x"), (1, 1), Time::default());
+        origins.sent(&path("b"), (1, 2), Time::default());
         origins.moved(&path("a"), &path("c"));
         assert!(origins.differs(&path("c/x"), (1, 2)) && !origins.differs(&path("c/x"), (1, 1)));
         assert!(!origins.differs(&path("a/x"), (1, 2)), "nothing is known to stand there");
@@ -127,7 +146,7 @@ mod tests {
     fn it_forgets_the_oldest() {
         let mut origins = Origins::default();
         for n in 0..NAMES * 2 + 1 {
-            origins.sent(&path(&format!("f{n}")), (1, 1));
+            origins.sent(&path(&format!("f{n}")), (1, 1), Time::default());
         }
         assert!(origins.young.len() + origins.old.len() <= 2 * NAMES);
         assert!(!origins.differs(&path("f0"), (2, 2)) && origins.differs(&path(&format!("f{NAMES}")), (2, 2)));
