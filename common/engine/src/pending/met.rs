@@ -76,7 +76,7 @@ impl Pending {
     pub(super) fn waits_above(&self, path: &RelPath) -> bool {
         let mut above = path.parent();
         while let Some(folder) = above.filter(|folder| !folder.is_root()) {
-            if self.waiting.get(&folder).is_some_and(|waiting| waiting.depth == Depth::Subtree) {
+            if self.subtrees.contains(&folder) {
                 return true;
             }
             above = folder.parent();

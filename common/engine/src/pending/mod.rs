@@ -96,6 +96,8 @@ pub struct Work {
     /// Where its places are by now, after all renames that were hinted: in the order of the task's paths, and after an
     /// exchange more, as either place may be meant.
     pub stands: Vec<RelPath>,
+    /// Its places became too many to follow: when it is over, the folder above them all is compared.
+    scattered: bool,
     /// When it was handed out.
     begun: Instant,
 }
@@ -137,6 +139,8 @@ pub struct Pending {
     rules: Rules,
     waiting: BTreeMap<RelPath, Waiting>,
     due: BTreeSet<(Instant, RelPath)>,
+    /// Those that wait with [`Depth::Subtree`].
+    subtrees: BTreeSet<RelPath>,
     moves: VecDeque<Move>,
     /// The last rename that was hinted: the first half of an exchange, perhaps.
     renamed_last: Option<(RelPath, RelPath, Instant)>,
@@ -159,6 +163,7 @@ impl Pending {
             rules,
             waiting: BTreeMap::new(),
             due: BTreeSet::new(),
+            subtrees: BTreeSet::new(),
             moves: VecDeque::new(),
             renamed_last: None,
             taken: HashMap::new(),
@@ -230,7 +235,7 @@ impl Pending {
 
     /// This work is acknowledged.
     pub fn done(&mut self, ticket: Ticket, now: Instant) {
-        let Some(work) = self.release(ticket) else { return };
+        let Some(work) = self.release(ticket, now) else { return };
         if matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }) {
             self.compared = Some(now);
         }
@@ -264,7 +269,7 @@ impl Pending {
 
     /// This work has to be done again, not before `after`.
     pub fn again(&mut self, ticket: Ticket, after: Duration, now: Instant) {
-        if let Some(work) = self.release(ticket) {
+        if let Some(work) = self.release(ticket, now) {
             self.put_back(work, after, now);
         }
     }
@@ -272,7 +277,7 @@ impl Pending {
     /// This work found nothing where something was expected: an event will say why, or else the listing of the folder
     /// above.
     pub fn lost_sight(&mut self, ticket: Ticket, now: Instant) {
-        let Some(work) = self.release(ticket) else { return };
+        let Some(work) = self.release(ticket, now) else { return };
         let cause = match &work.task {
             Task::Entry { cause, .. } => *cause,
             _ => Cause::ATTRIBUTES,
@@ -285,7 +290,7 @@ impl Pending {
 
     /// This file is still being written: its content is due by the rule for open files.
     pub fn still_open(&mut self, ticket: Ticket, now: Instant) {
-        let Some(work) = self.release(ticket) else { return };
+        let Some(work) = self.release(ticket, now) else { return };
         if let Task::Entry { .. } = work.task {
             for path in work.stands {
                 self.insert(path, Depth::Entry, Cause::WRITING, work.since, now);
@@ -300,7 +305,7 @@ impl Pending {
     pub fn link_lost(&mut self, now: Instant) {
         let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
         for ticket in tickets {
-            let Some(work) = self.release(ticket) else { continue };
+            let Some(work) = self.release(ticket, now) else { continue };
             if let Task::Entry { .. } = &work.task {
                 for parent in work.stands.iter().filter_map(RelPath::parent) {
                     self.insert(parent, Depth::Entry, Cause::ENTRIES, work.since, now);
@@ -343,7 +348,7 @@ impl Pending {
 
     fn hand_out(&mut self, task: Task, since: Instant, begun: Instant) -> Work {
         let stands = places(&task).map(|place| self.forwarded(place)).collect();
-        let work = Work { ticket: self.next, task, since, stands, begun };
+        let work = Work { ticket: self.next, task, since, stands, scattered: false, begun };
         self.next += 1;
         for path in &work.stands {
             self.taken_at.insert((path.clone(), work.ticket));
@@ -365,12 +370,17 @@ impl Pending {
         at
     }
 
-    fn release(&mut self, ticket: Ticket) -> Option<Work> {
+    fn release(&mut self, ticket: Ticket, now: Instant) -> Option<Work> {
         let work = self.taken.remove(&ticket)?;
         for path in &work.stands {
             self.taken_at.remove(&(path.clone(), ticket));
         }
         self.undefer(ticket);
+        if work.scattered {
+            for path in &work.stands {
+                self.doubt(path.clone(), work.since, now);
+            }
+        }
         Some(work)
     }
 

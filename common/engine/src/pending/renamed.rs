@@ -15,6 +15,15 @@ const UNHEARD: Duration = Duration::from_millis(20);
 /// taken for them, too.
 const HALVES: Duration = Duration::from_millis(500);
 
+/// Hints beneath two places that are worth keeping apart when the places were exchanged.
+const SHARED: usize = 1024;
+
+/// Places that are looked at one by one after a rename.
+const SUSPECTS: usize = 64;
+
+/// Places of one piece of work that are followed; exchanges double them, too.
+const STANDS: usize = 16;
+
 impl Pending {
     /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
     pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), since: Instant, now: Instant) {
@@ -22,6 +31,8 @@ impl Pending {
             self.subtree(to, now, now);
             return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
         }
+        self.join_comparisons(&from, now);
+        self.join_comparisons(&to, now);
         let before = since.checked_sub(UNHEARD).unwrap_or(since);
         let suspects = self.suspects(&from, &to, before);
         let there = self.standing(&from, now);
@@ -111,12 +122,31 @@ impl Pending {
         for (from, to) in [(a, b), (b, a)] {
             for (path, ticket) in self.taken_within(from) {
                 let (Some(work), Some(other)) = (self.taken.get_mut(&ticket), path.rebase(from, to)) else { continue };
-                if !work.stands.contains(&other) {
-                    work.stands.push(other.clone());
-                    self.taken_at.insert((other, ticket));
+                if !work.stands.contains(&path) || work.stands.contains(&other) {
+                    continue;
+                }
+                work.stands.push(other.clone());
+                self.taken_at.insert((other, ticket));
+                if work.stands.len() > STANDS {
+                    self.scatter(ticket);
                 }
             }
         }
+    }
+
+    /// Follows the folder above all places of this work from now on.
+    fn scatter(&mut self, ticket: Ticket) {
+        let Some(work) = self.taken.get_mut(&ticket) else { return };
+        let mut above = work.stands.first().cloned().unwrap_or_default();
+        while !work.stands.iter().all(|place| place.is_within(&above)) {
+            above = above.parent().unwrap_or_default();
+        }
+        for place in std::mem::replace(&mut work.stands, vec![above.clone()]) {
+            self.taken_at.remove(&(place, ticket));
+        }
+        work.task = Task::Subtree { path: above.clone() };
+        work.scattered = true;
+        self.taken_at.insert((above, ticket));
     }
 
     /// Places of work under way at and beneath one.
@@ -157,8 +187,13 @@ impl Pending {
         }
     }
 
-    /// After an exchange the hints of both places are of use in both.
+    /// After an exchange the hints of both places are of use in both. That doubles them: many become two comparisons.
     fn share_hints(&mut self, a: &RelPath, b: &RelPath, now: Instant) {
+        let beneath = (self.beneath(a), self.beneath(b));
+        if beneath.0.len() + beneath.1.len() > SHARED {
+            self.join(a, &beneath.0, now);
+            self.join(b, &beneath.1, now);
+        }
         for (from, to) in [(a, b), (b, a)] {
             let mut paths = self.beneath(from);
             paths.push(from.clone());
@@ -209,7 +244,7 @@ impl Pending {
         if forgotten || compared {
             found.push(Suspect::Whole(to.clone()));
         }
-        found
+        if found.len() > SUSPECTS { vec![Suspect::Anything] } else { found }
     }
 
     /// Tickets at, beneath, or (when they are of whole folders) above a place.
@@ -246,6 +281,10 @@ impl Pending {
                 let place = if path.is_within(to) { path } else { path.rebase(from, to).unwrap_or_else(|| to.clone()) };
                 self.doubt(place, now, now);
             }
+            Suspect::Anything => {
+                self.doubt(to.clone(), now, now);
+                self.doubt(from.clone(), now, now);
+            }
         }
     }
 }
@@ -266,4 +305,6 @@ enum Suspect {
     Entry(RelPath),
     /// A comparison or another rename was under way here.
     Whole(RelPath),
+    /// So much was under way at and beneath both places that they are compared as a whole.
+    Anything,
 }

@@ -11,6 +11,9 @@ use crate::hint::Cause;
 /// Entries of one folder that are worth keeping apart when the store is full.
 const FOLDER: usize = 16;
 
+/// Comparisons beneath one folder that is renamed which are worth keeping apart: an exchange doubles them.
+const COMPARISONS: usize = 64;
+
 /// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
 pub(super) const DELETE_HOLD: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 100 });
 
@@ -40,6 +43,9 @@ impl Pending {
         };
         merged.due = self.when(&mut merged, cause, now);
         self.due.insert((merged.due, path.clone()));
+        if merged.depth == Depth::Subtree {
+            self.subtrees.insert(path.clone());
+        }
         self.waiting.insert(path, merged);
     }
 
@@ -74,12 +80,27 @@ impl Pending {
     pub(super) fn forget(&mut self, path: &RelPath) -> Option<Waiting> {
         let waiting = self.waiting.remove(path)?;
         self.due.remove(&(waiting.due, path.clone()));
+        self.subtrees.remove(path);
         Some(waiting)
     }
 
     /// The waiting paths strictly beneath.
     pub(super) fn beneath(&self, folder: &RelPath) -> Vec<RelPath> {
         range_beneath(folder, |bounds| self.waiting.range(bounds).map(|(path, _)| path.clone()).collect())
+    }
+
+    /// Many comparisons that wait beneath a folder become one.
+    pub(super) fn join_comparisons(&mut self, folder: &RelPath, now: Instant) {
+        let beneath: Vec<RelPath> = range_beneath(folder, |bounds| self.subtrees.range(bounds).cloned().collect());
+        if beneath.len() > COMPARISONS {
+            self.join(folder, &beneath, now);
+        }
+    }
+
+    /// These hints, all beneath this folder, become a comparison of it.
+    pub(super) fn join(&mut self, folder: &RelPath, beneath: &[RelPath], now: Instant) {
+        let since = beneath.iter().filter_map(|path| Some(self.forget(path)?.since)).min();
+        self.doubt(folder.clone(), since.unwrap_or(now), now);
     }
 
     /// The store is full: many entries of one folder become that folder, and if that is not enough all becomes the
@@ -102,6 +123,7 @@ impl Pending {
             let since = self.oldest().unwrap_or(now);
             self.waiting.clear();
             self.due.clear();
+            self.subtrees.clear();
             self.moves.clear();
             self.insert(RelPath::root(), Depth::Subtree, Cause::default(), since, now);
         }

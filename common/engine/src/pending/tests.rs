@@ -364,6 +364,52 @@ fn work_under_way_at_an_exchange_is_about_both_places() {
 }
 
 #[test]
+fn work_under_way_in_folders_exchanged_within_exchanged_ones_is_followed_by_the_folder_above() {
+    let mut desk = Desk::new();
+    desk.entry("top/0/0/0/0/0/f", Cause::WRITTEN);
+    let work = desk.pending.take(desk.now).unwrap();
+    for depth in (0..5).rev() {
+        let (a, b) = (format!("top{}", "/0".repeat(depth + 1)), format!("top{}/1", "/0".repeat(depth)));
+        desk.renamed(&a, &b);
+        desk.renamed(&b, &a);
+    }
+    assert_eq!(desk.pending.taken[&work.ticket].stands, [path("top")], "32 places");
+    desk.all_in_time();
+    desk.pending.done(work.ticket, desk.now);
+    assert_eq!(desk.all(), ["subtree top"], "whatever it has done there");
+}
+
+/// Two renames of the storm, hinted as if both had been exchanges: folders move into each other and out again.
+#[test]
+fn a_storm_of_renames_does_not_multiply_what_is_owed() {
+    let mut desk = Desk::new();
+    let mut state = 1u64;
+    let mut below = move |n: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % n
+    };
+    for round in 0..1000 {
+        let (a, b) = (format!("d{}", below(40)), format!("d{}", below(40)));
+        let (from, to) = match below(4) {
+            0 => (a.clone(), format!("{b}/{a}")),
+            1 => (format!("{b}/{a}"), a.clone()),
+            _ => (a.clone(), b.clone()),
+        };
+        desk.renamed(&from, &to);
+        if from != to && below(2) == 0 {
+            desk.renamed(&to, &from);
+        }
+        desk.entry(&format!("{a}/f"), Cause::WRITTEN);
+        // Some of it is under way all the time.
+        if round % 10 == 0 {
+            desk.pending.take(desk.now);
+        }
+        desk.later(Duration::from_millis(1));
+        assert!(desk.pending.len() < 40 * 1200, "{} are owed after {round} renames", desk.pending.len());
+    }
+}
+
+#[test]
 fn an_exchange_of_what_waits_whole_is_compared_at_both_places() {
     let mut desk = Desk::new();
     desk.subtree("a");
