@@ -41,7 +41,7 @@ struct Want {
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
     /// connection has ended.
     sent: Option<(Inode, RelPath, Ticket)>,
-    /// Searches that have found names, all of which had moved on by then.
+    /// Searches that have found names of which one had moved on by then.
     tries: u8,
 }
 
@@ -254,11 +254,15 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The target has this name of a file as it was `then`: its other names follow.
-    pub(super) fn name_group_of(&mut self, ticket: Ticket, path: RelPath, then: Inode) -> Result<(), Ended> {
-        let Some(inode) = self.inode_here(&path) else { return Ok(()) };
-        self.groups.met(inode, vec![path.clone()]);
-        self.send_group(ticket, if inode.id() == then.id() { then } else { inode }, path)
+    /// The target has these names of files, each as it was then: their other names follow, told once for each file.
+    pub(super) fn name_groups_of(&mut self, linked: Vec<(Ticket, RelPath, Inode)>) -> Result<(), Ended> {
+        let mut last = HashMap::new();
+        for (ticket, path, then) in linked {
+            let Some(inode) = self.inode_here(&path) else { continue };
+            self.groups.met(inode, vec![path.clone()]);
+            last.insert(inode.id(), (ticket, path, if inode.id() == then.id() { then } else { inode }));
+        }
+        last.into_values().try_for_each(|(ticket, path, then)| self.send_group(ticket, then, path))
     }
 
     /// Takes in a search that is over and begins the next.
@@ -290,12 +294,14 @@ impl Session<'_> {
             let id = want.id;
             if let Some(paths) = found.remove(&id) {
                 want.tries += 1;
-                if want.tries < TRIES && !paths.iter().any(|path| self.stands(path, id)) {
-                    // All have moved on since.
+                let found = paths.len();
+                let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
+                let moved = standing.len() < found;
+                self.groups.note(id, standing);
+                if moved && want.tries < TRIES {
                     self.groups.wanted.push(want);
                     continue;
                 }
-                self.groups.note(id, paths);
             }
             match want.sent {
                 Some((then, fresh, ticket)) => {

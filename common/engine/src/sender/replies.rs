@@ -1,6 +1,5 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use proto::login::{Durability, Refusal};
@@ -32,12 +31,7 @@ impl Session<'_> {
 
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
         self.compared_alike(upto)?;
-        let mut named = HashSet::new();
-        for (ticket, path, inode) in self.flight.linked(upto).into_iter().rev() {
-            if named.insert(inode.id()) {
-                self.name_group_of(ticket, path, inode)?;
-            }
-        }
+        self.name_groups_of(self.flight.linked(upto))?;
         self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))
     }
 
