@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Twins;
 use super::ops::World;
 use crate::rig::pair::Pair;
 use crate::rig::proxy::Switch;
@@ -42,10 +43,11 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub fn new(seed: u64) -> Faults {
+    pub fn new(twins: Twins, seed: u64) -> Faults {
         let only = std::env::var("MODEL_FAULTS").ok();
         let allowed = NAMES
             .into_iter()
+            .filter(|(_, fault, _)| twins == Twins::None || *fault != Fault::KillPushd)
             .filter(|(name, ..)| only.as_ref().is_none_or(|only| only.split(',').any(|word| word == *name)))
             .collect();
         Faults { rng: Rng::new(seed), plan: Vec::new(), allowed, counts: BTreeMap::new() }

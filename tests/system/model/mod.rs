@@ -33,6 +33,14 @@ use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
 use crate::rig::{compare, fs};
 
+/// Files of one size made within one tick of the clock, which can have one mtime. LIMIT: where they change places while
+/// pushd is dead, no comparison tells them apart, as with rsync. So half of the seeds have them, the others kill pushd.
+#[derive(Clone, Copy, PartialEq)]
+enum Twins {
+    Made,
+    None,
+}
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
 }
@@ -67,8 +75,9 @@ fn random_operations_and_faults_leave_equal_trees() {
         Some(base) => base.folder("outside"),
         None => pair.scratch.folder("outside"),
     };
-    let mut world = World::new(pair.source.clone(), outside, rng.next());
-    let mut faults = Faults::new(rng.next());
+    let twins = if rng.one_in(2) { Twins::Made } else { Twins::None };
+    let mut world = World::new(pair.source.clone(), outside, twins, rng.next());
+    let mut faults = Faults::new(twins, rng.next());
     pair.start();
     let start = Instant::now();
     let (mut round, mut late) = (0, 0);

@@ -1,7 +1,7 @@
 //! The operations of the model, each a few system calls on the source. What an operation works on is found by walking
 //! down the real tree, so that nothing has to be kept in step with it.
 //!
-//! LIMIT: no two contents of the same size get the same mtime on purpose: like rsync, a pass cannot tell them apart.
+//! No two contents of the same size get the same mtime but where [`Twins`] are made.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::Twins;
 use crate::rig::fs::{Open, at, count, open, show};
 use crate::rig::rng::Rng;
 use crate::rig::zoo::odd_names;
@@ -28,6 +29,7 @@ pub struct World {
     root: PathBuf,
     /// A folder on the same file system, from which things move in and to which they move out.
     outside: PathBuf,
+    twins: Twins,
     rng: Rng,
     /// Files held open for appending, with the names they had.
     held: Vec<(PathBuf, File)>,
@@ -83,10 +85,11 @@ const OPERATIONS: [Operation; 33] = [
 ];
 
 impl World {
-    pub fn new(root: PathBuf, outside: PathBuf, seed: u64) -> World {
+    pub fn new(root: PathBuf, outside: PathBuf, twins: Twins, seed: u64) -> World {
         World {
             root,
             outside,
+            twins,
             rng: Rng::new(seed),
             held: Vec::new(),
             linked: HashSet::new(),

@@ -130,7 +130,8 @@ impl Session<'_> {
         let message = ToReceiver::Compare { path: path.clone(), digest: folder.digest };
         let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
         self.common.asked.insert(number, ticket);
-        let compared = Compared { path, here: folder, there: Vec::new() };
+        let others = self.origins.others(&path, &folder);
+        let compared = Compared { path, here: folder, others, there: Vec::new() };
         if let Some(pass) = self.passes.get_mut(&ticket) {
             pass.comparing.insert(number, compared);
         }
@@ -162,10 +163,11 @@ impl Session<'_> {
             && *first.key() <= upto
         {
             let (number, ticket) = first.remove_entry();
-            if let Some(compared) = self.take_compared(number, ticket)
-                && let Some(pass) = self.passes.get_mut(&ticket)
-            {
-                pass.matched += compared.here.entries.len() as u64;
+            if let Some(Compared { path, here, others, .. }) = self.take_compared(number, ticket) {
+                if let Some(pass) = self.passes.get_mut(&ticket) {
+                    pass.matched += here.entries.len() as u64;
+                }
+                self.look_at_others(ticket, &path, &others);
             }
             self.advance(ticket)?;
         }
@@ -221,8 +223,17 @@ impl Session<'_> {
 
     fn differs(&mut self, number: u64, ticket: Ticket) -> Result<(), Ended> {
         self.common.asked.remove(&number);
-        let Some(Compared { path, here, there }) = self.take_compared(number, ticket) else { return Ok(()) };
+        let Some(Compared { path, here, mut others, there }) = self.take_compared(number, ticket) else {
+            return Ok(());
+        };
         let found = pass::compare(&here, &there);
+        // What is sent by the comparison is not to be sent twice, and where a folder is in the way it goes first.
+        others.retain(|name| {
+            let look = found.looks.binary_search_by(|(look, ..)| look.cmp(name));
+            !look.is_ok_and(|at| found.looks[at].2 == Difference::Content)
+                && found.extras.binary_search_by(|(extra, _)| extra.cmp(name)).is_err()
+        });
+        self.look_at_others(ticket, &path, &others);
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.matched += found.matched;
         let shallow = pass.reach == Reach::Folder;
@@ -240,6 +251,13 @@ impl Session<'_> {
             self.look_in_pass(ticket, &path, &name, (kind, difference), shallow);
         }
         self.advance(ticket)
+    }
+
+    /// Files that are sent although a comparison cannot tell them from what the target has.
+    fn look_at_others(&mut self, ticket: Ticket, folder: &RelPath, others: &[Name]) {
+        for path in others.iter().filter_map(|name| folder.join(name).ok()) {
+            self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
+        }
     }
 
     fn look_in_pass(

@@ -109,18 +109,9 @@ impl Flight {
         at
     }
 
-    /// The places whose content was sent and not acknowledged, where they stand at the target if all that was sent
-    /// arrives.
-    pub fn unanswered(&self) -> Vec<RelPath> {
-        let mut found = Vec::new();
-        for (number, op) in (self.first..).zip(&self.ops) {
-            match &op.sent {
-                Sent::Entry(path) => found.push(self.forwarded(number, path)),
-                Sent::Link(_, others) => found.extend(others.iter().map(|other| self.forwarded(number, other))),
-                _ => {}
-            }
-        }
-        found
+    /// What was sent and not acknowledged.
+    pub fn unanswered(&self) -> impl Iterator<Item = (u64, &Sent)> {
+        (self.first..).zip(self.ops.iter().map(|op| &op.sent))
     }
 
     /// Operations up to `upto` are acknowledged. `None` when it names one that was never sent.

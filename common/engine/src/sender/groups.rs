@@ -2,7 +2,6 @@
 //! is searched, on a thread of its own, as the kernel tells of a new link only under its new name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Bound;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
@@ -10,13 +9,13 @@ use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
 use sys::{Stat, Tree};
 
 use super::flight::Sent;
-use super::origins::Id;
 use super::pass::Pass;
-use super::walk::{Folder, Inode};
+use super::places::{Known, at_and_beneath, in_folder};
+use super::walk::{Folder, Id, Inode};
 use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::mirror::Mirror;
-use crate::pending::{Ticket, range_beneath};
+use crate::pending::Ticket;
 
 /// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
 /// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
@@ -92,25 +91,13 @@ impl Groups {
     pub fn listed(&mut self, folder: &RelPath, found: &Folder) -> Vec<Id> {
         let linked: HashMap<&Name, Id> = found.linked.iter().map(|(name, inode)| (name, inode.id())).collect();
         let mut gone = Vec::new();
-        let mut from = if folder.is_root() { RelPath::root() } else { folder.with_suffix(b'/') };
-        while let Some((path, id)) = self.at.range((Bound::Excluded(&from), Bound::Unbounded)).next()
-            && path.is_within(folder)
-            && let Some(child) = path.names().nth(folder.depth())
-            && let Ok(place) = folder.join(&child)
-        {
-            if *path == place {
-                if linked.get(&child) != Some(id) {
-                    gone.push(path.clone());
-                }
-                from = place;
-                continue;
+        for (child, place, known) in in_folder(&self.at, folder) {
+            match known {
+                Known::Entry(id) if linked.get(&child) == Some(id) => {}
+                Known::Entry(_) => gone.push(place),
+                Known::Beneath if found.find(&child).is_some_and(|(entry, _)| entry.kind == Kind::Dir) => {}
+                Known::Beneath => gone.extend(self.within(&place)),
             }
-            let at = found.entries.binary_search_by(|entry| entry.name.cmp(&child));
-            if at.is_err() || at.is_ok_and(|at| found.entries[at].kind != Kind::Dir) {
-                gone.extend(self.within(&place));
-            }
-            // Past all that is beneath it.
-            from = place.with_suffix(b'/' + 1);
         }
         self.drop_names(gone)
     }
@@ -344,16 +331,6 @@ impl Session<'_> {
         let stat = self.root.tree.dir(&parent).ok()?.lookup(&name).ok()??;
         Some(Inode::of(&stat))
     }
-}
-
-/// The names in the map that are `path` or beneath it.
-pub(super) fn at_and_beneath<T>(map: &BTreeMap<RelPath, T>, path: &RelPath) -> Vec<RelPath> {
-    if map.is_empty() {
-        return Vec::new();
-    }
-    let itself = map.get_key_value(path).map(|(path, _)| path.clone());
-    let beneath = range_beneath(path, |bounds| map.range(bounds).map(|(path, _)| path.clone()).collect::<Vec<_>>());
-    itself.into_iter().chain(beneath).collect()
 }
 
 /// Walks the source on a thread for all names of these files. Only the names' inode numbers are read, not their metadata.

@@ -11,6 +11,7 @@ mod groups;
 mod look;
 mod origins;
 mod pass;
+mod places;
 mod read;
 mod replies;
 #[cfg(test)]
@@ -199,8 +200,8 @@ impl Sender {
             root_empty: None,
         };
         let ended = session.run(stop);
-        let unanswered = session.flight.unanswered();
-        unanswered.iter().for_each(|path| session.origins.doubt(path));
+        let unanswered: Vec<_> = session.flight.unanswered().map(|(op, sent)| (op, sent.clone())).collect();
+        unanswered.iter().for_each(|(op, sent)| session.doubt_origins(*op, sent));
         self.mirror.sent.uploading.store(0, Ordering::Relaxed);
         self.groups.forget_work();
         self.mirror.pending().link_lost(Instant::now());

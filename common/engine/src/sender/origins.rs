@@ -5,15 +5,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use proto::{RelPath, Time};
+use proto::{Kind, Name, RelPath, Time};
 
-use super::groups::at_and_beneath;
+use super::places::{Known, at_and_beneath, in_folder};
+use super::walk::{Folder, Id};
 
 /// Names in one generation; two are remembered: about 20 MB of paths of usual length.
 const NAMES: usize = 65_536;
-
-/// Device and inode number.
-pub(super) type Id = (u64, u64);
 
 /// Which no file has.
 const NO_FILE: Id = (u64::MAX, u64::MAX);
@@ -61,6 +59,13 @@ impl Origins {
         self.sent(path, NO_FILE, Time::default());
     }
 
+    /// It is not known whether what was sent under the names at and beneath `path` is there.
+    pub fn doubt_all(&mut self, path: &RelPath) {
+        for (path, _) in self.take(path) {
+            self.doubt(&path);
+        }
+    }
+
     fn get(&self, path: &RelPath) -> Option<&Sent> {
         self.young.get(path).or_else(|| self.old.get(path))
     }
@@ -68,6 +73,16 @@ impl Origins {
     /// Whether the target has another file under this name.
     pub fn differs(&self, path: &RelPath, id: Id) -> bool {
         self.get(path).is_some_and(|sent| sent.id != id)
+    }
+
+    /// Those files of a listed folder under whose names the target has others.
+    pub fn others(&self, path: &RelPath, here: &Folder) -> Vec<Name> {
+        let known = [&self.old, &self.young].into_iter().flat_map(|map| in_folder(map, path));
+        let other = known.filter_map(|(name, _, known)| match (known, here.find(&name)?) {
+            (Known::Entry(sent), (entry, id)) if entry.kind == Kind::File && sent.id != id => Some(name),
+            _ => None,
+        });
+        other.collect()
     }
 
     /// When the content of what the target has under this name was sent under it.

@@ -55,7 +55,7 @@ pub(super) enum Difference {
     Metadata,
 }
 
-/// The outcome of comparing one folder.
+/// The outcome of comparing one folder; all in order of names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Differences {
     pub looks: Vec<(Name, Kind, Difference)>,
@@ -100,6 +100,8 @@ pub(super) struct Pass {
 pub(super) struct Compared {
     pub path: RelPath,
     pub here: Folder,
+    /// Files in it under whose names the target has others, whatever their size and time.
+    pub others: Vec<Name>,
     /// The parts of the target's listing so far.
     pub there: Vec<Entry>,
 }

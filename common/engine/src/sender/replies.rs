@@ -109,16 +109,20 @@ impl Session<'_> {
         }
     }
 
-    /// The content that this operation brought is not at the target.
-    fn doubt_origins(&mut self, op: u64, sent: &Sent) {
-        let places = match sent {
-            Sent::Entry(path) => std::slice::from_ref(path),
-            Sent::Link(_, others) => &others[..],
+    /// The content that this operation brought or moved may not be at the target, or not there.
+    pub(super) fn doubt_origins(&mut self, op: u64, sent: &Sent) {
+        let (sent, moved) = match sent {
+            Sent::Entry(path) => (std::slice::from_ref(path), [None, None]),
+            Sent::Link(_, others) => (&others[..], [None, None]),
+            Sent::Rename(_, to) => (&[][..], [Some(to), None]),
+            Sent::Exchange(a, b) => (&[][..], [Some(a), Some(b)]),
             _ => return,
         };
-        for place in places {
-            let path = self.flight.forwarded(op, place);
-            self.origins.doubt(&path);
+        for place in sent {
+            self.origins.doubt(&self.flight.forwarded(op, place));
+        }
+        for place in moved.into_iter().flatten() {
+            self.origins.doubt_all(&self.flight.forwarded(op, place));
         }
     }
 

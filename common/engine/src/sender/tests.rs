@@ -210,6 +210,29 @@ fn a_pass_mends_every_kind_of_difference() {
 }
 
 #[test]
+fn a_pass_tells_files_of_one_size_and_one_time_apart_that_changed_places() {
+    let mut pair = Pair::new();
+    for folder in ["", "d"] {
+        fs::create_dir_all(pair.here.join(folder)).unwrap();
+        for name in ["one", "two"] {
+            let at = pair.here.join(folder).join(name);
+            fs::write(&at, format!("{folder:1}{name}")).unwrap();
+            fs::File::options().write(true).open(&at).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+    }
+    pair.pass();
+    for folder in ["", "d"] {
+        let at = |name: &str| pair.here.join(folder).join(name);
+        for (from, to) in [("one", "swap"), ("two", "one"), ("swap", "two")] {
+            fs::rename(at(from), at(to)).unwrap();
+        }
+    }
+    assert_eq!(pair.pass().1.files, 4);
+    pair.assert_equal();
+    assert_eq!(pair.pass().1.files, 0);
+}
+
+#[test]
 fn live_changes_are_followed_by_hints_alone() {
     let mut pair = Pair::new();
     fill(&pair.here);

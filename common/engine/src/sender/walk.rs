@@ -16,12 +16,25 @@ use crate::pending::Ticket;
 pub(super) struct Folder {
     /// What the target should have, in order of names.
     pub entries: Vec<Entry>,
+    /// Which file each of `entries` is.
+    pub ids: Vec<Id>,
     /// Digest of `entries`.
     pub digest: Digest,
     /// What has more than one name; folders never do.
     pub linked: Vec<(Name, Inode)>,
     /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
     pub skipped: Vec<(Name, String)>,
+}
+
+/// Device and inode number.
+pub(super) type Id = (u64, u64);
+
+impl Folder {
+    /// An entry, by name, and which file it is.
+    pub fn find(&self, name: &Name) -> Option<(&Entry, Id)> {
+        let at = self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
+        Some((&self.entries[at], self.ids[at]))
+    }
 }
 
 /// A file's identity at the source, and what tells whether anything about it has changed since.
@@ -36,7 +49,7 @@ pub(super) struct Inode {
 
 impl Inode {
     /// Which file it is.
-    pub fn id(&self) -> (u64, u64) {
+    pub fn id(&self) -> Id {
         (self.dev, self.ino)
     }
 
@@ -140,7 +153,13 @@ impl Jobs {
 
 /// Lists one folder. An entry that vanishes meanwhile is left out; its event will come.
 fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
-    let mut folder = Folder { entries: Vec::new(), digest: Digest::default(), linked: Vec::new(), skipped: Vec::new() };
+    let mut folder = Folder {
+        entries: Vec::new(),
+        ids: Vec::new(),
+        digest: Digest::default(),
+        linked: Vec::new(),
+        skipped: Vec::new(),
+    };
     let mut found = dir.list()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     folder.entries.reserve(found.len());
@@ -163,6 +182,7 @@ fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
                     folder.linked.push((name, Inode::of(&stat)));
                 }
                 folder.entries.push(entry);
+                folder.ids.push((stat.dev, stat.ino));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => folder.skipped.push((name, format!("its metadata cannot be read: {error}"))),

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
+use super::super::Twins;
 use super::{Want, World, inode};
 use crate::rig::fs::{Open, acl, at, is_folder, mknod, open, punch, remove_xattr, set_mtime, set_xattr, write};
 
@@ -138,8 +139,8 @@ impl World {
         let many = self.rng.between(20, 120);
         for n in 0..many {
             let content = self.content();
-            // Of sizes that differ: they are made within one tick of the clock; see LIMIT.
-            write(&folder.join(n.to_string()), &content[..content.len().min(2_000 - n as usize)])?;
+            let most = if self.twins == Twins::Made { 2_000 } else { 2_000 - n as usize };
+            write(&folder.join(n.to_string()), &content[..content.len().min(most)])?;
         }
         Ok(format!("{} {many}", self.relative(&folder)))
     }

@@ -2,9 +2,8 @@
 //! must be equal, hard links included. What the kernel and the watcher would say is said by the test itself, in true
 //! order, so a round takes milliseconds and its trace, written on failure, fits a screen or two.
 //!
-//! Runs for `STORM_SECONDS` (5) with `STORM_SEED` (the clock) in `STORM_WORLDS` (6) worlds side by side, with `STORM_TWINS`
-//! also with files of one size and one time. The schedule is the machine's: a seed repeats the operations, not their
-//! timing.
+//! Runs for `STORM_SECONDS` (5) with `STORM_SEED` (the clock) in `STORM_WORLDS` (6) worlds side by side. The schedule is the
+//! machine's: a seed repeats the operations, not their timing.
 
 mod link;
 mod trace;

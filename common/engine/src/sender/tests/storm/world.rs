@@ -21,9 +21,6 @@ pub struct World<'a> {
     place: &'a Place,
     pub rng: Rng,
     content: u32,
-    /// Whether files of one size and one time are made. In folders that change places around a lost link, or are gone
-    /// when it is known that they did, nothing tells those apart.
-    twins: bool,
     /// Inodes that got one more name in this round. They are not changed until all is at rest: what is done through a
     /// name that is made and removed before anyone looked, the kernel tells of under that name only.
     linked: HashSet<u64>,
@@ -31,8 +28,7 @@ pub struct World<'a> {
 
 impl World<'_> {
     pub fn new(place: &Place, rng: Rng) -> World<'_> {
-        let twins = std::env::var_os("STORM_TWINS").is_some();
-        World { place, rng, content: 0, twins, linked: HashSet::new() }
+        World { place, rng, content: 0, linked: HashSet::new() }
     }
 
     pub fn begin_round(&mut self) {
@@ -115,7 +111,7 @@ impl World<'_> {
             27..=28 => self.chmod(),
             29..=30 => self.flip(),
             31 => self.move_in(),
-            32 if self.twins => self.twins(),
+            32 => self.twins(),
             _ => self.overwrite(),
         };
         if let Some(said) = said {
