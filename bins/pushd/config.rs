@@ -113,7 +113,7 @@ pub struct Target {
     pub password_file: PathBuf,
     /// How the server proves who it is.
     pub tls: ClientTls,
-    /// For TCP, TLS and login together.
+    /// For name, TCP and TLS together.
     pub connect_timeout: Duration,
     /// Pauses between tries.
     pub retry: Retry,

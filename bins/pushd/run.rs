@@ -293,6 +293,7 @@ impl Source {
             settle: self.settle,
             open_settle: self.open_files.settle,
             open_max_delay: self.open_files.max_delay,
+            holds: engine::pending::Holds::default(),
         }
     }
 

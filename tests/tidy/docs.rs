@@ -8,14 +8,12 @@ use super::report;
 use super::source::{blank, files, product, relative, root, without_tests};
 
 /// Calls with which the configuration is read; their first argument is the key.
-const READERS: [&str; 11] = [
+const READERS: [&str; 9] = [
     ".or(",
     ".require(",
     ".require::<",
     ".take(",
     ".take::<",
-    ".take_secret(",
-    ".take_secret::<",
     ".table(",
     ".require_table(",
     ".tables(",

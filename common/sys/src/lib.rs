@@ -37,6 +37,7 @@ pub use durable::Durable;
 pub use file::File;
 pub use notify::Inotify;
 pub use paths::{canonical, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new};
+pub use resolve::is_absence;
 pub use secret::{SecretError, read_secret};
 pub use stage::{Stage, Staged, StagedFile};
 pub use stat::Stat;

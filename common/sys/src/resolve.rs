@@ -7,11 +7,18 @@
 //! RACE: a folder that is moved out of the root by a local user while it is held, or between two steps, is still that
 //! folder: what is done there happens in it, never at another place that the peer chose.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
+
+/// Whether an error says that there is no such entry or folder (any more): a name is missing on the way, or is no folder.
+pub fn is_absence(error: &io::Error) -> bool {
+    // ELOOP: a symbolic link where a folder was.
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+}
 
 /// Longest path in one system call: `PATH_MAX` without its NUL.
 const LONGEST: usize = 4095;

@@ -26,10 +26,6 @@ const WAITING: usize = 200_000;
 const MOVES: usize = 10_000;
 /// Acknowledged places that are remembered for renames whose event is still on its way.
 const RECENT: usize = 4096;
-/// What was not there without an event that says why is asked about again after this time, by its folder's listing.
-/// Tests do not wait so long.
-const LOST_HOLD: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
-
 /// When a hint is worth a look.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -39,6 +35,23 @@ pub struct Rules {
     pub open_settle: Duration,
     /// After the first write to a file still open, however many follow.
     pub open_max_delay: Duration,
+    /// For what is not there.
+    pub holds: Holds,
+}
+
+/// How long what is not there may have an explanation that is on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Holds {
+    /// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
+    pub deleted: Duration,
+    /// What was not there without an event that says why is asked about again after this time, by its folder's listing.
+    pub lost: Duration,
+}
+
+impl Default for Holds {
+    fn default() -> Holds {
+        Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) }
+    }
 }
 
 /// Names one piece of work until it is acknowledged.
@@ -284,7 +297,7 @@ impl Pending {
         };
         for path in &work.stands {
             self.insert(path.clone(), Depth::Entry, cause | Cause::LOST, work.since, now);
-            self.postpone(path, now + LOST_HOLD);
+            self.postpone(path, now + self.rules.holds.lost);
         }
     }
 
@@ -301,7 +314,7 @@ impl Pending {
     }
 
     /// The link is lost: all work that was handed out is owed again. What a rename did is not known, so its places are
-    /// compared whole, and a file there is sent: two may be alike in size and time, and no comparison tells them apart.
+    /// compared whole, and a file that stands at one is sent: two may be alike in size and time.
     pub fn link_lost(&mut self, now: Instant) {
         let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
         for ticket in tickets {
@@ -313,11 +326,6 @@ impl Pending {
             }
             self.put_back(work, Duration::ZERO, now);
         }
-    }
-
-    /// The hint at this path, if one waits, is not due before `due`.
-    pub fn postpone_to(&mut self, path: &RelPath, due: Instant) {
-        self.postpone(path, due);
     }
 
     /// Pieces of work that are owed, waiting or handed out.
@@ -427,9 +435,20 @@ impl Pending {
         self.insert(path, Depth::Entry, cause, since, now);
     }
 
+    /// Everything at and beneath.
+    fn subtree(&mut self, path: RelPath, since: Instant, now: Instant) {
+        self.whole(path, Cause::default(), since, now);
+    }
+
+    /// Everything at and beneath, where it is not known what a rename has left at the target: what stands there itself is
+    /// sent if it is a file, as two may be alike in size and time.
+    pub(crate) fn doubt(&mut self, path: RelPath, since: Instant, now: Instant) {
+        self.whole(path, Cause::WRITTEN, since, now);
+    }
+
     /// Everything at and beneath. Hints beneath that only say "differs" go into it; those that saw a write stay when
     /// it is the root, as a comparison cannot see a write that kept size and time.
-    fn subtree(&mut self, path: RelPath, since: Instant, now: Instant) {
+    fn whole(&mut self, path: RelPath, cause: Cause, since: Instant, now: Instant) {
         let mut since = since;
         for beneath in self.beneath(&path) {
             let cause = self.waiting[&beneath].cause;
@@ -438,14 +457,7 @@ impl Pending {
                 since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
             }
         }
-        self.insert(path, Depth::Subtree, Cause::default(), since, now);
-    }
-
-    /// Everything at and beneath, where it is not known what a rename has left at the target: a file is sent, as two may be
-    /// alike in size and time.
-    pub(crate) fn doubt(&mut self, path: RelPath, since: Instant, now: Instant) {
-        self.subtree(path.clone(), since, now);
-        self.insert(path, Depth::Subtree, Cause::WRITTEN, since, now);
+        self.insert(path, Depth::Subtree, cause, since, now);
     }
 
     /// Folders above `path` that the target may not have yet, outermost first.

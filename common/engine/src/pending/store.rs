@@ -1,7 +1,7 @@
 //! The hints that wait: merging them by path, when each is due, and what becomes of them when there are too many.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proto::RelPath;
 
@@ -13,9 +13,6 @@ const FOLDER: usize = 16;
 
 /// Comparisons beneath one folder that is renamed which are worth keeping apart: an exchange doubles them.
 const COMPARISONS: usize = 64;
-
-/// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
-pub(super) const DELETE_HOLD: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 100 });
 
 /// Of what explains that nothing stands there and what does not, the later one counts.
 fn merge(old: Cause, new: Cause) -> Cause {
@@ -56,7 +53,7 @@ impl Pending {
             return now;
         }
         if latest.has(Cause::GONE) {
-            return now + DELETE_HOLD;
+            return now + rules.holds.deleted;
         }
         if latest.has(Cause::WRITTEN) {
             merged.writing = None;
@@ -69,7 +66,8 @@ impl Pending {
         if merged.writing.is_some() || merged.due > now { merged.due } else { now }
     }
 
-    pub(super) fn postpone(&mut self, path: &RelPath, due: Instant) {
+    /// The hint at this path, if one waits, is not due before `due`.
+    pub(crate) fn postpone(&mut self, path: &RelPath, due: Instant) {
         if let Some(waiting) = self.waiting.get_mut(path) {
             self.due.remove(&(waiting.due, path.clone()));
             waiting.due = waiting.due.max(due);

@@ -4,11 +4,16 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
-use super::{Pending, Rules, Task, Work};
+use super::{Holds, Pending, Rules, Task, Work};
 use crate::hint::{Cause, Hint};
 
-const RULES: Rules =
-    Rules { settle: Duration::ZERO, open_settle: Duration::from_secs(1), open_max_delay: Duration::from_secs(10) };
+const HOLDS: Holds = Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) };
+const RULES: Rules = Rules {
+    settle: Duration::ZERO,
+    open_settle: Duration::from_secs(1),
+    open_max_delay: Duration::from_secs(10),
+    holds: HOLDS,
+};
 
 fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes()).unwrap()
@@ -135,7 +140,7 @@ fn a_vanished_folder_takes_its_hints_along_and_a_deletion_waits() {
     desk.entry("d/a", Cause::GONE);
     desk.entry("d", Cause::GONE);
     assert_eq!(desk.all(), ["look d!"]);
-    desk.later(super::store::DELETE_HOLD);
+    desk.later(HOLDS.deleted);
     assert_eq!(desk.all(), ["gone d"]);
 }
 
@@ -293,7 +298,7 @@ fn a_lost_link_brings_everything_back() {
     desk.entry("d/gone", Cause::GONE);
     desk.subtree("s");
     desk.renamed("from", "to");
-    desk.later(super::store::DELETE_HOLD);
+    desk.later(HOLDS.deleted);
     while desk.pending.take(desk.now).is_some() {}
     desk.pending.link_lost(desk.now);
     let all = desk.all_in_time();
@@ -354,7 +359,7 @@ fn work_under_way_follows_the_renames_that_are_hinted_meanwhile() {
 fn work_under_way_at_an_exchange_is_about_both_places() {
     let mut desk = Desk::new();
     desk.entry("a/x", Cause::GONE);
-    desk.later(super::store::DELETE_HOLD);
+    desk.later(HOLDS.deleted);
     let work = desk.pending.take(desk.now).unwrap();
     desk.renamed("a", "b");
     desk.renamed("b", "a");

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use proto::{Digest, Entry, Keep, Kept, Kind, Name, Outcome, RelPath, ToSender, codec, digest};
 use sys::{Dir, Tree, stage};
 
+use super::receipts::frame;
 use super::verdict;
 
 /// A `Compare` to be answered.
@@ -24,7 +25,7 @@ pub(super) struct Answer {
     pub place: usize,
     pub path: RelPath,
     /// Encoded; none when the digests are equal.
-    pub frames: Vec<BytesMut>,
+    pub frames: Vec<Bytes>,
     pub shared: Vec<Shared>,
     /// The answer is an outcome: the folder could not be read.
     pub problem: bool,
@@ -47,7 +48,7 @@ pub(super) fn compare(tree: &Tree, keep: Keep, ask: Ask) -> Answer {
     let frames = match tree.dir(&path).and_then(|dir| entries(&dir, keep, &mut shared)) {
         Ok(entries) if digest::folder(&entries) == theirs => Vec::new(),
         Ok(entries) => listing(op, entries),
-        Err(error) if verdict::no_folder(&error) => vec![frame(&ToSender::NoFolder { op })],
+        Err(error) if sys::is_absence(&error) => vec![frame(&ToSender::NoFolder { op })],
         Err(error) => {
             problem = true;
             let outcome = match verdict::of("list the folder", &error) {
@@ -58,12 +59,6 @@ pub(super) fn compare(tree: &Tree, keep: Keep, ask: Ask) -> Answer {
         }
     };
     Answer { place, path, frames, shared, problem }
-}
-
-fn frame(message: &ToSender) -> BytesMut {
-    let mut bytes = BytesMut::new();
-    codec::put(message, &mut bytes);
-    bytes
 }
 
 /// What stands in the folder, in order of names, without temporaries. Kinds that the module does not make are listed
@@ -89,7 +84,7 @@ fn entries(dir: &Dir, keep: Keep, shared: &mut Vec<Shared>) -> io::Result<Vec<En
 }
 
 /// The entries in as many frames as they need; one for a folder that is empty.
-fn listing(op: u64, entries: Vec<Entry>) -> Vec<BytesMut> {
+fn listing(op: u64, entries: Vec<Entry>) -> Vec<Bytes> {
     let mut frames = Vec::new();
     let (mut left, mut parts) = (&entries[..], Vec::new());
     while !left.is_empty() {

@@ -168,7 +168,7 @@ impl Replica {
         }
         match self.folders.parent(path) {
             Ok((folder, name)) => folder.dir.count(&name),
-            Err(error) if verdict::no_folder(&error) => Ok(0),
+            Err(error) if sys::is_absence(&error) => Ok(0),
             Err(error) => Err(error),
         }
     }

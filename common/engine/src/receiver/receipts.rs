@@ -43,11 +43,11 @@ impl Receipts {
     }
 
     /// Frames that were encoded elsewhere.
-    pub(super) fn frames(&mut self, frames: Vec<BytesMut>) -> Result<(), Over> {
+    pub(super) fn frames(&mut self, frames: Vec<Bytes>) -> Result<(), Over> {
         for frames in frames {
             if frames.len() >= BUFFER / 4 {
                 self.send()?;
-                self.outbox.blocking_send(frames.freeze()).map_err(|_| Over)?;
+                self.outbox.blocking_send(frames).map_err(|_| Over)?;
             } else {
                 self.buffer.extend_from_slice(&frames);
                 self.bound()?;

@@ -10,8 +10,6 @@ pub(super) type Verdict = Result<(), Outcome>;
 
 /// `EILSEQ`, which has no `ErrorKind`: a name that the file system's encoding cannot hold.
 const EILSEQ: i32 = 84;
-/// `ELOOP`: a symbolic link where a folder must be.
-const ELOOP: i32 = 40;
 
 /// It cannot be done here, now or later.
 pub(super) fn refused(reason: impl Into<String>) -> Outcome {
@@ -51,14 +49,9 @@ pub(super) fn staging(error: &io::Error) -> Outcome {
     }
 }
 
-/// Whether this says that there is no folder at a path.
-pub(super) fn no_folder(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) || error.raw_os_error() == Some(ELOOP)
-}
-
 /// Why a parent folder could not be opened.
 pub(super) fn of_parent(error: &io::Error) -> Outcome {
-    if no_folder(error) { Outcome::Absent } else { of("open its folder", error) }
+    if sys::is_absence(error) { Outcome::Absent } else { of("open its folder", error) }
 }
 
 /// Done, but for these.

@@ -143,7 +143,7 @@ impl Session<'_> {
         if path.is_root() {
             return Err(Ended::Halted(Halt::Root(format!("the source cannot be read: {error}"))));
         }
-        if super::look::is_absence(error) {
+        if sys::is_absence(error) {
             if let Some(parent) = path.parent() {
                 self.mirror.pending().hint(Hint::Folder { path: parent }, Instant::now());
             }

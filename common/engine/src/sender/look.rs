@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
-use sys::{Dir, Stat};
+use sys::{Dir, Stat, is_absence};
 
 use super::flight::{End, Sent};
 use super::pass::{Difference, Reach};
@@ -471,12 +471,4 @@ impl Session<'_> {
 /// Whether a file travels in pieces: too large for one frame, or with holes to keep.
 fn is_blob(stat: &Stat) -> bool {
     stat.size > proto::limits::INLINE as u64 || stat.is_sparse()
-}
-
-/// Whether an error says that there is no such entry (any more): a name is missing on the way, or is no folder.
-pub(super) fn is_absence(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound};
-    /// Linux's ELOOP: a symbolic link where a folder was.
-    const LINK: i32 = 40;
-    matches!(error.kind(), NotFound | NotADirectory) || error.raw_os_error() == Some(LINK)
 }

@@ -153,7 +153,7 @@ impl Session<'_> {
         let mut pending = self.mirror.pending();
         pending.hint(Hint::Subtree { path: folder.clone() }, now);
         if *times > 3 {
-            pending.postpone_to(&folder, now + ABSENT.min(RETRY.0 * (*times - 3)));
+            pending.postpone(&folder, now + ABSENT.min(RETRY.0 * (*times - 3)));
         }
     }
 }

@@ -21,8 +21,11 @@ use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::hint::{Cause, Hint};
 use crate::lane::OUTBOX;
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
-use crate::pending::Rules;
+use crate::pending::{Holds, Rules};
 use crate::receiver::{Grant, Limits, Receiver};
+
+/// Shorter than in earnest.
+const HOLDS: Holds = Holds { deleted: Duration::from_millis(30), lost: Duration::from_millis(50) };
 
 struct Pair {
     _scratch: tempfile::TempDir,
@@ -45,6 +48,7 @@ impl Pair {
             settle: Duration::ZERO,
             open_settle: Duration::from_millis(50),
             open_max_delay: Duration::from_millis(200),
+            holds: HOLDS,
         };
         let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers: 2 };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -87,8 +87,8 @@ fn settling_concerns_only_what_is_beneath_its_folder() {
     assert_eq!(inode(&rig, "y/1"), inode(&rig, "y/2"));
 }
 
-#[test]
-fn settling_keeps_together_what_a_link_has_joined_across_folders() {
+/// `d/a`, `d/b` and `outside` are one file, and `d` was compared.
+fn with_a_group_across_folders() -> Rig {
     let mut rig = Rig::with(Settings::default(), |module| {
         fs::create_dir(module.join("d")).unwrap();
         fs::write(module.join("d/a"), "").unwrap();
@@ -98,6 +98,12 @@ fn settling_keeps_together_what_a_link_has_joined_across_folders() {
     });
     rig.send(&[ToReceiver::Compare { path: path("d"), digest: [0; 16] }]);
     rig.answers();
+    rig
+}
+
+#[test]
+fn settling_keeps_together_what_a_link_has_joined_across_folders() {
+    let mut rig = with_a_group_across_folders();
     rig.done(&[link("outside", &["d/b"]), link("d/b", &["outside"])]);
     rig.done(&[ToReceiver::Remove { path: path("d/a") }, settle("d")]);
     assert_eq!(inode(&rig, "d/b"), inode(&rig, "outside"));
@@ -105,15 +111,7 @@ fn settling_keeps_together_what_a_link_has_joined_across_folders() {
 
 #[test]
 fn a_group_is_parted_with_its_names_elsewhere() {
-    let mut rig = Rig::with(Settings::default(), |module| {
-        fs::create_dir(module.join("d")).unwrap();
-        fs::write(module.join("d/a"), "").unwrap();
-        for name in ["d/b", "outside"] {
-            fs::hard_link(module.join("d/a"), module.join(name)).unwrap();
-        }
-    });
-    rig.send(&[ToReceiver::Compare { path: path("d"), digest: [0; 16] }]);
-    rig.answers();
+    let mut rig = with_a_group_across_folders();
     rig.done(&[link("d/b", &["outside"]), settle("d")]);
     assert_eq!(inode(&rig, "d/b"), inode(&rig, "outside"));
     assert_ne!(inode(&rig, "d/b"), inode(&rig, "d/a"));

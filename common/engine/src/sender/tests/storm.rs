@@ -22,7 +22,7 @@ use fastrand::Rng;
 use proto::RelPath;
 use tokio::sync::watch;
 
-use super::{Shown, tree};
+use super::{HOLDS, Shown, tree};
 use crate::hint::Hint;
 use crate::mirror::Mirror;
 use crate::pending::Rules;
@@ -58,6 +58,7 @@ impl Place {
             settle: Duration::ZERO,
             open_settle: Duration::from_millis(5),
             open_max_delay: Duration::from_millis(20),
+            holds: HOLDS,
         };
         let mirror = Arc::new(Mirror::new(rules));
         mirror.hint([Hint::Subtree { path: RelPath::root() }]);
