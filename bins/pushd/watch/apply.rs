@@ -158,7 +158,7 @@ impl InotifyWatcher {
         }
         match (self.tree.path_of(&from), self.tree.path_of(&to)) {
             (Some(from), Some(to)) => {
-                notices.push(Notice::Hint(Hint::Renamed { from, to, since }));
+                notices.push(Notice::Hint(Hint::Renamed { from, to, folder: object == Object::Folder, since }));
             }
             (Some(_), None) => {
                 self.miss(to.parent);

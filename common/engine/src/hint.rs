@@ -31,6 +31,8 @@ pub enum Hint {
         from: RelPath,
         /// The new place.
         to: RelPath,
+        /// Whether it is a folder.
+        folder: bool,
         /// A moment before the rename happened, as late as the watcher can tell: everything that happened before it
         /// has been hinted already. What was looked at after it may have been looked at under the wrong name.
         since: Instant,

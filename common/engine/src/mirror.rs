@@ -160,6 +160,7 @@ impl Mirror {
         let now = Instant::now();
         let mut pending = self.pending();
         for hint in hints {
+            tracing::trace!(?hint);
             pending.hint(hint, now);
         }
         drop(pending);

@@ -97,6 +97,13 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// Whether it looks at what is beneath its places, too. A rename looks at what it moves, for the metadata.
+    fn is_whole(&self) -> bool {
+        !matches!(self, Task::Entry { .. } | Task::Rename { .. })
+    }
+}
+
 /// A task with its ticket.
 #[derive(Debug, Clone)]
 pub struct Work {
@@ -202,7 +209,7 @@ impl Pending {
             Hint::Entry { path, cause } => self.entry(path, cause, now, now),
             Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), now, now),
             Hint::Subtree { path } => self.subtree(path, now, now),
-            Hint::Renamed { from, to, since } => self.renamed((from, to), since, now),
+            Hint::Renamed { from, to, folder, since } => self.renamed((from, to), folder, since, now),
         }
         if self.waiting.len() > WAITING || self.moves.len() > MOVES {
             self.collapse(now);
@@ -252,7 +259,7 @@ impl Pending {
         if matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }) {
             self.compared = Some(now);
         }
-        let whole = !matches!(work.task, Task::Entry { .. });
+        let whole = work.task.is_whole();
         for path in work.stands {
             self.remember(Recent { at: now, path, whole });
         }

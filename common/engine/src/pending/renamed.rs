@@ -26,7 +26,7 @@ const STANDS: usize = 16;
 
 impl Pending {
     /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
-    pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), since: Instant, now: Instant) {
+    pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), folder: bool, since: Instant, now: Instant) {
         if from == to || from.is_root() || to.is_root() || to.is_within(&from) || from.is_within(&to) {
             self.subtree(to, now, now);
             return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
@@ -35,7 +35,7 @@ impl Pending {
         self.join_comparisons(&to, now);
         let before = since.checked_sub(UNHEARD).unwrap_or(since);
         let suspects = self.suspects(&from, &to, before);
-        let there = self.standing(&from, now);
+        let there = self.standing(&from, folder, now);
         let exchanged = self.completes_exchange(&from, &to, now);
         if exchanged {
             self.exchanged(&from, &to, now);
@@ -77,15 +77,22 @@ impl Pending {
     }
 
     /// What the target has of `from` at the moment.
-    fn standing(&self, from: &RelPath, now: Instant) -> There {
+    fn standing(&self, from: &RelPath, folder: bool, now: Instant) -> There {
         let waits_whole = |path: &RelPath| self.waiting.get(path).is_some_and(|w| w.depth == Depth::Subtree);
         if self.came_and_went(from, now) {
             return There::Nothing;
         }
-        // What only its metadata differs in is mended before the rename; see the sender.
-        let content = Cause::CREATED | Cause::WRITTEN | Cause::WRITING | Cause::GONE | Cause::LOST;
-        let written = self.waiting.get(from).is_some_and(|waiting| waiting.cause.has(content));
-        if waits_whole(from) || written {
+        let is = |cause| self.waiting.get(from).is_some_and(|waiting| waiting.cause.has(cause));
+        let older = match folder {
+            // What is in it has names of its own. What is in doubt is moved and compared there; what came is new.
+            true => is(Cause::CREATED | Cause::GONE) || (waits_whole(from) && !is(Cause::WRITTEN)),
+            // What only its metadata differs in is mended before the rename; see the sender.
+            false => {
+                let content = Cause::CREATED | Cause::WRITTEN | Cause::WRITING | Cause::GONE | Cause::LOST;
+                waits_whole(from) || is(content)
+            }
+        };
+        if older {
             return There::Older;
         }
         if self.waits_above(from) { There::Nothing } else { There::Current }
@@ -178,11 +185,16 @@ impl Pending {
         if there == There::Older {
             self.insert(from.clone(), Depth::Entry, Cause::GONE, waiting.since, now);
         }
-        if waiting.depth == Depth::Subtree {
+        if waiting.depth == Depth::Subtree && waiting.cause.has(Cause::WRITTEN) {
+            self.doubt(to.clone(), waiting.since, now);
+        } else if waiting.depth == Depth::Subtree {
             self.subtree(to.clone(), waiting.since, now);
         } else {
-            let seen = waiting.cause.without(Cause::CREATED | Cause::GONE | Cause::VACATED | Cause::LOST);
-            let cause = if there == There::Current { seen | Cause::ATTRIBUTES } else { seen | Cause::WRITTEN };
+            let seen = waiting.cause.without(Cause::CREATED | Cause::GONE | Cause::VACATED);
+            let cause = match there {
+                There::Current => seen | Cause::ATTRIBUTES,
+                There::Older | There::Nothing => seen.without(Cause::LOST) | Cause::WRITTEN,
+            };
             self.insert_as(to.clone(), Waiting { cause, ..waiting }, now);
         }
     }
@@ -223,14 +235,11 @@ impl Pending {
         let mut found = Vec::new();
         for ticket in self.tickets_touching(from).into_iter().chain(self.tickets_touching(to)) {
             let Some(work) = self.taken.get(&ticket) else { continue };
-            let entry = matches!(work.task, Task::Entry { .. });
-            let places =
-                if entry { &work.stands[..] } else { work.stands.last().map(std::slice::from_ref).unwrap_or_default() };
-            found.extend(
-                places
-                    .iter()
-                    .map(|path| if entry { Suspect::Entry(path.clone()) } else { Suspect::Whole(path.clone()) }),
-            );
+            if work.task.is_whole() {
+                found.extend(work.stands.last().map(|path| Suspect::Whole(path.clone())));
+            } else {
+                found.extend(work.stands.iter().map(|path| Suspect::Entry(path.clone())));
+            }
         }
         for recent in self.recent.iter().rev().take_while(|recent| recent.at >= since) {
             let path = &recent.path;
@@ -254,7 +263,7 @@ impl Pending {
         while let Some(folder) = above {
             let at =
                 self.taken_at.range((folder.clone(), 0)..=(folder.clone(), Ticket::MAX)).map(|(_, ticket)| *ticket);
-            found.extend(at.filter(|ticket| !matches!(self.taken[ticket].task, Task::Entry { .. })));
+            found.extend(at.filter(|ticket| self.taken[ticket].task.is_whole()));
             above = folder.parent();
         }
         found

@@ -40,8 +40,13 @@ impl Desk {
     }
 
     fn renamed(&mut self, from: &str, to: &str) {
-        let since = self.now;
-        self.pending.hint(Hint::Renamed { from: path(from), to: path(to), since }, self.now);
+        self.renamed_since(from, to, self.now);
+    }
+
+    /// Of a folder if its name has no dot.
+    fn renamed_since(&mut self, from: &str, to: &str, since: Instant) {
+        let folder = !from.contains('.');
+        self.pending.hint(Hint::Renamed { from: path(from), to: path(to), folder, since }, self.now);
     }
 
     fn later(&mut self, pause: Duration) {
@@ -186,7 +191,7 @@ fn what_was_on_its_way_when_a_rename_happened_is_looked_at_again() {
     desk.entry("a/y", Cause::WRITTEN);
     let acknowledged = desk.pending.take(desk.now).unwrap();
     desk.pending.done(acknowledged.ticket, desk.now);
-    desk.pending.hint(Hint::Renamed { from: path("a"), to: path("b"), since }, desk.now);
+    desk.renamed_since("a", "b", since);
     let all = desk.all();
     for look in ["look b/x", "look b/y", "look a/x", "look a/y"] {
         assert!(all.contains(&look.into()), "{look} in {all:?}");
@@ -202,15 +207,33 @@ fn what_was_on_its_way_when_a_rename_happened_is_looked_at_again() {
 #[test]
 fn a_file_that_was_written_is_sent_anew_under_its_new_name() {
     let mut desk = Desk::new();
-    desk.entry("f", Cause::WRITTEN);
-    let since = desk.now;
-    let file = |from, to| Hint::Renamed { from: path(from), to: path(to), since };
-    desk.pending.hint(file("f", "g"), desk.now);
-    assert_eq!(desk.all_in_time(), ["look g", "gone f"], "what the target has of it is older");
-    desk.entry("g", Cause::ATTRIBUTES);
+    desk.entry("f.c", Cause::WRITTEN);
+    desk.renamed("f.c", "g.c");
+    assert_eq!(desk.all_in_time(), ["look g.c", "gone f.c"], "what the target has of it is older");
+    desk.entry("g.c", Cause::ATTRIBUTES);
     desk.later(Duration::from_secs(9));
-    desk.pending.hint(Hint::Renamed { from: path("g"), to: path("h"), since: desk.now }, desk.now);
-    assert_eq!(desk.all_in_time(), ["rename g h", "look g", "look h"]);
+    desk.renamed("g.c", "h.c");
+    assert_eq!(desk.all_in_time(), ["rename g.c h.c", "look g.c", "look h.c"]);
+}
+
+#[test]
+fn a_folder_looked_at_right_before_renames_is_renamed_and_compared() {
+    let mut desk = Desk::new();
+    for name in ["a/folder", "a/file.c"] {
+        desk.entry(name, Cause::ATTRIBUTES);
+    }
+    let since = desk.now;
+    desk.all();
+    desk.renamed_since("a", "b", since);
+    desk.renamed_since("b/folder", "out", since);
+    desk.renamed_since("b/file.c", "out.c", since);
+    desk.renamed_since("out", "b/back", since);
+    let all = desk.all_in_time();
+    assert_eq!(all[..3], ["rename a b", "rename b/folder out", "rename out b/back"], "no content: {all:?}");
+    assert!(
+        all.contains(&"look out.c".into()) && all.contains(&"gone b/file.c".into()),
+        "a file is sent anew: {all:?}"
+    );
 }
 
 #[test]
@@ -220,7 +243,7 @@ fn an_exchange_whose_halves_come_apart_is_compared() {
     desk.later(Duration::from_millis(1));
     desk.renamed("a", "b");
     assert_eq!(desk.all()[0], "rename a b");
-    desk.pending.hint(Hint::Renamed { from: path("b"), to: path("a"), since }, desk.now);
+    desk.renamed_since("b", "a", since);
     let all = desk.all();
     assert!(all.contains(&"subtree b".into()) && all.contains(&"subtree a".into()), "{all:?}");
 }

@@ -23,8 +23,10 @@ pub(super) enum Sent {
     /// Metadata of a file that is renamed next; whether it fits, the rename's own look tells.
     Forerunner(RelPath),
     Remove(RelPath),
-    Rename(RelPath, RelPath),
-    Exchange(RelPath, RelPath),
+    /// From, to, and the names that are to be sent again should it fail, see [`Origins::moved`](super::origins::Origins).
+    Rename(RelPath, RelPath, Vec<RelPath>),
+    /// Both places, and names in the same way.
+    Exchange(RelPath, RelPath, Vec<RelPath>),
     /// The name with the content, then the others.
     Link(RelPath, Vec<RelPath>),
     Compare(RelPath),
@@ -100,8 +102,8 @@ impl Flight {
         let mut at = place.clone();
         for op in self.ops.iter().skip(later) {
             let moved = match &op.sent {
-                Sent::Rename(from, to) => at.rebase(from, to),
-                Sent::Exchange(a, b) => at.rebase(a, b).or_else(|| at.rebase(b, a)),
+                Sent::Rename(from, to, _) => at.rebase(from, to),
+                Sent::Exchange(a, b, _) => at.rebase(a, b).or_else(|| at.rebase(b, a)),
                 _ => None,
             };
             at = moved.unwrap_or(at);
@@ -202,8 +204,8 @@ mod tests {
     fn an_answer_is_read_with_the_renames_sent_after_its_operation() {
         let mut flight = Flight::new();
         let put = flight.sent(1, Sent::Entry(path("a/x")));
-        let rename = flight.sent(2, Sent::Rename(path("a"), path("b")));
-        let exchange = flight.sent(3, Sent::Exchange(path("b"), path("c")));
+        let rename = flight.sent(2, Sent::Rename(path("a"), path("b"), Vec::new()));
+        let exchange = flight.sent(3, Sent::Exchange(path("b"), path("c"), Vec::new()));
         assert_eq!(flight.forwarded(put, &path("a/x")), path("c/x"));
         assert_eq!(flight.forwarded(rename, &path("c/y")), path("b/y"));
         assert_eq!(flight.forwarded(exchange, &path("b/x")), path("b/x"));

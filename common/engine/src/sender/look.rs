@@ -376,9 +376,9 @@ impl Session<'_> {
         }
         let mates = self.groups.moved(&from, &to);
         self.look_at_mates(mates);
-        self.origins.moved(&from, &to);
+        let alike = self.origins.moved(&from, &to);
         let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
-        self.send(ticket, &message, Sent::Rename(from, to))?;
+        self.send(ticket, &message, Sent::Rename(from, to, alike))?;
         Ok(())
     }
 
@@ -392,9 +392,9 @@ impl Session<'_> {
         let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
         if stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
-            self.origins.exchanged(&a, &b);
+            let alike = self.origins.exchanged(&a, &b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
-            self.send(ticket, &message, Sent::Exchange(a, b))?;
+            self.send(ticket, &message, Sent::Exchange(a, b, alike))?;
             return Ok(());
         }
         let mut mates = self.groups.left(&a);

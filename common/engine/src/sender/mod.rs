@@ -202,6 +202,7 @@ impl Sender {
         let ended = session.run(stop);
         let unanswered: Vec<_> = session.flight.unanswered().map(|(op, sent)| (op, sent.clone())).collect();
         unanswered.iter().for_each(|(op, sent)| session.doubt_origins(*op, sent));
+        session.origins.answered();
         self.mirror.sent.uploading.store(0, Ordering::Relaxed);
         self.groups.forget_work();
         self.mirror.pending().link_lost(Instant::now());

@@ -30,6 +30,8 @@ struct Sent {
 pub(super) struct Origins {
     young: BTreeMap<RelPath, Sent>,
     old: BTreeMap<RelPath, Sent>,
+    /// What stood under names that were moved away since all was answered.
+    vacated: BTreeMap<RelPath, Sent>,
 }
 
 impl Origins {
@@ -59,11 +61,9 @@ impl Origins {
         self.sent(path, NO_FILE, Time::default());
     }
 
-    /// It is not known whether what was sent under the names at and beneath `path` is there.
-    pub fn doubt_all(&mut self, path: &RelPath) {
-        for (path, _) in self.take(path) {
-            self.doubt(&path);
-        }
+    /// All that was sent is answered.
+    pub fn answered(&mut self) {
+        self.vacated.clear();
     }
 
     fn get(&self, path: &RelPath) -> Option<&Sent> {
@@ -100,18 +100,45 @@ impl Origins {
         self.take(path);
     }
 
-    /// What stood at and beneath `from` is at `to`.
-    pub fn moved(&mut self, from: &RelPath, to: &RelPath) {
-        let moved = self.take(from);
-        self.removed(to);
+    /// What stood at and beneath `from` is at `to`. Gives the names there that show another file of the same time should
+    /// that not come to pass: no comparison would tell.
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<RelPath> {
+        let before = self.before(to);
+        let (moved, replaced) = (self.take(from), self.take(to));
+        self.leave(&moved);
         self.put(moved, from, to);
+        self.alike(before.into_iter().chain(replaced))
     }
 
-    /// What stood at and beneath each has changed places.
-    pub fn exchanged(&mut self, a: &RelPath, b: &RelPath) {
+    /// What stood at and beneath each has changed places. Gives names as [`moved`](Self::moved) does.
+    pub fn exchanged(&mut self, a: &RelPath, b: &RelPath) -> Vec<RelPath> {
+        let before = [self.before(a), self.before(b)].concat();
         let (at_a, at_b) = (self.take(a), self.take(b));
-        self.put(at_a, a, b);
-        self.put(at_b, b, a);
+        self.leave(&at_a);
+        self.leave(&at_b);
+        self.put(at_a.clone(), a, b);
+        self.put(at_b.clone(), b, a);
+        self.alike(before.into_iter().chain(at_a).chain(at_b))
+    }
+
+    fn leave(&mut self, moved: &[(RelPath, Sent)]) {
+        if self.vacated.len() + moved.len() > NAMES {
+            self.vacated.clear();
+        }
+        self.vacated.extend(moved.iter().cloned());
+    }
+
+    /// What stood at and beneath `path` and was moved away, perhaps in vain.
+    fn before(&self, path: &RelPath) -> Vec<(RelPath, Sent)> {
+        at_and_beneath(&self.vacated, path).into_iter().map(|path| (path.clone(), self.vacated[&path])).collect()
+    }
+
+    /// Those names that have another file of the same time now.
+    fn alike(&self, before: impl IntoIterator<Item = (RelPath, Sent)>) -> Vec<RelPath> {
+        let other = |path: &RelPath, sent: &Sent| {
+            self.get(path).is_some_and(|now| now.id != sent.id && (now.mtime == sent.mtime || sent.id == NO_FILE))
+        };
+        before.into_iter().filter(|(path, sent)| other(path, sent)).map(|(path, _)| path).collect()
     }
 
     fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Sent)> {
@@ -155,6 +182,21 @@ mod tests {
         assert!(!origins.differs(&path("b"), (9, 9)), "it was replaced by a folder");
         origins.removed(&path("b"));
         assert!(!origins.differs(&path("b/x"), (9, 9)));
+    }
+
+    #[test]
+    fn names_that_a_failed_rename_leaves_with_a_file_of_the_same_time_are_named() {
+        let mut origins = Origins::default();
+        let other = Time { secs: 1, nanos: 1 };
+        for (name, ino, mtime) in [("a", 1, other), ("b", 2, other), ("c", 3, Time::default())] {
+            origins.sent(&path(name), (1, ino), mtime);
+        }
+        assert_eq!(origins.exchanged(&path("a"), &path("c")), [], "their times tell");
+        assert_eq!(origins.moved(&path("b"), &path("c")), [path("c")], "of the time of what is replaced");
+        assert_eq!(origins.moved(&path("c"), &path("a")), [path("a")], "of the time of what has left before");
+        origins.answered();
+        origins.sent(&path("b"), (1, 4), other);
+        assert_eq!(origins.moved(&path("b"), &path("c")), [], "what has left is not there");
     }
 
     #[test]

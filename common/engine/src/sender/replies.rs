@@ -32,7 +32,11 @@ impl Session<'_> {
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
         self.compared_alike(upto)?;
         self.name_groups_of(self.flight.linked(upto))?;
-        self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))
+        self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
+        if self.flight.is_empty() {
+            self.origins.answered();
+        }
+        Ok(())
     }
 
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
@@ -89,12 +93,12 @@ impl Session<'_> {
                 self.flight.wanted(op);
                 self.send_folder_of(&self.by_now(op, &path));
             }
-            Sent::Rename(from, to) => {
+            Sent::Rename(from, to, _) => {
                 let (from, to) = (self.by_now(op, &from), self.by_now(op, &to));
                 self.hint_entry(from, Cause::GONE);
                 self.mirror.pending().doubt(to, now, now);
             }
-            Sent::Exchange(a, b) => {
+            Sent::Exchange(a, b, _) => {
                 for place in [a, b] {
                     let path = self.by_now(op, &place);
                     self.mirror.pending().doubt(path, now, now);
@@ -109,20 +113,16 @@ impl Session<'_> {
         }
     }
 
-    /// The content that this operation brought or moved may not be at the target, or not there.
+    /// The content that this operation brought or moved may not be at the target.
     pub(super) fn doubt_origins(&mut self, op: u64, sent: &Sent) {
-        let (sent, moved) = match sent {
-            Sent::Entry(path) => (std::slice::from_ref(path), [None, None]),
-            Sent::Link(_, others) => (&others[..], [None, None]),
-            Sent::Rename(_, to) => (&[][..], [Some(to), None]),
-            Sent::Exchange(a, b) => (&[][..], [Some(a), Some(b)]),
+        let places = match sent {
+            Sent::Entry(path) => std::slice::from_ref(path),
+            Sent::Link(_, others) => &others[..],
+            Sent::Rename(_, _, alike) | Sent::Exchange(_, _, alike) => &alike[..],
             _ => return,
         };
-        for place in sent {
+        for place in places {
             self.origins.doubt(&self.flight.forwarded(op, place));
-        }
-        for place in moved.into_iter().flatten() {
-            self.origins.doubt_all(&self.flight.forwarded(op, place));
         }
     }
 
@@ -165,8 +165,8 @@ fn place(sent: &Sent) -> &RelPath {
         Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
         Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
         Sent::Link(path, _) | Sent::Compare(path) | Sent::Count(path) => path,
-        Sent::Rename(_, to) => to,
-        Sent::Exchange(a, _) => a,
+        Sent::Rename(_, to, _) => to,
+        Sent::Exchange(a, ..) => a,
         Sent::Settle => &ROOT,
     }
 }

@@ -66,7 +66,8 @@ impl Pair {
 
     fn renamed(&self, from: &str, to: &str) {
         fs::rename(self.here.join(from), self.here.join(to)).unwrap();
-        self.hint(Hint::Renamed { from: path(from), to: path(to), since: std::time::Instant::now() });
+        let folder = self.here.join(to).is_dir();
+        self.hint(Hint::Renamed { from: path(from), to: path(to), folder, since: std::time::Instant::now() });
     }
 
     /// Sends what is owed until nothing is; returns what that took.
@@ -282,8 +283,8 @@ fn exchanged_entries_change_places() {
     }
     let since = std::time::Instant::now();
     pair.mirror.hint([
-        Hint::Renamed { from: path("a"), to: path("z"), since },
-        Hint::Renamed { from: path("z"), to: path("a"), since },
+        Hint::Renamed { from: path("a"), to: path("z"), folder: true, since },
+        Hint::Renamed { from: path("z"), to: path("a"), folder: true, since },
         Hint::Entry { path: path(""), cause: Cause::ENTRIES },
     ]);
     let (ended, took) = pair.settle();

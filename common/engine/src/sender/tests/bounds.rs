@@ -32,10 +32,10 @@ fn reserved_names_are_never_sent() {
     pair.hint(Hint::Subtree { path: path(&format!("d/{stage}")) });
     pair.hint(Hint::Folder { path: path(&format!("d/{stage}")) });
     let since = std::time::Instant::now();
-    pair.hint(Hint::Renamed { from: path(&inside), to: path("d/out"), since });
+    pair.hint(Hint::Renamed { from: path(&inside), to: path("d/out"), folder: false, since });
     assert_eq!(pair.settle().0, Ended::InSync);
     fs::rename(pair.here.join("d/out"), pair.here.join(&inside)).unwrap();
-    pair.hint(Hint::Renamed { from: path("d/out"), to: path(&inside), since });
+    pair.hint(Hint::Renamed { from: path("d/out"), to: path(&inside), folder: false, since });
     assert_eq!(pair.settle().0, Ended::InSync);
     assert!(!pair.there.join("d/out").exists() && !pair.there.join("d").join(stage).exists());
 }

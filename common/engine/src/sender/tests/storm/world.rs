@@ -48,8 +48,9 @@ impl World<'_> {
         vec![Hint::Entry { path: path(at), cause }, Hint::Entry { path: folder, cause: Cause::ENTRIES }]
     }
 
-    fn renamed(from: &str, to: &str) -> Vec<Hint> {
-        let mut hints = vec![Hint::Renamed { from: path(from), to: path(to), since: Instant::now() }];
+    fn renamed(&self, from: &str, to: &str) -> Vec<Hint> {
+        let folder = fs::symlink_metadata(self.place.here.join(to)).unwrap().is_dir();
+        let mut hints = vec![Hint::Renamed { from: path(from), to: path(to), folder, since: Instant::now() }];
         for place in [from, to] {
             hints.push(Hint::Entry { path: path(place).parent().unwrap(), cause: Cause::ENTRIES });
         }
@@ -180,7 +181,7 @@ impl World<'_> {
         let same = self.inode(&from) == self.inode(&to);
         fs::rename(self.place.here.join(&from), self.place.here.join(&to)).ok()?;
         if !same {
-            self.tell(Self::renamed(&from, &to));
+            self.tell(self.renamed(&from, &to));
         }
         Some(format!("rename {from} -> {to} (inode {})", self.inode(&to)))
     }
@@ -192,8 +193,8 @@ impl World<'_> {
         }
         rustix::fs::renameat_with(CWD, self.place.here.join(&a), CWD, self.place.here.join(&b), RenameFlags::EXCHANGE)
             .ok()?;
-        self.tell(Self::renamed(&a, &b));
-        self.tell(Self::renamed(&b, &a));
+        self.tell(self.renamed(&a, &b));
+        self.tell(self.renamed(&b, &a));
         Some(format!("exchange {a} <-> {b} (inodes {}, {})", self.inode(&a), self.inode(&b)))
     }
 
