@@ -10,6 +10,7 @@ pub mod process;
 pub mod proxy;
 pub mod rng;
 pub mod scratch;
+pub mod states;
 pub mod zoo;
 
 use std::time::{Duration, Instant};

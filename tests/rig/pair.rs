@@ -116,7 +116,12 @@ impl Recvd {
 
     /// Starts it and waits until it listens.
     pub fn start(&mut self) {
-        self.daemon.start();
+        self.start_under(&[]);
+    }
+
+    /// The same, with words before its command line, see [`Daemon::start_under`].
+    pub fn start_under(&mut self, words: &[&str]) {
+        self.daemon.start_under(words);
         let deadline = Instant::now() + patience();
         while TcpStream::connect(self.address()).is_err() {
             assert!(self.daemon.is_running(), "recvd ended: {}", self.daemon.log());

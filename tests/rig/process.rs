@@ -33,12 +33,18 @@ impl Daemon {
 
     /// Starts it; nothing happens when it runs.
     pub fn start(&mut self) {
+        self.start_under(&[]);
+    }
+
+    /// The same, with words before the command line: of a program that becomes the daemon, as `strace -D` does.
+    pub fn start_under(&mut self, words: &[&str]) {
         if self.is_running() {
             return;
         }
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let child = Command::new(&self.command[0])
-            .args(&self.command[1..])
+        let line: Vec<OsString> = words.iter().map(Into::into).chain(self.command.iter().cloned()).collect();
+        let child = Command::new(&line[0])
+            .args(&line[1..])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

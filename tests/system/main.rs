@@ -18,6 +18,7 @@ mod live;
 mod mistakes;
 mod model;
 mod passes;
+mod power;
 mod renames;
 mod targets;
 mod unreadable;

@@ -1,0 +1,178 @@
+//! Power cuts at the backup host, on a disk of its own: what was acknowledged is there afterwards, whole, and nothing that
+//! is there is anything else than what the source had at one moment.
+//!
+//! `POWER_CUTS` sets how many (12 on each file system), `POWER_SEED` the operations and moments. The long run:
+//! ```text
+//! POWER_CUTS=500 cargo test --release --test system power -- --nocapture
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::rig::is_root;
+use crate::rig::mounted::{Disk, Format, Journal};
+use crate::rig::pair::{Pair, Setup};
+use crate::rig::rng::Rng;
+use crate::rig::scratch::Scratch;
+use crate::rig::states::{State, Tree, tree};
+
+/// A source that changes by one atomic step at a time, and all that it has been.
+struct History {
+    root: PathBuf,
+    /// Beside the source: files are written here and renamed into it.
+    desk: PathBuf,
+    rng: Rng,
+    /// With the moment at which each was reached.
+    past: Vec<(Instant, Tree)>,
+}
+
+impl History {
+    fn step(&mut self) {
+        let tree = &self.past.last().unwrap().1;
+        let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+        for (path, state) in tree {
+            match state {
+                State::Folder { .. } => folders.push(path.clone()),
+                State::File { .. } if path.as_os_str() != "anchor" => files.push(path.clone()),
+                _ => {}
+            }
+        }
+        let fresh = self.rng.pick(&folders).join(format!("n{}", self.rng.next() % 100_000));
+        let roll = if files.len() < 8 { 0 } else { self.rng.below(20) };
+        let some = if files.is_empty() { &fresh } else { self.rng.pick(&files) };
+        let at = |path: &Path| self.root.join(path);
+        match roll {
+            0..=6 => self.put(&fresh.clone()),
+            7..=11 => self.put(&some.clone()),
+            12..=13 => fs::remove_file(at(some)).unwrap(),
+            14..=15 => fs::rename(at(some), at(&fresh)).unwrap(),
+            16 if folders.len() < 8 => fs::create_dir(at(&fresh)).unwrap(),
+            17 if folders.len() > 2 => {
+                let to = PathBuf::from(format!("r{}", self.rng.next() % 100_000));
+                fs::rename(at(&folders[1]), at(&to)).unwrap();
+            }
+            18 => crate::rig::fs::chmod(&at(some), 0o600 | self.rng.below(0o100) as u32).unwrap(),
+            _ => crate::rig::fs::set_mtime(&at(some), self.rng.below(1 << 30) as i64, 5).unwrap(),
+        }
+        self.reached();
+    }
+
+    /// A new file or a replaced one, at once whole.
+    fn put(&mut self, path: &Path) {
+        let len = *self.rng.pick(&[1, 100, 4_096, 5_000, 70_000, 300_000]) + self.rng.below(50) as usize;
+        // No zeros, so that a hole in it is seen.
+        let content: Vec<u8> = self.rng.bytes(len).into_iter().map(|byte| byte | 1).collect();
+        let made = self.desk.join("made");
+        fs::write(&made, content).unwrap();
+        fs::rename(made, self.root.join(path)).unwrap();
+    }
+
+    fn reached(&mut self) {
+        self.past.push((Instant::now(), tree(&self.root)));
+    }
+
+    /// What is wrong with a backup that acknowledged all that had happened by `acknowledged`.
+    fn wrong(&self, acknowledged: Instant, backup: &Tree) -> Vec<String> {
+        let first = self.past.iter().rposition(|(at, _)| *at <= acknowledged).unwrap_or(0);
+        let since = || self.past[first..].iter().map(|(_, tree)| tree);
+        let mut wrong = Vec::new();
+        for (path, state) in backup {
+            if !since().any(|tree| tree.get(path) == Some(state)) {
+                let older = self.past.iter().any(|(_, tree)| tree.get(path) == Some(state));
+                let what = if older { "as it was before what is acknowledged" } else { "as it never was" };
+                wrong.push(format!("{} stands {what}: {state}", path.display()));
+            }
+        }
+        let missing = self.past[first].1.keys().filter(|path| !backup.contains_key(*path));
+        for path in missing.filter(|path| since().all(|tree| tree.contains_key(*path))) {
+            wrong.push(format!("{} is acknowledged and missing", path.display()));
+        }
+        wrong
+    }
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+}
+
+fn cuts(format: Format) {
+    if !is_root("power cuts") {
+        return;
+    }
+    if !Path::new("/dev/loop-control").exists() {
+        eprintln!("LEFT OUT: power cuts need loop devices");
+        return;
+    }
+    let (cuts, seed) = (number("POWER_CUTS", 12), number("POWER_SEED", Rng::seed_from_clock()));
+    println!("power: {format:?}, POWER_SEED={seed}, {cuts} cuts");
+    let room = Scratch::new("power");
+    let disk = Disk::make(room.path(), format);
+    let setup = Setup {
+        durability: "batch".into(),
+        backup_base: Some(disk.path().to_path_buf()),
+        source: "max_delete = \"100%\"".into(),
+        ..Setup::default()
+    };
+    let mut pair = Pair::live("power-pair", setup);
+    let desk = pair.scratch.folder("desk");
+    let mut rng = Rng::new(seed);
+    let mut history = History { root: pair.source.clone(), desk, rng: Rng::new(rng.next()), past: Vec::new() };
+    let (mut steps, mut unacknowledged) = (0, 0);
+    for cut in 0..cuts {
+        history.past.clear();
+        history.reached();
+        let acknowledged = until_the_cut(&mut pair, &mut history, &disk, &mut rng);
+        steps += history.past.len();
+        unacknowledged += history.past.iter().filter(|(at, _)| *at > acknowledged).count();
+        disk.unmount();
+        disk.mount();
+        let wrong = history.wrong(acknowledged, &tree(&pair.backup));
+        assert!(wrong.is_empty(), "POWER_SEED={seed}, cut {cut} on {format:?}:\n{}", wrong.join("\n"));
+        pair.recvd.start();
+        pair.settle();
+    }
+    println!("power: {format:?}: {cuts} cuts, {steps} steps, {unacknowledged} not yet acknowledged, no loss");
+    pair.recvd.daemon.kill();
+}
+
+/// Changes the source until the power goes; returns until when all is acknowledged.
+fn until_the_cut(pair: &mut Pair, history: &mut History, disk: &Disk, rng: &mut Rng) -> Instant {
+    let begin = Instant::now();
+    let (over, pushd) = (AtomicBool::new(false), &pair.pushd);
+    let journal = *rng.pick(&[Journal::Flushed, Journal::Lost]);
+    let moment = Duration::from_micros(rng.below(600_000));
+    let acknowledged = thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut acknowledged = begin;
+            while !over.load(Ordering::Acquire) {
+                let asked = Instant::now();
+                if pushd.command(&["wait", "--timeout", "300ms"]).code == 0 {
+                    acknowledged = asked;
+                }
+            }
+            acknowledged
+        });
+        while begin.elapsed() < moment {
+            history.step();
+            thread::sleep(Duration::from_micros(rng.below(8_000)));
+        }
+        disk.cut(journal);
+        over.store(true, Ordering::Release);
+        asking.join().unwrap()
+    });
+    pair.recvd.daemon.kill();
+    acknowledged
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_on_ext4() {
+    cuts(Format::Ext4);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_on_xfs() {
+    cuts(Format::Xfs);
+}
