@@ -23,6 +23,15 @@ pub(super) struct Deferred {
     later: Instant,
 }
 
+/// Why a folder waits to be compared with all beneath it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Above {
+    /// It may be new.
+    Differs,
+    /// A rename has left it, or it was looked at while one happened: what is in it stands there as far as is known.
+    InDoubt,
+}
+
 impl Pending {
     /// The entry of this work is a folder, and is being compared with all beneath it.
     pub fn widened(&mut self, ticket: Ticket) {
@@ -72,16 +81,20 @@ impl Pending {
         }
     }
 
-    /// Whether a folder above, other than the root, waits to be compared with all beneath it.
-    pub(super) fn waits_above(&self, path: &RelPath) -> bool {
+    /// Whether a folder above, other than the root, waits to be compared with all beneath it, and why.
+    pub(super) fn waits_above(&self, path: &RelPath) -> Option<Above> {
+        let mut found = None;
         let mut above = path.parent();
         while let Some(folder) = above.filter(|folder| !folder.is_root()) {
             if self.subtrees.contains(&folder) {
-                return true;
+                if !self.waiting[&folder].cause.has(Cause::WRITTEN) {
+                    return Some(Above::Differs);
+                }
+                found = Some(Above::InDoubt);
             }
             above = folder.parent();
         }
-        false
+        found
     }
 
     /// INVARIANT: true only when the target cannot have the entry: its name appeared by an event, and neither a look

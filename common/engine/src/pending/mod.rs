@@ -426,7 +426,7 @@ impl Pending {
     /// and what came and went before anyone looked was never there.
     fn entry(&mut self, path: RelPath, cause: Cause, since: Instant, now: Instant) {
         let mut since = since;
-        if self.waits_above(&path) {
+        if self.waits_above(&path).is_some() {
             // The comparison of that folder has yet to begin, and will meet it.
             return;
         }

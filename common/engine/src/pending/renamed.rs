@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
+use super::met::Above;
 use super::{Depth, Move, Pending, Task, Ticket, Waiting, range_beneath};
 use crate::hint::Cause;
 
@@ -42,10 +43,13 @@ impl Pending {
         } else {
             self.move_stands(&from, &to);
             self.move_hints(&from, &to, there, now);
-            if there == There::Current {
+            if matches!(there, There::Current | There::InDoubt) {
                 self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now, before });
                 self.insert(to.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
                 self.insert(from.clone(), Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
+            }
+            if there == There::InDoubt {
+                self.doubt(to.clone(), now, now);
             }
         }
         for suspect in suspects {
@@ -95,7 +99,11 @@ impl Pending {
         if older {
             return There::Older;
         }
-        if self.waits_above(from) { There::Nothing } else { There::Current }
+        match self.waits_above(from) {
+            Some(Above::InDoubt) if folder => There::InDoubt,
+            Some(_) => There::Nothing,
+            None => There::Current,
+        }
     }
 
     /// The first half, as an exchange, if it still waits.
@@ -192,7 +200,7 @@ impl Pending {
         } else {
             let seen = waiting.cause.without(Cause::CREATED | Cause::GONE | Cause::VACATED);
             let cause = match there {
-                There::Current => seen | Cause::ATTRIBUTES,
+                There::Current | There::InDoubt => seen | Cause::ATTRIBUTES,
                 There::Older | There::Nothing => seen.without(Cause::LOST) | Cause::WRITTEN,
             };
             self.insert_as(to.clone(), Waiting { cause, ..waiting }, now);
@@ -307,6 +315,8 @@ enum There {
     Older,
     /// What it is; of a folder, what it is itself.
     Current,
+    /// A folder, as far as is known: a folder above is in doubt.
+    InDoubt,
 }
 
 enum Suspect {

@@ -237,6 +237,23 @@ fn a_folder_looked_at_right_before_renames_is_renamed_and_compared() {
 }
 
 #[test]
+fn a_folder_within_one_in_doubt_is_renamed_and_compared() {
+    let mut desk = Desk::new();
+    desk.pending.hint(Hint::Subtree { path: path("a") }, desk.now);
+    let since = desk.now;
+    desk.all();
+    desk.renamed_since("a", "b", since);
+    desk.renamed_since("b/folder", "out", since);
+    desk.renamed_since("out", "b/back", since);
+    desk.renamed_since("b", "c", since);
+    let all = desk.all_in_time();
+    let renames = ["rename a b", "rename b/folder out", "rename out b/back", "rename b c"];
+    let sent: Vec<_> = all.iter().filter(|line| line.starts_with("rename")).collect();
+    assert_eq!(sent, renames, "{all:?}");
+    assert!(all.contains(&"subtree c".into()), "{all:?}");
+}
+
+#[test]
 fn an_exchange_whose_halves_come_apart_is_compared() {
     let mut desk = Desk::new();
     let since = desk.now;

@@ -128,6 +128,12 @@ impl Origins {
         self.vacated.extend(moved.iter().cloned());
     }
 
+    /// Names at and beneath `path` that were moved away and of which nothing is known since: if the operation failed, what
+    /// was sent under them still stands there.
+    pub fn vacated(&self, path: &RelPath) -> Vec<RelPath> {
+        at_and_beneath(&self.vacated, path).into_iter().filter(|path| self.get(path).is_none()).collect()
+    }
+
     /// What stood at and beneath `path` and was moved away, perhaps in vain.
     fn before(&self, path: &RelPath) -> Vec<(RelPath, Sent)> {
         at_and_beneath(&self.vacated, path).into_iter().map(|path| (path.clone(), self.vacated[&path])).collect()
@@ -194,7 +200,9 @@ mod tests {
         assert_eq!(origins.exchanged(&path("a"), &path("c")), [], "their times tell");
         assert_eq!(origins.moved(&path("b"), &path("c")), [path("c")], "of the time of what is replaced");
         assert_eq!(origins.moved(&path("c"), &path("a")), [path("a")], "of the time of what has left before");
+        assert_eq!(origins.vacated(&path("b")), [path("b")]);
         origins.answered();
+        assert_eq!(origins.vacated(&path("b")), []);
         origins.sent(&path("b"), (1, 4), other);
         assert_eq!(origins.moved(&path("b"), &path("c")), [], "what has left is not there");
     }

@@ -67,6 +67,7 @@ impl Session<'_> {
                 self.forget_compare(op)?;
                 self.failures += 1;
                 self.flight.failed(op, self.retry);
+                self.look_at_folders_of(op, &sent);
                 if self.until == Until::InSync && self.failures > PATIENCE && self.retry >= RETRY.0 * 16 {
                     let reason = format!("{}: {reason}", place(&sent));
                     return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retry }));
@@ -74,6 +75,21 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What failed may have left the folders that hold it with another mtime.
+    fn look_at_folders_of(&mut self, op: u64, sent: &Sent) {
+        let other = match sent {
+            Sent::Rename(from, ..) => Some(from),
+            Sent::Exchange(_, b, _) => Some(b),
+            _ => None,
+        };
+        for place in [place(sent)].into_iter().chain(other) {
+            if let Some(folder) = self.by_now(op, place).parent() {
+                self.hint_entry(folder.clone(), Cause::ENTRIES);
+                self.mirror.pending().postpone(&folder, Instant::now() + self.retry);
+            }
+        }
     }
 
     /// The content of an offered file is not there.
@@ -113,15 +129,16 @@ impl Session<'_> {
         }
     }
 
-    /// The content that this operation brought or moved may not be at the target.
+    /// The content that this operation brought or moved may not be at the target, and what it moved away may be.
     pub(super) fn doubt_origins(&mut self, op: u64, sent: &Sent) {
         let places = match sent {
-            Sent::Entry(path) => std::slice::from_ref(path),
-            Sent::Link(_, others) => &others[..],
-            Sent::Rename(_, _, alike) | Sent::Exchange(_, _, alike) => &alike[..],
+            Sent::Entry(path) => vec![path.clone()],
+            Sent::Link(_, others) => others.clone(),
+            Sent::Rename(from, _, alike) => [&alike[..], &self.origins.vacated(from)].concat(),
+            Sent::Exchange(a, b, alike) => [&alike[..], &self.origins.vacated(a), &self.origins.vacated(b)].concat(),
             _ => return,
         };
-        for place in places {
+        for place in &places {
             self.origins.doubt(&self.flight.forwarded(op, place));
         }
     }
