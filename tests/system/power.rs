@@ -74,14 +74,16 @@ impl History {
         self.past.push((Instant::now(), tree(&self.root)));
     }
 
-    /// What is wrong with a backup that acknowledged all that had happened by `acknowledged`.
+    /// What is wrong with a backup that acknowledged all that had happened by `acknowledged`. A folder is renamed before
+    /// what is owed of its files: these may show what they were under their old path.
     fn wrong(&self, acknowledged: Instant, backup: &Tree) -> Vec<String> {
         let first = self.past.iter().rposition(|(at, _)| *at <= acknowledged).unwrap_or(0);
         let since = || self.past[first..].iter().map(|(_, tree)| tree);
         let mut wrong = Vec::new();
         for (path, state) in backup {
-            if !since().any(|tree| tree.get(path) == Some(state)) {
-                let older = self.past.iter().any(|(_, tree)| tree.get(path) == Some(state));
+            let was = |tree: &Tree| tree.iter().any(|(old, was)| old.file_name() == path.file_name() && was == state);
+            if !since().any(was) {
+                let older = self.past.iter().any(|(_, tree)| was(tree));
                 let what = if older { "as it was before what is acknowledged" } else { "as it never was" };
                 wrong.push(format!("{} stands {what}: {state}", path.display()));
             }
