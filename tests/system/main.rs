@@ -10,6 +10,7 @@ mod rig;
 
 mod atomic;
 mod brake;
+mod commit;
 mod crash;
 mod fidelity;
 mod hostile;

@@ -35,6 +35,7 @@ mod tests;
 pub use dir::{Dir, Found};
 pub use durable::Durable;
 pub use file::File;
+pub use metadata::is_passing;
 pub use notify::Inotify;
 pub use paths::{canonical, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new};
 pub use resolve::is_absence;

@@ -3,7 +3,7 @@
 //!
 //! Changing the owner clears setuid, setgid and file capabilities, so it comes first; an ACL holds the group bits of the
 //! mode, so it comes after it. What the receiver's rights or its file system refuse is said in words and does not fail
-//! the entry; a failing disk does.
+//! the entry; a disk that fails, is full or has become read-only does.
 
 use std::fmt::Write;
 use std::io;
@@ -15,6 +15,9 @@ use rustix::io::Errno;
 
 use crate::procfs::ProcPath;
 use crate::xattr::{self, Of};
+
+/// A file system with fewer bytes free has no block for an attribute.
+const FULL: u64 = 1 << 20;
 
 /// The entry that is set.
 #[derive(Clone, Copy)]
@@ -49,6 +52,12 @@ enum Owner {
     Changed,
     /// Could not be set, or is not kept: the entry is not the one that setuid and setgid were granted to.
     Foreign,
+}
+
+/// Whether an error tells of a disk that fails, is full or has become read-only, and not of the entry or of our rights.
+pub fn is_passing(error: &io::Error) -> bool {
+    let passing = [Errno::IO, Errno::ROFS, Errno::STALE, Errno::NOSPC, Errno::DQUOT];
+    error.raw_os_error().is_some_and(|code| passing.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 /// Sets what `keep` has. Returns what could not be set, each as "owner 33:33: Operation not permitted (os error 1)".
@@ -183,10 +192,15 @@ impl Work<'_> {
         }
         let (meta, keep) = (self.meta, self.keep);
         for (name, value) in meta.xattrs.iter().filter(|(name, _)| keep.keeps_xattr(name)) {
-            if have.get(name) != Some(value)
-                && let Err(error) = of.set(name, value)
-            {
-                self.note(format_args!("xattr {}", name.escape_ascii()), error)?;
+            if have.get(name) == Some(value) {
+                continue;
+            }
+            let what = format!("xattr {}", name.escape_ascii());
+            match of.set(name, value) {
+                Ok(()) => {}
+                // ext4 has one block for the attributes of a file, whatever else is free.
+                Err(Errno::NOSPC) if !self.is_full() => self.problems.push(format!("{what}: too large for this disk")),
+                Err(error) => self.note(format_args!("{what}"), error)?,
             }
         }
         Ok(())
@@ -207,10 +221,17 @@ impl Work<'_> {
         }
     }
 
-    /// Notes what could not be set; a failing disk or a file system that has become read-only is an error instead.
+    /// Whether the file system has hardly a block left.
+    fn is_full(&self) -> bool {
+        let (On::Fd(fd) | On::Staged(fd, _)) = self.on;
+        rustix::fs::fstatvfs(fd).is_ok_and(|space| space.f_bfree.saturating_mul(space.f_frsize) < FULL)
+    }
+
+    /// Notes what could not be set. A disk that fails, is full or has become read-only is an error instead: another try
+    /// may find it well.
     fn note(&mut self, what: std::fmt::Arguments<'_>, error: Errno) -> io::Result<()> {
         let error = io::Error::from(error);
-        if matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::IO | Errno::ROFS | Errno::STALE)) {
+        if is_passing(&error) {
             return Err(error);
         }
         let mut text = String::new();

@@ -11,6 +11,7 @@ use proto::{Outcome, RelPath};
 use sys::{Staged, durable};
 
 use super::compare::{Answer, Ask};
+use super::folders::Unrestored;
 use super::line::{Line, Next, Over, Wait};
 use super::pool::Pool;
 use super::publish::Replica;
@@ -73,7 +74,8 @@ impl<'a> Publisher<'a> {
     pub(super) fn run(mut self) {
         let _alarm = Alarm(self.line);
         while let Ok(()) = self.turn() {}
-        self.replica.finish();
+        // What fails now has no receipt that would claim it.
+        let _ = self.replica.finish();
     }
 
     fn turn(&mut self) -> Result<(), Over> {
@@ -147,7 +149,7 @@ impl<'a> Publisher<'a> {
         match self.durability {
             Durability::None => {
                 if self.replica.is_wide() {
-                    self.replica.finish();
+                    self.finish()?;
                     self.replica.let_go();
                 }
                 self.carry_out(op, step)
@@ -177,7 +179,7 @@ impl<'a> Publisher<'a> {
             Step::Put { size, .. } => (Some(*size), false),
             step => (None, matches!(step, Step::Remove { .. })),
         };
-        let verdict = self.replica.perform(step);
+        let verdict = self.replica.perform(op, step);
         if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
             self.batch.done.push(op);
             put.into_iter().for_each(|size| self.counters.file(size));
@@ -238,7 +240,7 @@ impl<'a> Publisher<'a> {
         let (upto, ops) = (batch.upto, batch.ops as u64);
         self.batch.done = batch.done;
         let whole = self.carry_out_all(batch.waiting)?;
-        self.replica.finish();
+        self.finish()?;
         if self.line.is_idle() {
             // Before the receipt: whoever hears that all has arrived finds nothing else in the mirror.
             self.rest();
@@ -276,12 +278,24 @@ impl<'a> Publisher<'a> {
         let mut sealed = true;
         for (op, step) in waiting {
             if self.replica.is_wide() {
-                self.replica.finish();
+                self.finish()?;
                 sealed &= self.seal()?.is_some();
             }
             self.carry_out(op, step)?;
         }
         Ok(sealed)
+    }
+
+    /// Gives the touched folders their mtimes. Where that fails one operation is not done: the sender will look at its
+    /// folders again.
+    fn finish(&mut self) -> Result<(), Over> {
+        for Unrestored { op, error } in self.replica.finish() {
+            if let Some(at) = self.batch.done.iter().position(|done| *done == op) {
+                self.batch.done.swap_remove(at);
+                self.report(op, Err(verdict::failed(format!("cannot set the mtime of its folder: {error}"))))?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes durable what was carried out since the last time; `None` when that failed and each operation has got its

@@ -21,6 +21,16 @@ pub(super) struct Folder {
     /// The mtime that it is to have at the end, once it was touched.
     mtime: Cell<Option<Time>>,
     touched: Cell<bool>,
+    /// The operation that touched it last.
+    op: Cell<u64>,
+}
+
+/// A folder could not be given its mtime at the end of a batch.
+#[derive(Debug)]
+pub(super) struct Unrestored {
+    /// An operation that touched it.
+    pub op: u64,
+    pub error: io::Error,
 }
 
 #[derive(Debug)]
@@ -33,12 +43,21 @@ pub(super) struct Folders {
     /// The one that was used last, with its path: most operations come folder by folder.
     last: Option<(Box<[u8]>, Rc<Folder>)>,
     touched: Vec<Rc<Folder>>,
+    /// The operation in hand.
+    op: u64,
+    unrestored: Vec<Unrestored>,
 }
 
 impl Folders {
     pub(super) fn new(tree: Arc<Tree>, stage: Arc<Stage>, keep: Keep) -> Folders {
         let mtimes = keep.has(Kept::Mtime);
-        Folders { tree, stage, mtimes, held: HashMap::new(), last: None, touched: Vec::new() }
+        let (held, touched, unrestored) = (HashMap::new(), Vec::new(), Vec::new());
+        Folders { tree, stage, mtimes, held, last: None, touched, op: 0, unrestored }
+    }
+
+    /// What is touched from now on is touched by this operation.
+    pub(super) fn begin(&mut self, op: u64) {
+        self.op = op;
     }
 
     /// The folder that holds `path`, and its name there. Not for the root.
@@ -71,7 +90,8 @@ impl Folders {
                     self.stage.prepare()?;
                 }
                 let dir = self.tree.dir(&parsed)?;
-                let folder = Rc::new(Folder { dir, mtime: Cell::new(None), touched: Cell::new(false) });
+                let (mtime, touched, op) = Default::default();
+                let folder = Rc::new(Folder { dir, mtime, touched, op });
                 if self.held.len() >= FOLDERS {
                     // Those that were touched, or are about to be, keep what they owe: they must stay found.
                     self.held.retain(|_, folder| folder.touched.get() || Rc::strong_count(folder) > 1);
@@ -86,6 +106,7 @@ impl Folders {
 
     /// To be called before a name in the folder appears or vanishes.
     pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> io::Result<()> {
+        folder.op.set(self.op);
         if folder.touched.get() {
             return Ok(());
         }
@@ -104,6 +125,7 @@ impl Folders {
 
     /// The sender has said which mtime the folder has; its metadata was set in place.
     pub(super) fn made(&mut self, folder: &Rc<Folder>, mtime: Time) {
+        folder.op.set(self.op);
         if folder.mtime.get().is_some() {
             folder.mtime.set(Some(mtime));
         }
@@ -119,7 +141,7 @@ impl Folders {
         self.held.retain(|held, folder| {
             let beneath = within(held, path.as_bytes());
             if beneath {
-                restore(folder);
+                self.unrestored.extend(restore(folder));
             }
             !beneath
         });
@@ -128,9 +150,10 @@ impl Folders {
         }
     }
 
-    /// Gives every folder that was touched the mtime that it is to have.
-    pub(super) fn restore(&mut self) {
-        self.touched.iter().for_each(|folder| restore(folder));
+    /// Gives every folder that was touched the mtime that it is to have; returns where that failed, since the last time.
+    pub(super) fn restore(&mut self) -> Vec<Unrestored> {
+        self.unrestored.extend(self.touched.iter().filter_map(|folder| restore(folder)));
+        std::mem::take(&mut self.unrestored)
     }
 
     /// Those that were touched.
@@ -146,13 +169,12 @@ impl Folders {
     }
 }
 
-/// A failure here shows as a difference when the folder above is compared next, and its `Make` names the reason.
-fn restore(folder: &Folder) {
-    if let Some(mtime) = folder.mtime.take()
-        && let Err(error) = folder.dir.set_mtime(mtime)
-    {
-        tracing::debug!(%error, "cannot restore the mtime of a folder");
-    }
+/// What the receiver has no right to set shows as a difference when the folder above is compared next, and its `Make`
+/// names the reason.
+fn restore(folder: &Folder) -> Option<Unrestored> {
+    let error = folder.dir.set_mtime(folder.mtime.take()?).err()?;
+    tracing::debug!(%error, "cannot restore the mtime of a folder");
+    sys::is_passing(&error).then(|| Unrestored { op: folder.op.get(), error })
 }
 
 fn within(path: &[u8], folder: &[u8]) -> bool {

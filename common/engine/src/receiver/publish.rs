@@ -12,7 +12,7 @@ use proto::{Keep, Kind, Meta, Name, Outcome, RelPath};
 use sys::{Durable, Stage, Staged, Tree, durable};
 
 use super::Grant;
-use super::folders::{FOLDERS, Folder, Folders};
+use super::folders::{FOLDERS, Folder, Folders, Unrestored};
 use super::links::LinkBook;
 use super::step::{Item, Step};
 use super::verdict::{self, Verdict};
@@ -44,7 +44,8 @@ impl Replica {
     }
 
     /// Carries out one operation that changes something.
-    pub(super) fn perform(&mut self, step: Step) -> Verdict {
+    pub(super) fn perform(&mut self, op: u64, step: Step) -> Verdict {
+        self.folders.begin(op);
         match step {
             Step::Put { path, item: Item::Ready(staged), .. } => self.publish(&path, staged?),
             Step::Put { .. } => Err(verdict::failed("its content was not written")),
@@ -178,9 +179,10 @@ impl Replica {
         self.folders.touched().len() >= FOLDERS
     }
 
-    /// Gives the touched folders their mtimes. After this all that was performed looks as the sender says.
-    pub(super) fn finish(&mut self) {
-        self.folders.restore();
+    /// Gives the touched folders their mtimes. After this all that was performed looks as the sender says, but for the
+    /// folders that are returned.
+    pub(super) fn finish(&mut self) -> Vec<Unrestored> {
+        self.folders.restore()
     }
 
     /// Lets go of what the batch held.

@@ -27,12 +27,26 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder on the disk.
+    /// Makes the folder on the disk. An empty one of this name, which a try that failed half-way could not remove, is
+    /// replaced.
     pub(super) fn make(tree: &Tree, name: &str) -> io::Result<Folder> {
         let root = tree.root()?;
         let before = root.stat()?;
-        rustix::fs::mkdirat(root.fd(), name, Mode::RWXU)?;
+        let remove = || rustix::fs::unlinkat(root.fd(), name, AtFlags::REMOVEDIR);
+        let create = || rustix::fs::mkdirat(root.fd(), name, Mode::RWXU);
+        match create() {
+            Err(Errno::EXIST) => remove().and_then(|()| create())?,
+            created => created?,
+        }
+        let made = Folder::secure(&root, name);
+        if made.is_err() {
+            let _ = remove();
+        }
         restore_mtime(&root, &before);
+        made
+    }
+
+    fn secure(root: &Dir, name: &str) -> io::Result<Folder> {
         let fd = rustix::fs::openat(root.fd(), name, FOLDER, Mode::empty())?;
         let Stat { uid, gid, .. } = Stat::of(&fd)?;
         // A user who may write the module root could have put a folder of his own there by now.
@@ -101,4 +115,21 @@ pub fn sweep(tree: &Tree) -> io::Result<u64> {
 /// Best effort: without the right to set it, the root's mtime says when the stage came and went.
 pub(super) fn restore_mtime(root: &Dir, before: &Stat) {
     let _ = root.set_mtime(before.mtime);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mounts;
+
+    #[test]
+    fn what_a_failed_try_left_is_replaced_if_it_is_empty() {
+        let place = tempfile::tempdir().unwrap();
+        let tree = Tree::open(place.path(), Mounts::Stay).unwrap();
+        Folder::make(&tree, "stage").unwrap();
+        let again = Folder::make(&tree, "stage").unwrap();
+        assert!(!again.is_gone());
+        std::fs::write(place.path().join("stage/temporary"), "").unwrap();
+        assert_eq!(Folder::make(&tree, "stage").unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+    }
 }
