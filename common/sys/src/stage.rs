@@ -200,7 +200,7 @@ impl Stage {
         if state.live > 0 {
             return Ok(false);
         }
-        let Some(folder) = state.folder.take() else { return Ok(true) };
+        let Some(folder) = &state.folder else { return Ok(true) };
         let root = self.tree.root()?;
         let before = root.stat()?;
         let remove = || rustix::fs::unlinkat(root.fd(), &self.name, AtFlags::REMOVEDIR);
@@ -211,10 +211,9 @@ impl Stage {
             removed => removed.map_err(io::Error::from),
         };
         restore_mtime(&root, &before);
-        if removed.is_err() {
-            state.folder = Some(folder);
-        }
-        removed.map(|()| true)
+        removed?;
+        state.folder = None;
+        Ok(true)
     }
 
     /// Makes an entry under a new name in the stage. A stage folder that somebody has removed is made again, once.

@@ -95,14 +95,11 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Takes the empty folder of temporaries out of the mirror.
+    /// Takes the empty folder of temporaries out of the mirror. Where that fails it is tried again after a while.
     fn rest(&mut self) {
         match self.replica.stage.rest() {
             Ok(gone) => self.restless = !gone,
-            Err(error) => {
-                self.restless = false;
-                tracing::debug!(%error, "cannot remove the folder of temporaries now");
-            }
+            Err(error) => tracing::debug!(%error, "cannot remove the folder of temporaries now"),
         }
     }
 
