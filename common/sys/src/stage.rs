@@ -12,12 +12,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::{Keep, Kind, Meta, Name, RelPath};
+use proto::{Keep, Kind, Meta, Name, RelPath, Time};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
-use crate::metadata::{self, On};
+use crate::metadata::{self, On, is_passing};
 use crate::moves::{self, Place};
 use crate::resolve::FOLDER;
 use crate::stat::Stat;
@@ -25,7 +25,6 @@ use crate::tree::Tree;
 use crate::{clone, remove};
 
 use folder::Folder;
-use folder::restore_mtime;
 pub use folder::sweep;
 use staged::{Origins, Temp};
 pub use staged::{Staged, StagedFile};
@@ -64,6 +63,28 @@ struct State {
     folder: Option<Arc<Folder>>,
     /// Temporaries and removals that stand in the folder.
     live: usize,
+    /// The mtime that the module root is to get back, and the one that it got when that failed.
+    owed: Option<(Time, Time)>,
+}
+
+impl State {
+    /// The mtime of the module root, as it was before the stage came or went.
+    fn mtime_of(&self, root: &Dir) -> io::Result<Time> {
+        let now = root.stat()?.mtime;
+        Ok(self.owed.filter(|(_, got)| *got == now).map_or(now, |(wanted, _)| wanted))
+    }
+
+    /// Gives it back. Without the right to set it, it says when the stage came and went.
+    fn restore(&mut self, root: &Dir, mtime: Time) -> io::Result<()> {
+        self.owed = None;
+        match root.set_mtime(mtime) {
+            Err(error) if is_passing(&error) => {
+                self.owed = root.stat().ok().map(|now| (mtime, now.mtime));
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Stage {
@@ -200,20 +221,24 @@ impl Stage {
         if state.live > 0 {
             return Ok(false);
         }
-        let Some(folder) = &state.folder else { return Ok(true) };
+        if state.folder.is_none() && state.owed.is_none() {
+            return Ok(true);
+        }
         let root = self.tree.root()?;
-        let before = root.stat()?;
+        let before = state.mtime_of(&root)?;
         let remove = || rustix::fs::unlinkat(root.fd(), &self.name, AtFlags::REMOVEDIR);
-        let removed = match remove() {
+        let removed = match (remove(), &state.folder) {
             // What could not be removed before gets another try.
-            Err(Errno::NOTEMPTY | Errno::EXIST) => remove::contents(folder.fd()).and_then(|()| Ok(remove()?)),
-            Err(Errno::NOENT) => Ok(()),
-            removed => removed.map_err(io::Error::from),
+            (Err(Errno::NOTEMPTY | Errno::EXIST), Some(folder)) => {
+                remove::contents(folder.fd()).and_then(|()| Ok(remove()?))
+            }
+            (Err(Errno::NOENT), _) => Ok(()),
+            (removed, _) => removed.map_err(io::Error::from),
         };
-        restore_mtime(&root, &before);
+        let restored = state.restore(&root, before);
         removed?;
         state.folder = None;
-        Ok(true)
+        restored.map(|()| true)
     }
 
     /// Makes an entry under a new name in the stage. A stage folder that somebody has removed is made again, once.
@@ -248,7 +273,14 @@ impl Stage {
         let mut state = self.state();
         let folder = match &state.folder {
             Some(folder) => folder.clone(),
-            None => state.folder.insert(Arc::new(Folder::make(&self.tree, &self.name)?)).clone(),
+            None => {
+                let root = self.tree.root()?;
+                let before = state.mtime_of(&root)?;
+                let made = Folder::make(&root, &self.name);
+                // Where that fails it is owed.
+                let _ = state.restore(&root, before);
+                state.folder.insert(Arc::new(made?)).clone()
+            }
         };
         state.live += 1;
         Ok(folder)

@@ -27,22 +27,19 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder on the disk. An empty one of this name, which a try that failed half-way could not remove, is
-    /// replaced.
-    pub(super) fn make(tree: &Tree, name: &str) -> io::Result<Folder> {
-        let root = tree.root()?;
-        let before = root.stat()?;
+    /// Makes the folder in the module root, whose mtime changes. An empty one of this name, which a try that failed
+    /// half-way could not remove, is replaced.
+    pub(super) fn make(root: &Dir, name: &str) -> io::Result<Folder> {
         let remove = || rustix::fs::unlinkat(root.fd(), name, AtFlags::REMOVEDIR);
         let create = || rustix::fs::mkdirat(root.fd(), name, Mode::RWXU);
         match create() {
             Err(Errno::EXIST) => remove().and_then(|()| create())?,
             created => created?,
         }
-        let made = Folder::secure(&root, name);
+        let made = Folder::secure(root, name);
         if made.is_err() {
             let _ = remove();
         }
-        restore_mtime(&root, &before);
         made
     }
 
@@ -108,13 +105,9 @@ pub fn sweep(tree: &Tree) -> io::Result<u64> {
             rustix::fs::unlinkat(root.fd(), &name[..], AtFlags::REMOVEDIR)?;
         }
     }
-    restore_mtime(&root, &before);
-    Ok(names.len() as u64)
-}
-
-/// Best effort: without the right to set it, the root's mtime says when the stage came and went.
-pub(super) fn restore_mtime(root: &Dir, before: &Stat) {
+    // Best effort: without the right to set it, it says when this was.
     let _ = root.set_mtime(before.mtime);
+    Ok(names.len() as u64)
 }
 
 #[cfg(test)]
@@ -125,11 +118,11 @@ mod tests {
     #[test]
     fn what_a_failed_try_left_is_replaced_if_it_is_empty() {
         let place = tempfile::tempdir().unwrap();
-        let tree = Tree::open(place.path(), Mounts::Stay).unwrap();
-        Folder::make(&tree, "stage").unwrap();
-        let again = Folder::make(&tree, "stage").unwrap();
+        let root = Tree::open(place.path(), Mounts::Stay).unwrap().root().unwrap();
+        Folder::make(&root, "stage").unwrap();
+        let again = Folder::make(&root, "stage").unwrap();
         assert!(!again.is_gone());
         std::fs::write(place.path().join("stage/temporary"), "").unwrap();
-        assert_eq!(Folder::make(&tree, "stage").unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+        assert_eq!(Folder::make(&root, "stage").unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
     }
 }
