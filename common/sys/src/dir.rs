@@ -11,6 +11,7 @@ use proto::{Entry, Keep, Kind, Meta, Name, Time, Xattrs, digest};
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
+use crate::cwd::Visit;
 use crate::file::File;
 use crate::listing;
 use crate::metadata::{self, Now, On, Origin};
@@ -38,6 +39,23 @@ pub struct Found {
     pub ino: u64,
     /// `None` where the file system does not say: look it up.
     pub kind: Option<Kind>,
+}
+
+/// A folder that the calling thread may be in.
+#[derive(Debug)]
+pub struct Inside<'a> {
+    dir: &'a Dir,
+    visit: Visit,
+}
+
+impl Inside<'_> {
+    /// As [`Dir::entry`].
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn entry(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
+        self.dir.entry_from(self.visit.has_entered(), name, stat, keep)
+    }
 }
 
 impl Dir {
@@ -134,7 +152,17 @@ impl Dir {
     ///
     /// RACE: link text and extended attributes are of a later moment than `stat`.
     pub fn entry(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
-        let (link, xattrs) = self.extra(name, stat, keep)?;
+        self.entry_from(false, name, stat, keep)
+    }
+
+    /// For many entries, on a thread with a [current folder of its own](crate::cwd).
+    pub fn inside(&self) -> Inside<'_> {
+        Inside { dir: self, visit: Visit::to(self.fd.as_fd()) }
+    }
+
+    /// `here` says that this is the thread's current folder.
+    fn entry_from(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
+        let (link, xattrs) = self.extra(here, name, stat, keep)?;
         let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *stat;
         let extra = digest::extra(&link, &xattrs);
         let mut entry = Entry { name: name.clone(), kind, size, mode, uid, gid, mtime, device, extra };
@@ -144,18 +172,21 @@ impl Dir {
 
     /// The same in full.
     pub fn meta(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Meta> {
-        let (link, xattrs) = self.extra(name, stat, keep)?;
+        let (link, xattrs) = self.extra(false, name, stat, keep)?;
         let mut meta = stat.meta(link, xattrs);
         keep.project_meta(&mut meta);
         Ok(meta)
     }
 
-    fn extra(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Xattrs)> {
+    fn extra(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Xattrs)> {
         let link = match stat.kind {
             Kind::Symlink => rustix::fs::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes().into(),
             _ => Box::default(),
         };
-        let path = ProcPath::entry(self.fd.as_fd(), name.as_bytes());
+        let path = match here {
+            true => ProcPath::here(name.as_bytes()),
+            false => ProcPath::entry(self.fd.as_fd(), name.as_bytes()),
+        };
         Ok((link, xattr::read(Of::Path(path.as_c_str()), keep)?))
     }
 

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod clone;
+pub mod cwd;
 pub mod dir;
 pub mod durable;
 pub mod file;

@@ -12,7 +12,7 @@ use rustix::fs::{self, XattrFlags};
 use rustix::io::Errno;
 
 /// Enough for all but a few entries; more is asked for with the kernel's own limit.
-const USUAL: usize = 1024;
+const USUAL: usize = 256;
 /// `XATTR_LIST_MAX` and `XATTR_SIZE_MAX`: no list and no value is longer, however it grows between two calls.
 const LONGEST: usize = 65_536;
 

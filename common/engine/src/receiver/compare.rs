@@ -68,10 +68,11 @@ fn entries(dir: &Dir, keep: Keep, shared: &mut Vec<Shared>) -> io::Result<Vec<En
     names.retain(|name| !stage::is_reserved(name));
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
+    let inside = dir.inside();
     for name in names {
         // RACE: a name may vanish after it was listed; then it is as if it had never been there.
         let Some(stat) = dir.lookup(&name)? else { continue };
-        let entry = match dir.entry(&name, &stat, keep) {
+        let entry = match inside.entry(&name, &stat, keep) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             entry => entry?,
         };

@@ -79,6 +79,7 @@ impl Pool {
     /// The body of a pool thread.
     pub(super) fn work(&self, line: &Line) {
         let _alarm = Alarm { pool: self, line };
+        sys::cwd::own();
         while let Some(job) = self.next() {
             match job {
                 Job::Stage(place, mut chunk) => {

@@ -95,6 +95,7 @@ impl Walker {
             let (jobs, send) = (Arc::clone(&jobs), send.clone());
             let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
             let work = move || {
+                sys::cwd::own();
                 while let Some((pass, path)) = jobs.next() {
                     let folder = tree.dir(&path).and_then(|dir| list(&dir, keep));
                     if send.send(Listed { pass, path, folder }).is_err() {
@@ -163,6 +164,7 @@ fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
     let mut found = dir.list()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     folder.entries.reserve(found.len());
+    let inside = dir.inside();
     for name in found.into_iter().map(|found| found.name) {
         let stat = match dir.lookup(&name) {
             Ok(Some(stat)) => stat,
@@ -176,7 +178,7 @@ fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
             folder.skipped.push((name, reason));
             continue;
         }
-        match dir.entry(&name, &stat, keep) {
+        match inside.entry(&name, &stat, keep) {
             Ok(entry) => {
                 if stat.kind != Kind::Dir && stat.nlink > 1 {
                     folder.linked.push((name, Inode::of(&stat)));
