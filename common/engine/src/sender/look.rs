@@ -1,6 +1,7 @@
 //! Looks: the one place where the source is asked what stands under a name, and where the answer is sent.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -65,6 +66,13 @@ impl Session<'_> {
 
     /// Some of the queued looks.
     pub(super) fn step_looks(&mut self) -> Result<bool, Ended> {
+        self.near.borrow_mut().begin();
+        let worked = self.step_some_looks();
+        self.near.borrow_mut().end();
+        worked
+    }
+
+    fn step_some_looks(&mut self) -> Result<bool, Ended> {
         let mut worked = false;
         for _ in 0..TURN {
             if self.flight.len() >= FLIGHT {
@@ -449,9 +457,9 @@ impl Session<'_> {
     }
 
     /// The folder that holds an entry, its name there, and what stands there; `None` when nothing does.
-    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Dir, Name, Stat)>> {
+    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Rc<Dir>, Name, Stat)>> {
         let Some((parent, name)) = path.split() else { return Ok(None) };
-        let dir = match self.root.tree.dir(&parent) {
+        let dir = match self.near.borrow_mut().open(&self.root.tree, &parent) {
             Ok(dir) => dir,
             Err(error) if is_absence(&error) => return Ok(None),
             Err(error) => return Err(error),

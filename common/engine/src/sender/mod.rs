@@ -9,6 +9,7 @@ mod compare;
 mod flight;
 mod groups;
 mod look;
+mod near;
 mod origins;
 mod pass;
 mod places;
@@ -20,6 +21,7 @@ mod upload;
 mod walk;
 mod wire;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,7 @@ use crate::mirror::{Halt, Mirror};
 use crate::pending::{Task, Ticket, Work};
 use flight::{End, Flight};
 use groups::Groups;
+use near::Near;
 use origins::Origins;
 use pass::Pass;
 use upload::Upload;
@@ -144,6 +147,7 @@ struct Session<'a> {
     passes: HashMap<Ticket, Pass>,
     common: compare::Passes,
     looks: VecDeque<look::Look>,
+    near: RefCell<Near>,
     uploads: VecDeque<Upload>,
     next_blob: u32,
     /// Folders that the receiver refuses: what is beneath them cannot be stored.
@@ -189,6 +193,7 @@ impl Sender {
             passes: HashMap::new(),
             common: compare::Passes::default(),
             looks: VecDeque::new(),
+            near: RefCell::default(),
             uploads: VecDeque::new(),
             next_blob: 1,
             refused: HashSet::new(),

@@ -2,6 +2,7 @@
 //! file that only grew. Anything else is read again.
 
 use std::io;
+use std::ops::Range;
 
 use bytes::BytesMut;
 use proto::{Keep, RelPath, codec};
@@ -30,7 +31,7 @@ pub(super) fn small(file: &File, first: Stat, path: &RelPath, keep: Keep, buffer
         let at = buffer.len();
         let put = codec::start_put(path, &meta, buffer);
         let content = buffer.len();
-        let read = fill(file, before.size, buffer)?;
+        let read = fill(file, 0..before.size, buffer)?;
         let after = file.stat()?;
         if read == before.size && after.same_content(&before) {
             return Ok(match put.finish(buffer) {
@@ -73,12 +74,12 @@ fn prefix_put(
     })
 }
 
-/// Appends up to `size` bytes from the start of the file; returns how many there were.
-fn fill(file: &File, size: u64, buffer: &mut BytesMut) -> io::Result<u64> {
+/// Appends these bytes of the file, as far as they are there; returns how many there were.
+pub(super) fn fill(file: &File, range: Range<u64>, buffer: &mut BytesMut) -> io::Result<u64> {
     let start = buffer.len();
-    // Callers keep `size` within INLINE, far below the address space.
-    buffer.resize(start + size as usize, 0);
-    let read = file.read_at(0, &mut buffer[start..])?;
+    // Callers keep it within INLINE or DATA, far below the address space.
+    buffer.resize(start + (range.end - range.start) as usize, 0);
+    let read = file.read_at(range.start, &mut buffer[start..])?;
     buffer.truncate(start + read);
     Ok(read as u64)
 }

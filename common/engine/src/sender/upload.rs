@@ -4,13 +4,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use proto::digest::Transcript;
-use proto::{Content, Keep, RelPath, ToReceiver, limits};
+use proto::{Content, Keep, RelPath, ToReceiver, codec, limits};
 use sys::{File, Stat};
 
 use super::flight::Sent;
-use super::{Ended, PATIENCE, Session, Until};
+use super::{Ended, PATIENCE, Session, Until, read};
 use crate::hint::Cause;
 use crate::pending::Ticket;
 
@@ -33,10 +33,10 @@ pub(super) struct Upload {
 
 /// What the next step of an upload is.
 pub(super) enum Step {
-    /// Send this; there is more.
-    Data(ToReceiver),
+    /// A piece is in the buffer; there is more.
+    Data,
     /// All pieces are sent: this is the operation that publishes them, and how much of the file they are.
-    Publish(ToReceiver, Stat, Part),
+    Publish(Box<(ToReceiver, Stat)>, Part),
     /// The file changed: drop the blob and begin again.
     Again,
     /// The file changes too often.
@@ -63,25 +63,33 @@ impl Upload {
         ToReceiver::Blob { id: self.id, size: self.limit }
     }
 
-    /// Reads on.
-    pub fn step(&mut self, keep: Keep) -> io::Result<Step> {
+    /// Reads on; appends a piece to `buffer` if there is one.
+    pub fn step(&mut self, keep: Keep, buffer: &mut BytesMut) -> io::Result<Step> {
         if self.extent.is_none() {
             self.extent = self.file.next_data(self.offset, self.limit)?;
         }
         let Some(extent) = self.extent.clone() else { return self.close(keep) };
-        let mut bytes = BytesMut::zeroed((extent.end - extent.start).min(limits::DATA as u64) as usize);
-        let read = self.file.read_at(extent.start, &mut bytes)?;
-        if read == 0 {
+        let piece = extent.start..extent.end.min(extent.start + limits::DATA as u64);
+        let data = codec::start_data(self.id, extent.start, buffer);
+        let content = buffer.len();
+        match read::fill(&self.file, piece, buffer) {
+            Ok(read) if read > 0 => {
+                self.hash.update(extent.start, &buffer[content..]);
+                data.finish(buffer);
+                self.offset = extent.start + read;
+                self.extent = (self.offset < extent.end).then_some(self.offset..extent.end);
+                Ok(Step::Data)
+            }
             // It was cut short.
-            return self.close(keep);
+            Ok(_) => {
+                data.cancel(buffer);
+                self.close(keep)
+            }
+            Err(error) => {
+                data.cancel(buffer);
+                Err(error)
+            }
         }
-        bytes.truncate(read);
-        let bytes: Bytes = bytes.freeze();
-        self.hash.update(extent.start, &bytes);
-        let data = ToReceiver::Data { id: self.id, offset: extent.start, bytes };
-        self.offset = extent.start + read as u64;
-        self.extent = (self.offset < extent.end).then_some(self.offset..extent.end);
-        Ok(Step::Data(data))
     }
 
     /// The next attempt, under a new blob.
@@ -116,9 +124,10 @@ impl Upload {
             let meta = self.file.meta(&self.before, keep)?;
             let content = Content::Blob { id: self.id, hash };
             let put = ToReceiver::Put { path: self.path.clone(), meta, content };
-            return Ok(Step::Publish(put, self.before, if same { Part::Whole } else { Part::Beginning }));
+            let part = if same { Part::Whole } else { Part::Beginning };
+            return Ok(Step::Publish(Box::new((put, self.before)), part));
         }
-        Ok(if self.attempt < super::read::ATTEMPTS { Step::Again } else { Step::Changing })
+        Ok(if self.attempt < read::ATTEMPTS { Step::Again } else { Step::Changing })
     }
 }
 
@@ -130,12 +139,12 @@ impl Session<'_> {
         }
         for _ in 0..self.uploads.len() {
             let Some(mut upload) = self.uploads.pop_front() else { break };
-            match upload.step(self.keep) {
-                Ok(Step::Data(data)) => {
-                    self.wire.put(&data, self.mirror)?;
+            match upload.step(self.keep, &mut self.wire.buffer) {
+                Ok(Step::Data) => {
+                    self.wire.added(self.mirror)?;
                     self.uploads.push_back(upload);
                 }
-                Ok(Step::Publish(put, stat, part)) => self.publish(upload, &put, &stat, part)?,
+                Ok(Step::Publish(put, part)) => self.publish(upload, &put.0, &put.1, part)?,
                 Ok(Step::Again) => self.upload_again(upload)?,
                 Ok(Step::Changing) => {
                     self.changing(upload.path.clone());

@@ -3,11 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
-use proto::{ToReceiver, codec};
+use proto::{ToReceiver, codec, limits};
 
 use super::Lost;
 use crate::lane::{BUFFER, Outbox};
 use crate::mirror::Mirror;
+
+/// Room in a buffer: it leaves when it holds [`BUFFER`], which the last frame may have exceeded.
+const ROOM: usize = BUFFER + limits::DATA + 1024;
 
 /// A buffer of frames before an [`Outbox`].
 pub(super) struct Wire {
@@ -17,7 +20,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub fn new(outbox: Outbox) -> Wire {
-        Wire { outbox, buffer: BytesMut::with_capacity(BUFFER) }
+        Wire { outbox, buffer: BytesMut::with_capacity(ROOM) }
     }
 
     /// Adds a frame. It leaves with [`flush`](Wire::flush), or when the buffer is full.
@@ -37,7 +40,7 @@ impl Wire {
             return Ok(());
         }
         let frames = self.buffer.split().freeze();
-        self.buffer.reserve(BUFFER);
+        self.buffer.reserve(ROOM);
         mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
         self.outbox.blocking_send(frames).map_err(|_| Lost)
     }

@@ -21,7 +21,7 @@ const COMPARE: u8 = 23;
 const COUNT: u8 = 24;
 const SETTLE: u8 = 25;
 const BLOB: u8 = 32;
-const DATA: u8 = 33;
+pub(super) const DATA: u8 = 33;
 const DROP: u8 = 34;
 const PING: u8 = 35;
 
