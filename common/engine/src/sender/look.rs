@@ -338,14 +338,15 @@ impl Session<'_> {
     }
 
     /// Whether the rename of a file would show what is out of date: what stands at `to` was sent after it had been renamed
-    /// to that, or what was sent as `from` got another time since, with which its metadata cannot be mended in place.
+    /// to that, or what was sent as `from` is another file than the one there, or got another time since, with which its
+    /// metadata cannot be mended in place.
     pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
-        let retimed = |stat: &Stat| {
-            stat.kind == Kind::File
-                && self.origins.mtime_of(from, Inode::of(stat).id()).is_some_and(|at| at != stat.mtime)
+        let other = |stat: &Stat| {
+            let sent = self.origins.sent_as(from);
+            stat.kind == Kind::File && sent.is_some_and(|sent| sent != (Inode::of(stat).id(), stat.mtime))
         };
         self.origins.sent_at(to).is_some_and(|at| at >= before)
-            || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| retimed(&stat)))
+            || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
     }
 
     /// Instead of a rename that is overtaken both places are looked at where they are by now.

@@ -90,9 +90,9 @@ impl Origins {
         self.get(path).and_then(|sent| sent.at)
     }
 
-    /// The mtime with which this file was sent, if that is what the target has under this name.
-    pub fn mtime_of(&self, path: &RelPath, id: Id) -> Option<Time> {
-        self.get(path).filter(|sent| sent.id == id).map(|sent| sent.mtime)
+    /// Which file was sent under this name, and with which mtime.
+    pub fn sent_as(&self, path: &RelPath) -> Option<(Id, Time)> {
+        self.get(path).map(|sent| (sent.id, sent.mtime))
     }
 
     /// What stood at and beneath `path` was removed.
