@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::Command;
 
 #[path = "tidy/docs.rs"]
 mod docs;
@@ -234,4 +235,16 @@ fn the_specification_names_every_message() {
         }
     }
     report("PROTOCOL.md must name every message", found);
+}
+
+#[test]
+fn each_planted_bug_can_still_be_planted() {
+    let mut found = Vec::new();
+    for patch in files("tests/planted", &["patch"]) {
+        let tried = Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root()).output().unwrap();
+        if !tried.status.success() {
+            found.push(format!("{}: {}", relative(&patch), String::from_utf8_lossy(&tried.stderr).trim()));
+        }
+    }
+    report("what a patch would change has changed: make it anew, and run scripts/planted", found);
 }
