@@ -135,6 +135,12 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
 fn blob(path: RelPath, dice: &mut Dice) -> Vec<ToReceiver> {
     let (id, size) = (dice.below(3) as u32, u64::from(dice.byte()) << (dice.byte() % 24));
     let mut messages = vec![ToReceiver::Blob { id, size }];
+    if dice.byte() & 3 == 0 {
+        messages.push(ToReceiver::Basis { id, path: below(dice) });
+        // Whether so much is known of it yet is left to chance.
+        let copy = ToReceiver::Copy { id, offset: u64::from(dice.byte()), first: 0, count: 1 };
+        messages.extend((dice.byte() == 1).then_some(copy));
+    }
     let mut transcript = Transcript::new();
     let mut at = 0;
     for _ in 0..dice.below(4) {
@@ -257,8 +263,7 @@ fn count(buffers: &[Bytes]) -> u64 {
         let mut buffer = buffer.clone();
         while let Ok(Some(frame)) = codec::split(&mut buffer, FRAME) {
             let Ok(message) = ToReceiver::decode(frame) else { return u64::MAX };
-            use ToReceiver::{Blob, Data, Drop, Ping};
-            ops += u64::from(!matches!(message, Blob { .. } | Data { .. } | Drop { .. } | Ping));
+            ops += u64::from(message.is_operation());
         }
         if !buffer.is_empty() {
             return u64::MAX;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
 /// rustls asks the socket for 4 KiB at a time; this much is really read at once.
-const SOCKET_READ: usize = 64 * 1024;
+const SOCKET_READ: usize = 128 * 1024;
 /// How long the last words to a peer may take, and how long its own are read and thrown away so that ours arrive.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::connection::{Connection, LINGER, Meter};
 
 /// Bytes that are gathered before they are handed on, while more is coming.
-const READ: usize = 128 * 1024;
+const READ: usize = 256 * 1024;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
 /// Bytes that are gathered for one write, while more is waiting.

@@ -75,8 +75,14 @@ fn short(hash: &blake3::Hash) -> Digest {
     digest
 }
 
+/// Of one chunk of a basis.
+pub fn chunk(bytes: &[u8]) -> Digest {
+    short(&blake3::hash(bytes))
+}
+
 /// The hash of a blob: over its pieces as they are sent, each with its place. So holes cost nothing, and a piece that
-/// was lost, doubled or moved is noticed.
+/// was lost, doubled or moved is noticed. For what is copied the digests of the chunks stand, as each side has computed
+/// them from its own bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript(blake3::Hasher);
 
@@ -93,6 +99,18 @@ impl Transcript {
         place[8..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.0.update(&place);
         self.0.update(bytes);
+    }
+
+    /// One `Copy`, in the order sent, of so many bytes in these chunks.
+    pub fn copy(&mut self, offset: u64, length: u64, chunks: impl Iterator<Item = Digest>) {
+        let mut place = [0; 16];
+        // No offset has this bit: a copy is never mistaken for bytes that look like digests.
+        place[..8].copy_from_slice(&(offset | 1 << 63).to_le_bytes());
+        place[8..].copy_from_slice(&length.to_le_bytes());
+        self.0.update(&place);
+        for digest in chunks {
+            self.0.update(&digest);
+        }
     }
 
     /// The hash that the `Put` of the blob carries.
@@ -158,5 +176,17 @@ mod tests {
         assert_ne!(of(&[(0, b"ab"), (4096, b"c")]), of(&[(0, b"ab"), (4097, b"c")]));
         assert_ne!(of(&[(0, b"ab")]), of(&[(0, b"a"), (1, b"b")]));
         assert_eq!(of(&[]), hashed(b""));
+    }
+
+    #[test]
+    fn a_transcript_tells_what_was_copied_from_what_was_sent() {
+        let chunks = [chunk(b"ab"), chunk(b"c")];
+        let mut copied = Transcript::new();
+        copied.copy(4096, 3, chunks.into_iter());
+        let bytes = [&b"\0\x10\0\0\0\0\0\x80\x03\0\0\0\0\0\0\0"[..], &chunks.concat()].concat();
+        assert_eq!(copied.finish(), hashed(&bytes));
+        let mut sent = Transcript::new();
+        sent.update(4096, &chunks.concat());
+        assert_ne!(sent.finish(), copied.finish());
     }
 }

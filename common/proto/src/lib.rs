@@ -19,6 +19,6 @@ mod wire;
 
 pub use digest::Digest;
 pub use keep::{Keep, Kept};
-pub use message::{Content, Outcome, ToReceiver, ToSender};
+pub use message::{Chunk, Content, Outcome, ToReceiver, ToSender};
 pub use meta::{Device, Entry, Kind, Meta, Time, Xattr, Xattrs};
 pub use name::{Name, RelPath};

@@ -24,6 +24,14 @@ pub const SIZE: u64 = i64::MAX as u64;
 pub const DATA: usize = 256 * 1024;
 /// Blobs open at the same time in one session.
 pub const BLOBS: usize = 64;
+/// Longest chunk of a signature, in bytes: one is read into memory at a time.
+pub const CHUNK: usize = 8 * 1024 * 1024;
+/// Chunks of one signature: a sender holds all of them.
+pub const CHUNKS: usize = 1024 * 1024;
+/// Bytes of the chunks in one `Signature` frame; a longer one travels as several.
+pub const SIGNATURE: usize = 256 * 1024;
+/// Bytes that a sender has named by `Copy` and not been told of by `Copied`.
+pub const BACKLOG: u64 = 64 * 1024 * 1024;
 /// Bytes of one path, all components and separators.
 pub const PATH: usize = 65_535;
 /// Components of one path.

@@ -41,8 +41,14 @@ pub enum ToReceiver {
     // Not operations.
     /// Opens blob `id` for a content of `size` bytes; what no `Data` covers is a hole.
     Blob { id: u32, size: u64 },
-    /// A piece of a blob. Pieces come in rising order and never overlap.
+    /// A piece of a blob. These come in rising order; no two pieces, of either sort, overlap.
     Data { id: u32, offset: u64, bytes: Bytes },
+    /// Asks for the `Signature` of the file that stands at this path: the basis of the blob. Once, before its first
+    /// piece.
+    Basis { id: u32, path: RelPath },
+    /// A piece of a blob that is there already: `count` chunks of its basis, at least 1, from number `first` on, one
+    /// after the other. In any order.
+    Copy { id: u32, offset: u64, first: u32, count: u32 },
     /// The blob will not be used.
     Drop { id: u32 },
     /// Answered by `Pong`.
@@ -57,6 +63,15 @@ pub enum Content {
     Inline(Bytes),
     /// A blob sent before, complete; `hash` is [`digest::Transcript`](crate::digest::Transcript) over its pieces.
     Blob { id: u32, hash: [u8; 32] },
+}
+
+/// A part of a basis, at most [`CHUNK`](crate::limits::CHUNK) bytes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Bytes, at least 1.
+    pub length: u32,
+    /// [`digest::chunk`](crate::digest::chunk) of them.
+    pub digest: Digest,
 }
 
 /// Receipts and answers.
@@ -75,6 +90,11 @@ pub enum ToSender {
     NoFolder { op: u64 },
     /// Entries at and beneath the path of this `Count`; 0 when there is none.
     Counted { op: u64, entries: u64 },
+    /// The next chunks of the basis of this blob, which has so many bytes, from its beginning, in one or more parts;
+    /// 0 bytes and `last` where there is no such file, or none that serves.
+    Signature { id: u32, size: u64, chunks: Vec<Chunk>, last: bool },
+    /// So many bytes more of what `Copy` named for this blob are in their place, or never will be.
+    Copied { id: u32, bytes: u64 },
     /// Answer to `Ping`.
     Pong,
     /// The session ends, and why; the connection closes after it.
@@ -95,4 +115,12 @@ pub enum Outcome {
     Refused { reason: String },
     /// Not done now: no space, read-only, an I/O error. The sender still owes it.
     Failed { reason: String },
+}
+
+impl ToReceiver {
+    /// Whether it is an operation, which has a number and gets a receipt.
+    pub fn is_operation(&self) -> bool {
+        use ToReceiver::{Basis, Blob, Copy, Data, Drop, Ping};
+        !matches!(self, Blob { .. } | Data { .. } | Basis { .. } | Copy { .. } | Drop { .. } | Ping)
+    }
 }

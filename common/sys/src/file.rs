@@ -61,7 +61,7 @@ impl File {
     /// The next range of data at or after `offset` and below `size`; `None` when only a hole is left. The whole rest
     /// where the file system does not tell.
     ///
-    /// Moves the file's own offset: not for two threads at once.
+    /// Moves the file's own offset, which nothing here reads from.
     pub fn next_data(&self, offset: u64, size: u64) -> io::Result<Option<Range<u64>>> {
         if offset >= size {
             return Ok(None);

@@ -50,6 +50,11 @@ impl Stat {
         (self.dev, self.ino) == (other.dev, other.ino)
     }
 
+    /// Whether more of it is holes than is not.
+    pub fn is_hollow(&self) -> bool {
+        self.blocks.saturating_mul(2 * 512) < self.size
+    }
+
     /// Whether fewer blocks are allocated than the size needs, so that it pays to ask for holes.
     pub fn is_sparse(&self) -> bool {
         self.blocks.saturating_mul(512) < self.size

@@ -1,4 +1,5 @@
-//! Contents that travel in pieces: one temporary each, written in rising order, checked against the sender's hash.
+//! Contents that travel in pieces: one temporary each, written in rising order, checked against the sender's hash. Pieces
+//! that stand at the backup already are copied by the pool.
 //!
 //! Called by the intake only. A blob whose temporary cannot be written is followed to its end all the same: the sender
 //! is already sending it, and its `Put` gets the outcome.
@@ -6,20 +7,25 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use proto::Outcome;
 use proto::digest::Transcript;
-use proto::limits::BLOBS;
-use sys::{Stage, StagedFile};
+use proto::limits::{BACKLOG, BLOBS};
+use proto::{Outcome, RelPath, ToSender};
+use sys::StagedFile;
 
-use super::Limits;
-use super::verdict;
+use super::basis::{Backlog, Basis, Copying, Draft, Signing};
+use super::pool::Pool;
+use super::{Grant, Limits, receipts, verdict};
+use crate::lane::Outbox;
 
 #[derive(Debug)]
-pub(super) struct Blobs {
+pub(super) struct Blobs<'a> {
     open: HashMap<u32, Blob>,
-    stage: Arc<Stage>,
-    limits: Limits,
+    grant: &'a Grant,
+    pool: &'a Pool,
+    outbox: Outbox,
+    backlog: Backlog,
 }
 
 struct Blob {
@@ -27,7 +33,10 @@ struct Blob {
     /// Where the next piece may begin.
     next: u64,
     transcript: Transcript,
-    file: Result<StagedFile, Outcome>,
+    file: Result<Arc<Draft>, Outcome>,
+    /// Whether it was asked for a basis, and the one that serves.
+    asked: bool,
+    basis: Option<Arc<Basis>>,
 }
 
 impl std::fmt::Debug for Blob {
@@ -39,9 +48,9 @@ impl std::fmt::Debug for Blob {
 /// What the peer did that it must not.
 pub(super) type Breach = String;
 
-impl Blobs {
-    pub(super) fn new(stage: Arc<Stage>, limits: Limits) -> Blobs {
-        Blobs { open: HashMap::new(), stage, limits }
+impl<'a> Blobs<'a> {
+    pub(super) fn new(grant: &'a Grant, pool: &'a Pool, outbox: Outbox) -> Blobs<'a> {
+        Blobs { open: HashMap::new(), grant, pool, outbox, backlog: Backlog::default() }
     }
 
     pub(super) fn open(&mut self, id: u32, size: u64) -> Result<(), Breach> {
@@ -51,12 +60,65 @@ impl Blobs {
         let Entry::Vacant(place) = self.open.entry(id) else {
             return Err(format!("opened blob {id} twice"));
         };
-        let file = match self.limits.too_large(size) {
+        let file = match self.grant.limits.too_large(size) {
             Some(outcome) => Err(outcome),
-            None => self.stage.file(size).map_err(|error| verdict::staging(&error)),
+            None => self.grant.stage.file(size).map(Draft::new).map_err(|error| verdict::staging(&error)),
         };
-        place.insert(Blob { size, next: 0, transcript: Transcript::new(), file });
+        place.insert(Blob { size, next: 0, transcript: Transcript::new(), file, asked: false, basis: None });
         Ok(())
+    }
+
+    /// The sender wants to know what of this file is there.
+    pub(super) fn basis(&mut self, id: u32, path: &RelPath) -> Result<(), Breach> {
+        let Some(blob) = self.open.get_mut(&id) else {
+            return Err(format!("asked for a basis of blob {id}, which is not open"));
+        };
+        if blob.next > 0 || std::mem::replace(&mut blob.asked, true) {
+            return Err(format!("asked for a basis of blob {id} too late, or twice"));
+        }
+        let found = blob.file.is_ok().then(|| Basis::open(&self.grant.tree, path)).flatten();
+        match found {
+            Some((basis, cut)) => {
+                blob.basis = Some(basis.clone());
+                self.pool.sign(Signing::new(id, (basis, cut), self.outbox.clone()));
+            }
+            None => self.say(&ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true }),
+        }
+        Ok(())
+    }
+
+    /// Chunks of the basis are the next piece.
+    pub(super) fn copy(&mut self, id: u32, offset: u64, first: u32, count: u32) -> Result<(), Breach> {
+        let Some(blob) = self.open.get_mut(&id) else {
+            return Err(format!("copied into blob {id}, which is not open"));
+        };
+        let named = blob.basis.clone().and_then(|basis| Some((basis.chunks(first, count)?, basis)));
+        let Some(((range, digests), basis)) = named else {
+            return Err(format!("copied chunks into blob {id} that its basis is not known to have"));
+        };
+        let bytes = range.end - range.start;
+        blob.holds(id, offset, bytes)?;
+        if self.backlog.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > BACKLOG {
+            return Err(format!("wants more than {BACKLOG} bytes to be copied at a time"));
+        }
+        blob.transcript.copy(offset, bytes, digests.into_iter());
+        match &blob.file {
+            Ok(draft) => {
+                let (draft, outbox, backlog) = (draft.clone(), self.outbox.clone(), self.backlog.clone());
+                self.pool.copy(Copying { id, draft, basis, range, offset, bytes, outbox, backlog });
+            }
+            Err(_) => {
+                self.backlog.fetch_sub(bytes, Ordering::Relaxed);
+                self.say(&ToSender::Copied { id, bytes });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits while the outbox is full: the peer reads it whatever else it does. That it is closed the next wait for frames
+    /// finds.
+    fn say(&self, message: &ToSender) {
+        let _ = self.outbox.blocking_send(receipts::frame(message));
     }
 
     pub(super) fn data(&mut self, id: u32, offset: u64, bytes: &[u8]) -> Result<(), Breach> {
@@ -66,13 +128,9 @@ impl Blobs {
         if offset < blob.next {
             return Err(format!("sent data for blob {id} at {offset}, before its last piece ended"));
         }
-        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= blob.size);
-        let Some(end) = end else {
-            return Err(format!("sent data for blob {id} beyond its {} bytes", blob.size));
-        };
-        blob.next = end;
-        if let Ok(file) = &blob.file {
-            match file.write_at(bytes, offset) {
+        blob.next = blob.holds(id, offset, bytes.len() as u64)?;
+        if let Ok(draft) = &blob.file {
+            match draft.file.write_at(bytes, offset) {
                 Ok(()) => blob.transcript.update(offset, bytes),
                 // The temporary goes at once: what filled the disk must not stay until the sender is through.
                 Err(error) => blob.file = Err(verdict::staging(&error)),
@@ -96,13 +154,26 @@ impl Blobs {
         if blob.size != size {
             return Err(format!("put a file of {size} bytes with blob {id} of {} bytes", blob.size));
         }
-        Ok(blob.file.and_then(|file| {
-            if blob.transcript.finish() == *hash {
-                Ok(file)
-            } else {
-                Err(verdict::failed("content damaged on its way"))
-            }
-        }))
+        let draft = match blob.file.map(Arc::try_unwrap) {
+            Ok(Ok(draft)) => draft,
+            Ok(Err(_)) => return Err(format!("put blob {id} before all of it was copied")),
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        if blob.transcript.finish() != *hash {
+            return Ok(Err(verdict::failed("content damaged on its way")));
+        }
+        if blob.basis.is_some_and(|basis| !basis.is_unchanged()) {
+            return Ok(Err(verdict::failed("what it is built from was changed at the backup meanwhile")));
+        }
+        Ok(draft.finish())
+    }
+}
+
+impl Blob {
+    /// Where a piece ends, which must be within the file.
+    fn holds(&self, id: u32, offset: u64, length: u64) -> Result<u64, Breach> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.size);
+        end.ok_or_else(|| format!("sent data for blob {id} beyond its {} bytes", self.size))
     }
 }
 

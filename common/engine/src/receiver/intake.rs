@@ -26,20 +26,20 @@ pub(super) struct Intake<'a> {
     outbox: Outbox,
     stop: Stop,
     limits: Limits,
-    blobs: Blobs,
+    blobs: Blobs<'a>,
     chunk: Chunk,
 }
 
 impl<'a> Intake<'a> {
     pub(super) fn new(
-        grant: &Grant,
+        grant: &'a Grant,
         line: &'a Line,
         pool: &'a Pool,
         inbox: Inbox,
         outbox: Outbox,
         stop: Stop,
     ) -> Intake<'a> {
-        let blobs = Blobs::new(grant.stage.clone(), grant.limits);
+        let blobs = Blobs::new(grant, pool, outbox.clone());
         let chunk = Chunk { first: 1, ..Chunk::default() };
         Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, chunk }
     }
@@ -98,6 +98,13 @@ impl<'a> Intake<'a> {
             ToReceiver::Blob { id, size } => return self.blobs.open(id, size).map_err(Ended::Violation),
             ToReceiver::Data { id, offset, bytes } => {
                 return self.blobs.data(id, offset, &bytes).map_err(Ended::Violation);
+            }
+            ToReceiver::Basis { id, path } => {
+                unreserved(&path).map_err(Ended::Violation)?;
+                return self.blobs.basis(id, &path).map_err(Ended::Violation);
+            }
+            ToReceiver::Copy { id, offset, first, count } => {
+                return self.blobs.copy(id, offset, first, count).map_err(Ended::Violation);
             }
             ToReceiver::Drop { id } => return self.discard(id),
             ToReceiver::Ping => return self.pong(),

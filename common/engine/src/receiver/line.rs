@@ -1,8 +1,8 @@
 //! The line between intake and publisher: chunks leave it in the order in which they were admitted, however long each
 //! takes to stage. It also bounds what is on the way, and knows when nothing more is coming.
 //!
-//! Nothing waits in a circle: the intake waits for the publisher, the publisher for pool threads and the outbox, and
-//! pool threads for nobody.
+//! Nothing waits in a circle: the intake waits for the publisher, the publisher for pool threads and the outbox, pool
+//! threads for the outbox, and that for the peer alone.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

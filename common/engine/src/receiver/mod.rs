@@ -4,6 +4,7 @@
 //! what it may touch is the [`Grant`]. The way of an operation: `intake` (bytes → checked operations, blobs) → `pool`
 //! (contents into temporaries) → `line` (back in order) → `batch` (closing, flushing, receipts) → `publish` (names).
 
+mod basis;
 mod batch;
 mod blob;
 mod compare;
@@ -38,7 +39,7 @@ use line::Line;
 use pool::Pool;
 use receipts::Receipts;
 
-/// Threads that write small contents and compare folders, in one session.
+/// Threads of one session's pool.
 const POOL: usize = 2;
 
 /// Set to true to end a session from outside; a sender that is gone never ends it.

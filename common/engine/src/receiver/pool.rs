@@ -1,5 +1,5 @@
-//! The threads beside the main path: they write small contents into temporaries, and list folders to compare. They
-//! never wait for anything but work.
+//! The threads beside the main path: they write small contents into temporaries, list folders to compare, and read and
+//! copy what large files are built from. They never wait for anything but work, and for room in the outbox.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use proto::{Keep, Meta, Outcome};
 use sys::{Stage, Staged, Tree};
 
+use super::basis::{Copying, Signing};
 use super::compare::{Answer, Ask, compare};
 use super::line::Line;
 use super::step::{Chunk, Item, Step};
@@ -28,6 +29,10 @@ pub(super) struct Pool {
 struct Jobs {
     /// Bounded by the line: chunks that were admitted, and one run of Compares.
     queue: VecDeque<Job>,
+    /// Taken up when there is nothing in `queue`, a step at a time. Bounded by the open blobs.
+    signing: Shift<Signing>,
+    /// The same. Bounded by the backlog of copies.
+    copying: Shift<Copying>,
     closed: bool,
 }
 
@@ -37,6 +42,43 @@ pub(super) enum Job {
     Stage(u64, Chunk),
     /// Answer these.
     Compare(Vec<Ask>, Sender<Answer>),
+    /// One step.
+    Sign(Signing),
+    /// One step.
+    Copy(Copying),
+}
+
+/// Work on large files, which must not hold up the rest: by one thread at a time, for two would only wait for the
+/// disk or for each other's locks on a file.
+#[derive(Debug)]
+struct Shift<T> {
+    queue: VecDeque<T>,
+    busy: bool,
+}
+
+impl<T> Default for Shift<T> {
+    fn default() -> Shift<T> {
+        Shift { queue: VecDeque::new(), busy: false }
+    }
+}
+
+impl<T> Shift<T> {
+    fn take(&mut self) -> Option<T> {
+        if self.busy {
+            return None;
+        }
+        let work = self.queue.pop_front()?;
+        self.busy = true;
+        Some(work)
+    }
+
+    /// A step is done; if there is more of the work it waits behind that of others.
+    fn give_back(&mut self, rest: Option<T>) {
+        self.busy = false;
+        if let Some(rest) = rest {
+            self.queue.push_back(rest);
+        }
+    }
 }
 
 impl Pool {
@@ -50,18 +92,28 @@ impl Pool {
 
     /// Has a chunk staged by whoever is free.
     pub(super) fn stage(&self, place: u64, chunk: Chunk) {
-        let mut jobs = self.lock();
-        if !jobs.closed {
-            jobs.queue.push_back(Job::Stage(place, chunk));
-            self.ready.notify_one();
-        }
+        self.change(|jobs| jobs.queue.push_back(Job::Stage(place, chunk)));
     }
 
     /// Has Compares answered, before all else: the publisher waits for them.
     pub(super) fn compare(&self, asks: Vec<Ask>, answers: Sender<Answer>) {
+        self.change(|jobs| jobs.queue.push_front(Job::Compare(asks, answers)));
+    }
+
+    /// Has it said what is in a basis.
+    pub(super) fn sign(&self, signing: Signing) {
+        self.change(|jobs| jobs.signing.queue.push_back(signing));
+    }
+
+    /// Has chunks of a basis copied.
+    pub(super) fn copy(&self, copying: Copying) {
+        self.change(|jobs| jobs.copying.queue.push_back(copying));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Jobs)) {
         let mut jobs = self.lock();
         if !jobs.closed {
-            jobs.queue.push_front(Job::Compare(asks, answers));
+            change(&mut jobs);
             self.ready.notify_one();
         }
     }
@@ -69,8 +121,8 @@ impl Pool {
     /// No more work: the threads end, what is queued is dropped.
     pub(super) fn close(&self) {
         let mut jobs = self.lock();
+        let dropped = std::mem::take(&mut *jobs);
         jobs.closed = true;
-        let dropped = std::mem::take(&mut jobs.queue);
         self.ready.notify_all();
         drop(jobs);
         drop(dropped);
@@ -92,6 +144,18 @@ impl Pool {
                         let _ = answers.send(compare(&self.tree, self.keep, ask));
                     }
                 }
+                Job::Sign(mut signing) => {
+                    let rest = signing.step().then_some(signing);
+                    self.change(|jobs| jobs.signing.give_back(rest));
+                }
+                Job::Copy(mut copying) => {
+                    if copying.step() {
+                        self.change(|jobs| jobs.copying.give_back(Some(copying)));
+                    } else {
+                        copying.finish();
+                        self.change(|jobs| jobs.copying.give_back(None));
+                    }
+                }
             }
         }
     }
@@ -104,6 +168,13 @@ impl Pool {
             }
             if let Some(job) = jobs.queue.pop_front() {
                 return Some(job);
+            }
+            // Copies first: they are what the sender waits for.
+            if let Some(copying) = jobs.copying.take() {
+                return Some(Job::Copy(copying));
+            }
+            if let Some(signing) = jobs.signing.take() {
+                return Some(Job::Sign(signing));
             }
             jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }

@@ -1,5 +1,6 @@
 //! A receiver on a thread, driven through its channels with encoded messages, against a folder on disk.
 
+mod basis;
 mod blobs;
 mod folders;
 mod links;

@@ -230,7 +230,7 @@ impl Session<'_> {
         // What is sent by the comparison is not to be sent twice, and where a folder is in the way it goes first.
         others.retain(|name| {
             let look = found.looks.binary_search_by(|(look, ..)| look.cmp(name));
-            !look.is_ok_and(|at| found.looks[at].2 == Difference::Content)
+            !look.is_ok_and(|at| found.looks[at].2 != Difference::Metadata)
                 && found.extras.binary_search_by(|(extra, _)| extra.cmp(name)).is_err()
         });
         self.look_at_others(ticket, &path, &others);
@@ -272,7 +272,7 @@ impl Session<'_> {
             let reason = "not mirrored: its path is longer than 65535 bytes or deeper than 1024 folders";
             return self.mirror.problem(folder, format!("{name} in it is {reason}"));
         };
-        if shallow && kind == Kind::Dir && difference == Difference::Content {
+        if shallow && kind == Kind::Dir && difference != Difference::Metadata {
             self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
         } else {
             self.queue_look(Look { ticket, path, why: Why::Differs(difference) });

@@ -35,6 +35,17 @@ pub(super) enum Why {
     Extra,
 }
 
+impl Why {
+    /// Whether the target is likely to have an older version.
+    fn replaces(self) -> bool {
+        match self {
+            Why::Event(cause) => !cause.has(Cause::CREATED),
+            Why::Differs(difference) => difference != Difference::Missing,
+            Why::Extra => false,
+        }
+    }
+}
+
 /// What to send of a regular file.
 #[derive(PartialEq)]
 enum Need {
@@ -222,7 +233,7 @@ impl Session<'_> {
             Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Need::Content,
             Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && !attributes && !linked => Need::Nothing,
             Why::Differs(Difference::Metadata) if !attributes => Need::Nothing,
-            Why::Differs(Difference::Content) | Why::Extra => Need::Content,
+            Why::Differs(Difference::Missing | Difference::Content) | Why::Extra => Need::Content,
             // A name that is new to the target, and may be one more of a file that it has.
             Why::Event(cause) if linked && cause.has(Cause::CREATED | Cause::GONE | Cause::LOST) => Need::Content,
             Why::Event(cause) if cause.has(Cause::CREATED) => Need::Later,
@@ -243,11 +254,10 @@ impl Session<'_> {
             self.drop_upload(older)?;
         }
         if is_blob(&stat) {
-            let upload = Upload::new(look.ticket, look.path, self.blob_id(), file, stat);
+            let replaces = look.why.replaces() && !stat.is_hollow();
+            let upload = Upload::new(look.ticket, look.path, self.blob_id(), (file, stat), replaces);
             self.flight.hold(upload.ticket);
-            self.wire.put(&upload.opening(), self.mirror)?;
-            self.uploads.push_back(upload);
-            return Ok(());
+            return self.start_upload(upload);
         }
         match read::small(&file, stat, &look.path, self.keep, &mut self.wire.buffer) {
             Ok(Small::Whole(bytes)) => {

@@ -6,6 +6,7 @@
 
 mod brake;
 mod compare;
+mod delta;
 mod flight;
 mod groups;
 mod look;
@@ -150,6 +151,8 @@ struct Session<'a> {
     near: RefCell<Near>,
     uploads: VecDeque<Upload>,
     next_blob: u32,
+    /// Bytes that the target is copying, for uploads of now and before.
+    copying: u64,
     /// Folders that the receiver refuses: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
     /// How often a missing folder was sent again.
@@ -196,6 +199,7 @@ impl Sender {
             near: RefCell::default(),
             uploads: VecDeque::new(),
             next_blob: 1,
+            copying: 0,
             refused: HashSet::new(),
             absences: HashMap::new(),
             retry: RETRY.0,

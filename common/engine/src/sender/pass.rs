@@ -49,7 +49,9 @@ pub(super) struct Extra {
 /// What to do about one entry that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Difference {
-    /// The target has none, or another content or kind.
+    /// The target has none.
+    Missing,
+    /// The target has another content or kind.
     Content,
     /// The target has it with other metadata.
     Metadata,
@@ -173,7 +175,7 @@ pub(super) fn compare(here: &Folder, there: &[Entry]) -> Differences {
             found.extra(here, extra);
         }
         let Some(same) = theirs.next_if(|theirs| theirs.name == ours.name) else {
-            found.looks.push((ours.name.clone(), ours.kind, Difference::Content));
+            found.looks.push((ours.name.clone(), ours.kind, Difference::Missing));
             continue;
         };
         if same.kind == Kind::Dir && ours.kind != Kind::Dir {

@@ -25,6 +25,8 @@ impl Session<'_> {
             ToSender::Listing { op, entries, last } => self.listing(op, entries, last),
             ToSender::NoFolder { op } => self.no_folder(op),
             ToSender::Counted { op, entries } => self.counted(op, entries),
+            ToSender::Signature { id, size, chunks, last } => self.signature(id, size, chunks, last),
+            ToSender::Copied { id, bytes } => self.copied(id, bytes),
             ToSender::Bye { refusal } => Err(Ended::Bye(refusal)),
         }
     }

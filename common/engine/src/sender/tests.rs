@@ -1,6 +1,7 @@
 //! A sender against a receiver in one process, over their channels: no socket, no watcher, real folders.
 
 mod bounds;
+mod delta;
 mod links;
 mod storm;
 
@@ -157,13 +158,18 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Shown> {
             let content = if meta.is_symlink() {
                 fs::read_link(&at).unwrap().into_os_string().into_encoded_bytes()
             } else {
-                fs::read(&at).unwrap()
+                short(fs::read(&at).unwrap())
             };
             let key = at.strip_prefix(root).unwrap().to_owned();
             found.insert(key, (meta.mode(), meta.mtime(), meta.mtime_nsec(), meta.uid(), meta.nlink(), content));
         }
     }
     found
+}
+
+/// What is too long to be shown stands as its hash.
+fn short(content: Vec<u8>) -> Vec<u8> {
+    if content.len() > 1000 { proto::digest::chunk(&content).to_vec() } else { content }
 }
 
 fn fill(root: &Path) {

@@ -1,4 +1,5 @@
-//! A large file on its way, piece by piece between other work: bounded memory, and small files are not held up.
+//! A large file on its way, piece by piece between other work: bounded memory, and small files are not held up. What the
+//! target has of it already is named and not sent.
 
 use std::io;
 use std::ops::Range;
@@ -6,9 +7,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use proto::digest::Transcript;
-use proto::{Content, Keep, RelPath, ToReceiver, codec, limits};
+use proto::{Chunk, Content, Keep, RelPath, ToReceiver, codec, limits};
 use sys::{File, Stat};
 
+use super::delta::{Delta, Found, RUN, Run};
 use super::flight::Sent;
 use super::{Ended, PATIENCE, Session, Until, read};
 use crate::hint::Cause;
@@ -26,6 +28,13 @@ pub(super) struct Upload {
     offset: u64,
     extent: Option<Range<u64>>,
     hash: Transcript,
+    /// Whether the target may have an older version of it, and the comparison with that, while there is one.
+    replaces: bool,
+    delta: Option<Delta>,
+    /// Bytes that the target is copying.
+    copying: u64,
+    /// What the file was when all of it was read.
+    after: Option<Stat>,
     attempt: u32,
     /// Hash of the first `limit` bytes in the last attempt.
     earlier: Option<[u8; 32]>,
@@ -33,8 +42,10 @@ pub(super) struct Upload {
 
 /// What the next step of an upload is.
 pub(super) enum Step {
-    /// A piece is in the buffer; there is more.
-    Data,
+    /// There is more; a piece may be in the buffer.
+    More,
+    /// Nothing can be done before the target says something.
+    Wait,
     /// All pieces are sent: this is the operation that publishes them, and how much of the file they are.
     Publish(Box<(ToReceiver, Stat)>, Part),
     /// The file changed: drop the blob and begin again.
@@ -52,23 +63,116 @@ pub(super) enum Part {
 }
 
 impl Upload {
-    /// Of a file just opened.
-    pub fn new(ticket: Ticket, path: RelPath, id: u32, file: File, stat: Stat) -> Upload {
-        let (limit, hash) = (stat.size, Transcript::new());
-        Upload { ticket, path, id, file, before: stat, limit, offset: 0, extent: None, hash, attempt: 1, earlier: None }
-    }
-
-    /// The message that opens its blob.
-    pub fn opening(&self) -> ToReceiver {
-        ToReceiver::Blob { id: self.id, size: self.limit }
-    }
-
-    /// Reads on; appends a piece to `buffer` if there is one.
-    pub fn step(&mut self, keep: Keep, buffer: &mut BytesMut) -> io::Result<Step> {
-        if self.extent.is_none() {
-            self.extent = self.file.next_data(self.offset, self.limit)?;
+    /// Of a file just opened, which may replace an older version of it.
+    pub fn new(ticket: Ticket, path: RelPath, id: u32, (file, stat): (File, Stat), replaces: bool) -> Upload {
+        Upload {
+            ticket,
+            path,
+            id,
+            file,
+            before: stat,
+            limit: stat.size,
+            offset: 0,
+            extent: None,
+            hash: Transcript::new(),
+            replaces,
+            delta: replaces.then(Delta::default),
+            copying: 0,
+            after: None,
+            attempt: 1,
+            earlier: None,
         }
-        let Some(extent) = self.extent.clone() else { return self.close(keep) };
+    }
+
+    /// The messages that open its blob.
+    pub fn opening(&self) -> impl Iterator<Item = ToReceiver> {
+        let basis = self.replaces.then(|| ToReceiver::Basis { id: self.id, path: self.path.clone() });
+        std::iter::once(ToReceiver::Blob { id: self.id, size: self.limit }).chain(basis)
+    }
+
+    /// The next part of the signature of what the target has. False when it breaks the protocol.
+    pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
+        // The rest of a signature that is not needed any more is of no interest.
+        self.delta.as_mut().map_or(self.replaces, |delta| delta.signed(size, chunks, last))
+    }
+
+    /// The target has copied so many bytes. False when it was not asked to.
+    pub fn copied(&mut self, bytes: u64) -> bool {
+        let left = self.copying.checked_sub(bytes);
+        self.copying = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// Reads on; appends pieces to `buffer` if there are any, of which at most [`RUN`] bytes are to be copied.
+    pub fn step(&mut self, keep: Keep, buffer: &mut BytesMut) -> io::Result<Step> {
+        if let Some(delta) = &mut self.delta {
+            return match delta.find(&self.file, self.offset..self.limit)? {
+                Found::Chunk(range, chunk) => {
+                    self.offset = self.offset.max(range.end);
+                    let run = delta.add(range, chunk);
+                    self.name(run, buffer);
+                    Ok(Step::More)
+                }
+                Found::New(range) => self.send_new(range, buffer),
+                Found::Later(bytes) => {
+                    self.offset += bytes;
+                    Ok(Step::More)
+                }
+                Found::Unknown => Ok(Step::Wait),
+                Found::Rest | Found::Short => {
+                    let run = delta.take_run();
+                    self.name(run, buffer);
+                    self.delta = None;
+                    Ok(Step::More)
+                }
+            };
+        }
+        if self.extent.is_none() {
+            self.extent = self.next_extent(self.offset, self.limit)?;
+        }
+        match self.extent.clone() {
+            Some(extent) => self.send_piece(extent, keep, buffer),
+            None => self.close(keep),
+        }
+    }
+
+    /// Names chunks that the target is to copy.
+    fn name(&mut self, run: Option<Run>, buffer: &mut BytesMut) {
+        let (Some(run), Some(delta)) = (run, &self.delta) else { return };
+        self.hash.copy(run.offset, run.bytes, delta.digests(&run).iter().copied());
+        self.copying += run.bytes;
+        codec::put(&ToReceiver::Copy { id: self.id, offset: run.offset, first: run.first, count: run.count }, buffer);
+    }
+
+    /// Sends what was just read and is new, but its holes.
+    fn send_new(&mut self, range: Range<u64>, buffer: &mut BytesMut) -> io::Result<Step> {
+        let run = self.delta.as_mut().and_then(Delta::take_run);
+        self.name(run, buffer);
+        let Some(delta) = &self.delta else { return Ok(Step::More) };
+        let mut at = range.start;
+        while let Some(extent) = self.next_extent(at, range.end)? {
+            let piece = extent.start..extent.end.min(extent.start + limits::DATA as u64);
+            let content = &delta.piece()[(piece.start - range.start) as usize..(piece.end - range.start) as usize];
+            self.hash.update(piece.start, content);
+            let data = codec::start_data(self.id, piece.start, buffer);
+            buffer.extend_from_slice(content);
+            data.finish(buffer);
+            at = piece.end;
+        }
+        self.offset = self.offset.max(range.end);
+        Ok(Step::More)
+    }
+
+    /// The next range of data at or after `offset` and below `end`.
+    fn next_extent(&self, offset: u64, end: u64) -> io::Result<Option<Range<u64>>> {
+        if self.before.is_sparse() {
+            self.file.next_data(offset, end)
+        } else {
+            Ok((offset < end).then_some(offset..end))
+        }
+    }
+
+    fn send_piece(&mut self, extent: Range<u64>, keep: Keep, buffer: &mut BytesMut) -> io::Result<Step> {
         let piece = extent.start..extent.end.min(extent.start + limits::DATA as u64);
         let data = codec::start_data(self.id, extent.start, buffer);
         let content = buffer.len();
@@ -78,7 +182,7 @@ impl Upload {
                 data.finish(buffer);
                 self.offset = extent.start + read;
                 self.extent = (self.offset < extent.end).then_some(self.offset..extent.end);
-                Ok(Step::Data)
+                Ok(Step::More)
             }
             // It was cut short.
             Ok(_) => {
@@ -101,6 +205,7 @@ impl Upload {
             (self.before, self.limit) = (now, now.size);
         }
         (self.id, self.offset, self.extent, self.hash) = (id, 0, None, Transcript::new());
+        (self.delta, self.copying, self.after) = (self.replaces.then(Delta::default), 0, None);
         self.attempt += 1;
         Ok(self)
     }
@@ -116,7 +221,13 @@ impl Upload {
     }
 
     fn close(&mut self, keep: Keep) -> io::Result<Step> {
-        let now = self.file.stat()?;
+        let now = match self.after {
+            Some(after) => after,
+            None => *self.after.insert(self.file.stat()?),
+        };
+        if self.copying > 0 {
+            return Ok(Step::Wait);
+        }
         let hash = self.hash.finish();
         let same = now.same_content(&self.before);
         let prefix = now.size > self.limit && self.earlier == Some(hash);
@@ -132,18 +243,28 @@ impl Upload {
 }
 
 impl Session<'_> {
-    /// One piece of each upload.
+    /// One piece of each upload. Whether there was one.
     pub(super) fn step_uploads(&mut self) -> Result<bool, Ended> {
         if self.uploads.is_empty() {
             return Ok(false);
         }
+        let mut worked = false;
         for _ in 0..self.uploads.len() {
             let Some(mut upload) = self.uploads.pop_front() else { break };
-            match upload.step(self.keep, &mut self.wire.buffer) {
-                Ok(Step::Data) => {
+            if self.copying + RUN > limits::BACKLOG && upload.delta.is_some() {
+                self.uploads.push_back(upload);
+                continue;
+            }
+            let copying = upload.copying;
+            let step = upload.step(self.keep, &mut self.wire.buffer);
+            self.copying += upload.copying - copying;
+            worked |= !matches!(step, Ok(Step::Wait));
+            match step {
+                Ok(Step::More) => {
                     self.wire.added(self.mirror)?;
                     self.uploads.push_back(upload);
                 }
+                Ok(Step::Wait) => self.uploads.push_back(upload),
                 Ok(Step::Publish(put, part)) => self.publish(upload, &put.0, &put.1, part)?,
                 Ok(Step::Again) => self.upload_again(upload)?,
                 Ok(Step::Changing) => {
@@ -159,7 +280,36 @@ impl Session<'_> {
         }
         let left = self.uploads.iter().map(Upload::left).sum();
         self.mirror.sent.uploading.store(left, Ordering::Relaxed);
-        Ok(true)
+        Ok(worked)
+    }
+
+    /// Opens the blob of an upload, which is the next to be read.
+    pub(super) fn start_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+        for message in upload.opening() {
+            self.wire.put(&message, self.mirror)?;
+        }
+        self.uploads.push_back(upload);
+        Ok(())
+    }
+
+    /// The target says what it has of a file that is on its way. One that is not any more is of no interest.
+    pub(super) fn signature(&mut self, id: u32, size: u64, chunks: Vec<Chunk>, last: bool) -> Result<(), Ended> {
+        let upload = self.uploads.iter_mut().find(|upload| upload.id == id);
+        if upload.is_none_or(|upload| upload.signed(size, chunks, last)) {
+            return Ok(());
+        }
+        Err(Ended::Violation(format!("a signature for blob {id} that was not asked for, or is too long")))
+    }
+
+    /// The target has copied so many bytes of a file that is, or was, on its way.
+    pub(super) fn copied(&mut self, id: u32, bytes: u64) -> Result<(), Ended> {
+        let upload = self.uploads.iter_mut().find(|upload| upload.id == id);
+        let asked = upload.is_none_or(|upload| upload.copied(bytes));
+        match self.copying.checked_sub(bytes).filter(|_| asked) {
+            Some(left) => self.copying = left,
+            None => return Err(Ended::Violation(format!("copied more for blob {id} than it was asked for"))),
+        }
+        Ok(())
     }
 
     /// RACE: the name may go to another file right after this check. Its event is then still to come, so the newer
@@ -184,11 +334,7 @@ impl Session<'_> {
         self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
         let (id, ticket, path) = (self.blob_id(), upload.ticket, upload.path.clone());
         match upload.again(id) {
-            Ok(upload) => {
-                self.wire.put(&upload.opening(), self.mirror)?;
-                self.uploads.push_back(upload);
-                Ok(())
-            }
+            Ok(upload) => self.start_upload(upload),
             Err(error) => {
                 self.mirror.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));
                 self.end_upload(ticket)

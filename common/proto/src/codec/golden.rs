@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{LENGTH, Wire, put};
 use crate::login::{Accepted, Direction, Durability, Hello, Login, Open, Opened, Refusal, Welcome};
 use crate::meta::{Device, Entry, Kind, Meta, Time, Xattrs};
-use crate::{Content, Keep, Name, Outcome, RelPath, ToReceiver, ToSender};
+use crate::{Chunk, Content, Keep, Name, Outcome, RelPath, ToReceiver, ToSender};
 
 fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes()).unwrap()
@@ -89,6 +89,11 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
             ToReceiver::Data { id: 3, offset: 4096, bytes: Bytes::from_static(b"xyz") },
         ),
         ("05000000 22 03000000", ToReceiver::Drop { id: 3 }),
+        ("0a000000 24 03000000 0300642f66", ToReceiver::Basis { id: 3, path: path("d/f") }),
+        (
+            "15000000 25 03000000 0010000000000000 07000000 02000000",
+            ToReceiver::Copy { id: 3, offset: 4096, first: 7, count: 2 },
+        ),
         ("01000000 23", ToReceiver::Ping),
     ]
 }
@@ -129,6 +134,17 @@ pub fn to_sender() -> Vec<(&'static str, ToSender)> {
         ("09000000 44 0200000000000000", ToSender::NoFolder { op: 2 }),
         ("11000000 45 0200000000000000 0700000000000000", ToSender::Counted { op: 2, entries: 7 }),
         ("01000000 46", ToSender::Pong),
+        (
+            "36000000 48 03000000 0120000000000000 01 00200000 abababababababababababababababab \
+            01000000 cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+            ToSender::Signature {
+                id: 3,
+                size: 8193,
+                chunks: vec![Chunk { length: 8192, digest: [0xab; 16] }, Chunk { length: 1, digest: [0xcd; 16] }],
+                last: true,
+            },
+        ),
+        ("0d000000 49 03000000 0020000000000000", ToSender::Copied { id: 3, bytes: 8192 }),
         ("02000000 47 05", ToSender::Bye { refusal: Refusal::Stopping }),
     ]
 }

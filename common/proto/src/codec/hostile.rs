@@ -9,7 +9,7 @@ use super::*;
 use crate::limits;
 use crate::login::{Accepted, Hello, Login, Open, Opened, Refusal, Welcome};
 use crate::meta::{Kind, Meta, Time, Xattrs};
-use crate::{Content, Name, Outcome, RelPath};
+use crate::{Chunk, Content, Name, Outcome, RelPath};
 
 fn encoded<M: Wire>(message: &M) -> Bytes {
     let mut buf = BytesMut::new();
@@ -77,9 +77,10 @@ fn no_frame_is_taken_by_two_decoders_or_when_it_goes_on() {
 fn truncated_frames_are_errors() {
     for frame in all_golden() {
         for end in 0..frame.len() {
-            let (is_data, is_listing) = (frame[0] == 33, frame[0] == 67);
+            // Data, Listing and Signature end with their frame, wherever that is.
+            let is_open = matches!(frame[0], 33 | 67 | 72);
             let takers = taken_by_any(&frame[..end]);
-            assert!(takers == 0 || is_data || is_listing, "{:02x?} was taken", &frame[..end]);
+            assert!(takers == 0 || is_open, "{:02x?} was taken", &frame[..end]);
         }
     }
 }
@@ -204,6 +205,28 @@ fn contents_out_of_range_are_errors() {
     assert!(ToReceiver::decode(encoded(&data(limits::SIZE - 1, 1))).is_ok());
     let blob = ToReceiver::Blob { id: 1, size: limits::SIZE + 1 };
     assert!(matches!(refused(&blob), Error::TooLong { what: "size", .. }));
+}
+
+#[test]
+fn copies_and_signatures_out_of_range_are_errors() {
+    let copy = |first, count| ToReceiver::Copy { id: 1, offset: 0, first, count };
+    let most = limits::CHUNKS as u32;
+    assert!(ToReceiver::decode(encoded(&copy(0, most))).is_ok());
+    assert_eq!(why(&copy(3, 0)), "the chunks are none");
+    assert_eq!(why(&copy(1, most)), "the chunks are beyond the largest signature");
+    assert_eq!(why(&copy(u32::MAX, 1)), "the chunks are beyond the largest signature");
+    assert_eq!(why(&ToReceiver::Basis { id: 1, path: RelPath::root() }), "the path is the root");
+
+    let signature = |length, count, last| {
+        let chunk = Chunk { length, digest: [7; 16] };
+        ToSender::decode(encoded(&ToSender::Signature { id: 1, size: 9, chunks: vec![chunk; count], last }))
+    };
+    assert!(signature(limits::CHUNK as u32, CHUNKS_THAT_FIT, false).is_ok());
+    assert!(signature(1, 0, true).is_ok());
+    assert!(signature(1, CHUNKS_THAT_FIT + 1, true).is_err());
+    assert!(signature(1, 0, false).is_err());
+    assert!(signature(0, 1, true).is_err());
+    assert!(signature(limits::CHUNK as u32 + 1, 1, true).is_err());
 }
 
 #[test]

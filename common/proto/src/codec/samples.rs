@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::login::Refusal;
 use crate::meta::{Device, Entry, Kind, Meta, Time, Xattrs};
-use crate::{Content, Name, Outcome, RelPath, ToReceiver, ToSender};
+use crate::{Chunk, Content, Name, Outcome, RelPath, ToReceiver, ToSender};
 
 /// A generator of numbers (splitmix64).
 pub struct Dice(pub u64);
@@ -93,7 +93,7 @@ impl Dice {
         let from = RelPath::from(Name::parse(b"from").unwrap()).join(&self.name()).unwrap();
         let to = RelPath::from(Name::parse(b"to").unwrap()).join(&self.name()).unwrap();
         let id = self.next() as u32;
-        match self.below(15) {
+        match self.below(17) {
             0 => {
                 let bytes = Bytes::from(self.bytes(60));
                 let meta = Meta { size: bytes.len() as u64, ..self.meta(Kind::File) };
@@ -121,13 +121,18 @@ impl Dice {
                 ToReceiver::Data { id, offset: self.below(1 << 50), bytes }
             }
             13 => ToReceiver::Drop { id },
+            14 => ToReceiver::Basis { id, path },
+            15 => {
+                let (first, count) = (self.below(1 << 19) as u32, 1 + self.below(1 << 19) as u32);
+                ToReceiver::Copy { id, offset: self.below(1 << 50), first, count }
+            }
             _ => ToReceiver::Ping,
         }
     }
 
     pub fn receipt(&mut self) -> ToSender {
         let op = self.next().max(1);
-        match self.below(8) {
+        match self.below(10) {
             0 => ToSender::Applied { upto: op },
             1 => ToSender::Durable { upto: op },
             2 => ToSender::Outcome { op, outcome: self.outcome() },
@@ -140,6 +145,17 @@ impl Dice {
             4 => ToSender::NoFolder { op },
             5 => ToSender::Counted { op, entries: self.next() },
             6 => ToSender::Pong,
+            7 => {
+                let chunk = |dice: &mut Dice| Chunk { length: 1 + dice.below(1 << 23) as u32, digest: dice.array() };
+                let chunks: Vec<Chunk> = (0..self.below(5)).map(|_| chunk(self)).collect();
+                ToSender::Signature {
+                    id: self.next() as u32,
+                    size: self.next(),
+                    last: chunks.is_empty() || self.below(2) == 0,
+                    chunks,
+                }
+            }
+            8 => ToSender::Copied { id: self.next() as u32, bytes: self.next() },
             _ => ToSender::Bye { refusal: self.refusal() },
         }
     }

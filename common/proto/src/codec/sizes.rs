@@ -14,6 +14,7 @@ const _: () = {
     assert!(TYPE + 2 * (2 + limits::PATH) <= limits::FRAME);
     assert!(TYPE + 8 + 1 + limits::LISTING <= limits::FRAME);
     assert!(TYPE + 4 + 8 + limits::DATA <= limits::FRAME);
+    assert!(TYPE + 4 + 8 + 1 + limits::SIGNATURE <= limits::FRAME);
     assert!(TYPE + 1 + limits::USER + 2 + limits::PASSWORD <= limits::LOGIN_FRAME);
     assert!(wire::ENTRY_LONGEST <= limits::LISTING);
 };
@@ -23,6 +24,9 @@ pub fn entries_that_fit(entries: &[Entry]) -> usize {
     let lengths = entries.iter().map(wire::entry_len);
     fitting(lengths, limits::LISTING)
 }
+
+/// How many chunks fit into one `Signature`.
+pub const CHUNKS_THAT_FIT: usize = limits::SIGNATURE / 20;
 
 /// How many of `others`, from the first, fit into one `Link` with `first`: 1..=64, unless there are none.
 pub fn links_that_fit(first: &RelPath, others: &[RelPath]) -> usize {

@@ -24,6 +24,8 @@ const BLOB: u8 = 32;
 pub(super) const DATA: u8 = 33;
 const DROP: u8 = 34;
 const PING: u8 = 35;
+const BASIS: u8 = 36;
+const COPY: u8 = 37;
 
 // Tags of a content.
 pub(super) const INLINE: u8 = 0;
@@ -44,6 +46,8 @@ impl Body for ToReceiver {
             ToReceiver::Settle { .. } => SETTLE,
             ToReceiver::Blob { .. } => BLOB,
             ToReceiver::Data { .. } => DATA,
+            ToReceiver::Basis { .. } => BASIS,
+            ToReceiver::Copy { .. } => COPY,
             ToReceiver::Drop { .. } => DROP,
             ToReceiver::Ping => PING,
         }
@@ -85,6 +89,16 @@ impl Body for ToReceiver {
                 buf.put_u64_le(*offset);
                 buf.put_slice(bytes);
             }
+            ToReceiver::Basis { id, path } => {
+                buf.put_u32_le(*id);
+                wire::put_path(path, buf);
+            }
+            ToReceiver::Copy { id, offset, first, count } => {
+                buf.put_u32_le(*id);
+                buf.put_u64_le(*offset);
+                buf.put_u32_le(*first);
+                buf.put_u32_le(*count);
+            }
             ToReceiver::Drop { id } => buf.put_u32_le(*id),
             ToReceiver::Ping => {}
         }
@@ -110,6 +124,8 @@ impl Body for ToReceiver {
             SETTLE => ToReceiver::Settle { path: from.path("path")? },
             BLOB => take_blob(from)?,
             DATA => take_data(from)?,
+            BASIS => ToReceiver::Basis { id: from.u32("blob")?, path: from.path_below("path")? },
+            COPY => take_copy(from)?,
             DROP => ToReceiver::Drop { id: from.u32("blob")? },
             PING => ToReceiver::Ping,
             other => return Err(Error::Unknown { what: "message to a receiver", value: other.into() }),
@@ -218,4 +234,16 @@ fn take_data(from: &mut Reader) -> Result<ToReceiver, Error> {
         Some(end) if end <= limits::SIZE => Ok(ToReceiver::Data { id, offset, bytes }),
         _ => Err(Error::Invalid { what: "data", why: "ends beyond the largest file" }),
     }
+}
+
+fn take_copy(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let (id, offset) = (from.u32("blob")?, from.u64("offset")?);
+    let (first, count) = (from.u32("first chunk")?, from.u32("chunks")?);
+    if count == 0 {
+        return Err(Error::Invalid { what: "chunks", why: "are none" });
+    }
+    if first.checked_add(count).is_none_or(|end| end as usize > limits::CHUNKS) {
+        return Err(Error::Invalid { what: "chunks", why: "are beyond the largest signature" });
+    }
+    Ok(ToReceiver::Copy { id, offset, first, count })
 }

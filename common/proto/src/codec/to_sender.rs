@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::sealed::Body;
 use super::{Error, login};
 use crate::limits;
-use crate::message::{Outcome, ToSender};
+use crate::message::{Chunk, Outcome, ToSender};
 use crate::meta::Entry;
 use crate::wire::{self, Reader};
 
@@ -17,6 +17,8 @@ const NO_FOLDER: u8 = 68;
 const COUNTED: u8 = 69;
 const PONG: u8 = 70;
 const BYE: u8 = 71;
+const SIGNATURE: u8 = 72;
+const COPIED: u8 = 73;
 
 // Tags of an outcome.
 const WANT: u8 = 1;
@@ -34,6 +36,8 @@ impl Body for ToSender {
             ToSender::Listing { .. } => LISTING,
             ToSender::NoFolder { .. } => NO_FOLDER,
             ToSender::Counted { .. } => COUNTED,
+            ToSender::Signature { .. } => SIGNATURE,
+            ToSender::Copied { .. } => COPIED,
             ToSender::Pong => PONG,
             ToSender::Bye { .. } => BYE,
         }
@@ -57,6 +61,19 @@ impl Body for ToSender {
                 buf.put_u64_le(*op);
                 buf.put_u64_le(*entries);
             }
+            ToSender::Signature { id, size, chunks, last } => {
+                buf.put_u32_le(*id);
+                buf.put_u64_le(*size);
+                buf.put_u8((*last).into());
+                for Chunk { length, digest } in chunks {
+                    buf.put_u32_le(*length);
+                    buf.put_slice(digest);
+                }
+            }
+            ToSender::Copied { id, bytes } => {
+                buf.put_u32_le(*id);
+                buf.put_u64_le(*bytes);
+            }
             ToSender::Pong => {}
             ToSender::Bye { refusal } => login::put_refusal(refusal, buf),
         }
@@ -70,6 +87,8 @@ impl Body for ToSender {
             LISTING => take_listing(from)?,
             NO_FOLDER => ToSender::NoFolder { op: from.op()? },
             COUNTED => ToSender::Counted { op: from.op()?, entries: from.u64("count")? },
+            SIGNATURE => take_signature(from)?,
+            COPIED => ToSender::Copied { id: from.u32("blob")?, bytes: from.u64("bytes")? },
             PONG => ToSender::Pong,
             BYE => ToSender::Bye { refusal: login::take_refusal(from)? },
             other => return Err(Error::Unknown { what: "message to a sender", value: other.into() }),
@@ -122,4 +141,28 @@ fn take_listing(from: &mut Reader) -> Result<ToSender, Error> {
         return Err(Error::Invalid { what: "listing", why: "goes on after a part without entries" });
     }
     Ok(ToSender::Listing { op, entries, last })
+}
+
+fn take_signature(from: &mut Reader) -> Result<ToSender, Error> {
+    let (id, size, last) = (from.u32("blob")?, from.u64("size")?, from.flag("last part")?);
+    let bytes = from.rest();
+    if bytes.len() > limits::SIGNATURE {
+        return Err(Error::TooLong { what: "signature", len: bytes.len() as u64, max: limits::SIGNATURE as u64 });
+    }
+    let mut from = Reader::new(bytes);
+    let mut chunks = Vec::new();
+    while !from.is_empty() {
+        let chunk = Chunk { length: from.u32("length of a chunk")?, digest: from.array("digest")? };
+        if chunk.length == 0 {
+            return Err(Error::Invalid { what: "chunk", why: "is empty" });
+        }
+        if chunk.length as usize > limits::CHUNK {
+            return Err(Error::TooLong { what: "chunk", len: chunk.length.into(), max: limits::CHUNK as u64 });
+        }
+        chunks.push(chunk);
+    }
+    if chunks.is_empty() && !last {
+        return Err(Error::Invalid { what: "signature", why: "goes on after a part without chunks" });
+    }
+    Ok(ToSender::Signature { id, size, chunks, last })
 }

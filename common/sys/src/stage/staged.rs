@@ -3,6 +3,7 @@
 //! Both are removed when they are dropped. Nothing here is seen by anybody before [`Staged::publish`].
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +12,9 @@ use proto::{Keep, Kind, Meta, Name};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::clone::write_at;
+use crate::clone::{self, write_at};
 use crate::dir::Dir;
+use crate::file::File;
 use crate::metadata::{self, Now, On};
 use crate::moves::{self, Place};
 use crate::stat::Stat;
@@ -90,7 +92,7 @@ impl StagedFile {
 
     /// Asks the disk for the length, after something else has written.
     pub(super) fn measure(&self) -> io::Result<()> {
-        self.length.store(Stat::of(&self.fd)?.size, Ordering::Relaxed);
+        self.length.fetch_max(Stat::of(&self.fd)?.size, Ordering::Relaxed);
         Ok(())
     }
 
@@ -106,6 +108,20 @@ impl StagedFile {
         write_at(self.fd.as_fd(), bytes, offset)?;
         self.length.fetch_max(end, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Writes what is not a hole in this range of another file, from `offset` on; blocks are shared where the file system
+    /// can and both places are at the same distance from a block's beginning.
+    ///
+    /// # Errors
+    /// As [`write_at`](StagedFile::write_at). A file that has become shorter is none: what is missing becomes a hole.
+    pub fn copy(&self, from: &File, range: Range<u64>, offset: u64) -> io::Result<()> {
+        let end = offset.saturating_add(range.end.saturating_sub(range.start));
+        if end > self.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "more bytes than were announced"));
+        }
+        clone::range(from, range, self.fd.as_fd(), offset)?;
+        self.measure()
     }
 
     /// Gives it its length, owner, mode, extended attributes and, last, its mtime.

@@ -88,7 +88,7 @@ impl Rig {
         let mut bytes = BytesMut::new();
         for message in messages {
             codec::put(message, &mut bytes);
-            self.ops += u64::from(is_op(message));
+            self.ops += u64::from(message.is_operation());
         }
         self.send_raw(bytes.freeze());
     }
@@ -165,11 +165,6 @@ impl Rig {
         drop(to);
         (ended, from.iter().last(), scratch)
     }
-}
-
-fn is_op(message: &ToReceiver) -> bool {
-    use ToReceiver::{Blob, Data, Drop, Ping};
-    !matches!(message, Blob { .. } | Data { .. } | Drop { .. } | Ping)
 }
 
 fn op_of(message: &ToSender) -> Option<u64> {

@@ -62,9 +62,7 @@ pub fn shown_frames(frames: &Bytes, ops: &mut u64, trace: &Trace) {
     let mut frames = frames.clone();
     while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
         let Ok(message) = ToReceiver::decode(frame) else { continue };
-        let is_operation =
-            !matches!(message, ToReceiver::Blob { .. } | ToReceiver::Data { .. } | ToReceiver::Drop { .. });
-        *ops += u64::from(is_operation);
+        *ops += u64::from(message.is_operation());
         let text = match &message {
             ToReceiver::Put { path, .. } => format!("put {path}"),
             ToReceiver::Make { path, .. } => format!("make {path}"),

@@ -1,0 +1,232 @@
+//! What both roles need to know of a basis, the file that a new version is built from: where to cut it, and what its
+//! chunks are.
+//!
+//! Where to cut is each side's own affair. A signature says of every chunk how long it is, so a peer that cuts otherwise
+//! finds less to copy and nothing wrong.
+
+use std::ops::Range;
+
+use proto::{Chunk, Digest, limits};
+
+/// Chunks that a signature of a file has, about: few enough that it costs little, many enough that little is sent again.
+const CHUNKS: u64 = 4096;
+/// Average length of chunks, in bytes, at least and at most.
+const AVERAGE: (u64, u64) = (8 * 1024, 4 * 1024 * 1024);
+/// Largest file that has a signature, in bytes: at most 2¹⁸ chunks of the largest average.
+const LARGEST: u64 = 1 << 40;
+/// Bytes whose hash decides about a place to cut.
+const WINDOW: usize = 4;
+
+/// How long chunks are: by content, so that an insertion moves the cuts behind it along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    least: usize,
+    most: usize,
+}
+
+impl Cut {
+    /// For a basis of that many bytes; `None` when it is too large for a signature.
+    pub fn of(size: u64) -> Option<Cut> {
+        if size > LARGEST {
+            return None;
+        }
+        let average = (size / CHUNKS).next_power_of_two().clamp(AVERAGE.0, AVERAGE.1) as usize;
+        Some(Cut { least: average / 4 * 3, most: average / 4 * 5 })
+    }
+
+    /// Longest chunk, in bytes.
+    pub fn most(self) -> usize {
+        self.most
+    }
+
+    /// Bytes of the first chunk of `bytes`, which hold [`most`](Cut::most) or end with their file; 0 when there are none.
+    ///
+    /// The cut is behind the least hash of [`WINDOW`] bytes in the range that is allowed, the first of equal ones: so
+    /// chunks of equal bytes are of equal length, and each byte is looked at once. After "MinCDC" by O. Peters.
+    pub fn first(self, bytes: &[u8]) -> usize {
+        let bytes = &bytes[..bytes.len().min(self.most)];
+        if bytes.len() <= self.least {
+            return bytes.len();
+        }
+        let searched = &bytes[self.least - WINDOW..];
+        let (mut least, mut at) = (i16::MAX, 0);
+        for (row, part) in rows(searched).enumerate() {
+            let lowest = lowest(part);
+            if lowest < least {
+                let within = part.windows(WINDOW).position(|window| hash(window) == lowest).unwrap_or_default();
+                (least, at) = (lowest, row * ROW + within);
+                if lowest == i16::MIN {
+                    break;
+                }
+            }
+        }
+        self.least + at
+    }
+}
+
+/// Places that are compared at a time.
+const ROW: usize = 256;
+
+/// Slices that hold the windows of [`ROW`] places each.
+fn rows(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let places = bytes.len() + 1 - WINDOW;
+    (0..places).step_by(ROW).map(move |at| &bytes[at..(at + ROW + WINDOW - 1).min(bytes.len())])
+}
+
+/// The least hash of all windows. Those at even places, then those at odd ones, are words in a row, which compilers make
+/// vector instructions of, also those that every processor has.
+fn lowest(bytes: &[u8]) -> i16 {
+    let words = |bytes: &[u8]| {
+        let (first, second) = (bytes.chunks_exact(2), bytes[2..].chunks_exact(2));
+        first.zip(second).map(|(first, second)| mix(first, second)).fold(i16::MAX, i16::min)
+    };
+    words(bytes).min(words(&bytes[1..]))
+}
+
+fn hash(window: &[u8]) -> i16 {
+    mix(&window[..2], &window[2..])
+}
+
+/// Of two words, with odd factors without a pattern.
+fn mix(first: &[u8], second: &[u8]) -> i16 {
+    let word = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
+    (word(first).wrapping_mul(0x9e37) ^ word(second).wrapping_mul(0x79b1)).cast_signed()
+}
+
+/// The chunks of a basis from its beginning, as far as they are known.
+#[derive(Debug, Default)]
+pub(crate) struct Signature {
+    digests: Vec<Digest>,
+    /// Where each chunk ends.
+    ends: Vec<u64>,
+}
+
+impl Signature {
+    /// The next chunk. False, and nothing, when there are too many.
+    pub fn push(&mut self, Chunk { length, digest }: Chunk) -> bool {
+        if self.ends.len() >= limits::CHUNKS {
+            return false;
+        }
+        self.ends.push(self.end() + u64::from(length));
+        self.digests.push(digest);
+        true
+    }
+
+    /// Bytes that it covers.
+    pub fn end(&self) -> u64 {
+        self.ends.last().copied().unwrap_or_default()
+    }
+
+    /// Number of chunks.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where these chunks stand in the basis; `None` when it does not have them all.
+    pub fn range(&self, first: u32, count: u32) -> Option<Range<u64>> {
+        let (first, count) = (first as usize, count as usize);
+        let last = first.checked_add(count)?.checked_sub(1)?;
+        let start = if first == 0 { 0 } else { *self.ends.get(first - 1)? };
+        Some(start..*self.ends.get(last)?)
+    }
+
+    /// Digests of the chunks of a [`range`](Signature::range).
+    pub fn digests(&self, first: u32, count: u32) -> &[Digest] {
+        let first = first as usize;
+        self.digests.get(first..first.saturating_add(count as usize)).unwrap_or_default()
+    }
+
+    /// The chunk that begins there.
+    pub fn starting_at(&self, offset: u64) -> Option<u32> {
+        if offset == 0 {
+            return (!self.ends.is_empty()).then_some(0);
+        }
+        let at = self.ends.binary_search(&offset).ok()? + 1;
+        (at < self.ends.len()).then_some(at as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes without a pattern, the same for the same seed.
+    fn noise(length: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u8
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    fn chunks(cut: Cut, mut bytes: &[u8]) -> Vec<Digest> {
+        let mut chunks = Vec::new();
+        while !bytes.is_empty() {
+            let (chunk, rest) = bytes.split_at(cut.first(bytes));
+            assert!(!chunk.is_empty() && chunk.len() <= cut.most);
+            assert!(chunk.len() >= cut.least || rest.is_empty());
+            chunks.push(proto::digest::chunk(chunk));
+            bytes = rest;
+        }
+        chunks
+    }
+
+    #[test]
+    fn chunks_are_of_a_length_that_fits_the_file() {
+        let average = |size| Cut::of(size).map(|cut| (cut.least + cut.most) / 2);
+        assert_eq!(average(0), Some(8 << 10));
+        assert_eq!(average(1 << 30), Some(256 << 10));
+        assert_eq!(average(1 << 40), Some(4 << 20));
+        assert_eq!(average((1 << 40) + 1), None);
+        let largest = Cut::of(1 << 40).unwrap();
+        assert!(largest.most() <= limits::CHUNK && (1u64 << 40) / largest.least as u64 <= limits::CHUNKS as u64);
+    }
+
+    #[test]
+    fn an_insertion_changes_few_chunks() {
+        let cut = Cut::of(1 << 20).unwrap();
+        let before = noise(1 << 20, 1);
+        for inserted in [1, 100, 10_000, 100_000] {
+            let after = [&before[..5000], &noise(inserted, 2)[..], &before[5000..]].concat();
+            let (old, new) = (chunks(cut, &before), chunks(cut, &after));
+            let lost = new.iter().filter(|chunk| !old.contains(chunk)).count();
+            assert!(lost <= 12 + inserted / cut.least, "{lost} of {} chunks after {inserted} bytes", new.len());
+        }
+    }
+
+    #[test]
+    fn equal_bytes_give_equal_chunks() {
+        let cut = Cut::of(1 << 20).unwrap();
+        let mut all = chunks(cut, &vec![0; 1 << 20]);
+        all.pop();
+        assert!(all.len() >= 100 && all.iter().all(|chunk| *chunk == all[0]));
+    }
+
+    #[test]
+    fn the_cut_is_at_the_first_of_the_least_hashes() {
+        let cut = Cut { least: 100, most: 1000 };
+        let bytes = noise(1000, 3);
+        let places = (100..=1000).map(|end| (hash(&bytes[end - WINDOW..end]), end));
+        let least = places.min_by_key(|(hash, _)| *hash).unwrap();
+        assert_eq!(cut.first(&bytes), least.1);
+        assert_eq!(cut.first(&bytes[..100]), 100);
+        assert_eq!(cut.first(&[]), 0);
+    }
+
+    #[test]
+    fn a_signature_knows_where_its_chunks_are() {
+        let mut signature = Signature::default();
+        assert_eq!((signature.starting_at(0), signature.range(0, 1)), (None, None));
+        for length in [10, 5, 7] {
+            assert!(signature.push(Chunk { length, digest: [length as u8; 16] }));
+        }
+        assert_eq!((signature.end(), signature.len()), (22, 3));
+        assert_eq!(signature.range(0, 3), Some(0..22));
+        assert_eq!(signature.range(1, 1), Some(10..15));
+        assert_eq!((signature.range(2, 2), signature.range(u32::MAX, 2), signature.range(0, 0)), (None, None, None));
+        assert_eq!(signature.digests(1, 2), [[5; 16], [7; 16]]);
+        let starting = [0, 10, 15, 22, 11].map(|at| signature.starting_at(at));
+        assert_eq!(starting, [Some(0), Some(1), Some(2), None, None]);
+    }
+}

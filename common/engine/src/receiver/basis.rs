@@ -1,0 +1,174 @@
+//! What stands at the backup already, as a basis for a new version: its signature for the sender, and its chunks copied
+//! where the sender names them. In small steps on pool threads, behind all other work.
+//!
+//! A basis is only read, whoever else has a name for it; only one without other names serves, so that nothing is told
+//! about a file that was linked in from elsewhere.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::{Chunk, Digest, Outcome, RelPath, ToSender, digest};
+use sys::{File, StagedFile, Stat, Tree};
+
+use super::receipts::frame;
+use super::verdict;
+use crate::delta::{Cut, Signature};
+use crate::lane::Outbox;
+
+/// Chunks after which a part of a signature is sent, so that the sender can begin.
+const PART: usize = 64;
+/// Longest chunks that are read at a time.
+const READ: usize = 4;
+/// Bytes that are copied in one step, so that other work is not held up.
+const STEP: u64 = 8 * 1024 * 1024;
+
+/// An open basis.
+#[derive(Debug)]
+pub(super) struct Basis {
+    file: File,
+    stat: Stat,
+    /// What the sender has been told of it.
+    signature: Mutex<Signature>,
+}
+
+impl Basis {
+    /// What stands at the path, if it serves.
+    pub(super) fn open(tree: &Tree, path: &RelPath) -> Option<(Arc<Basis>, Cut)> {
+        let (folder, name) = path.split()?;
+        let (file, stat) = tree.dir(&folder).and_then(|dir| dir.open_file(&name)).ok()?;
+        // Zeros would be read for the holes.
+        if stat.nlink > 1 || stat.size == 0 || stat.is_hollow() {
+            return None;
+        }
+        let cut = Cut::of(stat.size)?;
+        Some((Arc::new(Basis { file, stat, signature: Mutex::default() }), cut))
+    }
+
+    fn signature(&self) -> MutexGuard<'_, Signature> {
+        self.signature.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where these chunks stand, and their digests; `None` for chunks that the sender was not told of.
+    pub(super) fn chunks(&self, first: u32, count: u32) -> Option<(Range<u64>, Vec<Digest>)> {
+        let signature = self.signature();
+        Some((signature.range(first, count)?, signature.digests(first, count).to_vec()))
+    }
+
+    /// Whether its content is still what the signature says. Its ctime may have changed with its name.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.file.stat().is_ok_and(|now| now.size == self.stat.size && now.mtime == self.stat.mtime)
+    }
+}
+
+/// A signature on its way.
+#[derive(Debug)]
+pub(super) struct Signing {
+    id: u32,
+    basis: Arc<Basis>,
+    cut: Cut,
+    at: u64,
+    buffer: Vec<u8>,
+    part: Vec<Chunk>,
+    outbox: Outbox,
+}
+
+impl Signing {
+    pub(super) fn new(id: u32, (basis, cut): (Arc<Basis>, Cut), outbox: Outbox) -> Signing {
+        Signing { id, basis, cut, at: 0, buffer: Vec::new(), part: Vec::new(), outbox }
+    }
+
+    /// Reads on. False when it is done, or nobody wants it.
+    pub(super) fn step(&mut self) -> bool {
+        // What cannot be read is not offered.
+        let last = self.read().unwrap_or(true);
+        if !last && self.part.len() < PART {
+            return true;
+        }
+        let (chunks, size) = (std::mem::take(&mut self.part), self.basis.stat.size);
+        self.outbox.blocking_send(frame(&ToSender::Signature { id: self.id, size, chunks, last })).is_ok() && !last
+    }
+
+    /// The next few chunks. True at the end of the file.
+    fn read(&mut self) -> io::Result<bool> {
+        self.buffer.resize(READ * self.cut.most(), 0);
+        let read = self.basis.file.read_at(self.at, &mut self.buffer)?;
+        let ends = read < self.buffer.len();
+        let mut rest = &self.buffer[..read];
+        while rest.len() >= self.cut.most() || (ends && !rest.is_empty()) {
+            let (chunk, behind) = rest.split_at(self.cut.first(rest));
+            // Lengths of chunks are bounded far below.
+            let chunk = Chunk { length: chunk.len() as u32, digest: digest::chunk(chunk) };
+            // Before the sender is told of it.
+            if !self.basis.signature().push(chunk) {
+                return Ok(true);
+            }
+            self.at += u64::from(chunk.length);
+            self.part.push(chunk);
+            rest = behind;
+        }
+        Ok(ends)
+    }
+}
+
+/// The file that is made, while pieces of it are copied.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) file: StagedFile,
+    trouble: Mutex<Option<Outcome>>,
+}
+
+impl Draft {
+    pub(super) fn new(file: StagedFile) -> Arc<Draft> {
+        Arc::new(Draft { file, trouble: Mutex::default() })
+    }
+
+    /// The file, if all that was copied is in it.
+    pub(super) fn finish(self) -> Result<StagedFile, Outcome> {
+        match self.trouble.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(self.file),
+            Some(outcome) => Err(outcome),
+        }
+    }
+}
+
+/// Bytes that a session has to copy and has not.
+pub(super) type Backlog = Arc<AtomicU64>;
+
+/// A range of a basis on its way into a draft.
+#[derive(Debug)]
+pub(super) struct Copying {
+    pub id: u32,
+    pub draft: Arc<Draft>,
+    pub basis: Arc<Basis>,
+    pub range: Range<u64>,
+    pub offset: u64,
+    /// All that it was to copy.
+    pub bytes: u64,
+    pub outbox: Outbox,
+    pub backlog: Backlog,
+}
+
+impl Copying {
+    /// Copies on. False when it is done, or nobody wants it.
+    pub(super) fn step(&mut self) -> bool {
+        let end = self.range.end.min(self.range.start + STEP);
+        if let Err(error) = self.draft.file.copy(&self.basis.file, self.range.start..end, self.offset) {
+            let mut trouble = self.draft.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            trouble.get_or_insert(verdict::staging(&error));
+        }
+        self.offset += end - self.range.start;
+        self.range.start = end;
+        !self.range.is_empty()
+    }
+
+    /// Tells the sender, after all that holds the draft is let go.
+    pub(super) fn finish(self) {
+        let Copying { id, draft, bytes, outbox, backlog, .. } = self;
+        drop(draft);
+        backlog.fetch_sub(bytes, Ordering::Relaxed);
+        // An error says that the session is over.
+        let _ = outbox.blocking_send(frame(&ToSender::Copied { id, bytes }));
+    }
+}

@@ -1,0 +1,180 @@
+//! Contents that are built from what stands at the backup.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use bytes::Bytes;
+use proto::digest::{self, Transcript};
+use proto::limits::BACKLOG;
+use proto::{Chunk, Content, Kind, Meta, Outcome, ToReceiver, ToSender};
+
+use super::rig::*;
+use crate::receiver::Ended;
+
+const ID: u32 = 5;
+
+/// Bytes without a pattern.
+fn noise(length: usize) -> Vec<u8> {
+    let mut rng = fastrand::Rng::with_seed(length as u64);
+    (0..length).map(|_| rng.u8(..)).collect()
+}
+
+fn data(offset: u64, bytes: &[u8]) -> ToReceiver {
+    ToReceiver::Data { id: ID, offset, bytes: Bytes::copy_from_slice(bytes) }
+}
+
+fn copy(offset: u64, first: u32, count: u32) -> ToReceiver {
+    ToReceiver::Copy { id: ID, offset, first, count }
+}
+
+fn put_blob(at: &str, size: u64, transcript: &Transcript) -> ToReceiver {
+    let content = Content::Blob { id: ID, hash: transcript.finish() };
+    ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content }
+}
+
+impl Rig {
+    /// Opens the blob and asks for what stands at the path.
+    fn ask(&mut self, size: u64, at: &str) -> Vec<Chunk> {
+        self.send(&[ToReceiver::Blob { id: ID, size }, ToReceiver::Basis { id: ID, path: path(at) }]);
+        let mut all = Vec::new();
+        loop {
+            let ToSender::Signature { id: ID, chunks, last, .. } = self.next() else { panic!("no signature") };
+            all.extend(chunks);
+            if last {
+                return all;
+            }
+        }
+    }
+
+    /// Waits until so many bytes are copied.
+    fn copied(&self, mut bytes: u64) {
+        while bytes > 0 {
+            let ToSender::Copied { id: ID, bytes: done } = self.next() else { panic!("not copied") };
+            bytes -= done;
+        }
+    }
+}
+
+#[test]
+fn chunks_in_any_order_and_new_bytes_make_a_file() {
+    for mut rig in [Rig::new(), Rig::durable()] {
+        let old = noise(1_000_000);
+        fs::write(rig.at("f"), &old).unwrap();
+        let chunks = rig.ask(1_000_010, "f");
+        assert_eq!(chunks.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>(), 1_000_000);
+        let mut at = 0;
+        for chunk in &chunks {
+            let end = at + chunk.length as usize;
+            assert_eq!(chunk.digest, digest::chunk(&old[at..end]));
+            at = end;
+        }
+        // All but the first chunk, then ten new bytes, then the first chunk.
+        let first = u64::from(chunks[0].length);
+        let (rest, count) = (1_000_000 - first, chunks.len() as u32);
+        let mut transcript = Transcript::new();
+        transcript.copy(rest + 10, first, chunks[..1].iter().map(|chunk| chunk.digest));
+        transcript.update(rest, b"0123456789");
+        transcript.copy(0, rest, chunks[1..].iter().map(|chunk| chunk.digest));
+        rig.send(&[copy(rest + 10, 0, 1), data(rest, b"0123456789"), copy(0, 1, count - 1)]);
+        rig.copied(1_000_000);
+        rig.done(&[put_blob("f", 1_000_010, &transcript)]);
+        let new = [&old[first as usize..], b"0123456789", &old[..first as usize]].concat();
+        assert!(fs::read(rig.at("f")).unwrap() == new);
+        assert_eq!(mtime(&rig.at("f")), THEN);
+        let (_, scratch) = rig.close();
+        assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
+    }
+}
+
+#[test]
+fn only_a_regular_file_without_other_names_serves() {
+    let mut rig = Rig::with(Settings::default(), |module| {
+        fs::write(module.join("../outside"), "outside").unwrap();
+        fs::hard_link(module.join("../outside"), module.join("linked")).unwrap();
+        symlink("../outside", module.join("symlink")).unwrap();
+        symlink("..", module.join("up")).unwrap();
+        fs::create_dir(module.join("folder")).unwrap();
+        fs::write(module.join("empty"), "").unwrap();
+    });
+    for at in ["linked", "symlink", "up/outside", "folder", "empty", "missing", "missing/too"] {
+        assert_eq!(rig.ask(1, at), [], "{at}");
+        rig.send(&[ToReceiver::Drop { id: ID }]);
+    }
+    rig.done(&[put("f", "still works")]);
+}
+
+#[test]
+fn a_basis_that_changes_meanwhile_makes_the_put_fail() {
+    let mut rig = Rig::new();
+    fs::write(rig.at("f"), noise(300_000)).unwrap();
+    let chunks = rig.ask(300_000, "f");
+    let mut transcript = Transcript::new();
+    transcript.copy(0, 300_000, chunks.iter().map(|chunk| chunk.digest));
+    fs::write(rig.at("f"), noise(300_001)).unwrap();
+    rig.send(&[copy(0, 0, chunks.len() as u32)]);
+    rig.copied(300_000);
+    let outcome = rig.outcome(put_blob("f", 300_000, &transcript));
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    assert_eq!(fs::metadata(rig.at("f")).unwrap().len(), 300_001);
+}
+
+#[test]
+fn what_the_sender_takes_for_another_chunk_is_not_published() {
+    let mut rig = Rig::new();
+    fs::write(rig.at("f"), noise(100_000)).unwrap();
+    let chunks = rig.ask(u64::from(u32::MAX), "f");
+    let mut transcript = Transcript::new();
+    transcript.copy(0, chunks[1].length.into(), [chunks[0].digest].into_iter());
+    rig.send(&[copy(0, 1, 1)]);
+    rig.copied(chunks[1].length.into());
+    let outcome = rig.outcome(put_blob("f", u64::from(u32::MAX), &transcript));
+    assert!(matches!(&outcome, Outcome::Failed { reason } if reason.contains("damaged")), "{outcome:?}");
+}
+
+#[test]
+fn holes_of_the_basis_are_not_written() {
+    let mut rig = Rig::new();
+    let size = 4 << 20;
+    let file = fs::File::create(rig.at("f")).unwrap();
+    file.set_len(size).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &noise(3 << 20), 0).unwrap();
+    let before = file.metadata().unwrap().blocks();
+    let chunks = rig.ask(size, "f");
+    let mut transcript = Transcript::new();
+    transcript.copy(0, size, chunks.iter().map(|chunk| chunk.digest));
+    rig.send(&[copy(0, 0, chunks.len() as u32)]);
+    rig.copied(size);
+    rig.done(&[put_blob("f", size, &transcript)]);
+    assert!(fs::metadata(rig.at("f")).unwrap().blocks() <= before + 64);
+}
+
+#[test]
+fn every_breach_of_the_use_of_a_basis_ends_the_session() {
+    let blob = || ToReceiver::Blob { id: ID, size: 1 << 40 };
+    let basis = || ToReceiver::Basis { id: ID, path: path("f") };
+    // Chunks of a file of that size have 12 KiB at least.
+    let many = vec![copy(0, 0, 2000); 1 + (BACKLOG / (2000 * 12 * 1024)) as usize];
+    let breaches: [(&str, bool, Vec<ToReceiver>); 9] = [
+        ("not open", false, vec![basis()]),
+        ("too late, or twice", false, vec![blob(), basis(), basis()]),
+        ("too late, or twice", false, vec![blob(), data(0, b"x"), basis()]),
+        ("reserved", false, vec![blob(), ToReceiver::Basis { id: ID, path: path(".recvd-stage-1/0") }]),
+        ("not open", false, vec![copy(0, 0, 1)]),
+        ("not known to have", false, vec![blob(), copy(0, 0, 1)]),
+        ("not known to have", true, vec![copy(0, 1 << 19, 1)]),
+        ("beyond its", true, vec![copy(1 << 40, 0, 1)]),
+        ("bytes to be copied at a time", true, many),
+    ];
+    for (words, ask, messages) in breaches {
+        let mut rig = Rig::new();
+        fs::write(rig.at("f"), noise(40_000_000)).unwrap();
+        if ask {
+            rig.ask(1 << 40, "f");
+        }
+        rig.send(&messages);
+        let (ended, _, scratch) = rig.ended();
+        let Ended::Violation(reason) = ended else { panic!("{words}: {ended:?}") };
+        assert!(reason.contains(words), "{reason}");
+        assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
+    }
+}

@@ -1,0 +1,188 @@
+//! Which parts of a file stand at the target already: its chunks are compared with the signature of what the target has
+//! under that name.
+//!
+//! First at the same offset, which finds what was appended to or overwritten in place. From the first difference on the
+//! file is cut by content, and each chunk looked for everywhere; what is not found waits until the signature is complete.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::mem;
+use std::ops::Range;
+
+use proto::{Chunk, Digest, digest};
+use sys::File;
+
+use crate::delta::{Cut, Signature};
+
+/// Bytes that one `Copy` names, at most: the target copies several at a time.
+pub(super) const RUN: u64 = 8 * 1024 * 1024;
+
+/// The comparison of one file with one signature.
+#[derive(Default)]
+pub(super) struct Delta {
+    signature: Signature,
+    /// Bytes of the basis; known with the first part of the signature.
+    size: u64,
+    complete: bool,
+    /// The first chunk with each digest.
+    index: HashMap<Digest, u32>,
+    /// Whether something was not found at its own offset.
+    shifted: bool,
+    /// Chunks of the file that are not in the signature as far as it has come.
+    open: VecDeque<Open>,
+    /// Chunks found one after the other and not named yet.
+    run: Option<Run>,
+    piece: Vec<u8>,
+}
+
+/// A chunk of the file.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    offset: u64,
+    bytes: u64,
+    digest: Digest,
+}
+
+/// Chunks of the basis that follow each other, and where they belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub offset: u64,
+    pub first: u32,
+    pub count: u32,
+    pub bytes: u64,
+}
+
+/// What was found of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// These bytes are this chunk of the basis.
+    Chunk(Range<u64>, u32),
+    /// These bytes, which [`piece`](Delta::piece) has, are not in the basis.
+    New(Range<u64>),
+    /// Whether so many bytes more are in the basis will be found out later.
+    Later(u64),
+    /// Nothing can be told before there is more of the signature.
+    Unknown,
+    /// What is left of the file is not in the basis, or nothing is left.
+    Rest,
+    /// The file is shorter than it was.
+    Short,
+}
+
+impl Delta {
+    /// The target's next chunks, of a basis of so many bytes. False when they are more than a signature may have.
+    pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
+        let fits = !self.complete;
+        for chunk in chunks {
+            // There are at most [`CHUNKS`](proto::limits::CHUNKS).
+            let number = self.signature.len() as u32;
+            if !self.signature.push(chunk) {
+                return false;
+            }
+            self.index.entry(chunk.digest).or_insert(number);
+        }
+        (self.size, self.complete) = (size, self.complete || last);
+        fits
+    }
+
+    /// Looks at the file from `range.start` on, not beyond its end, or at what was passed over before.
+    pub fn find(&mut self, file: &File, range: Range<u64>) -> io::Result<Found> {
+        if self.complete
+            && let Some(open) = self.open.pop_front()
+        {
+            return self.look_again(file, open);
+        }
+        let at = range.start;
+        if at >= range.end {
+            return Ok(if self.open.is_empty() { Found::Rest } else { Found::Unknown });
+        }
+        if let Some(chunk) = self.signature.starting_at(at)
+            && let Some(there) = self.signature.range(chunk, 1)
+            && there.end <= range.end
+        {
+            if self.read(file, there.clone())? < there.end - at {
+                return Ok(Found::Short);
+            }
+            if self.signature.digests(chunk, 1) == [digest::chunk(&self.piece)] {
+                return Ok(Found::Chunk(there, chunk));
+            }
+        } else if !self.shifted && at >= self.signature.end() {
+            return Ok(if self.complete { Found::Rest } else { Found::Unknown });
+        }
+        self.shifted = true;
+        self.search(file, range)
+    }
+
+    /// Cuts the next chunk and looks for it in all that is known of the basis.
+    fn search(&mut self, file: &File, range: Range<u64>) -> io::Result<Found> {
+        let Some(cut) = Cut::of(self.size) else { return Ok(Found::Rest) };
+        let offset = range.start;
+        let end = range.end.min(offset + cut.most() as u64);
+        if self.read(file, offset..end)? < end - offset {
+            return Ok(Found::Short);
+        }
+        self.piece.truncate(cut.first(&self.piece));
+        let open = Open { offset, bytes: self.piece.len() as u64, digest: digest::chunk(&self.piece) };
+        let range = offset..offset + open.bytes;
+        Ok(match self.chunk(&open) {
+            Some(chunk) => Found::Chunk(range, chunk),
+            None if self.complete => Found::New(range),
+            None => {
+                self.open.push_back(open);
+                Found::Later(open.bytes)
+            }
+        })
+    }
+
+    /// All of the basis is known now.
+    fn look_again(&mut self, file: &File, open: Open) -> io::Result<Found> {
+        let range = open.offset..open.offset + open.bytes;
+        if let Some(chunk) = self.chunk(&open) {
+            return Ok(Found::Chunk(range, chunk));
+        }
+        Ok(if self.read(file, range.clone())? < open.bytes { Found::Short } else { Found::New(range) })
+    }
+
+    /// The chunk of the basis with these bytes. The one behind the last that was found, if it can be: what belongs together
+    /// is named together, also among equal chunks.
+    fn chunk(&self, open: &Open) -> Option<u32> {
+        let next = self.run.map(|run| run.first + run.count);
+        let next = next.filter(|next| self.signature.digests(*next, 1) == [open.digest]);
+        let chunk = next.or_else(|| self.index.get(&open.digest).copied())?;
+        self.signature.range(chunk, 1).filter(|there| there.end - there.start == open.bytes).map(|_| chunk)
+    }
+
+    fn read(&mut self, file: &File, range: Range<u64>) -> io::Result<u64> {
+        // Chunks are bounded by [`limits::CHUNK`](proto::limits::CHUNK).
+        self.piece.resize((range.end - range.start) as usize, 0);
+        Ok(file.read_at(range.start, &mut self.piece)? as u64)
+    }
+
+    /// The bytes that the last [`find`](Delta::find) said are new.
+    pub fn piece(&self) -> &[u8] {
+        &self.piece
+    }
+
+    /// These bytes are this chunk. Returns the run before it when it does not continue that.
+    pub fn add(&mut self, range: Range<u64>, chunk: u32) -> Option<Run> {
+        let (offset, bytes) = (range.start, range.end - range.start);
+        if let Some(run) = &mut self.run
+            && (run.offset + run.bytes, run.first + run.count) == (offset, chunk)
+            && run.bytes + bytes <= RUN
+        {
+            (run.count, run.bytes) = (run.count + 1, run.bytes + bytes);
+            return None;
+        }
+        self.run.replace(Run { offset, first: chunk, count: 1, bytes })
+    }
+
+    /// The chunks not named yet.
+    pub fn take_run(&mut self) -> Option<Run> {
+        mem::take(&mut self.run)
+    }
+
+    /// Digests of the chunks of a run.
+    pub fn digests(&self, run: &Run) -> &[Digest] {
+        self.signature.digests(run.first, run.count)
+    }
+}
