@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::pack::Compress;
 use kit::config::{Complaint, Complaints, Document, Share, Table};
 use link::{Address, ClientTls};
 use proto::login::Direction;
@@ -117,6 +118,8 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// Pauses between tries.
     pub retry: Retry,
+    /// When frames are compressed.
+    pub compress: Compress,
 }
 
 /// Pauses between tries of a connection: they double from `first` to `max`, with jitter.

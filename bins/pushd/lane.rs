@@ -169,7 +169,7 @@ impl Lane {
         stop: &Stop,
     ) -> (Option<Sender>, Session) {
         let began = Instant::now();
-        let (frames, driving) = drive(opened, connection);
+        let (frames, driving) = drive(&self.target, opened, connection);
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
         let mut working = tokio::task::spawn_blocking(move || {
@@ -231,12 +231,17 @@ async fn is_back(root: &Root, stop: &Stop) -> bool {
 }
 
 /// Sets a connection going; returns the sender's ends of it.
-pub fn drive(opened: Opened, connection: link::Connection) -> (Connection, tokio::task::JoinHandle<link::Ended>) {
+pub fn drive(
+    target: &Target,
+    opened: Opened,
+    connection: link::Connection,
+) -> (Connection, tokio::task::JoinHandle<link::Ended>) {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let (incoming, receipts) = mpsc::unbounded_channel();
     let clocks = Drive { idle: SILENCE, keepalive: Some(KEEPALIVE) };
     let driving = tokio::spawn(link::drive(connection, outgoing, Deliver::Unbounded(incoming), clocks));
-    (Connection { outbox, receipts, keep: opened.keep, durability: opened.durability }, driving)
+    let Opened { keep, durability, .. } = opened;
+    (Connection { outbox, receipts, keep, durability, compress: target.compress }, driving)
 }
 
 impl Session {

@@ -148,7 +148,7 @@ async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Resu
     let (opened, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let mut sender = Sender::new(root, source.options(), mirror);
-    let (frames, driving) = lane::drive(opened, connection);
+    let (frames, driving) = lane::drive(target, opened, connection);
     let working = tokio::task::spawn_blocking(move || sender.run(frames, Until::InSync, &AtomicBool::new(false)));
     let ended = working.await.map_err(|panic| (Exit::Busy, panic.to_string()))?;
     let driven = driving.await;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::pack::Compress;
 use kit::config::{FromValue, Table, Value, Wrong};
 use link::{Address, Fingerprint, Trust};
 use proto::login::Password;
@@ -54,12 +55,23 @@ fn read_target(name: String, table: Table) -> Draft {
         table.complain("connect_timeout", "must be longer than nothing");
     }
     let retry = read_retry(&table);
+    let compress = table.or("compress", Level(Compress::Auto)).0;
     let spot = address.clone().zip(destination.clone());
     let target = (|| {
         let (address, destination, user) = (address?, destination?, user?);
         let (password_file, tls) = (password_file?, tls.ok()?);
         let name = name.clone();
-        Some(Arc::new(Target { name, address, destination, user, password_file, tls, connect_timeout, retry }))
+        Some(Arc::new(Target {
+            name,
+            address,
+            destination,
+            user,
+            password_file,
+            tls,
+            connect_timeout,
+            retry,
+            compress,
+        }))
     })();
     Draft { table, name, target, spot }
 }
@@ -76,6 +88,24 @@ fn read_retry(table: &Table) -> Retry {
         inner.complain("max", "must not be shorter than `first`");
     }
     Retry { first, max }
+}
+
+struct Level(Compress);
+
+/// `"auto"`, `"off"`, or a level of zstd.
+impl FromValue for Level {
+    fn from_value(value: Value<'_>) -> Result<Level, Wrong> {
+        let wrong = "must be \"auto\", \"off\" or a level of zstd from 1 to 19";
+        if value.is_number() {
+            let level = i32::try_from(value.whole()?).ok().filter(|level| (1..=19).contains(level));
+            return level.map(|level| Level(Compress::Level(level))).ok_or(wrong.into());
+        }
+        match value.text()? {
+            "auto" => Ok(Level(Compress::Auto)),
+            "off" => Ok(Level(Compress::Off)),
+            _ => Err(wrong.into()),
+        }
+    }
 }
 
 struct Dialled(Address);

@@ -58,6 +58,7 @@ fn the_smallest_file_has_every_default() {
     let b1 = &www.targets[0];
     assert_eq!((b1.address.to_string(), b1.destination.to_string()), ("backup:8730".into(), "b1".into()));
     assert_eq!((b1.connect_timeout, b1.retry.first, b1.retry.max), (ten, second / 2, second * 60));
+    assert_eq!(b1.compress, Compress::Auto);
     let dialling = b1.dialling(Direction::Push, 1).unwrap();
     assert_eq!(dialling.password.as_bytes(), b"hunter2");
 }
@@ -65,7 +66,7 @@ fn the_smallest_file_has_every_default() {
 #[test]
 fn every_key_is_taken() {
     let place = Place::new();
-    let text = target("b1", "connect_timeout = '3s'\nretry = { first = '1s', max = '5s' }")
+    let text = target("b1", "connect_timeout = '3s'\ncompress = 7\nretry = { first = '1s', max = '5s' }")
         + &target("b2", "")
             .replace("module = 'b2'", "module = 'b1x/in/side/'")
             .replace("backup:8730", "[2001:db8::7]:99")
@@ -138,6 +139,16 @@ fn bad_values() {
             "user = 'web'",
             "user = 'web'\nconnect_timeout = '0s'",
             "key `target.b1.connect_timeout`: must be longer than nothing",
+        ),
+        (
+            "user = 'web'",
+            "user = 'web'\ncompress = 20",
+            "key `target.b1.compress`: must be \"auto\", \"off\" or a level",
+        ),
+        (
+            "user = 'web'",
+            "user = 'web'\ncompress = 'zstd'",
+            "key `target.b1.compress`: must be \"auto\", \"off\" or a level",
         ),
         ("['b1']", "[]", "key `source.www.targets`: must name at least one target"),
         ("['b1']", "'b1'", "key `source.www.targets`: must be a list in brackets, but is text"),

@@ -6,6 +6,7 @@ mod delta;
 pub mod hint;
 pub mod lane;
 pub mod mirror;
+pub mod pack;
 pub mod pending;
 pub mod receiver;
 pub mod sender;

@@ -60,8 +60,6 @@ pub enum Failed {
 
 /// Waits for the peer's TLS greeting. Until it is there nothing is known of the peer but its address.
 pub async fn client_hello(tcp: TcpStream, deadline: Instant) -> Result<Arrived, Failed> {
-    // Delays would be all that is lost if this failed.
-    let _ = tcp.set_nodelay(true);
     let accepting = LazyConfigAcceptor::new(Acceptor::default(), socket(tcp));
     let start = by(deadline, "the TLS greeting", accepting).await?;
     let offered = start.client_hello().alpn().is_some_and(|mut names| names.any(|name| name == ALPN));

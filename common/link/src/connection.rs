@@ -22,7 +22,13 @@ pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 pub(crate) type Socket = BufReader<TcpStream>;
 
+/// Bytes that the kernel takes before they can leave: what waits longer waits where it can still be compressed.
+const UNSENT: u32 = 256 * 1024;
+
 pub(crate) fn socket(tcp: TcpStream) -> Socket {
+    // Speed would be all that is lost if these failed.
+    let _ = tcp.set_nodelay(true);
+    let _ = socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT);
     BufReader::with_capacity(SOCKET_READ, tcp)
 }
 

@@ -114,9 +114,7 @@ async fn connect(target: &Target, deadline: Instant) -> Result<TcpStream, DialEr
 async fn connect_to(peer: SocketAddr) -> io::Result<TcpStream> {
     let socket = if peer.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_keepalive(true)?;
-    let tcp = socket.connect(peer).await?;
-    tcp.set_nodelay(true)?;
-    Ok(tcp)
+    socket.connect(peer).await
 }
 
 async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Connection, DialError> {

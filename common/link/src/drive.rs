@@ -26,7 +26,7 @@ const READ: usize = 256 * 1024;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
 /// Bytes that are gathered for one write, while more is waiting.
-const WRITE: usize = 512 * 1024;
+const WRITE: usize = 256 * 1024;
 /// Buffers in one vectored write.
 const SLICES: usize = 64;
 /// How long a role that takes no more frames may still have something to say.

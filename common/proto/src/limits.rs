@@ -32,6 +32,10 @@ pub const CHUNKS: usize = 1024 * 1024;
 pub const SIGNATURE: usize = 256 * 1024;
 /// Bytes that a sender has named by `Copy` and not been told of by `Copied`.
 pub const BACKLOG: u64 = 64 * 1024 * 1024;
+/// Bytes of the frames in one `Packed`, before they were compressed: what becomes no smaller still fits into a frame.
+pub const PACKED: usize = 960 * 1024;
+/// Window of the compression, as a power of two: memory that a receiver needs for it.
+pub const PACKED_WINDOW: u32 = 23;
 /// Bytes of one path, all components and separators.
 pub const PATH: usize = 65_535;
 /// Components of one path.

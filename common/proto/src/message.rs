@@ -51,6 +51,9 @@ pub enum ToReceiver {
     Copy { id: u32, offset: u64, first: u32, count: u32 },
     /// The blob will not be used.
     Drop { id: u32 },
+    /// Whole frames of `length` bytes together, 1 to [`PACKED`](crate::limits::PACKED), as the next part of a stream of zstd
+    /// frames. None of them is `Packed`.
+    Packed { length: u32, bytes: Bytes },
     /// Answered by `Pong`.
     Ping,
 }
@@ -120,7 +123,8 @@ pub enum Outcome {
 impl ToReceiver {
     /// Whether it is an operation, which has a number and gets a receipt.
     pub fn is_operation(&self) -> bool {
-        use ToReceiver::{Basis, Blob, Copy, Data, Drop, Ping};
-        !matches!(self, Blob { .. } | Data { .. } | Basis { .. } | Copy { .. } | Drop { .. } | Ping)
+        use ToReceiver::{Basis, Blob, Copy, Data, Drop, Packed, Ping};
+        let other = matches!(self, Blob { .. } | Data { .. } | Basis { .. } | Copy { .. } | Drop { .. });
+        !other && !matches!(self, Packed { .. } | Ping)
     }
 }

@@ -15,6 +15,7 @@ use super::pool::Pool;
 use super::step::{CHUNK_BYTES, CHUNK_OPS, Chunk, Item, Step};
 use super::{Ended, Grant, Limits, Stop, receipts};
 use crate::lane::{Inbox, Outbox};
+use crate::pack::Unpacker;
 
 /// Operations that the intake stages itself when nothing else is going on: handing them over would cost more.
 const FEW: usize = 4;
@@ -27,6 +28,7 @@ pub(super) struct Intake<'a> {
     stop: Stop,
     limits: Limits,
     blobs: Blobs<'a>,
+    unpacker: Unpacker,
     chunk: Chunk,
 }
 
@@ -41,7 +43,7 @@ impl<'a> Intake<'a> {
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outbox.clone());
         let chunk = Chunk { first: 1, ..Chunk::default() };
-        Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, chunk }
+        Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, unpacker: Unpacker::default(), chunk }
     }
 
     pub(super) fn run(mut self) -> Ended {
@@ -81,16 +83,31 @@ impl<'a> Intake<'a> {
     }
 
     /// Takes in one buffer of whole frames.
-    fn buffer(&mut self, mut buffer: Bytes) -> Result<(), Ended> {
+    fn buffer(&mut self, buffer: Bytes) -> Result<(), Ended> {
+        self.frames(buffer, |intake, message| match message {
+            ToReceiver::Packed { length, bytes } => {
+                let frames = intake.unpacker.unpack(length, &bytes).map_err(Ended::Violation)?;
+                intake.frames(frames, Intake::message)
+            }
+            message => intake.message(message),
+        })?;
+        self.hand_over()
+    }
+
+    /// Whole frames and nothing else, each handed to `take`.
+    fn frames(
+        &mut self,
+        mut buffer: Bytes,
+        take: impl Fn(&mut Self, ToReceiver) -> Result<(), Ended>,
+    ) -> Result<(), Ended> {
         let broken = |error: codec::Error| Ended::Violation(error.to_string());
         while let Some(frame) = codec::split(&mut buffer, FRAME).map_err(broken)? {
-            let message = ToReceiver::decode(frame).map_err(broken)?;
-            self.message(message)?;
+            take(self, ToReceiver::decode(frame).map_err(broken)?)?;
         }
         if !buffer.is_empty() {
             return Err(Ended::Violation("sent a frame in parts".to_owned()));
         }
-        self.hand_over()
+        Ok(())
     }
 
     fn message(&mut self, message: ToReceiver) -> Result<(), Ended> {
@@ -107,6 +124,9 @@ impl<'a> Intake<'a> {
                 return self.blobs.copy(id, offset, first, count).map_err(Ended::Violation);
             }
             ToReceiver::Drop { id } => return self.discard(id),
+            ToReceiver::Packed { .. } => {
+                return Err(Ended::Violation("sent compressed frames among compressed frames".to_owned()));
+            }
             ToReceiver::Ping => return self.pong(),
             ToReceiver::Put { path, meta, content } => self.put(path, meta, content)?,
             ToReceiver::Make { path, meta } => Step::Make { path, meta },

@@ -37,6 +37,7 @@ pub use brake::{MaxDelete, Root};
 use crate::hint::{Cause, Hint};
 use crate::lane::{Outbox, Receipts};
 use crate::mirror::{Halt, Mirror};
+use crate::pack::Compress;
 use crate::pending::{Task, Ticket, Work};
 use flight::{End, Flight};
 use groups::Groups;
@@ -83,6 +84,8 @@ pub struct Connection {
     pub keep: Keep,
     /// Which receipt is an acknowledgement.
     pub durability: Durability,
+    /// When frames are compressed.
+    pub compress: Compress,
 }
 
 /// When a run is over, other than by trouble.
@@ -176,7 +179,7 @@ impl Sender {
     /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread
     /// that may block and that knows its tokio runtime, such as one of `spawn_blocking`.
     pub fn run(&mut self, connection: Connection, until: Until, stop: &AtomicBool) -> Ended {
-        let Connection { outbox, receipts, keep, durability } = connection;
+        let Connection { outbox, receipts, keep, durability, compress } = connection;
         let walker = match Walker::start(&self.root.tree, keep, self.options.workers, &self.mirror) {
             Ok(walker) => walker,
             Err(error) => return Ended::Fault(format!("cannot start a thread: {error}")),
@@ -189,7 +192,7 @@ impl Sender {
             origins: &mut self.origins,
             keep,
             durability,
-            wire: Wire::new(outbox),
+            wire: Wire::new(outbox, compress),
             receipts,
             flight: Flight::new(),
             walker,

@@ -22,6 +22,7 @@ use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::hint::{Cause, Hint};
 use crate::lane::OUTBOX;
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
+use crate::pack::Compress;
 use crate::pending::{Holds, Rules};
 use crate::receiver::{Grant, Limits, Receiver};
 
@@ -34,6 +35,7 @@ struct Pair {
     there: PathBuf,
     options: Options,
     durability: Durability,
+    compress: Compress,
     mirror: Arc<Mirror>,
     sender: Option<Sender>,
     runtime: tokio::runtime::Runtime,
@@ -54,7 +56,17 @@ impl Pair {
         let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers: 2 };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mirror = Arc::new(Mirror::new(rules));
-        Pair { _scratch: scratch, here, there, options, durability: Durability::None, mirror, sender: None, runtime }
+        Pair {
+            _scratch: scratch,
+            here,
+            there,
+            options,
+            durability: Durability::None,
+            compress: Compress::default(),
+            mirror,
+            sender: None,
+            runtime,
+        }
     }
 
     fn hint(&self, hint: Hint) {
@@ -112,7 +124,7 @@ impl Pair {
                 }
             }
         });
-        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability };
+        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress: self.compress };
         let sending = self.runtime.spawn_blocking(move || {
             let ended = sender.run(connection, until, &AtomicBool::new(false));
             (sender, ended)

@@ -1,6 +1,7 @@
 //! The sender's way out: messages into a buffer, full buffers to the link.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use proto::{ToReceiver, codec, limits};
@@ -8,6 +9,7 @@ use proto::{ToReceiver, codec, limits};
 use super::Lost;
 use crate::lane::{BUFFER, Outbox};
 use crate::mirror::Mirror;
+use crate::pack::{Compress, Packer};
 
 /// Room in a buffer: it leaves when it holds [`BUFFER`], which the last frame may have exceeded.
 const ROOM: usize = BUFFER + limits::DATA + 1024;
@@ -15,12 +17,13 @@ const ROOM: usize = BUFFER + limits::DATA + 1024;
 /// A buffer of frames before an [`Outbox`].
 pub(super) struct Wire {
     outbox: Outbox,
+    packer: Packer,
     pub buffer: BytesMut,
 }
 
 impl Wire {
-    pub fn new(outbox: Outbox) -> Wire {
-        Wire { outbox, buffer: BytesMut::with_capacity(ROOM) }
+    pub fn new(outbox: Outbox, compress: Compress) -> Wire {
+        Wire { outbox, packer: Packer::new(compress), buffer: BytesMut::with_capacity(ROOM) }
     }
 
     /// Adds a frame. It leaves with [`flush`](Wire::flush), or when the buffer is full.
@@ -39,9 +42,14 @@ impl Wire {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let frames = self.buffer.split().freeze();
+        let frames = self.packer.pack(self.buffer.split().freeze());
         self.buffer.reserve(ROOM);
         mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
-        self.outbox.blocking_send(frames).map_err(|_| Lost)
+        let bytes = frames.len();
+        let (room, before) = (self.outbox.capacity(), self.outbox.max_capacity() - self.outbox.capacity());
+        let began = (room == 0).then(Instant::now);
+        let sent = self.outbox.blocking_send(frames);
+        self.packer.left(bytes, before, began.map_or(Duration::ZERO, |began| began.elapsed()));
+        sent.map_err(|_| Lost)
     }
 }

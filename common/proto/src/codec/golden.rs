@@ -94,6 +94,7 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
             "15000000 25 03000000 0010000000000000 07000000 02000000",
             ToReceiver::Copy { id: 3, offset: 4096, first: 7, count: 2 },
         ),
+        ("08000000 26 00100000 78797a", ToReceiver::Packed { length: 4096, bytes: Bytes::from_static(b"xyz") }),
         ("01000000 23", ToReceiver::Ping),
     ]
 }

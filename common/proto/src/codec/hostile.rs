@@ -68,8 +68,8 @@ fn no_frame_is_taken_by_two_decoders_or_when_it_goes_on() {
         assert_eq!(taken_by_any(&frame), 1);
         // Content and entries fill the rest of their frames: there the next byte is one too many for another reason.
         frame.push(0);
-        let is_data = frame[0] == 33;
-        assert_eq!(taken_by_any(&frame), usize::from(is_data));
+        let is_open = matches!(frame[0], 33 | 38);
+        assert_eq!(taken_by_any(&frame), usize::from(is_open));
     }
 }
 
@@ -77,8 +77,8 @@ fn no_frame_is_taken_by_two_decoders_or_when_it_goes_on() {
 fn truncated_frames_are_errors() {
     for frame in all_golden() {
         for end in 0..frame.len() {
-            // Data, Listing and Signature end with their frame, wherever that is.
-            let is_open = matches!(frame[0], 33 | 67 | 72);
+            // Data, Packed, Listing and Signature end with their frame, wherever that is.
+            let is_open = matches!(frame[0], 33 | 38 | 67 | 72);
             let takers = taken_by_any(&frame[..end]);
             assert!(takers == 0 || is_open, "{:02x?} was taken", &frame[..end]);
         }
@@ -227,6 +227,17 @@ fn copies_and_signatures_out_of_range_are_errors() {
     assert!(signature(1, 0, false).is_err());
     assert!(signature(0, 1, true).is_err());
     assert!(signature(limits::CHUNK as u32 + 1, 1, true).is_err());
+}
+
+#[test]
+fn packed_frames_out_of_range_are_errors() {
+    let packed = |length, bytes: &'static [u8]| {
+        ToReceiver::decode(encoded(&ToReceiver::Packed { length, bytes: Bytes::from_static(bytes) }))
+    };
+    assert!(packed(limits::PACKED as u32, b"x").is_ok());
+    assert!(packed(limits::PACKED as u32 + 1, b"x").is_err());
+    assert!(packed(0, b"x").is_err());
+    assert!(packed(1, b"").is_err());
 }
 
 #[test]

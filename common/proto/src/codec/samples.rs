@@ -93,7 +93,7 @@ impl Dice {
         let from = RelPath::from(Name::parse(b"from").unwrap()).join(&self.name()).unwrap();
         let to = RelPath::from(Name::parse(b"to").unwrap()).join(&self.name()).unwrap();
         let id = self.next() as u32;
-        match self.below(17) {
+        match self.below(18) {
             0 => {
                 let bytes = Bytes::from(self.bytes(60));
                 let meta = Meta { size: bytes.len() as u64, ..self.meta(Kind::File) };
@@ -122,6 +122,10 @@ impl Dice {
             }
             13 => ToReceiver::Drop { id },
             14 => ToReceiver::Basis { id, path },
+            16 => {
+                let bytes = [&[7][..], &self.bytes(60)].concat().into();
+                ToReceiver::Packed { length: 1 + self.below(1 << 19) as u32, bytes }
+            }
             15 => {
                 let (first, count) = (self.below(1 << 19) as u32, 1 + self.below(1 << 19) as u32);
                 ToReceiver::Copy { id, offset: self.below(1 << 50), first, count }

@@ -26,6 +26,7 @@ const DROP: u8 = 34;
 const PING: u8 = 35;
 const BASIS: u8 = 36;
 const COPY: u8 = 37;
+const PACKED: u8 = 38;
 
 // Tags of a content.
 pub(super) const INLINE: u8 = 0;
@@ -48,6 +49,7 @@ impl Body for ToReceiver {
             ToReceiver::Data { .. } => DATA,
             ToReceiver::Basis { .. } => BASIS,
             ToReceiver::Copy { .. } => COPY,
+            ToReceiver::Packed { .. } => PACKED,
             ToReceiver::Drop { .. } => DROP,
             ToReceiver::Ping => PING,
         }
@@ -99,6 +101,10 @@ impl Body for ToReceiver {
                 buf.put_u32_le(*first);
                 buf.put_u32_le(*count);
             }
+            ToReceiver::Packed { length, bytes } => {
+                buf.put_u32_le(*length);
+                buf.put_slice(bytes);
+            }
             ToReceiver::Drop { id } => buf.put_u32_le(*id),
             ToReceiver::Ping => {}
         }
@@ -126,6 +132,7 @@ impl Body for ToReceiver {
             DATA => take_data(from)?,
             BASIS => ToReceiver::Basis { id: from.u32("blob")?, path: from.path_below("path")? },
             COPY => take_copy(from)?,
+            PACKED => take_packed(from)?,
             DROP => ToReceiver::Drop { id: from.u32("blob")? },
             PING => ToReceiver::Ping,
             other => return Err(Error::Unknown { what: "message to a receiver", value: other.into() }),
@@ -246,4 +253,15 @@ fn take_copy(from: &mut Reader) -> Result<ToReceiver, Error> {
         return Err(Error::Invalid { what: "chunks", why: "are beyond the largest signature" });
     }
     Ok(ToReceiver::Copy { id, offset, first, count })
+}
+
+fn take_packed(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let (length, bytes) = (from.u32("packed")?, from.rest());
+    if length == 0 || bytes.is_empty() {
+        return Err(Error::Invalid { what: "packed", why: "is empty" });
+    }
+    if length as usize > limits::PACKED {
+        return Err(Error::TooLong { what: "packed", len: length.into(), max: limits::PACKED as u64 });
+    }
+    Ok(ToReceiver::Packed { length, bytes })
 }

@@ -16,6 +16,7 @@ use super::Place;
 use super::trace::{shown_answers, shown_frames, shown_hint};
 use crate::hint::Hint;
 use crate::lane::OUTBOX;
+use crate::pack::{Compress, Unpacker};
 use crate::receiver::{Grant, Limits, Receiver};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 
@@ -61,9 +62,10 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let (_stop, stop_receiver) = watch::channel(false);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop_receiver));
         let slow = Slow { most: *rng.choice(&[0, 0, 300, 3_000]).unwrap(), rng: rng.fork() };
-        let (trace, mut cut, mut operations) = (place.trace.clone(), place.cut.subscribe(), 0);
+        let (trace, mut cut) = (place.trace.clone(), place.cut.subscribe());
+        let (mut unpacker, mut operations) = (Unpacker::default(), 0);
         let forward = relay(from_sender, slow.clone(), move |frames| {
-            shown_frames(&frames, &mut operations, &trace);
+            shown_frames(&frames, &mut unpacker, &mut operations, &trace);
             let to_receiver = to_receiver.clone();
             async move { to_receiver.send(frames).await.is_ok() }
         });
@@ -78,7 +80,8 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         runtime.spawn(async move {
             tokio::select! { () = back => {}, _ = cut.changed() => {} }
         });
-        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability };
+        let compress = *rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
+        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress };
         let ended = send(&mut sender, connection, place, runtime);
         receiving.join().unwrap();
         place.trace.say(|| format!("ENDED {ended:?}"));

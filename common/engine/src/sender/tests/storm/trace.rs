@@ -8,6 +8,7 @@ use bytes::Bytes;
 use proto::{ToReceiver, ToSender};
 
 use crate::hint::Hint;
+use crate::pack::Unpacker;
 
 /// What happened, in order, in this round.
 #[derive(Clone, Default)]
@@ -58,10 +59,15 @@ pub fn shown_hint(hint: &Hint) -> String {
     }
 }
 
-pub fn shown_frames(frames: &Bytes, ops: &mut u64, trace: &Trace) {
+pub fn shown_frames(frames: &Bytes, unpacker: &mut Unpacker, ops: &mut u64, trace: &Trace) {
     let mut frames = frames.clone();
     while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
         let Ok(message) = ToReceiver::decode(frame) else { continue };
+        if let ToReceiver::Packed { length, bytes } = &message {
+            let frames = unpacker.unpack(*length, bytes).unwrap();
+            shown_frames(&frames, unpacker, ops, trace);
+            continue;
+        }
         *ops += u64::from(message.is_operation());
         let text = match &message {
             ToReceiver::Put { path, .. } => format!("put {path}"),

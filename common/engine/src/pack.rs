@@ -1,0 +1,302 @@
+//! Frames of a sender, compressed: whole buffers of them as parts of one stream, so that what came before helps with what
+//! comes next. Whether it pays is found out from the content and from how fast the link takes it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use proto::limits::{PACKED, PACKED_WINDOW};
+use proto::{ToReceiver, codec};
+use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
+
+/// When frames are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compress {
+    /// Where the link is slower than compressing, as much as there is time for.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Always, with this level of zstd, 1 to 19.
+    Level(i32),
+}
+
+/// Levels that [`Compress::Auto`] uses, one after the other while the link has still more to do than we.
+const LEVELS: [i32; 5] = [1, 3, 6, 9, 12];
+/// How long the link is watched before the level changes.
+const WATCHED: Duration = Duration::from_millis(20);
+/// Bytes a second that a link has to take less of for compression to pay: half of what level 1 makes of text on one core.
+const SLOW: f64 = 150e6;
+/// Bytes that a link has to take before it may count as fast: its buffers take the first of them at once.
+const PROVEN: u64 = 4 * 1024 * 1024;
+/// Buffers smaller than this are sent as they are.
+const LEAST: usize = 512;
+/// Bytes that are tried before a buffer is compressed, at two places each; and what must become of them at most.
+const SAMPLE: usize = 8 * 1024;
+const PAYS: f64 = 0.9;
+
+/// The sending end.
+pub(crate) struct Packer {
+    compress: Compress,
+    /// Place in [`LEVELS`], if anything is compressed now.
+    level: Option<usize>,
+    /// In the middle of a frame of this level.
+    encoder: Option<(i32, Encoder<'static>)>,
+    trial: zstd::bulk::Compressor<'static>,
+    link: Gauge,
+    /// Bytes that have left, up to [`PROVEN`].
+    proven: u64,
+}
+
+/// How the link has done lately.
+struct Gauge {
+    since: Instant,
+    bytes: u64,
+    /// How much of that time we waited for it.
+    waited: Duration,
+    /// Buffers that left, and those that found it with hardly anything to do.
+    buffers: u32,
+    starved: u32,
+}
+
+impl Gauge {
+    fn new() -> Gauge {
+        Gauge { since: Instant::now(), bytes: 0, waited: Duration::ZERO, buffers: 0, starved: 0 }
+    }
+}
+
+impl Packer {
+    pub fn new(compress: Compress) -> Packer {
+        // Level 1 exists: an encoder that cannot be made here could not be made later.
+        let trial = zstd::bulk::Compressor::new(1).unwrap_or_default();
+        // A link counts as slow until it is seen: what is before it by then would travel as it is.
+        Packer { compress, level: Some(0), encoder: None, trial, link: Gauge::new(), proven: 0 }
+    }
+
+    /// A buffer of `bytes` has left, with so many before it, and after so long a wait for room.
+    pub fn left(&mut self, bytes: usize, before: usize, wait: Duration) {
+        if self.compress != Compress::Auto {
+            return;
+        }
+        let link = &mut self.link;
+        (link.bytes, link.waited, link.buffers) = (link.bytes + bytes as u64, link.waited + wait, link.buffers + 1);
+        link.starved += u32::from(before <= 1);
+        self.proven = (self.proven + bytes as u64).min(PROVEN);
+        let elapsed = link.since.elapsed();
+        if elapsed < WATCHED || (self.proven < PROVEN && link.waited < elapsed / 2) {
+            return;
+        }
+        let slow = link.waited > elapsed / 2 && (link.bytes as f64) < SLOW * elapsed.as_secs_f64();
+        self.level = match self.level {
+            None => slow.then_some(0),
+            Some(level) if slow => Some((level + 1).min(LEVELS.len() - 1)),
+            Some(level) if level == 0 || link.starved * 2 > link.buffers => level.checked_sub(1),
+            same => same,
+        };
+        self.link = Gauge::new();
+    }
+
+    /// The frames as they are to travel.
+    pub fn pack(&mut self, frames: Bytes) -> Bytes {
+        let level = match self.compress {
+            Compress::Off => None,
+            Compress::Level(level) => Some(level),
+            Compress::Auto => self.level.map(|level| LEVELS[level]),
+        };
+        let Some(level) = level.filter(|_| (LEAST..=PACKED).contains(&frames.len()) && self.pays(&frames)) else {
+            return frames;
+        };
+        match self.encode(&frames, level) {
+            Ok(packed) => packed,
+            Err(error) => {
+                // The stream cannot be continued.
+                tracing::warn!(%error, "cannot compress, and does not try again on this connection");
+                self.compress = Compress::Off;
+                frames
+            }
+        }
+    }
+
+    /// Whether a sample of the content gets smaller.
+    fn pays(&mut self, frames: &[u8]) -> bool {
+        let half = frames.len() / 2;
+        let sample = |at: usize| &frames[at..frames.len().min(at + SAMPLE)];
+        [sample(half / 2), sample(half + half / 2)].into_iter().any(|sample| {
+            let packed = self.trial.compress(sample).map_or(usize::MAX, |packed| packed.len());
+            (packed as f64) < PAYS * sample.len() as f64
+        })
+    }
+
+    fn encode(&mut self, frames: &[u8], level: i32) -> io::Result<Bytes> {
+        let mut out = vec![0; zstd::zstd_safe::compress_bound(frames.len()) + 64];
+        let mut written = OutBuffer::around(&mut out[..]);
+        if let Some((begun, encoder)) = &mut self.encoder
+            && *begun != level
+        {
+            // What is begun with one level cannot go on with another.
+            while encoder.finish(&mut written, true)? > 0 {}
+            self.encoder = None;
+        }
+        let (_, encoder) = match &mut self.encoder {
+            Some(encoder) => encoder,
+            None => {
+                let mut encoder = Encoder::new(level)?;
+                encoder.set_parameter(CParameter::WindowLog(PACKED_WINDOW))?;
+                self.encoder.insert((level, encoder))
+            }
+        };
+        let mut read = InBuffer::around(frames);
+        while read.pos() < frames.len() {
+            encoder.run(&mut read, &mut written)?;
+        }
+        while encoder.flush(&mut written)? > 0 {}
+        let length = written.pos();
+        out.truncate(length);
+        let mut buffer = BytesMut::with_capacity(length + 16);
+        // Bounded by [`PACKED`].
+        codec::put(&ToReceiver::Packed { length: frames.len() as u32, bytes: out.into() }, &mut buffer);
+        Ok(buffer.freeze())
+    }
+}
+
+/// The receiving end.
+#[derive(Default)]
+pub(crate) struct Unpacker {
+    decoder: Option<Decoder<'static>>,
+}
+
+impl std::fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unpacker").finish_non_exhaustive()
+    }
+}
+
+impl Unpacker {
+    /// Exactly `length` bytes of frames, at most [`PACKED`].
+    ///
+    /// # Errors
+    /// When the bytes are no part of a stream, or hold less or more, in words for the peer.
+    pub fn unpack(&mut self, length: u32, bytes: &[u8]) -> Result<Bytes, String> {
+        let wrong = |error: io::Error| format!("sent compressed frames that cannot be read: {error}");
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            None => {
+                let mut decoder = Decoder::new().map_err(wrong)?;
+                decoder.set_parameter(DParameter::WindowLogMax(PACKED_WINDOW)).map_err(wrong)?;
+                self.decoder.insert(decoder)
+            }
+        };
+        // One byte more than there may be, so that it shows.
+        let mut frames = vec![0; length as usize + 1];
+        let mut written = OutBuffer::around(&mut frames[..]);
+        let mut read = InBuffer::around(bytes);
+        loop {
+            let before = (read.pos(), written.pos());
+            decoder.run(&mut read, &mut written).map_err(wrong)?;
+            if written.pos() > length as usize || (read.pos(), written.pos()) == before {
+                break;
+            }
+        }
+        if read.pos() < bytes.len() || written.pos() != length as usize {
+            return Err(format!("sent compressed frames that are not the {length} bytes that they say"));
+        }
+        frames.truncate(length as usize);
+        Ok(frames.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(length: usize, text: bool) -> Bytes {
+        let mut rng = fastrand::Rng::with_seed(length as u64);
+        (0..length).map(|_| if text { b'a' + rng.u8(..16) } else { rng.u8(..) }).collect()
+    }
+
+    fn unpacked(unpacker: &mut Unpacker, packed: Bytes) -> Result<Bytes, String> {
+        let frame = codec::split(&mut packed.clone(), proto::limits::FRAME).unwrap().unwrap();
+        let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame) else { panic!("not packed") };
+        unpacker.unpack(length, &bytes)
+    }
+
+    #[test]
+    fn what_is_packed_comes_out_again_and_what_came_before_helps() {
+        for level in [1, 9, 19] {
+            let (mut packer, mut unpacker) = (Packer::new(Compress::Level(level)), Unpacker::default());
+            let mut lengths = Vec::new();
+            for length in [LEAST, 5000, 300_000, 300_000, PACKED] {
+                let plain = frames(length, true);
+                let packed = packer.pack(plain.clone());
+                lengths.push(packed.len());
+                assert!(unpacked(&mut unpacker, packed) == Ok(plain));
+            }
+            assert!(lengths[2] < 200_000, "{lengths:?}");
+            assert!(level == 1 || lengths[3] < 20_000, "the same again: {lengths:?}");
+        }
+    }
+
+    #[test]
+    fn what_gets_no_smaller_or_is_small_leaves_as_it_is() {
+        let mut packer = Packer::new(Compress::Level(3));
+        for plain in [frames(300_000, false), frames(LEAST - 1, true), frames(PACKED + 1, true)] {
+            assert_eq!(packer.pack(plain.clone()), plain);
+        }
+        // And is no part of the stream.
+        let text = frames(300_000, true);
+        assert!(unpacked(&mut Unpacker::default(), packer.pack(text.clone())) == Ok(text));
+        let mut off = Packer::new(Compress::Off);
+        assert_eq!(off.pack(frames(5000, true)), frames(5000, true));
+    }
+
+    #[test]
+    fn a_slow_link_raises_the_level_and_a_fast_one_lowers_it() {
+        let mut packer = Packer::new(Compress::Auto);
+        let (none, all) = (Duration::ZERO, WATCHED * 2);
+        let watched = |packer: &mut Packer, before, wait| {
+            packer.link.since = Instant::now().checked_sub(WATCHED).unwrap();
+            packer.left(100_000, before, wait);
+            packer.level
+        };
+        assert_eq!(watched(&mut packer, 8, none), Some(0), "not known yet");
+        packer.proven = PROVEN;
+        assert_eq!(watched(&mut packer, 8, none), None, "fast");
+        packer.left(1 << 30, 8, all);
+        assert_eq!(watched(&mut packer, 8, all), None, "as fast as we are");
+        assert_eq!(watched(&mut packer, 8, all), Some(0), "slow");
+        let raised: Vec<_> = (0..5).map(|_| watched(&mut packer, 8, all)).collect();
+        assert_eq!(raised, [Some(1), Some(2), Some(3), Some(4), Some(4)]);
+        assert_eq!(watched(&mut packer, 5, none), Some(4), "it has enough to do");
+        let mut unpacker = Unpacker::default();
+        for before in [0, 1, 5, 0] {
+            let text = frames(20_000, true);
+            assert!(unpacked(&mut unpacker, packer.pack(text.clone())) == Ok(text), "through changes of level");
+            watched(&mut packer, before, WATCHED / 10);
+        }
+        assert_eq!(packer.level, Some(1));
+    }
+
+    #[test]
+    fn no_stream_gives_more_or_less_than_it_says() {
+        let text = frames(100_000, true);
+        let packed = Packer::new(Compress::Level(1)).pack(text);
+        let frame = codec::split(&mut packed.clone(), proto::limits::FRAME).unwrap().unwrap();
+        let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame) else { panic!("not packed") };
+        for wrong in [1, length - 1, length + 1, PACKED as u32] {
+            assert!(Unpacker::default().unpack(wrong, &bytes).is_err(), "{wrong}");
+        }
+        assert!(Unpacker::default().unpack(length, &bytes[..bytes.len() - 1]).is_err());
+        assert!(Unpacker::default().unpack(length, b"no zstd at all").is_err());
+        // A bomb: much more than it says, and a window that nobody has asked for.
+        let bomb = zstd::bulk::compress(&vec![0; 1 << 30], 1).unwrap();
+        assert!(Unpacker::default().unpack(900_000, &bomb).is_err());
+        let mut wide = Encoder::new(1).unwrap();
+        wide.set_parameter(CParameter::WindowLog(PACKED_WINDOW + 1)).unwrap();
+        let (mut out, plain) = (vec![0; 1 << 20], vec![0; 1000]);
+        let mut written = OutBuffer::around(&mut out[..]);
+        wide.run(&mut InBuffer::around(&plain), &mut written).unwrap();
+        wide.flush(&mut written).unwrap();
+        let length = written.pos();
+        assert!(Unpacker::default().unpack(1000, &out[..length]).is_err());
+    }
+}
