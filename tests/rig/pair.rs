@@ -57,6 +57,9 @@ impl Default for Setup {
     }
 }
 
+/// What a receipt can mean.
+pub const DURABILITIES: [&str; 2] = ["none", "batch"];
+
 impl Setup {
     /// A module that keeps everything.
     pub fn keeping_all() -> Setup {

@@ -4,13 +4,13 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use crate::rig::pair::{Pair, Setup};
+use crate::rig::pair::{DURABILITIES, Pair, Setup};
 use crate::rig::proxy::Switch;
 use crate::rig::rng::Rng;
 use crate::rig::zoo::Zoo;
 
-fn durable() -> Setup {
-    Setup { durability: "batch".into(), proxy: true, ..Setup::default() }
+fn with(durability: &str) -> Setup {
+    Setup { durability: durability.into(), proxy: true, ..Setup::default() }
 }
 
 /// No name stands in the backup that the source does not have. (The zoo only has one name with `recvd` in it: none.)
@@ -24,30 +24,34 @@ fn no_stray_name(pair: &Pair) {
 
 #[test]
 fn recvd_killed_in_a_first_pass() {
-    let mut pair = Pair::new("killrecvd", durable());
-    Zoo::PLAIN.build(&pair.source).unwrap();
-    pair.start();
-    for round in 0..8 {
-        thread::sleep(Duration::from_millis(40 + 60 * round));
-        pair.recvd.daemon.kill();
-        no_stray_name(&pair);
-        pair.recvd.start();
+    for durability in DURABILITIES {
+        let mut pair = Pair::new("killrecvd", with(durability));
+        Zoo::PLAIN.build(&pair.source).unwrap();
+        pair.start();
+        for round in 0..8 {
+            thread::sleep(Duration::from_millis(40 + 60 * round));
+            pair.recvd.daemon.kill();
+            no_stray_name(&pair);
+            pair.recvd.start();
+        }
+        pair.settle();
     }
-    pair.settle();
 }
 
 #[test]
 fn pushd_killed_in_a_first_pass() {
-    let mut pair = Pair::new("killpushd", durable());
-    Zoo::PLAIN.build(&pair.source).unwrap();
-    pair.start();
-    for round in 0..8 {
-        thread::sleep(Duration::from_millis(40 + 60 * round));
-        pair.pushd.daemon.kill();
-        no_stray_name(&pair);
-        pair.pushd.daemon.start();
+    for durability in DURABILITIES {
+        let mut pair = Pair::new("killpushd", with(durability));
+        Zoo::PLAIN.build(&pair.source).unwrap();
+        pair.start();
+        for round in 0..8 {
+            thread::sleep(Duration::from_millis(40 + 60 * round));
+            pair.pushd.daemon.kill();
+            no_stray_name(&pair);
+            pair.pushd.daemon.start();
+        }
+        pair.settle();
     }
-    pair.settle();
 }
 
 #[test]
@@ -74,25 +78,27 @@ fn what_changed_while_pushd_was_dead_is_found() {
 
 #[test]
 fn links_cut_after_random_bytes() {
-    let mut pair = Pair::new("cuts", durable());
-    let mut rng = Rng::new(11);
-    Zoo::PLAIN.build(&pair.source).unwrap();
-    pair.start();
-    for round in 0..25 {
-        let bytes = match round % 3 {
-            0 => rng.between(0, 5_000),
-            1 => rng.between(0, 200_000),
-            _ => rng.between(0, 3_000_000),
-        };
-        pair.proxy.as_ref().unwrap().cut_after(bytes);
-        fs::write(pair.source.join(format!("round {round}")), rng.bytes(10_000)).unwrap();
-        thread::sleep(Duration::from_millis(rng.between(10, 250)));
-        no_stray_name(&pair);
+    for durability in DURABILITIES {
+        let mut pair = Pair::new("cuts", with(durability));
+        let mut rng = Rng::new(11);
+        Zoo::PLAIN.build(&pair.source).unwrap();
+        pair.start();
+        for round in 0..25 {
+            let bytes = match round % 3 {
+                0 => rng.between(0, 5_000),
+                1 => rng.between(0, 200_000),
+                _ => rng.between(0, 3_000_000),
+            };
+            pair.proxy.as_ref().unwrap().cut_after(bytes);
+            fs::write(pair.source.join(format!("round {round}")), rng.bytes(10_000)).unwrap();
+            thread::sleep(Duration::from_millis(rng.between(10, 250)));
+            no_stray_name(&pair);
+        }
+        let proxy = pair.proxy.as_ref().unwrap();
+        proxy.heal();
+        assert!(proxy.cuts() > 0, "no link was cut");
+        pair.settle();
     }
-    let proxy = pair.proxy.as_ref().unwrap();
-    proxy.heal();
-    assert!(proxy.cuts() > 0, "no link was cut");
-    pair.settle();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::rig::compare::{self, Difference};
 use crate::rig::is_root;
-use crate::rig::pair::{Pair, Setup};
+use crate::rig::pair::{DURABILITIES, Pair, Setup};
 use crate::rig::process::run;
 use crate::rig::zoo::Zoo;
 
@@ -41,12 +41,14 @@ fn a_cold_pass_copies_the_whole_zoo_as_rsync_does() {
     if !is_root("a_cold_pass_copies_the_whole_zoo_as_rsync_does") {
         return;
     }
-    let mut pair = Pair::new("cold", Setup::keeping_all());
-    Zoo::WHOLE.build(&pair.source).unwrap();
-    pair.recvd.start();
-    let done = pair.sync(&["--json"]);
-    assert_eq!(done.code, 0, "{}", done.text());
-    no_worse_than_rsync(&pair);
+    for durability in DURABILITIES {
+        let mut pair = Pair::new("cold", Setup { durability: durability.into(), ..Setup::keeping_all() });
+        Zoo::WHOLE.build(&pair.source).unwrap();
+        pair.recvd.start();
+        let done = pair.sync(&["--json"]);
+        assert_eq!(done.code, 0, "{}", done.text());
+        no_worse_than_rsync(&pair);
+    }
 }
 
 #[test]
@@ -54,10 +56,12 @@ fn the_zoo_built_live_arrives_whole() {
     if !is_root("the_zoo_built_live_arrives_whole") {
         return;
     }
-    let pair = Pair::live("built", Setup::keeping_all());
-    Zoo::WHOLE.build(&pair.source).unwrap();
-    pair.settle();
-    no_worse_than_rsync(&pair);
+    for durability in DURABILITIES {
+        let pair = Pair::live("built", Setup { durability: durability.into(), ..Setup::keeping_all() });
+        Zoo::WHOLE.build(&pair.source).unwrap();
+        pair.settle();
+        no_worse_than_rsync(&pair);
+    }
 }
 
 #[test]
@@ -77,13 +81,15 @@ fn names_that_share_a_link_or_a_fifo_share_it_on_the_backup() {
 }
 
 #[test]
-fn a_plain_zoo_arrives_with_durable_receipts() {
-    let mut pair = Pair::new("durable", Setup { durability: "batch".into(), ..Setup::default() });
-    Zoo::PLAIN.build(&pair.source).unwrap();
-    pair.recvd.start();
-    let done = pair.sync(&["--json"]);
-    assert_eq!(done.code, 0, "{}", done.text());
-    pair.assert_equal();
+fn a_plain_zoo_arrives_whole() {
+    for durability in DURABILITIES {
+        let mut pair = Pair::new("plain", Setup { durability: durability.into(), ..Setup::default() });
+        Zoo::PLAIN.build(&pair.source).unwrap();
+        pair.recvd.start();
+        let done = pair.sync(&["--json"]);
+        assert_eq!(done.code, 0, "{}", done.text());
+        pair.assert_equal();
+    }
 }
 
 #[test]

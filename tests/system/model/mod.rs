@@ -9,8 +9,8 @@
 //! |---|---|
 //! | `MODEL_SEED` | the seed of the operations and faults; from the clock when unset, and always printed |
 //! | `MODEL_OPS` | operations in a round, 500; after each round the trees come to rest and are compared |
-//! | `MODEL_ROUNDS` | rounds; when unset, as many as fit in `MODEL_SECONDS` (60) |
-//! | `MODEL_DURABILITY` | `none` or `batch`; when unset, from the seed |
+//! | `MODEL_ROUNDS` | rounds with each durability; when unset, as many as fit in `MODEL_SECONDS` (60) together |
+//! | `MODEL_DURABILITY` | `none` or `batch`; when unset, one after the other |
 //! | `MODEL_FAULTS` | `none` leaves the faults out; or names of faults, with commas |
 //! | `MODEL_ONLY` | names of operations, with commas: only these |
 //! | `MODEL_STRICT` | set: equal only some time after pushd said so is a failure too |
@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use faults::Faults;
 use ops::World;
 
-use crate::rig::pair::{Pair, Setup};
+use crate::rig::pair::{DURABILITIES, Pair, Setup};
 use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
 use crate::rig::{compare, fs};
@@ -53,17 +53,22 @@ fn elsewhere(name: &str) -> Option<Scratch> {
 #[test]
 fn random_operations_and_faults_leave_equal_trees() {
     let seed = number("MODEL_SEED").unwrap_or_else(Rng::seed_from_clock);
-    let rounds = number("MODEL_ROUNDS");
     let seconds = number("MODEL_SECONDS").unwrap_or(60);
+    match std::env::var("MODEL_DURABILITY") {
+        Ok(durability) => model(seed, &durability, seconds),
+        Err(_) => DURABILITIES.into_iter().for_each(|durability| model(seed, durability, seconds / 2)),
+    }
+}
+
+fn model(seed: u64, durability: &str, seconds: u64) {
+    let rounds = number("MODEL_ROUNDS");
     let per_round = number("MODEL_OPS").unwrap_or(500);
     let mut rng = Rng::new(seed);
-    let durability =
-        std::env::var("MODEL_DURABILITY").unwrap_or_else(|_| ["none", "batch"][rng.below(2) as usize].into());
     println!("model: MODEL_SEED={seed} MODEL_OPS={per_round} MODEL_DURABILITY={durability}");
 
     let (source_base, backup_base) = (elsewhere("MODEL_SOURCE"), elsewhere("MODEL_BACKUP"));
     let setup = Setup {
-        durability,
+        durability: durability.into(),
         proxy: true,
         source: "max_delete = \"100%\"\nopen_files = { settle = \"100ms\", max_delay = \"500ms\" }".into(),
         source_base: source_base.as_ref().map(|s| s.path().to_path_buf()),

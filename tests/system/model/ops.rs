@@ -48,10 +48,11 @@ pub struct World {
 /// Its name, how often it comes, and what does it: the text is what it worked on.
 type Operation = (&'static str, u64, fn(&mut World) -> io::Result<String>);
 
-const OPERATIONS: [Operation; 33] = [
+const OPERATIONS: [Operation; 34] = [
     ("create", 14, World::create),
     ("overwrite", 6, World::overwrite),
     ("append", 6, World::append),
+    ("insert", 2, World::insert),
     ("truncate", 4, World::truncate),
     ("replace", 7, World::replace),
     ("punch", 1, World::punch),

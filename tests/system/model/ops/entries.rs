@@ -38,6 +38,18 @@ impl World {
         Ok(format!("{} {len}", self.relative(&path)))
     }
 
+    /// In the middle, or takes something out: all behind it moves.
+    pub(super) fn insert(&mut self) -> io::Result<String> {
+        let path = self.changeable(Want::File)?;
+        let mut content = fs::read(&path)?;
+        let at = self.rng.below(content.len() as u64) as usize;
+        let len = self.rng.between(1, 5_000) as usize;
+        let new = if self.rng.one_in(2) { self.rng.bytes(len) } else { Vec::new() };
+        content.splice(at..content.len().min(at + if new.is_empty() { len } else { 0 }), new);
+        write(&path, &content)?;
+        Ok(format!("{} at {at}, now of {}", self.relative(&path), content.len()))
+    }
+
     pub(super) fn truncate(&mut self) -> io::Result<String> {
         let path = self.changeable(Want::File)?;
         let file = File::options().write(true).open(&path)?;
