@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
@@ -20,6 +21,53 @@ pub struct Users {
     hashes: BTreeMap<String, Stored>,
     /// Checked in place of a user that is not there.
     decoy: Stored,
+    proven: Proven,
+}
+
+/// What has fitted, so that a host that comes back, as all do after a break, need not wait for argon2 again: a hash of
+/// each user's last right password under a key that only this process has ever had. A wrong password takes its time.
+struct Proven {
+    key: [u8; 32],
+    hashes: Mutex<BTreeMap<String, blake3::Hash>>,
+}
+
+impl Proven {
+    fn new() -> Proven {
+        let mut key = [0; 32];
+        // Without randomness no key, and nothing is remembered.
+        let random = key.chunks_exact_mut(8).all(|part| {
+            let number = sys::process::random_u64();
+            part.copy_from_slice(&number.to_ne_bytes());
+            number != 0
+        });
+        Proven { key: if random { key } else { [0; 32] }, hashes: Mutex::default() }
+    }
+
+    fn hash(&self, password: &[u8]) -> Option<blake3::Hash> {
+        (self.key != [0; 32]).then(|| blake3::keyed_hash(&self.key, password))
+    }
+
+    fn hashes(&self) -> MutexGuard<'_, BTreeMap<String, blake3::Hash>> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Compared in constant time, by the type of the hash.
+    fn has(&self, name: &str, password: &[u8]) -> bool {
+        self.hash(password).is_some_and(|hash| self.hashes().get(name).is_some_and(|proven| *proven == hash))
+    }
+
+    fn add(&self, name: &str, password: &[u8]) {
+        if let Some(hash) = self.hash(password) {
+            self.hashes().insert(name.to_owned(), hash);
+        }
+    }
+}
+
+/// It is a secret.
+impl std::fmt::Debug for Proven {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("proven")
+    }
 }
 
 /// A hash whose costs are bounded. No `Display`: it is a secret.
@@ -49,7 +97,7 @@ impl Users {
             let sentence = format!("argon2 does not work here: {error}");
             Complaints(vec![Complaint { file: path.into(), at: None, key: None, sentence }])
         })?;
-        Ok(Users { hashes, decoy })
+        Ok(Users { hashes, decoy, proven: Proven::new() })
     }
 
     /// A hash of the costs that most users have. LIMIT: where users have different costs, time tells unknown names
@@ -73,11 +121,19 @@ impl Users {
         self.hashes.keys().map(String::as_str)
     }
 
-    /// Whether this is the user's password. Takes tens of milliseconds and megabytes, for unknown names too.
+    /// Whether this is the user's password. Takes tens of milliseconds and megabytes, for unknown names too, but not for
+    /// the password that has fitted last.
     pub fn fits(&self, name: &str, password: &[u8]) -> bool {
+        if self.proven.has(name, password) {
+            return true;
+        }
         let stored = self.hashes.get(name);
         let fits = Argon2::default().verify_password(password, &stored.unwrap_or(&self.decoy).0).is_ok();
-        fits && stored.is_some()
+        let fits = fits && stored.is_some();
+        if fits {
+            self.proven.add(name, password);
+        }
+        fits
     }
 }
 
@@ -144,6 +200,18 @@ mod tests {
         assert!(users.fits("web", b"a") && users.fits("ops", b"b"));
         assert!(!users.fits("web", b"b") && !users.fits("ops", b"a") && !users.fits("nobody", b"a"));
         assert_eq!(users.names().collect::<Vec<_>>(), ["ops", "web"]);
+    }
+
+    #[test]
+    fn what_has_fitted_fits_again_and_nothing_else_does() {
+        let users = parse(format!("web = \"{}\"\nops = \"{}\"\n", hash(b"a").unwrap(), hash(b"b").unwrap())).unwrap();
+        assert!(!users.proven.has("web", b"a"));
+        assert!(!users.fits("web", b"b") && !users.proven.has("web", b"b"));
+        for _ in 0..2 {
+            assert!(users.fits("web", b"a") && users.proven.has("web", b"a"));
+            assert!(!users.fits("ops", b"a") && !users.fits("web", b"") && !users.fits("", b"a"));
+        }
+        assert!(!format!("{users:?}").contains("Hash("));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::resolve::Reach;
 use crate::stat::Stat;
 use crate::xattr::{self, Of};
 
+const NOT_REGULAR: &str = "is not a regular file";
+
 /// A held folder.
 #[derive(Debug)]
 pub struct Dir {
@@ -137,11 +139,27 @@ impl Dir {
         self.open_regular(name, OFlags::RDONLY)
     }
 
+    /// The same, with one step less, for what [`lookup`](Dir::lookup) has just found to be a regular file.
+    ///
+    /// RACE: something else that takes its name in between is opened, without waiting for anybody, looked at and closed.
+    ///
+    /// # Errors
+    /// As [`open_file`](Dir::open_file); `FilesystemLoop` for a link that has taken its name.
+    pub fn open_found(&self, name: &Name) -> io::Result<(File, Stat)> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = self.reach.open(self.fd.as_fd(), name.as_bytes(), flags)?;
+        let stat = Stat::of(&fd)?;
+        if stat.kind != Kind::File {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));
+        }
+        Ok((File::new(fd), stat))
+    }
+
     fn open_regular(&self, name: &Name, access: OFlags) -> io::Result<(File, Stat)> {
         let handle = self.reach.handle(self.fd.as_fd(), name.as_bytes())?;
         let stat = Stat::of(&handle)?;
         if stat.kind != Kind::File {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));
         }
         let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(ProcPath::of(handle.as_fd()).as_c_str(), flags, Mode::empty())?;

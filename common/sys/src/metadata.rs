@@ -74,6 +74,16 @@ pub(crate) fn apply(on: On<'_>, now: Now, meta: &Meta, keep: Keep) -> io::Result
     Ok(work.problems)
 }
 
+/// The mode that a new entry is to get.
+pub(crate) fn mode_of_new(meta: &Meta, keep: Keep) -> u32 {
+    match (meta.kind, keep.has(Kept::Mode)) {
+        (_, true) if keep.has(Kept::Setid) => meta.mode & 0o7777,
+        (_, true) => meta.mode & 0o1777,
+        (Kind::Dir, false) => 0o755,
+        (_, false) => 0o644,
+    }
+}
+
 /// Sets the mtime and leaves the atime. Refuses nanoseconds that the kernel would take for a command.
 pub(crate) fn set_mtime(on: On<'_>, mtime: Time) -> Result<(), Errno> {
     if mtime.nanos > 999_999_999 {
@@ -157,14 +167,8 @@ impl Work<'_> {
 
     /// `None` when it is left as it is.
     fn wanted_mode(&self) -> Option<u32> {
-        match (self.meta.kind, self.keep.has(Kept::Mode), self.now.origin) {
-            (Kind::Symlink, ..) => None,
-            (_, true, _) if self.keep.has(Kept::Setid) => Some(self.meta.mode & 0o7777),
-            (_, true, _) => Some(self.meta.mode & 0o1777),
-            (_, false, Origin::Existing) => None,
-            (Kind::Dir, false, Origin::Fresh) => Some(0o755),
-            (_, false, Origin::Fresh) => Some(0o644),
-        }
+        let left = !self.keep.has(Kept::Mode) && self.now.origin == Origin::Existing;
+        (self.meta.kind != Kind::Symlink && !left).then(|| mode_of_new(self.meta, self.keep))
     }
 
     fn xattrs(&mut self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Small facts and settings of this process.
 
 use std::io;
+use std::sync::LazyLock;
 
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
@@ -31,6 +32,16 @@ pub fn raise_open_files() -> io::Result<Option<u64>> {
 pub fn lacks_resources(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+/// The bits that a new entry does not get; `None` where the kernel does not tell. Asked once: it is not changed here.
+pub(crate) fn umask() -> Option<u32> {
+    static UMASK: LazyLock<Option<u32>> = LazyLock::new(|| {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+        u32::from_str_radix(line.trim(), 8).ok()
+    });
+    *UMASK
 }
 
 /// Whose rights we have.

@@ -87,7 +87,8 @@ impl Reach {
         self.open(at, name, HANDLE)
     }
 
-    fn open(&self, at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    /// With these flags, `NOFOLLOW` among them.
+    pub(crate) fn open(&self, at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
         if self.how == Resolve::Walk {
             return self.walk(at, path, flags);
         }

@@ -22,7 +22,7 @@ use crate::moves::{self, Place};
 use crate::resolve::FOLDER;
 use crate::stat::Stat;
 use crate::tree::Tree;
-use crate::{clone, remove};
+use crate::{clone, process, remove};
 
 use folder::Folder;
 pub use folder::sweep;
@@ -97,10 +97,24 @@ impl Stage {
     /// A file to be written, at most `size` bytes. Space is not reserved: how much of it is holes is not known yet, and
     /// a write that finds no space fails long before the file has a name.
     pub fn file(self: &Arc<Self>, size: u64) -> io::Result<StagedFile> {
+        self.file_of_mode(size, 0o600)
+    }
+
+    /// The same for a file whose metadata is known: its mode need not be set later, if all goes well.
+    pub fn file_like(self: &Arc<Self>, meta: &Meta, keep: Keep) -> io::Result<StagedFile> {
+        // In a folder that nobody else can enter it may have it before its content and its owner.
+        let wanted = metadata::mode_of_new(meta, keep) & 0o777;
+        match process::umask() {
+            Some(umask) if wanted & umask == 0 => self.file_of_mode(meta.size, wanted),
+            _ => self.file(meta.size),
+        }
+    }
+
+    fn file_of_mode(self: &Arc<Self>, size: u64, mode: u32) -> io::Result<StagedFile> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (fd, temp) =
-            self.create(|folder, name| Ok(rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?))?;
-        Ok(StagedFile::new(temp, fd, size))
+        let mode = Mode::from_raw_mode(mode);
+        let (fd, temp) = self.create(|folder, name| Ok(rustix::fs::openat(folder, name, flags, mode)?))?;
+        Ok(StagedFile::new(temp, fd, size, mode.as_raw_mode()))
     }
 
     /// A folder, link, FIFO, socket or device, with all its metadata.

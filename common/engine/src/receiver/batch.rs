@@ -213,9 +213,10 @@ impl<'a> Publisher<'a> {
         let mut sent = 0;
         while sent < answers.len() {
             // An error says that the pool is closed: the session is over.
-            let answer = receiver.recv().map_err(|_| Over)?;
-            let place = answer.place;
-            answers[place] = Some(answer);
+            for answer in receiver.recv().map_err(|_| Over)? {
+                let place = answer.place;
+                answers[place] = Some(answer);
+            }
             while let Some(answer) = answers.get_mut(sent).and_then(Option::take) {
                 sent += 1;
                 self.replica.links.note(&answer);

@@ -41,7 +41,7 @@ pub(super) enum Job {
     /// Stage what has content, and put the chunk into this place of the line.
     Stage(u64, Chunk),
     /// Answer these.
-    Compare(Vec<Ask>, Sender<Answer>),
+    Compare(Vec<Ask>, Sender<Vec<Answer>>),
     /// One step.
     Sign(Signing),
     /// One step.
@@ -96,7 +96,7 @@ impl Pool {
     }
 
     /// Has Compares answered, before all else: the publisher waits for them.
-    pub(super) fn compare(&self, asks: Vec<Ask>, answers: Sender<Answer>) {
+    pub(super) fn compare(&self, asks: Vec<Ask>, answers: Sender<Vec<Answer>>) {
         self.change(|jobs| jobs.queue.push_front(Job::Compare(asks, answers)));
     }
 
@@ -139,10 +139,9 @@ impl Pool {
                     line.arrive(place, chunk);
                 }
                 Job::Compare(asks, answers) => {
-                    for ask in asks {
-                        // An error says that the publisher is gone, and with it the need for an answer.
-                        let _ = answers.send(compare(&self.tree, self.keep, ask));
-                    }
+                    // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
+                    let all = asks.into_iter().map(|ask| compare(&self.tree, self.keep, ask)).collect();
+                    let _ = answers.send(all);
                 }
                 Job::Sign(mut signing) => {
                     let rest = signing.step().then_some(signing);
@@ -201,7 +200,7 @@ impl Pool {
 
     fn inline(&self, meta: &Meta, bytes: &Bytes) -> Result<Staged, Outcome> {
         let write = || {
-            let file = self.stage.file(meta.size)?;
+            let file = self.stage.file_like(meta, self.keep)?;
             if !bytes.is_empty() {
                 file.write_at(bytes, 0)?;
             }

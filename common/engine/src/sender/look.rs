@@ -242,7 +242,7 @@ impl Session<'_> {
     }
 
     fn content(&mut self, look: Look, dir: &Dir, name: &Name) -> Result<(), Ended> {
-        let (file, stat) = match dir.open_file(name) {
+        let (file, stat) = match dir.open_found(name) {
             Ok(opened) => opened,
             Err(error) if is_absence(&error) => return self.nothing_there(look),
             Err(error) => return self.unreadable(look, &error),

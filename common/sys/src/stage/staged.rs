@@ -77,13 +77,15 @@ pub struct StagedFile {
     fd: OwnedFd,
     temp: Temp,
     size: u64,
+    /// With which it was made.
+    mode: u32,
     /// How long it is on the disk.
     length: AtomicU64,
 }
 
 impl StagedFile {
-    pub(super) fn new(temp: Temp, fd: OwnedFd, size: u64) -> StagedFile {
-        StagedFile { fd, temp, size, length: AtomicU64::new(0) }
+    pub(super) fn new(temp: Temp, fd: OwnedFd, size: u64, mode: u32) -> StagedFile {
+        StagedFile { fd, temp, size, mode, length: AtomicU64::new(0) }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -137,7 +139,7 @@ impl StagedFile {
         if length < meta.size {
             rustix::fs::ftruncate(&self.fd, meta.size)?;
         }
-        let problems = metadata::apply(On::Fd(self.fd.as_fd()), self.temp.fresh(0o600), meta, keep)?;
+        let problems = metadata::apply(On::Fd(self.fd.as_fd()), self.temp.fresh(self.mode), meta, keep)?;
         let fd = self.temp.stage.may_hold().then_some(self.fd);
         Ok(Staged::new(self.temp, Kind::File, Origins::Own, fd, problems))
     }

@@ -58,6 +58,7 @@ fn fifos_and_devices_are_never_opened() {
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{kind}");
             assert_eq!(error.to_string(), "is not a regular file");
             assert!(house.root.sync_file(&name(kind)).is_err());
+            assert!(house.root.open_found(&name(kind)).is_err(), "{kind}");
         }
         assert_eq!(house.root.open_file(&name("nothing")).unwrap_err().kind(), io::ErrorKind::NotFound);
         drop(listener);
