@@ -35,8 +35,10 @@ const ROOM: usize = 60 * 1024;
 /// So many steps are applied before the kernel's queue is read again.
 const STEPS: usize = 64;
 
-/// Whether the root is still at its path is asked so often while nothing happens.
-const ROOT: Duration = Duration::from_secs(1);
+/// Whether the root is still at its path is asked so often while nothing happens: for folders above it that are renamed,
+/// of which nothing tells. Where nothing tells of mounts either, it is asked more often.
+const ROOT: Duration = Duration::from_secs(10);
+const ROOT_UNTOLD: Duration = Duration::from_secs(1);
 
 /// So many full buffers are read in a row before what they hold is applied.
 const READS: usize = 64;
@@ -173,14 +175,17 @@ impl InotifyWatcher {
             self.settle(notices);
             self.tell_unwatched(notices);
         }
-        if notices.len() > before || self.looked + ROOT <= Instant::now() {
+        if self.inotify.mounts_changed() || notices.len() > before || self.root_due() <= Instant::now() {
             self.check_root(notices);
         }
         Ok(())
     }
 
-    /// A folder that is held open says nothing when it is removed, and nothing at all says that something else was
-    /// mounted over it or that a folder above it was renamed.
+    fn root_due(&self) -> Instant {
+        self.looked + if self.inotify.tells_mounts() { ROOT } else { ROOT_UNTOLD }
+    }
+
+    /// A folder that is held open says nothing when it is removed or when something else is mounted over it.
     fn check_root(&mut self, notices: &mut Vec<Notice>) {
         self.looked = Instant::now();
         if self.lost {
@@ -206,7 +211,7 @@ impl InotifyWatcher {
         if self.overflowed {
             return Some(Instant::now());
         }
-        [self.pairing.due(), self.settle_due(), Some(self.looked + ROOT)].into_iter().flatten().min()
+        [self.pairing.due(), self.settle_due(), Some(self.root_due())].into_iter().flatten().min()
     }
 }
 

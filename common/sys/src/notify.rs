@@ -3,10 +3,12 @@
 //! Used by pushd's watcher, which knows what they mean. Nothing is paired, merged or looked up here.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ pub struct Inotify {
     queue: inotify::Inotify,
     watched: Mutex<Watched>,
     buffer: Vec<u8>,
+    /// What is mounted; `None` where the kernel does not tell.
+    mounts: Option<File>,
+    mounted: AtomicBool,
 }
 
 struct Watched {
@@ -134,7 +139,8 @@ impl Inotify {
     pub fn new() -> io::Result<Inotify> {
         let queue = inotify::Inotify::init()?;
         let watched = Mutex::new(Watched { watches: queue.watches(), placed: HashMap::new() });
-        Ok(Inotify { queue, watched, buffer: vec![0; BUFFER] })
+        let mounts = File::open("/proc/self/mountinfo").ok();
+        Ok(Inotify { queue, watched, buffer: vec![0; BUFFER], mounts, mounted: AtomicBool::new(false) })
     }
 
     /// Watches a folder for all that changes in it and to it. The same folder again gives the same number.
@@ -199,16 +205,34 @@ impl Inotify {
         Ok(count)
     }
 
-    /// Waits for an event, or for `also` to become readable. `false` when the time is over or a signal came.
+    /// Whether a wait ends when something is mounted or unmounted anywhere.
+    pub fn tells_mounts(&self) -> bool {
+        self.mounts.is_some()
+    }
+
+    /// Whether it did, since the last call.
+    pub fn mounts_changed(&self) -> bool {
+        self.mounted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits for an event, for `also` to become readable, or for a change of what is mounted. `false` when the time is over or
+    /// a signal came.
     pub fn wait(&self, timeout: Option<Duration>, also: Option<BorrowedFd<'_>>) -> io::Result<bool> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.queue.as_fd(), PollFlags::IN)];
+        fds.extend(self.mounts.as_ref().map(|mounts| PollFd::new(mounts, PollFlags::PRI)));
         fds.extend(also.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let timeout = timeout.map(|time| Timespec {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
         });
         match rustix::event::poll(&mut fds, timeout.as_ref()) {
-            Ok(ready) => Ok(ready > 0),
+            Ok(ready) => {
+                // The kernel says so once for each change.
+                if self.mounts.is_some() && fds[1].revents().intersects(PollFlags::PRI) {
+                    self.mounted.store(true, Ordering::Relaxed);
+                }
+                Ok(ready > 0)
+            }
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
