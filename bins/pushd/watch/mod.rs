@@ -9,6 +9,7 @@ mod event;
 mod inotify;
 mod pairing;
 mod settle;
+mod table;
 mod tree;
 mod unwatched;
 mod wake;

@@ -1,14 +1,13 @@
 //! The watched folders: which watch stands where. Pure data; the watcher keeps it in step with the kernel.
 //!
 //! A node knows its parent and its name, never its path, so a folder of any size is moved in one step. A watch number is
-//! never given out twice by the kernel (until 2^31 have been used), so it is the node's name here. Some 150 bytes each.
-
-use std::collections::HashMap;
+//! never given out twice by the kernel (until 2^31 have been used), so it is the node's name here. Some 100 bytes each.
 
 use proto::{Name, RelPath};
 use sys::notify::Watch;
 
 use super::event::Place;
+use super::table::Table;
 
 /// Marks the root and what stands nowhere; the kernel counts watches from 1.
 const NOWHERE: Watch = 0;
@@ -16,7 +15,7 @@ const NOWHERE: Watch = 0;
 /// All watched folders of one root.
 #[derive(Debug, Default)]
 pub struct WatchTree {
-    nodes: HashMap<Watch, Node>,
+    nodes: Table<Node>,
     root: Watch,
 }
 
@@ -66,17 +65,17 @@ impl WatchTree {
 
     /// All watches.
     pub fn watches(&self) -> Vec<Watch> {
-        self.nodes.keys().copied().collect()
+        self.nodes.watches().collect()
     }
 
     /// Whether there is such a watch.
     pub fn contains(&self, watch: Watch) -> bool {
-        self.nodes.contains_key(&watch)
+        self.nodes.get(watch).is_some()
     }
 
     /// Where it stands.
     pub fn standing(&self, watch: Watch) -> Standing {
-        match self.nodes.get(&watch) {
+        match self.nodes.get(watch) {
             None => Standing::Unknown,
             Some(_) if watch == self.root => Standing::Root,
             Some(Node { parent, name: Some(name), .. }) => Standing::At(Place { parent: *parent, name: name.clone() }),
@@ -86,13 +85,13 @@ impl WatchTree {
 
     /// The folder that stands at `place`.
     pub fn child(&self, place: &Place) -> Option<Watch> {
-        let children = &self.nodes.get(&place.parent)?.children;
+        let children = &self.nodes.get(place.parent)?.children;
         let at = self.search(children, &place.name).ok()?;
         children.get(at).copied()
     }
 
     fn search(&self, children: &[Watch], name: &Name) -> Result<usize, usize> {
-        let of = |watch: &Watch| self.nodes.get(watch).and_then(|node| node.name.as_ref());
+        let of = |watch: &Watch| self.nodes.get(*watch).and_then(|node| node.name.as_ref());
         // Walks add names in order.
         match children.last() {
             Some(last) if of(last) < Some(name) => Err(children.len()),
@@ -105,13 +104,11 @@ impl WatchTree {
         let mut names = Vec::new();
         let mut at = watch;
         while at != self.root {
-            let node = self.nodes.get(&at)?;
+            let node = self.nodes.get(at)?;
             names.push(node.name.as_ref()?.as_bytes());
             at = node.parent;
         }
-        if !self.nodes.contains_key(&at) {
-            return None;
-        }
+        self.nodes.get(at)?;
         names.reverse();
         RelPath::parse(&names.join(&b'/')).ok()
     }
@@ -124,7 +121,7 @@ impl WatchTree {
     /// The topmost folder above it: the root, or one that is adrift.
     pub fn top(&self, watch: Watch) -> Watch {
         let mut at = watch;
-        while let Some(Node { parent, name: Some(_), .. }) = self.nodes.get(&at) {
+        while let Some(Node { parent, name: Some(_), .. }) = self.nodes.get(at) {
             at = *parent;
         }
         at
@@ -133,35 +130,36 @@ impl WatchTree {
     /// Adds a watch, or moves it there with all beneath it. Who stood at `place` must have left.
     pub fn attach(&mut self, watch: Watch, place: &Place) -> Result<(), Cycle> {
         let mut above = place.parent;
-        while let Some(node) = self.nodes.get(&above) {
+        while let Some(node) = self.nodes.get(above) {
             if above == watch {
                 return Err(Cycle);
             }
             above = node.parent;
         }
         self.detach(watch);
-        let Some(parent) = self.nodes.get(&place.parent) else { return Ok(()) };
+        let Some(parent) = self.nodes.get(place.parent) else { return Ok(()) };
         let at = self.search(&parent.children, &place.name).unwrap_or_else(|at| at);
-        if let Some(parent) = self.nodes.get_mut(&place.parent) {
+        if let Some(parent) = self.nodes.get_mut(place.parent) {
             parent.children.insert(at, watch);
         }
-        let empty = Node { parent: NOWHERE, name: None, children: Vec::new() };
-        let node = self.nodes.entry(watch).or_insert(empty);
-        node.parent = place.parent;
-        node.name = Some(place.name.clone());
+        let (parent, name) = (place.parent, Some(place.name.clone()));
+        match self.nodes.get_mut(watch) {
+            Some(node) => (node.parent, node.name) = (parent, name),
+            None => self.nodes.insert(watch, Node { parent, name, children: Vec::new() }),
+        }
         Ok(())
     }
 
     /// Sets it adrift with all beneath it.
     pub fn detach(&mut self, watch: Watch) {
-        let Some(node) = self.nodes.get(&watch) else { return };
+        let Some(node) = self.nodes.get(watch) else { return };
         let Some(name) = &node.name else { return };
         let parent = node.parent;
-        let at = self.nodes.get(&parent).and_then(|parent| self.search(&parent.children, name).ok());
-        if let (Some(at), Some(parent)) = (at, self.nodes.get_mut(&parent)) {
+        let at = self.nodes.get(parent).and_then(|parent| self.search(&parent.children, name).ok());
+        if let (Some(at), Some(parent)) = (at, self.nodes.get_mut(parent)) {
             parent.children.remove(at);
         }
-        if let Some(node) = self.nodes.get_mut(&watch) {
+        if let Some(node) = self.nodes.get_mut(watch) {
             node.parent = NOWHERE;
             node.name = None;
         }
@@ -173,7 +171,7 @@ impl WatchTree {
         let mut gone = Vec::new();
         let mut open = vec![watch];
         while let Some(watch) = open.pop() {
-            if let Some(node) = self.nodes.remove(&watch) {
+            if let Some(node) = self.nodes.remove(watch) {
                 open.extend(node.children);
                 gone.push(watch);
             }

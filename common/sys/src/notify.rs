@@ -2,17 +2,16 @@
 //!
 //! Used by pushd's watcher, which knows what they mean. Nothing is paired, merged or looked up here.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use inotify::{EventMask, WatchDescriptor, WatchMask, Watches};
+use inotify::{EventMask, WatchMask, Watches};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
@@ -29,22 +28,11 @@ pub type Watch = i32;
 #[derive(Debug)]
 pub struct Inotify {
     queue: inotify::Inotify,
-    watched: Mutex<Watched>,
+    watches: Mutex<Watches>,
     buffer: Vec<u8>,
     /// What is mounted; `None` where the kernel does not tell.
     mounts: Option<File>,
     mounted: AtomicBool,
-}
-
-struct Watched {
-    watches: Watches,
-    placed: HashMap<Watch, WatchDescriptor>,
-}
-
-impl std::fmt::Debug for Watched {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} watches", self.placed.len())
-    }
 }
 
 /// One event.
@@ -138,9 +126,9 @@ impl Inotify {
     /// `EMFILE` when the user has too many (`fs.inotify.max_user_instances`).
     pub fn new() -> io::Result<Inotify> {
         let queue = inotify::Inotify::init()?;
-        let watched = Mutex::new(Watched { watches: queue.watches(), placed: HashMap::new() });
+        let watches = Mutex::new(queue.watches());
         let mounts = File::open("/proc/self/mountinfo").ok();
-        Ok(Inotify { queue, watched, buffer: vec![0; BUFFER], mounts, mounted: AtomicBool::new(false) })
+        Ok(Inotify { queue, watches, buffer: vec![0; BUFFER], mounts, mounted: AtomicBool::new(false) })
     }
 
     /// Watches a folder for all that changes in it and to it. The same folder again gives the same number.
@@ -160,26 +148,17 @@ impl Inotify {
             | WatchMask::ONLYDIR;
         let path = ProcPath::of(dir.fd());
         let path = Path::new(std::ffi::OsStr::from_bytes(path.as_c_str().to_bytes()));
-        let mut watched = self.watched();
-        let descriptor = watched.watches.add(path, mask)?;
-        let watch = descriptor.get_watch_descriptor_id();
-        watched.placed.insert(watch, descriptor);
-        Ok(watch)
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(watches.add(path, mask)?.get_watch_descriptor_id())
     }
 
     /// Drops a watch; one that is gone already is dropped. `ignored` follows.
     pub fn remove(&self, watch: Watch) -> io::Result<()> {
-        let mut watched = self.watched();
-        let Some(descriptor) = watched.placed.remove(&watch) else { return Ok(()) };
-        match watched.watches.remove(descriptor) {
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
-            done => done,
+        // By its number: a descriptor of the crate for each watch would be as much memory as all else that is kept of it.
+        match rustix::fs::inotify::remove_watch(&self.queue, watch) {
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-    }
-
-    /// How many folders are watched.
-    pub fn watches(&self) -> usize {
-        self.watched().placed.len()
     }
 
     /// Hands over the events of one read, without waiting. Returns how many; 0 when there are none.
@@ -197,9 +176,6 @@ impl Inotify {
             count += 1;
             let watch = event.wd.get_watch_descriptor_id();
             let what = What(event.mask);
-            if what.ignored() {
-                self.watched.lock().unwrap_or_else(PoisonError::into_inner).placed.remove(&watch);
-            }
             each(Raw { watch, what, cookie: event.cookie, name: event.name.map(OsStrExt::as_bytes) });
         }
         Ok(count)
@@ -236,10 +212,6 @@ impl Inotify {
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
