@@ -16,7 +16,7 @@ use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::lane::Lane;
 use crate::source::Live;
-use crate::status::{self, Owed, SourceState, SourceStatus, Status, TargetStatus};
+use crate::status::{self, Durability, Owed, SourceState, SourceStatus, Status, TargetStatus};
 
 /// How long lanes may take to end when the program stops.
 const LAST: Duration = Duration::from_secs(5);
@@ -275,6 +275,7 @@ fn target_status(lane: &Lane) -> TargetStatus {
         module: lane.target.destination.to_string(),
         state,
         since,
+        durability: mirror.durability().map(Durability::from),
         owed: Owed { paths, bytes: mirror.sent.owed_bytes() },
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(|at| if paths == 0 { Moment(SystemTime::now()) } else { Moment(at) }),

@@ -74,9 +74,11 @@ pub struct TargetStatus {
     pub state: TargetState,
     /// Since when it is in that state.
     pub since: Moment,
-    /// What is not yet acknowledged as durable.
+    /// What its acknowledgements mean; `null` before it was reached.
+    pub durability: Option<Durability>,
+    /// What is not yet acknowledged.
     pub owed: Owed,
-    /// Age of the oldest change that is not yet acknowledged as durable; 0 when in sync.
+    /// Age of the oldest change that is not yet acknowledged; 0 when in sync.
     pub lag_ms: u64,
     /// When all was last acknowledged; `null` when never since the start.
     pub last_in_sync: Option<Moment>,
@@ -104,6 +106,25 @@ pub enum TargetState {
     Offline,
     /// Stopped for safety until `pushd release`.
     Halted,
+}
+
+/// What an acknowledgement means: `durability` of recvd's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// It survives a power cut.
+    Batch,
+    /// It is in the page cache of the backup host.
+    None,
+}
+
+impl From<proto::login::Durability> for Durability {
+    fn from(durability: proto::login::Durability) -> Durability {
+        match durability {
+            proto::login::Durability::Batch => Durability::Batch,
+            proto::login::Durability::None => Durability::None,
+        }
+    }
 }
 
 /// What a target is still owed.

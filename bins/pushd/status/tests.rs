@@ -14,6 +14,7 @@ fn example() -> Status {
         module: "www/web1".into(),
         state: TargetState::Live,
         since: moment,
+        durability: Some(Durability::Batch),
         owed: Owed::default(),
         lag_ms: 0,
         last_in_sync: Some(moment),
@@ -25,6 +26,7 @@ fn example() -> Status {
     let behind = TargetStatus {
         name: "b2".into(),
         state: TargetState::Offline,
+        durability: Some(Durability::None),
         owed: Owed { paths: 1204, bytes: 2 << 30 },
         lag_ms: 252_000,
         last_in_sync: None,
@@ -58,10 +60,10 @@ fn json_names() {
         r#"{"version":"0.1.0","pid":7,"uptime_s":60,"watches":1204,"watch_limit":192536,"sources":[{"name":"www","#,
         r#""path":"/srv/www","state":"live","reason":null,"watches":1204,"overflows":1,"targets":[{"name":"backup1","#,
         r#""address":"backup1:8730","module":"www/web1","state":"live","since":"2026-11-23T02:05:09.000Z","#,
-        r#""owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
+        r#""durability":"batch","owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
         r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"problems":[],"problems_total":0,"#,
         r#""last_error":null},{"name":"b2","address":"backup1:8730","module":"www/web1","state":"offline","#,
-        r#""since":"2026-11-23T02:05:09.000Z","owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
+        r#""since":"2026-11-23T02:05:09.000Z","durability":"none","owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
         r#""last_in_sync":null,"sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"#,
         r#""problems":[{"path":"a\\x1bb","reason":"Permission denied","since":"2026-11-23T02:05:09.000Z"}],"#,
         r#""problems_total":3,"last_error":"connection refused"}]}]}"#,
@@ -91,7 +93,8 @@ fn text() {
     assert_eq!(lines[5], "  backup1  in sync  0              0s     now      1 204 files, 20 MiB  10 MiB/s");
     assert_eq!(lines[6], "  b2       offline  1 204 / 2 GiB  4m12s  never    1 204 files, 20 MiB  0 B/s");
     assert_eq!(lines[7], "  b2 (backup1:8730): connection refused");
-    assert_eq!(lines[8], "  b2: 3 not mirrored");
-    assert!(lines[9].starts_with("    a\\x1bb: Permission denied ("), "{text}");
-    assert_eq!(lines[10], "    and 2 more: see --json");
+    assert_eq!(lines[8], "  b2: acknowledges what is in its memory, not on its disk (durability none)");
+    assert_eq!(lines[9], "  b2: 3 not mirrored");
+    assert!(lines[10].starts_with("    a\\x1bb: Permission denied ("), "{text}");
+    assert_eq!(lines[11], "    and 2 more: see --json");
 }

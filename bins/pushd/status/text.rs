@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kit::units;
 
-use super::{SourceState, SourceStatus, Status, TargetState, TargetStatus};
+use super::{Durability, SourceState, SourceStatus, Status, TargetState, TargetStatus};
 
 /// Problems that are listed for one target; the rest is counted.
 const PROBLEMS: usize = 10;
@@ -121,6 +121,10 @@ fn remarks(target: &TargetStatus) -> String {
     let mut out = String::new();
     if let (Some(error), false) = (&target.last_error, target.is_in_sync()) {
         out.push_str(&format!("  {} ({}): {error}\n", target.name, target.address));
+    }
+    if target.durability == Some(Durability::None) {
+        let sentence = "acknowledges what is in its memory, not on its disk (durability none)";
+        out.push_str(&format!("  {}: {sentence}\n", target.name));
     }
     if target.problems_total > 0 {
         out.push_str(&format!("  {}: {} not mirrored\n", target.name, units::count(target.problems_total)));

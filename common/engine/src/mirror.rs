@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use proto::RelPath;
+use proto::login::Durability;
 use tokio::sync::Notify;
 
 use crate::hint::Hint;
@@ -132,6 +133,7 @@ pub struct Mirror {
     problems: Mutex<Problems>,
     halt: Mutex<Option<Halt>>,
     last_error: Mutex<Option<String>>,
+    durability: Mutex<Option<Durability>>,
     released: AtomicBool,
     scanning: AtomicBool,
     /// Wakes the sender: hints came in, a folder was listed, or it is to stop.
@@ -148,6 +150,7 @@ impl Mirror {
             problems: Mutex::default(),
             halt: Mutex::default(),
             last_error: Mutex::default(),
+            durability: Mutex::default(),
             released: AtomicBool::new(false),
             scanning: AtomicBool::new(false),
             wake: Notify::new(),
@@ -252,6 +255,15 @@ impl Mirror {
     /// The last trouble with the connection or the target as a whole.
     pub fn last_error(&self) -> Option<String> {
         lock(&self.last_error).clone()
+    }
+
+    /// What its acknowledgements mean, as the receiver said last; `None` before it has.
+    pub fn durability(&self) -> Option<Durability> {
+        *lock(&self.durability)
+    }
+
+    pub(crate) fn set_durability(&self, durability: Durability) {
+        *lock(&self.durability) = Some(durability);
     }
 
     /// Notes or clears it.

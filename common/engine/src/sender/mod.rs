@@ -180,6 +180,7 @@ impl Sender {
     /// that may block and that knows its tokio runtime, such as one of `spawn_blocking`.
     pub fn run(&mut self, connection: Connection, until: Until, stop: &AtomicBool) -> Ended {
         let Connection { outbox, receipts, keep, durability, compress } = connection;
+        self.mirror.set_durability(durability);
         let walker = match Walker::start(&self.root.tree, keep, self.options.workers, &self.mirror) {
             Ok(walker) => walker,
             Err(error) => return Ended::Fault(format!("cannot start a thread: {error}")),
