@@ -12,6 +12,7 @@ mod atomic;
 mod brake;
 mod commit;
 mod crash;
+mod delta;
 mod fidelity;
 mod hostile;
 mod limits;

@@ -60,11 +60,21 @@ impl History {
         self.reached();
     }
 
-    /// A new file or a replaced one, at once whole.
+    /// A new file or a replaced one, at once whole. A large one may keep most of what it had, which is then copied at the
+    /// backup.
     fn put(&mut self, path: &Path) {
-        let len = *self.rng.pick(&[1, 100, 4_096, 5_000, 70_000, 300_000]) + self.rng.below(50) as usize;
+        let mut content = fs::read(self.root.join(path)).unwrap_or_default();
+        let keeps = content.len() >= 300_000 && !self.rng.one_in(3);
+        let some = if keeps { 5_000 } else { *self.rng.pick(&[1, 100, 4_096, 5_000, 70_000, 300_000, 500_000]) };
+        let len = some + self.rng.below(50) as usize;
         // No zeros, so that a hole in it is seen.
-        let content: Vec<u8> = self.rng.bytes(len).into_iter().map(|byte| byte | 1).collect();
+        let new: Vec<u8> = self.rng.bytes(len).into_iter().map(|byte| byte | 1).collect();
+        if keeps {
+            let at = self.rng.below(content.len() as u64) as usize;
+            content.splice(at..at, new);
+        } else {
+            content = new;
+        }
         let made = self.desk.join("made");
         fs::write(&made, content).unwrap();
         fs::rename(made, self.root.join(path)).unwrap();

@@ -254,7 +254,8 @@ impl Session<'_> {
             self.drop_upload(older)?;
         }
         if is_blob(&stat) {
-            let replaces = look.why.replaces() && !stat.is_hollow();
+            let known = look.why.replaces() || self.origins.sent_as(&look.path).is_some();
+            let replaces = known && !stat.is_hollow();
             let upload = Upload::new(look.ticket, look.path, self.blob_id(), (file, stat), replaces);
             self.flight.hold(upload.ticket);
             return self.start_upload(upload);
