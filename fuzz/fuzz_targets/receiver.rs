@@ -126,6 +126,11 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
                 ToReceiver::Exchange { a: path, b: to }
             }
         }
+        11 if dice.byte() == 1 => {
+            let (length, many) = (u32::from(dice.byte()) << dice.below(12), dice.below(200));
+            let bytes = [&b"\x28\xb5\x2f\xfd"[..], &dice.bytes(many)].concat().into();
+            ToReceiver::Packed { length: length.max(1), bytes }
+        }
         11 => ToReceiver::Compare { path: path.parent().unwrap_or_default(), digest: [dice.byte(); 16] },
         _ => ToReceiver::Count { path: path.parent().unwrap_or_default() },
     }]
