@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -26,30 +27,41 @@ pub enum State {
 
 pub type Tree = BTreeMap<PathBuf, State>;
 
-/// All that stands beneath `root`, without recvd's temporaries.
+/// All that stands beneath `root`, without recvd's temporaries. What vanishes while it is read makes it begin again: so
+/// nothing is left out that was there all the time.
 pub fn tree(root: &Path) -> Tree {
+    loop {
+        match read(root) {
+            Ok(tree) => return tree,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && root.exists() => {}
+            Err(error) => panic!("{}: {error}", root.display()),
+        }
+    }
+}
+
+fn read(root: &Path) -> io::Result<Tree> {
     let mut found = Tree::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let entry = entry.unwrap();
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
             if entry.file_name().as_encoded_bytes().starts_with(b".recvd-stage-") {
                 continue;
             }
-            let (path, meta) = (entry.path(), entry.metadata().unwrap());
+            let (path, meta) = (entry.path(), entry.metadata()?);
             let mode = meta.mode();
             let state = if meta.is_dir() {
                 folders.push(path.clone());
                 State::Folder { mode }
             } else if meta.is_file() {
-                State::File { mode, mtime: (meta.mtime(), meta.mtime_nsec()), content: fs::read(&path).unwrap() }
+                State::File { mode, mtime: (meta.mtime(), meta.mtime_nsec()), content: fs::read(&path)? }
             } else {
                 State::Other { mode, text: fs::read_link(&path).unwrap_or_default() }
             };
             found.insert(path.strip_prefix(root).unwrap().to_path_buf(), state);
         }
     }
-    found
+    Ok(found)
 }
 
 impl fmt::Display for State {
