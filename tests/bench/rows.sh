@@ -77,7 +77,7 @@ sent_in() {
 
 # ── live ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# live_pair: an empty watched folder $watched for each side, in turn, see `alternate`.
+# live_begin: an empty watched folder for each side, and both watchers at work on theirs; live_end ends them.
 live_begin() {
     ours_in live "$memory/live-ours" none "$memory/live-source-ours"
     mkdir -p "$memory/live-source-ours" "$memory/live-source-theirs"

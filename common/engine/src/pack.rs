@@ -25,7 +25,8 @@ pub enum Compress {
 const LEVELS: [i32; 5] = [1, 3, 6, 9, 12];
 /// How long the link is watched before the level changes.
 const WATCHED: Duration = Duration::from_millis(20);
-/// Bytes a second that a link has to take less of for compression to pay: half of what level 1 makes of text on one core.
+/// Bytes a second that a link has to take less of for compression to pay: a third of what level 1 reads of text on one
+/// core, for what it leaves has to be worth the other two.
 const SLOW: f64 = 150e6;
 /// Bytes that a link has to take before it may count as fast: its buffers take the first of them at once.
 const PROVEN: u64 = 4 * 1024 * 1024;

@@ -79,8 +79,17 @@ impl Signing {
         Signing { id, basis, cut, at: 0, buffer: Vec::new(), part: Vec::new(), outbox }
     }
 
+    /// Whether it is for this blob.
+    pub(super) fn is_of(&self, id: u32) -> bool {
+        self.id == id
+    }
+
     /// Reads on. False when it is done, or nobody wants it.
     pub(super) fn step(&mut self) -> bool {
+        if Arc::strong_count(&self.basis) == 1 {
+            // The blob was dropped or put meanwhile.
+            return false;
+        }
         // What cannot be read is not offered.
         let last = self.read().unwrap_or(true);
         if !last && self.part.len() < PART {

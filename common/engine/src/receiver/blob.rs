@@ -140,10 +140,12 @@ impl<'a> Blobs<'a> {
     }
 
     pub(super) fn discard(&mut self, id: u32) -> Result<(), Breach> {
-        match self.open.remove(&id) {
-            Some(_) => Ok(()),
-            None => Err(format!("dropped blob {id}, which is not open")),
-        }
+        let Some(blob) = self.open.remove(&id) else {
+            return Err(format!("dropped blob {id}, which is not open"));
+        };
+        drop(blob);
+        self.pool.forget(id);
+        Ok(())
     }
 
     /// The content for a `Put` of `size` bytes.
@@ -153,6 +155,10 @@ impl<'a> Blobs<'a> {
         };
         if blob.size != size {
             return Err(format!("put a file of {size} bytes with blob {id} of {} bytes", blob.size));
+        }
+        if blob.asked {
+            // What is still to be said of its basis is of no use.
+            self.pool.forget(id);
         }
         let draft = match blob.file.map(Arc::try_unwrap) {
             Ok(Ok(draft)) => draft,

@@ -16,10 +16,15 @@ use super::line::Line;
 use super::step::{Chunk, Item, Step};
 use super::verdict;
 
+/// Copies that wait: each is something to remember, however few bytes it names.
+const COPIES: usize = 1024;
+
 #[derive(Debug)]
 pub(super) struct Pool {
     jobs: Mutex<Jobs>,
     ready: Condvar,
+    /// The intake waits here for room among the copies.
+    room: Condvar,
     tree: Arc<Tree>,
     stage: Arc<Stage>,
     keep: Keep,
@@ -31,7 +36,7 @@ struct Jobs {
     queue: VecDeque<Job>,
     /// Taken up when there is nothing in `queue`, a step at a time. Bounded by the open blobs.
     signing: Shift<Signing>,
-    /// The same. Bounded by the backlog of copies.
+    /// The same, at most [`COPIES`].
     copying: Shift<Copying>,
     closed: bool,
 }
@@ -72,6 +77,13 @@ impl<T> Shift<T> {
         Some(work)
     }
 
+    /// Takes out what waits and is chosen.
+    fn take_out(&mut self, chosen: impl Fn(&T) -> bool) -> Vec<T> {
+        let (out, queue) = std::mem::take(&mut self.queue).into_iter().partition::<Vec<T>, _>(chosen);
+        self.queue = queue.into();
+        out
+    }
+
     /// A step is done; if there is more of the work it waits behind that of others.
     fn give_back(&mut self, rest: Option<T>) {
         self.busy = false;
@@ -83,7 +95,7 @@ impl<T> Shift<T> {
 
 impl Pool {
     pub(super) fn new(tree: Arc<Tree>, stage: Arc<Stage>, keep: Keep) -> Pool {
-        Pool { jobs: Mutex::default(), ready: Condvar::new(), tree, stage, keep }
+        Pool { jobs: Mutex::default(), ready: Condvar::new(), room: Condvar::new(), tree, stage, keep }
     }
 
     fn lock(&self) -> MutexGuard<'_, Jobs> {
@@ -105,9 +117,27 @@ impl Pool {
         self.change(|jobs| jobs.signing.queue.push_back(signing));
     }
 
-    /// Has chunks of a basis copied.
+    /// Has chunks of a basis copied. Waits while too many wait for that.
     pub(super) fn copy(&self, copying: Copying) {
-        self.change(|jobs| jobs.copying.queue.push_back(copying));
+        let mut jobs = self.lock();
+        while !jobs.closed && jobs.copying.queue.len() >= COPIES {
+            jobs = self.room.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !jobs.closed {
+            jobs.copying.queue.push_back(copying);
+            self.ready.notify_one();
+        }
+    }
+
+    /// The blob is dropped or put: what waits for it is not done, and holds nothing open any more.
+    pub(super) fn forget(&self, id: u32) {
+        let mut jobs = self.lock();
+        let signing = jobs.signing.take_out(|signing| signing.is_of(id));
+        let copying = jobs.copying.take_out(|copying| copying.id == id);
+        self.room.notify_one();
+        drop(jobs);
+        drop(signing);
+        copying.into_iter().for_each(Copying::finish);
     }
 
     fn change(&self, change: impl FnOnce(&mut Jobs)) {
@@ -124,6 +154,7 @@ impl Pool {
         let dropped = std::mem::take(&mut *jobs);
         jobs.closed = true;
         self.ready.notify_all();
+        self.room.notify_all();
         drop(jobs);
         drop(dropped);
     }
@@ -170,6 +201,7 @@ impl Pool {
             }
             // Copies first: they are what the sender waits for.
             if let Some(copying) = jobs.copying.take() {
+                self.room.notify_one();
                 return Some(Job::Copy(copying));
             }
             if let Some(signing) = jobs.signing.take() {
@@ -222,5 +254,44 @@ impl Drop for Alarm<'_> {
             self.line.end();
             self.pool.close();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use sys::Mounts;
+    use tokio::sync::mpsc;
+
+    use super::super::basis::{Basis, Draft};
+    use super::*;
+
+    #[test]
+    fn copies_of_single_bytes_wait_for_room() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("f"), "x").unwrap();
+        let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
+        let stage = Arc::new(Stage::new(tree.clone()).unwrap());
+        let (basis, _) = Basis::open(&tree, &proto::RelPath::parse(b"f").unwrap()).unwrap();
+        let draft = Draft::new(stage.file(1).unwrap());
+        let (outbox, _frames) = mpsc::channel(1);
+        let pool = Pool::new(tree, stage, Keep::DEFAULT);
+        let copy = || {
+            let (draft, basis, outbox, backlog) = (draft.clone(), basis.clone(), outbox.clone(), Arc::default());
+            Copying { id: 1, draft, basis, range: 0..1, offset: 0, bytes: 1, outbox, backlog }
+        };
+        // No thread takes any of them.
+        thread::scope(|scope| {
+            let naming = scope.spawn(|| (0..2 * COPIES).for_each(|_| pool.copy(copy())));
+            while pool.lock().copying.queue.len() < COPIES {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(30));
+            assert_eq!(pool.lock().copying.queue.len(), COPIES);
+            pool.close();
+            naming.join().unwrap();
+        });
     }
 }

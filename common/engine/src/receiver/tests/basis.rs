@@ -149,6 +149,38 @@ fn holes_of_the_basis_are_not_written() {
 }
 
 #[test]
+fn blobs_that_are_dropped_hold_nothing_open_and_their_copies_are_answered() {
+    let mut rig = Rig::new();
+    fs::write(rig.at("f"), noise(40_000_000)).unwrap();
+    let chunks = rig.ask(1 << 40, "f");
+    let named: u64 = chunks[..600].iter().map(|chunk| u64::from(chunk.length)).sum();
+    let mut messages: Vec<_> = (0..600).map(|at| copy(u64::from(at) << 24, at, 1)).collect();
+    messages.push(ToReceiver::Drop { id: ID });
+    // Each would read all of the basis.
+    for id in 100..500 {
+        messages.extend([
+            ToReceiver::Blob { id, size: 1 },
+            ToReceiver::Basis { id, path: path("f") },
+            ToReceiver::Drop { id },
+        ]);
+    }
+    rig.send(&messages);
+    let mut copied = 0;
+    while copied < named {
+        match rig.next() {
+            ToSender::Copied { id: ID, bytes } => copied += bytes,
+            ToSender::Signature { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    rig.send(&[put("last", "")]);
+    while !matches!(rig.next(), ToSender::Applied { .. }) {}
+    let (at, fds) = (rig.at("f"), fs::read_dir("/proc/self/fd").unwrap());
+    let held = fds.flatten().filter(|fd| fs::read_link(fd.path()).is_ok_and(|link| link == at)).count();
+    assert!(held <= 2, "{held} descriptors of the basis");
+}
+
+#[test]
 fn every_breach_of_the_use_of_a_basis_ends_the_session() {
     let blob = || ToReceiver::Blob { id: ID, size: 1 << 40 };
     let basis = || ToReceiver::Basis { id: ID, path: path("f") };
