@@ -4,11 +4,14 @@
 
 nothing() { :; }
 
+# The backups of a row are $backups followed by ours and theirs.
+empty_ours() { empty "${backups}ours"; }
+empty_theirs() { empty "${backups}theirs"; }
+
 # ── a tree, cold ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 row_first_pass() {
-    empty_ours() { empty "$memory/ours"; }
-    empty_theirs() { empty "$memory/theirs"; }
+    backups=$memory/
     pass_ours() { ours memory; }
     pass_theirs() { theirs memory; }
     row 'first pass, memory to memory, durability none' 0.60 empty_ours pass_ours empty_theirs pass_theirs
@@ -26,16 +29,14 @@ row_unchanged() {
 }
 
 row_first_pass_disk() {
-    empty_ours() { empty "$slow/ours"; }
-    empty_theirs() { empty "$slow/theirs"; }
+    backups=$slow/
     pass_ours() { ours disk; }
     pass_theirs() { theirs disk; }
     row 'first pass, memory to disk, ours flushed (durability batch), theirs not' 1.30 empty_ours pass_ours empty_theirs pass_theirs
 }
 
 row_first_pass_flushed() {
-    empty_ours() { empty "$slow/ours"; }
-    empty_theirs() { empty "$slow/theirs"; }
+    backups=$slow/
     pass_ours() { ours disk; }
     pass_theirs() { theirs disk --fsync; }
     row 'first pass, memory to disk, all flushed (durability batch; rsync --fsync)' '' empty_ours pass_ours empty_theirs pass_theirs
@@ -50,8 +51,7 @@ row_large() {
     mkdir -p "$from"
     head -c $((1 << 30)) /dev/urandom >"$from/large"
     ours_in large "$memory/large-ours" none "$from"
-    empty_ours() { empty "$memory/large-ours"; }
-    empty_theirs() { empty "$memory/large-theirs"; }
+    backups=$memory/large-
     pass_ours() { ours large --json >"$memory/large.json"; }
     pass_theirs() { theirs large; }
     row 'one new file of 1 GiB, random bytes' 0.65 empty_ours pass_ours empty_theirs pass_theirs
@@ -287,8 +287,7 @@ row_slow() {
         tc -n "$1" qdisc add dev "$2" root tbf rate 100mbit burst 128kb latency 50ms
     done
     slow_pair "$far" "$address.2"
-    empty_ours() { empty "$memory/slow-ours"; }
-    empty_theirs() { empty "$memory/slow-theirs"; }
+    backups=$memory/slow-
     pass_ours() { ip netns exec "$near" "$pushd" sync --no-progress --release --log-level error --config "$memory/slow/pushd.toml"; }
     pass_theirs() { ip netns exec "$near" rsync -az --delete "$from/" "rsync://$address.2/slow/"; }
     row "text, $(du -sm "$from" | cut -f1) MiB, over 100 Mbit/s, compress auto; rsync -az" 0.80 empty_ours pass_ours empty_theirs pass_theirs
