@@ -121,12 +121,12 @@ impl Workers {
 
     /// Waits until the program is to stop; gives the name of one that ended before that.
     async fn watch(&mut self, stop: &Stop) -> Option<String> {
-        tokio::select! {
-            // First: when it is to stop, all of them end.
-            biased;
+        let failed = tokio::select! {
             () = stop.requested() => None,
             failed = self.ended.recv() => failed,
-        }
+        };
+        // When it is to stop, all of them end, and one may do so before the wish is noticed here.
+        failed.filter(|_| !stop.is_requested())
     }
 
     /// Waits for all to end.
@@ -316,6 +316,26 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_ends_because_of_the_stop_has_not_failed() {
+        for _ in 0..2000 {
+            let stop = Stop::new();
+            let (told, ended) = mpsc::unbounded_channel();
+            let mut workers = Workers { tasks: Vec::new(), threads: Vec::new(), ended };
+            let ends = Ends { name: "a worker".into(), told };
+            let worker = stop.clone();
+            let thread = thread::spawn(move || {
+                worker.wait(Duration::from_secs(10));
+                drop(ends);
+            });
+            let asking = stop.clone();
+            let asked = thread::spawn(move || asking.request());
+            assert_eq!(workers.watch(&stop).await, None);
+            asked.join().unwrap();
+            thread.join().unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn one_that_fails_is_named_and_a_stop_is_no_failure() {

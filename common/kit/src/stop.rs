@@ -43,9 +43,10 @@ impl Stop {
 
     /// Sets the flag.
     pub fn request(&self) {
+        // First what [`is_requested`](Stop::is_requested) looks at: whoever is woken by the other must find it set.
+        self.0.tasks.send_replace(true);
         *self.0.threads.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.threads.1.notify_all();
-        self.0.tasks.send_replace(true);
     }
 
     /// Whether it is set.
