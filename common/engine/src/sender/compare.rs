@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use proto::{Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
+use super::blank;
 use super::flight::{End, Sent};
 use super::look::{Look, Why};
 use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
-use super::walk::{Folder, Listed};
+use super::walk::{Detail, Folder, Listed, Listing};
 use super::{Ended, FLIGHT, LOOKS, MaxDelete, Options, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
@@ -45,7 +46,7 @@ impl Session<'_> {
                 self.look_at_mates(mates);
             }
             // What a file holds is not told by its size and time alone; what led here may have moved one over another.
-            Some(_) => return self.look_or_queue(Look { ticket, path, why: Why::Event(Cause::WRITTEN) }),
+            Some(_) => return self.look_or_queue(Look::new(ticket, path, Why::Event(Cause::WRITTEN))),
             None => {
                 self.flight.end_with(ticket, End::LostSight);
                 return Ok(());
@@ -91,16 +92,18 @@ impl Session<'_> {
             && let Some((ticket, path)) = self.common.to_list.pop()
         {
             self.common.at_walker += 1;
-            self.walker.list(ticket, path);
+            let blank = self.passes.get(&ticket).is_some_and(|pass| pass.is_blank(&path));
+            let detail = if blank { Detail::Names } else { Detail::Metadata };
+            self.walker.list(ticket, path, detail);
         }
         Ok(worked)
     }
 
-    fn listed(&mut self, Listed { pass: ticket, path, folder }: Listed) -> Result<(), Ended> {
+    fn listed(&mut self, Listed { pass: ticket, path, listing }: Listed) -> Result<(), Ended> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.listing -= 1;
-        let folder = match folder {
-            Ok(folder) => folder,
+        let listing = match listing {
+            Ok(listing) => listing,
             Err(error) => {
                 self.unlisted(&path, &error)?;
                 return self.advance(ticket);
@@ -108,33 +111,42 @@ impl Session<'_> {
         };
         // It could not be listed before, perhaps.
         self.mirror.resolved(&path);
-        let mates = self.groups.listed(&path, &folder);
+        let mates = self.groups.listed(&path, &listing);
         self.look_at_mates(mates);
-        for (name, reason) in &folder.skipped {
+        for (name, reason) in listing.skipped() {
             if let Ok(path) = path.join(name) {
                 self.mirror.problem(&path, reason.clone());
             }
         }
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        pass.empty |= path.is_root() && folder.entries.is_empty() && folder.skipped.is_empty();
+        pass.empty |= path.is_root() && listing.len() == 0 && listing.skipped().is_empty();
+        if pass.reach == Reach::Subtree {
+            pass.listing += self.common.queue_folders(ticket, &path, &listing);
+        }
+        self.mirror.sent.compared.fetch_add(listing.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        match listing {
+            Listing::Folder(folder) if !pass.is_blank(&path) => self.compare(ticket, path, folder),
+            listing => {
+                self.look_at_all(ticket, &path, listing.kinds());
+                self.advance(ticket)
+            }
+        }
+    }
+
+    fn compare(&mut self, ticket: Ticket, path: RelPath, folder: Folder) -> Result<(), Ended> {
+        self.common.entries += folder.entries.len();
+        let message = ToReceiver::Compare { path: path.clone(), digest: folder.digest };
+        let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
+        self.common.asked.insert(number, ticket);
+        let others = self.origins.others(&path, &folder);
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         for (name, inode) in &folder.linked {
             if let Ok(path) = path.join(name) {
                 pass.meet(*inode, path);
             }
         }
-        if pass.reach == Reach::Subtree {
-            pass.listing += self.common.queue_folders(ticket, &path, &folder);
-        }
-        self.common.entries += folder.entries.len();
-        self.mirror.sent.compared.fetch_add(folder.entries.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        let message = ToReceiver::Compare { path: path.clone(), digest: folder.digest };
-        let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
-        self.common.asked.insert(number, ticket);
-        let others = self.origins.others(&path, &folder);
-        let compared = Compared { path, here: folder, others, there: Vec::new() };
-        if let Some(pass) = self.passes.get_mut(&ticket) {
-            pass.comparing.insert(number, compared);
-        }
+        pass.asked_at.insert(path.clone(), number);
+        pass.comparing.insert(number, Compared { path, here: folder, others, there: Vec::new() });
         Ok(())
     }
 
@@ -195,7 +207,7 @@ impl Session<'_> {
         let asked = self.passes.get(&ticket).and_then(|pass| pass.comparing.get(&number));
         if let Some(path) = asked.filter(|asked| asked.here.entries.is_empty()).map(|asked| asked.path.clone()) {
             // It may have been there when the folder above was compared; nothing that is in it will say so.
-            self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Metadata) });
+            self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Metadata)));
         }
         self.differs(number, ticket)
     }
@@ -215,8 +227,12 @@ impl Session<'_> {
         self.advance(ticket)
     }
 
-    fn take_compared(&mut self, number: u64, ticket: Ticket) -> Option<Compared> {
-        let compared = self.passes.get_mut(&ticket)?.comparing.remove(&number)?;
+    pub(super) fn take_compared(&mut self, number: u64, ticket: Ticket) -> Option<Compared> {
+        let pass = self.passes.get_mut(&ticket)?;
+        let compared = pass.comparing.remove(&number)?;
+        if pass.asked_at.get(&compared.path) == Some(&number) {
+            pass.asked_at.remove(&compared.path);
+        }
         self.common.entries -= compared.here.entries.len();
         Some(compared)
     }
@@ -237,6 +253,7 @@ impl Session<'_> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.matched += found.matched;
         let shallow = pass.reach == Reach::Folder;
+        let blank = if shallow { Vec::new() } else { blank::found(&path, &there, &found) };
         for (name, kind) in found.extras {
             match path.join(&name) {
                 Ok(path) if self.options.delete => pass.extras.push(Extra { path, kind }),
@@ -250,17 +267,18 @@ impl Session<'_> {
         for (name, kind, difference) in found.looks {
             self.look_in_pass(ticket, &path, &name, (kind, difference), shallow);
         }
+        self.are_blank(ticket, blank);
         self.advance(ticket)
     }
 
     /// Files that are sent although a comparison cannot tell them from what the target has.
     fn look_at_others(&mut self, ticket: Ticket, folder: &RelPath, others: &[Name]) {
         for path in others.iter().filter_map(|name| folder.join(name).ok()) {
-            self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
+            self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
         }
     }
 
-    fn look_in_pass(
+    pub(super) fn look_in_pass(
         &mut self,
         ticket: Ticket,
         folder: &RelPath,
@@ -275,7 +293,8 @@ impl Session<'_> {
         if shallow && kind == Kind::Dir && difference != Difference::Metadata {
             self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
         } else {
-            self.queue_look(Look { ticket, path, why: Why::Differs(difference) });
+            let kind = (difference != Difference::Metadata).then_some(kind);
+            self.queue_look(Look { ticket, path, why: Why::Differs(difference), kind });
         }
     }
 
@@ -371,7 +390,7 @@ impl Session<'_> {
         }
         pass.stage = Stage::Deleting;
         for Extra { path, .. } in std::mem::take(&mut pass.extras) {
-            self.queue_look(Look { ticket, path, why: Why::Extra });
+            self.queue_look(Look::new(ticket, path, Why::Extra));
         }
         Ok(())
     }
@@ -425,11 +444,11 @@ impl Options {
 
 impl Passes {
     /// The sub-folders of a listed folder are next; returns how many.
-    fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, folder: &Folder) -> usize {
+    fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, listing: &Listing) -> usize {
         let before = self.to_list.len();
-        let dirs = folder.entries.iter().filter(|entry| entry.kind == Kind::Dir);
+        let dirs = listing.kinds().filter(|(_, kind)| *kind == Kind::Dir);
         // The last is listed next: names in reverse, so that folders are listed in order.
-        self.to_list.extend(dirs.rev().filter_map(|entry| Some((ticket, path.join(&entry.name).ok()?))));
+        self.to_list.extend(dirs.rev().filter_map(|(name, _)| Some((ticket, path.join(name).ok()?))));
         self.to_list.len() - before
     }
 }

@@ -11,7 +11,7 @@ use sys::{Stat, Tree};
 use super::flight::Sent;
 use super::pass::Pass;
 use super::places::{Known, at_and_beneath, in_folder};
-use super::walk::{Folder, Id, Inode};
+use super::walk::{Id, Inode, Listing};
 use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::mirror::Mirror;
@@ -88,14 +88,22 @@ impl Groups {
     }
 
     /// This is what stands in the folder now; returns the files with other names that stood there and do not any more.
-    pub fn listed(&mut self, folder: &RelPath, found: &Folder) -> Vec<Id> {
-        let linked: HashMap<&Name, Id> = found.linked.iter().map(|(name, inode)| (name, inode.id())).collect();
+    /// A name that is only known to be taken is left to the look at it.
+    pub fn listed(&mut self, folder: &RelPath, found: &Listing) -> Vec<Id> {
+        let linked: Option<HashMap<&Name, Id>> = match found {
+            Listing::Folder(folder) => Some(folder.linked.iter().map(|(name, inode)| (name, inode.id())).collect()),
+            Listing::Names(_) => None,
+        };
+        let may_be = |child: &Name, id: &Id| match &linked {
+            Some(linked) => linked.get(child) == Some(id),
+            None => found.kind(child).is_some(),
+        };
         let mut gone = Vec::new();
         for (child, place, known) in in_folder(&self.at, folder) {
             match known {
-                Known::Entry(id) if linked.get(&child) == Some(id) => {}
+                Known::Entry(id) if may_be(&child, id) => {}
                 Known::Entry(_) => gone.push(place),
-                Known::Beneath if found.find(&child).is_some_and(|(entry, _)| entry.kind == Kind::Dir) => {}
+                Known::Beneath if found.kind(&child) == Some(Kind::Dir) => {}
                 Known::Beneath => gone.extend(self.within(&place)),
             }
         }

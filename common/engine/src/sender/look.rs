@@ -1,12 +1,11 @@
 //! Looks: the one place where the source is asked what stands under a name, and where the answer is sent.
 
 use std::io;
-use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
-use sys::{Dir, Stat, is_absence};
+use sys::{Dir, File, Stat, is_absence};
 
 use super::flight::{End, Sent};
 use super::pass::{Difference, Reach};
@@ -22,6 +21,15 @@ pub(super) struct Look {
     pub ticket: Ticket,
     pub path: RelPath,
     pub why: Why,
+    /// What a listing said that it is, where all of it is to be sent.
+    pub kind: Option<Kind>,
+}
+
+impl Look {
+    /// At something that is still to be found out.
+    pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
+        Look { ticket, path, why, kind: None }
+    }
 }
 
 /// Why to look.
@@ -128,6 +136,9 @@ impl Session<'_> {
         if look.path.is_root() {
             return self.make_folder(look.ticket, &look.path);
         }
+        if look.kind == Some(Kind::File) {
+            return self.file_listed(look);
+        }
         let found = match self.find(&look.path) {
             Ok(found) => found,
             Err(error) => {
@@ -156,7 +167,7 @@ impl Session<'_> {
         }
     }
 
-    fn folder_there(&mut self, Look { ticket, path, why }: Look) -> Result<(), Ended> {
+    fn folder_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
         let itself = Cause::ENTRIES | Cause::ATTRIBUTES;
         match why {
             Why::Event(cause) if cause.only(itself) => {
@@ -177,6 +188,21 @@ impl Session<'_> {
                 Ok(())
             }
             Why::Differs(_) => self.make_folder(ticket, &path),
+        }
+    }
+
+    /// What was a file a moment ago is opened without a look at it; the other looks are for what is none any more.
+    fn file_listed(&mut self, look: Look) -> Result<(), Ended> {
+        let Some((parent, name)) = look.path.split() else { return Ok(()) };
+        let folder = self.near.borrow_mut().open(&self.root.tree, &parent);
+        match folder.and_then(|dir| dir.open_found(&name)) {
+            Ok((file, stat)) => {
+                tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
+                let mates = self.groups.seen(&look.path, &stat);
+                self.look_at_mates(mates);
+                self.content(look, file, stat)
+            }
+            Err(_) => self.look(Look { kind: None, ..look }),
         }
     }
 
@@ -206,11 +232,10 @@ impl Session<'_> {
                 }
                 Err(error) => self.unreadable(look, &error),
             },
-            Need::Content => {
-                let (ticket, path, blobs) = (look.ticket, look.path.clone(), self.next_blob);
-                self.content(look, dir, name)?;
-                if self.next_blob == blobs { self.link_others(ticket, path, &stat) } else { Ok(()) }
-            }
+            Need::Content => match dir.open_found(name) {
+                Ok((file, stat)) => self.content(look, file, stat),
+                Err(error) => self.unreadable(look, &error),
+            },
         }
     }
 
@@ -241,12 +266,7 @@ impl Session<'_> {
         }
     }
 
-    fn content(&mut self, look: Look, dir: &Dir, name: &Name) -> Result<(), Ended> {
-        let (file, stat) = match dir.open_found(name) {
-            Ok(opened) => opened,
-            Err(error) if is_absence(&error) => return self.nothing_there(look),
-            Err(error) => return self.unreadable(look, &error),
-        };
+    fn content(&mut self, look: Look, file: File, stat: Stat) -> Result<(), Ended> {
         // What is on its way under this name is older: it must not arrive after this.
         if let Some(at) = self.uploads.iter().position(|upload| upload.path == look.path)
             && let Some(older) = self.uploads.remove(at)
@@ -260,16 +280,17 @@ impl Session<'_> {
             self.flight.hold(upload.ticket);
             return self.start_upload(upload);
         }
-        match read::small(&file, stat, &look.path, self.keep, &mut self.wire.buffer) {
+        let (ticket, path) = (look.ticket, look.path.clone());
+        match read::small(&file, stat, &path, self.keep, &mut self.wire.buffer) {
             Ok(Small::Whole(bytes)) => {
-                self.flight.sent(look.ticket, Sent::Entry(look.path.clone()));
+                self.flight.sent(ticket, Sent::Entry(path.clone()));
                 self.wire.added(self.mirror)?;
-                self.sent_content(&look.path, &stat, bytes);
+                self.sent_content(&path, &stat, bytes);
             }
             Ok(Small::Changing) => self.changing(look.path),
-            Err(error) => return self.unreadable(look, &error),
+            Err(error) => self.unreadable(look, &error)?,
         }
-        Ok(())
+        self.link_others(ticket, path, &stat)
     }
 
     pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
@@ -288,7 +309,7 @@ impl Session<'_> {
     }
 
     /// Nothing has this name. Only an event or a listing makes that a deletion.
-    fn nothing_there(&mut self, Look { ticket, path, why }: Look) -> Result<(), Ended> {
+    fn nothing_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
         let mates = self.groups.left(&path);
         self.look_at_mates(mates);
         match why {
@@ -466,25 +487,6 @@ impl Session<'_> {
     pub(super) fn send(&mut self, ticket: Ticket, message: &ToReceiver, sent: Sent) -> Result<u64, Ended> {
         self.wire.put(message, self.mirror)?;
         Ok(self.flight.sent(ticket, sent))
-    }
-
-    /// The folder that holds an entry, its name there, and what stands there; `None` when nothing does.
-    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Rc<Dir>, Name, Stat)>> {
-        let Some((parent, name)) = path.split() else { return Ok(None) };
-        let dir = match self.near.borrow_mut().open(&self.root.tree, &parent) {
-            Ok(dir) => dir,
-            Err(error) if is_absence(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(dir.lookup(&name)?.map(|stat| (dir, name, stat)))
-    }
-
-    /// The kind of what stands at a path, `None` when nothing does or it cannot be known.
-    pub(super) fn kind_here(&self, path: &RelPath) -> Option<Kind> {
-        if path.is_root() {
-            return Some(Kind::Dir);
-        }
-        self.find(path).ok().flatten().map(|(_, _, stat)| stat.kind)
     }
 }
 

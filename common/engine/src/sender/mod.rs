@@ -4,6 +4,7 @@
 //! One turn of the loop: answers in, a piece of each upload, some looks, some comparisons, new work; then it waits. Looks
 //! (`look`) are where all content and metadata leaves; passes (`compare`) only find out where to look.
 
+mod blank;
 mod brake;
 mod compare;
 mod delta;
@@ -327,7 +328,7 @@ impl Session<'_> {
         self.flight.hold(ticket);
         match task {
             Task::Entry { path, cause } => {
-                self.look_or_queue(look::Look { ticket, path, why: look::Why::Event(cause) })?
+                self.look_or_queue(look::Look::new(ticket, path, look::Why::Event(cause)))?
             }
             Task::Folder { path } => self.start_pass(ticket, path, pass::Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,

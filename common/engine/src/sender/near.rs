@@ -1,10 +1,13 @@
-//! The folder of the last look, so that looks that come folder by folder do not each walk its whole path.
+//! What stands at a path at the source. The folder of the last look is held, so that looks that come folder by folder do
+//! not each walk its whole path.
 
 use std::io;
 use std::rc::Rc;
 
-use proto::RelPath;
-use sys::{Dir, Tree};
+use proto::{Kind, Name, RelPath};
+use sys::{Dir, Stat, Tree, is_absence};
+
+use super::Session;
 
 /// Held while queued looks are taken. Only for looks that were queued before it was opened: should the folder be renamed
 /// meanwhile, they are in doubt anyhow.
@@ -34,5 +37,26 @@ impl Near {
             self.held = Some((path.clone(), Rc::clone(&dir)));
         }
         Ok(dir)
+    }
+}
+
+impl Session<'_> {
+    /// The folder that holds an entry, its name there, and what stands there; `None` when nothing does.
+    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Rc<Dir>, Name, Stat)>> {
+        let Some((parent, name)) = path.split() else { return Ok(None) };
+        let dir = match self.near.borrow_mut().open(&self.root.tree, &parent) {
+            Ok(dir) => dir,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(dir.lookup(&name)?.map(|stat| (dir, name, stat)))
+    }
+
+    /// The kind of what stands at a path, `None` when nothing does or it cannot be known.
+    pub(super) fn kind_here(&self, path: &RelPath) -> Option<Kind> {
+        if path.is_root() {
+            return Some(Kind::Dir);
+        }
+        self.find(path).ok().flatten().map(|(_, _, stat)| stat.kind)
     }
 }

@@ -1,7 +1,7 @@
 //! One comparison of a folder or a whole subtree with the target: list here, compare digests, look at what differs, then
 //! delete what is not here. Holds the state of it; the session moves it on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 use proto::{Entry, Kind, Name, RelPath};
@@ -76,6 +76,10 @@ pub(super) struct Pass {
     pub listing: usize,
     /// Folders compared and not answered, by the number of the operation.
     pub comparing: HashMap<u64, Compared>,
+    /// The same by path.
+    pub asked_at: BTreeMap<RelPath, u64>,
+    /// Folders in which, and beneath which, the target has nothing.
+    pub blank: HashSet<RelPath>,
     /// Looks queued and uploads under way.
     pub looking: usize,
     pub extras: Vec<Extra>,
@@ -117,6 +121,8 @@ impl Pass {
             began: Instant::now(),
             listing: 0,
             comparing: HashMap::new(),
+            asked_at: BTreeMap::new(),
+            blank: HashSet::new(),
             looking: 0,
             extras: Vec::new(),
             to_count: Vec::new(),

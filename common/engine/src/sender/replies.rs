@@ -98,7 +98,7 @@ impl Session<'_> {
     fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         if let Sent::Offer(path) | Sent::LinkedOffer(path, _) = sent {
             let path = self.flight.forwarded(op, &path);
-            self.queue_look(Look { ticket, path, why: Why::Differs(Difference::Content) });
+            self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
         }
     }
 

@@ -212,6 +212,30 @@ fn a_first_pass_makes_an_equal_tree_and_a_second_sends_no_content() {
 }
 
 #[test]
+fn each_file_is_sent_once_where_the_target_has_nothing() {
+    let mut pair = Pair::new();
+    fs::create_dir(pair.here.join("old")).unwrap();
+    fs::write(pair.here.join("old/f"), "old").unwrap();
+    pair.pass();
+    // Deep and wide: many folders are listed before the target says that it has none of them.
+    let mut files = 0;
+    for top in ["new", "old/new"] {
+        let mut at = pair.here.join(top);
+        for depth in 0..60 {
+            fs::create_dir_all(at.join("empty")).unwrap();
+            fs::write(at.join("f"), format!("{depth}")).unwrap();
+            symlink("f", at.join("link")).unwrap();
+            files += 1;
+            at.push(format!("d{depth}"));
+        }
+    }
+    let (ended, took) = pair.pass();
+    assert_eq!((ended, took.files), (Ended::InSync, files));
+    pair.assert_equal();
+    assert_eq!(pair.pass().1.files, 0);
+}
+
+#[test]
 fn a_pass_mends_every_kind_of_difference() {
     let mut pair = Pair::new();
     fill(&pair.here);

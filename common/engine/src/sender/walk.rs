@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
-use sys::{Dir, Stat, Tree};
+use sys::{Dir, Found, Stat, Tree};
 
 use crate::mirror::Mirror;
 use crate::pending::Ticket;
@@ -58,11 +58,69 @@ impl Inode {
     }
 }
 
+/// The same without metadata, where there is nothing to compare it with.
+pub(super) struct Names {
+    /// In order.
+    pub entries: Vec<(Name, Kind)>,
+    pub skipped: Vec<(Name, String)>,
+}
+
+/// How much is asked about the entries of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// All that the target is compared with.
+    Metadata,
+    /// What they are called, and of what kind they are.
+    Names,
+}
+
+/// What was asked for.
+pub(super) enum Listing {
+    Folder(Folder),
+    Names(Names),
+}
+
+impl Listing {
+    /// Names and kinds, in order of names.
+    pub fn kinds(&self) -> impl DoubleEndedIterator<Item = (&Name, Kind)> {
+        let (entries, names) = match self {
+            Listing::Folder(folder) => (&folder.entries[..], &[][..]),
+            Listing::Names(names) => (&[][..], &names.entries[..]),
+        };
+        let names = names.iter().map(|(name, kind)| (name, *kind));
+        entries.iter().map(|entry| (&entry.name, entry.kind)).chain(names)
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Listing::Folder(folder) => folder.entries.len(),
+            Listing::Names(names) => names.entries.len(),
+        }
+    }
+
+    pub fn skipped(&self) -> &[(Name, String)] {
+        match self {
+            Listing::Folder(folder) => &folder.skipped,
+            Listing::Names(names) => &names.skipped,
+        }
+    }
+
+    /// What stands under a name, if it is known to be mirrored.
+    pub fn kind(&self, name: &Name) -> Option<Kind> {
+        match self {
+            Listing::Folder(folder) => folder.find(name).map(|(entry, _)| entry.kind),
+            Listing::Names(Names { entries, .. }) => {
+                entries.binary_search_by(|(other, _)| other.cmp(name)).ok().map(|at| entries[at].1)
+            }
+        }
+    }
+}
+
 /// The answer to one request.
 pub(super) struct Listed {
     pub pass: Ticket,
     pub path: RelPath,
-    pub folder: io::Result<Folder>,
+    pub listing: io::Result<Listing>,
 }
 
 /// The threads. Dropped: they end after the folder they are at.
@@ -74,9 +132,11 @@ pub(super) struct Walker {
 
 #[derive(Default)]
 struct Jobs {
-    queue: Mutex<(VecDeque<(Ticket, RelPath)>, Ended)>,
+    queue: Mutex<(VecDeque<Job>, Ended)>,
     some: Condvar,
 }
+
+type Job = (Ticket, RelPath, Detail);
 
 #[derive(Default, PartialEq)]
 enum Ended {
@@ -96,9 +156,12 @@ impl Walker {
             let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
             let work = move || {
                 sys::cwd::own();
-                while let Some((pass, path)) = jobs.next() {
-                    let folder = tree.dir(&path).and_then(|dir| list(&dir, keep));
-                    if send.send(Listed { pass, path, folder }).is_err() {
+                while let Some((pass, path, detail)) = jobs.next() {
+                    let listing = tree.dir(&path).and_then(|dir| match detail {
+                        Detail::Metadata => list(&dir, keep).map(Listing::Folder),
+                        Detail::Names => names(&dir, keep).map(Listing::Names),
+                    });
+                    if send.send(Listed { pass, path, listing }).is_err() {
                         return;
                     }
                     mirror.wake.notify_one();
@@ -110,9 +173,9 @@ impl Walker {
     }
 
     /// Asks for a folder.
-    pub fn list(&self, pass: Ticket, path: RelPath) {
+    pub fn list(&self, pass: Ticket, path: RelPath, detail: Detail) {
         let mut queue = self.jobs.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.0.push_back((pass, path));
+        queue.0.push_back((pass, path, detail));
         drop(queue);
         self.jobs.some.notify_one();
     }
@@ -138,7 +201,7 @@ impl Drop for Walker {
 }
 
 impl Jobs {
-    fn next(&self) -> Option<(Ticket, RelPath)> {
+    fn next(&self) -> Option<Job> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if queue.1 == Ended::Yes {
@@ -152,6 +215,34 @@ impl Jobs {
     }
 }
 
+fn sorted(dir: &Dir) -> io::Result<Vec<Found>> {
+    let mut found = dir.list()?;
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// What stands under the name; `None` when it has vanished. What cannot be looked at is noted.
+fn look(dir: &Dir, name: &Name, skipped: &mut Vec<(Name, String)>) -> Option<Stat> {
+    dir.lookup(name).unwrap_or_else(|error| {
+        skipped.push((name.clone(), format!("cannot be looked at: {error}")));
+        None
+    })
+}
+
+fn names(dir: &Dir, keep: Keep) -> io::Result<Names> {
+    let found = sorted(dir)?;
+    let mut names = Names { entries: Vec::with_capacity(found.len()), skipped: Vec::new() };
+    for Found { name, kind, .. } in found {
+        let kind = kind.or_else(|| look(dir, &name, &mut names.skipped).map(|stat| stat.kind));
+        let Some(kind) = kind else { continue };
+        match not_mirrored(&name, kind, keep) {
+            Some(reason) => names.skipped.push((name, reason)),
+            None => names.entries.push((name, kind)),
+        }
+    }
+    Ok(names)
+}
+
 /// Lists one folder. An entry that vanishes meanwhile is left out; its event will come.
 fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
     let mut folder = Folder {
@@ -161,19 +252,11 @@ fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
         linked: Vec::new(),
         skipped: Vec::new(),
     };
-    let mut found = dir.list()?;
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let found = sorted(dir)?;
     folder.entries.reserve(found.len());
     let inside = dir.inside();
     for name in found.into_iter().map(|found| found.name) {
-        let stat = match dir.lookup(&name) {
-            Ok(Some(stat)) => stat,
-            Ok(None) => continue,
-            Err(error) => {
-                folder.skipped.push((name, format!("cannot be looked at: {error}")));
-                continue;
-            }
-        };
+        let Some(stat) = look(dir, &name, &mut folder.skipped) else { continue };
         if let Some(reason) = not_mirrored(&name, stat.kind, keep) {
             folder.skipped.push((name, reason));
             continue;
