@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::receiver::{Grant, Limits};
+use engine::receiver::{Grant, Limits, Signatures};
 use kit::config::{FromValue, Value, Wrong};
 use proto::login::{Direction, Durability, Open, Refusal};
 use proto::{Keep, Kind, Meta, Name, RelPath, Time, Xattrs};
@@ -54,13 +54,17 @@ pub struct Module {
 
 /// All modules. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Modules(Arc<HashMap<String, Arc<Module>>>);
+pub struct Modules {
+    by_name: Arc<HashMap<String, Arc<Module>>>,
+    signatures: Arc<Signatures>,
+}
 
 /// The right of one identity to push into one folder of one module.
 #[derive(Debug)]
 pub struct Permit {
     module: Arc<Module>,
     folder: RelPath,
+    signatures: Arc<Signatures>,
 }
 
 impl Right {
@@ -83,17 +87,18 @@ impl FromValue for Right {
 impl Modules {
     /// These, by their names.
     pub fn new(modules: Vec<Module>) -> Modules {
-        Modules(Arc::new(modules.into_iter().map(|module| (module.name.clone(), Arc::new(module))).collect()))
+        let by_name = modules.into_iter().map(|module| (module.name.clone(), Arc::new(module))).collect();
+        Modules { by_name: Arc::new(by_name), signatures: Arc::default() }
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Module> {
-        self.0.values().map(Arc::as_ref)
+        self.by_name.values().map(Arc::as_ref)
     }
 
     /// What `identity` may do of what it wants. A module that is missing and a right that is missing are one answer.
     pub async fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Refusal> {
-        let module = self.0.get(&open.module).ok_or(Refusal::Denied)?;
+        let module = self.by_name.get(&open.module).ok_or(Refusal::Denied)?;
         let right = module.users.get(identity.name()).ok_or(Refusal::Denied)?;
         if !right.allows(open.direction) {
             return Err(Refusal::Denied);
@@ -102,7 +107,7 @@ impl Modules {
             return Err(Refusal::Protocol { reason: "this version of recvd does not send".into() });
         }
         module.is_there(LOOK).await?;
-        Ok(Permit { module: module.clone(), folder: open.folder.clone() })
+        Ok(Permit { module: module.clone(), folder: open.folder.clone(), signatures: self.signatures.clone() })
     }
 }
 
@@ -172,7 +177,8 @@ impl Permit {
             folder = step_into(&folder, &name, &stage, keep)?;
         }
         let tree = if self.folder.is_root() { root } else { Arc::new(root.beneath(&self.folder)?) };
-        Ok(Grant { stage, tree, keep, durability, limits: Limits { max_file_size } })
+        let signatures = self.signatures.clone();
+        Ok(Grant { stage, tree, keep, durability, limits: Limits { max_file_size }, signatures })
     }
 }
 

@@ -226,6 +226,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
         keep: if settings & 4 == 0 { Keep::EVERYTHING } else { Keep::DEFAULT },
         durability: if settings & 8 == 0 { Durability::None } else { Durability::Batch },
         limits: Limits { max_file_size: (settings & 16 == 0).then_some(1 << 20) },
+        signatures: Arc::default(),
     };
     let ops = count(&buffers);
     let (to, inbox) = mpsc::channel(buffers.len().max(1));

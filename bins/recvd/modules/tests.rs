@@ -63,7 +63,7 @@ fn the_folder_is_made_on_the_way() {
 async fn a_disk_that_hangs_keeps_the_peer_waiting_no_longer_than_this() {
     let dir = tempfile::tempdir().unwrap();
     let modules = modules(dir.path());
-    let module = &modules.0["www"];
+    let module = &modules.by_name["www"];
     let looking = module.looking.clone().lock_owned().await;
     let asked = module.is_there(Duration::from_millis(20)).await;
     assert!(matches!(asked, Err(Refusal::Busy { reason, .. }) if reason.contains("does not answer")));

@@ -35,6 +35,12 @@ impl Cut {
         Some(Cut { least: average / 4 * 3, most: average / 4 * 5 })
     }
 
+    /// Chunks that a file of that many bytes does not have as it is cut here, and that make it worth to be cut anew.
+    pub fn too_many(self, size: u64) -> usize {
+        // Of a size that has a cut.
+        (2 * size / (self.least as u64)) as usize + 64
+    }
+
     /// Longest chunk, in bytes.
     pub fn most(self) -> usize {
         self.most
@@ -107,7 +113,7 @@ fn mix([a, b, c, d]: [u16; 4]) -> i16 {
 }
 
 /// The chunks of a basis from its beginning, as far as they are known.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Signature {
     digests: Vec<Digest>,
     /// Where each chunk ends.
@@ -147,6 +153,18 @@ impl Signature {
     pub fn digests(&self, first: u32, count: u32) -> &[Digest] {
         let first = first as usize;
         self.digests.get(first..first.saturating_add(count as usize)).unwrap_or_default()
+    }
+
+    /// These chunks, as far as it has them.
+    pub fn chunks(&self, first: u32, count: u32) -> impl Iterator<Item = Chunk> {
+        let start = self.range(first, 1).map_or(0, |range| range.start);
+        let ends = self.ends.iter().skip(first as usize).scan(start, |before, end| {
+            let length = end - std::mem::replace(before, *end);
+            // As it came in a chunk.
+            Some(length as u32)
+        });
+        let digests = self.digests.iter().skip(first as usize).take(count as usize);
+        ends.zip(digests).map(|(length, digest)| Chunk { length, digest: *digest })
     }
 
     /// The chunk that begins there.
@@ -245,6 +263,8 @@ mod tests {
         assert_eq!(signature.range(1, 1), Some(10..15));
         assert_eq!((signature.range(2, 2), signature.range(u32::MAX, 2), signature.range(0, 0)), (None, None, None));
         assert_eq!(signature.digests(1, 2), [[5; 16], [7; 16]]);
+        let lengths = |first, count| signature.chunks(first, count).map(|chunk| chunk.length).collect::<Vec<_>>();
+        assert_eq!((lengths(0, 3), lengths(1, 1), lengths(1, 9)), (vec![10, 5, 7], vec![5], vec![5, 7]));
         let starting = [0, 10, 15, 22, 11].map(|at| signature.starting_at(at));
         assert_eq!(starting, [Some(0), Some(1), Some(2), None, None]);
     }

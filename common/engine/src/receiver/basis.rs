@@ -9,16 +9,19 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::{Chunk, Digest, Outcome, RelPath, ToSender, digest};
+use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat, Tree};
 
 use super::receipts::frame;
+use super::signatures::Signatures;
 use super::verdict;
 use crate::delta::{Cut, Signature};
 use crate::lane::Outbox;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
 const PART: usize = 64;
+/// Chunks in a part that need not be read.
+const KNOWN: u32 = 1024;
 /// Longest chunks that are read at a time.
 const READ: usize = 4;
 /// Bytes that are copied in one step, so that other work is not held up.
@@ -29,13 +32,13 @@ const STEP: u64 = 8 * 1024 * 1024;
 pub(super) struct Basis {
     file: File,
     stat: Stat,
-    /// What the sender has been told of it.
+    /// What the sender has been told of it, or will be.
     signature: Mutex<Signature>,
 }
 
 impl Basis {
-    /// What stands at the path, if it serves.
-    pub(super) fn open(tree: &Tree, path: &RelPath) -> Option<(Arc<Basis>, Cut)> {
+    /// What stands at the path, if it serves, and how its signature is to be had.
+    pub(super) fn open(tree: &Tree, path: &RelPath, signatures: &Signatures) -> Option<(Arc<Basis>, Rest)> {
         let (folder, name) = path.split()?;
         let (file, stat) = tree.dir(&folder).and_then(|dir| dir.open_file(&name)).ok()?;
         // Zeros would be read for the holes.
@@ -43,17 +46,25 @@ impl Basis {
             return None;
         }
         let cut = Cut::of(stat.size)?;
-        Some((Arc::new(Basis { file, stat, signature: Mutex::default() }), cut))
+        let known = signatures.recall(&stat);
+        let rest = if known.is_some() { Rest::Known(0) } else { Rest::Unread(cut) };
+        let signature = Mutex::new(known.map(|known| Signature::clone(&known)).unwrap_or_default());
+        Some((Arc::new(Basis { file, stat, signature }), rest))
+    }
+
+    /// In bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.stat.size
     }
 
     fn signature(&self) -> MutexGuard<'_, Signature> {
         self.signature.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where these chunks stand, and their digests; `None` for chunks that the sender was not told of.
-    pub(super) fn chunks(&self, first: u32, count: u32) -> Option<(Range<u64>, Vec<Digest>)> {
+    /// Where these chunks stand, and what they are; `None` for chunks that the sender was not told of.
+    pub(super) fn chunks(&self, first: u32, count: u32) -> Option<(Range<u64>, Vec<Chunk>)> {
         let signature = self.signature();
-        Some((signature.range(first, count)?, signature.digests(first, count).to_vec()))
+        Some((signature.range(first, count)?, signature.chunks(first, count).collect()))
     }
 
     /// Whether its content is still what the signature says. Its ctime may have changed with its name.
@@ -62,21 +73,36 @@ impl Basis {
     }
 }
 
+/// How the rest of a signature is to be had.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rest {
+    /// By reading the file and cutting it like this.
+    Unread(Cut),
+    /// It is known, and told up to this chunk.
+    Known(u32),
+}
+
 /// A signature on its way.
 #[derive(Debug)]
 pub(super) struct Signing {
     id: u32,
     basis: Arc<Basis>,
-    cut: Cut,
+    rest: Rest,
     at: u64,
     buffer: Vec<u8>,
     part: Vec<Chunk>,
     outbox: Outbox,
+    signatures: Arc<Signatures>,
 }
 
 impl Signing {
-    pub(super) fn new(id: u32, (basis, cut): (Arc<Basis>, Cut), outbox: Outbox) -> Signing {
-        Signing { id, basis, cut, at: 0, buffer: Vec::new(), part: Vec::new(), outbox }
+    pub(super) fn new(
+        id: u32,
+        (basis, rest): (Arc<Basis>, Rest),
+        outbox: Outbox,
+        signatures: Arc<Signatures>,
+    ) -> Signing {
+        Signing { id, basis, rest, at: 0, buffer: Vec::new(), part: Vec::new(), outbox, signatures }
     }
 
     /// Whether it is for this blob.
@@ -90,8 +116,11 @@ impl Signing {
             // The blob was dropped or put meanwhile.
             return false;
         }
-        // What cannot be read is not offered.
-        let last = self.read().unwrap_or(true);
+        let last = match self.rest {
+            // What cannot be read is not offered.
+            Rest::Unread(cut) => self.read(cut).unwrap_or(true),
+            Rest::Known(next) => self.recall(next),
+        };
         if !last && self.part.len() < PART {
             return true;
         }
@@ -99,14 +128,22 @@ impl Signing {
         self.outbox.blocking_send(frame(&ToSender::Signature { id: self.id, size, chunks, last })).is_ok() && !last
     }
 
+    /// The next chunks of a known signature. True at its end.
+    fn recall(&mut self, next: u32) -> bool {
+        let signature = self.basis.signature();
+        self.part.extend(signature.chunks(next, KNOWN));
+        self.rest = Rest::Known(next + KNOWN);
+        (next + KNOWN) as usize >= signature.len()
+    }
+
     /// The next few chunks. True at the end of the file.
-    fn read(&mut self) -> io::Result<bool> {
-        self.buffer.resize(READ * self.cut.most(), 0);
+    fn read(&mut self, cut: Cut) -> io::Result<bool> {
+        self.buffer.resize(READ * cut.most(), 0);
         let read = self.basis.file.read_at(self.at, &mut self.buffer)?;
         let ends = read < self.buffer.len();
         let mut rest = &self.buffer[..read];
-        while rest.len() >= self.cut.most() || (ends && !rest.is_empty()) {
-            let (chunk, behind) = rest.split_at(self.cut.first(rest));
+        while rest.len() >= cut.most() || (ends && !rest.is_empty()) {
+            let (chunk, behind) = rest.split_at(cut.first(rest));
             // Lengths of chunks are bounded far below.
             let chunk = Chunk { length: chunk.len() as u32, digest: digest::chunk(chunk) };
             // Before the sender is told of it.
@@ -116,6 +153,10 @@ impl Signing {
             self.at += u64::from(chunk.length);
             self.part.push(chunk);
             rest = behind;
+        }
+        if ends && self.basis.file.stat()?.same_content(&self.basis.stat) {
+            // An attempt that fails is followed by another.
+            self.signatures.remember(&self.basis.stat, self.basis.signature().clone());
         }
         Ok(ends)
     }

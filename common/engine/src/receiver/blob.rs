@@ -16,7 +16,9 @@ use sys::StagedFile;
 
 use super::basis::{Backlog, Basis, Copying, Draft, Signing};
 use super::pool::Pool;
+use super::signatures::Recorder;
 use super::{Grant, Limits, receipts, verdict};
+use crate::delta::Signature;
 use crate::lane::Outbox;
 
 #[derive(Debug)]
@@ -37,6 +39,8 @@ struct Blob {
     /// Whether it was asked for a basis, and the one that serves.
     asked: bool,
     basis: Option<Arc<Basis>>,
+    /// What the signature of the new version will be, while there is a basis and it is worth it.
+    recorder: Option<Recorder>,
 }
 
 impl std::fmt::Debug for Blob {
@@ -44,6 +48,9 @@ impl std::fmt::Debug for Blob {
         f.debug_struct("Blob").field("size", &self.size).field("next", &self.next).finish_non_exhaustive()
     }
 }
+
+/// What a `Put` gets.
+type Content = (StagedFile, Option<Box<Signature>>);
 
 /// What the peer did that it must not.
 pub(super) type Breach = String;
@@ -64,7 +71,7 @@ impl<'a> Blobs<'a> {
             Some(outcome) => Err(outcome),
             None => self.grant.stage.file(size).map(Draft::new).map_err(|error| verdict::staging(&error)),
         };
-        place.insert(Blob { size, next: 0, transcript: Transcript::new(), file, asked: false, basis: None });
+        place.insert(Blob { size, next: 0, transcript: Transcript::new(), file, asked: false, basis: None, recorder: None });
         Ok(())
     }
 
@@ -76,11 +83,12 @@ impl<'a> Blobs<'a> {
         if blob.next > 0 || std::mem::replace(&mut blob.asked, true) {
             return Err(format!("asked for a basis of blob {id} too late, or twice"));
         }
-        let found = blob.file.is_ok().then(|| Basis::open(&self.grant.tree, path)).flatten();
+        let signatures = &self.grant.signatures;
+        let found = blob.file.is_ok().then(|| Basis::open(&self.grant.tree, path, signatures)).flatten();
         match found {
-            Some((basis, cut)) => {
-                blob.basis = Some(basis.clone());
-                self.pool.sign(Signing::new(id, (basis, cut), self.outbox.clone()));
+            Some((basis, rest)) => {
+                (blob.basis, blob.recorder) = (Some(basis.clone()), Recorder::new(blob.size, basis.size()));
+                self.pool.sign(Signing::new(id, (basis, rest), self.outbox.clone(), signatures.clone()));
             }
             None => self.say(&ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true }),
         }
@@ -93,7 +101,7 @@ impl<'a> Blobs<'a> {
             return Err(format!("copied into blob {id}, which is not open"));
         };
         let named = blob.basis.clone().and_then(|basis| Some((basis.chunks(first, count)?, basis)));
-        let Some(((range, digests), basis)) = named else {
+        let Some(((range, chunks), basis)) = named else {
             return Err(format!("copied chunks into blob {id} that its basis is not known to have"));
         };
         let bytes = range.end - range.start;
@@ -101,7 +109,8 @@ impl<'a> Blobs<'a> {
         if self.backlog.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > BACKLOG {
             return Err(format!("wants more than {BACKLOG} bytes to be copied at a time"));
         }
-        blob.transcript.copy(offset, bytes, digests.into_iter());
+        blob.transcript.copy(offset, bytes, chunks.iter().map(|chunk| chunk.digest));
+        blob.recorder.take_if(|recorder| !recorder.copy(offset, &chunks));
         match &blob.file {
             Ok(draft) => {
                 let (draft, outbox, backlog) = (draft.clone(), self.outbox.clone(), self.backlog.clone());
@@ -131,7 +140,10 @@ impl<'a> Blobs<'a> {
         blob.next = blob.holds(id, offset, bytes.len() as u64)?;
         if let Ok(draft) = &blob.file {
             match draft.file.write_at(bytes, offset) {
-                Ok(()) => blob.transcript.update(offset, bytes),
+                Ok(()) => {
+                    blob.transcript.update(offset, bytes);
+                    blob.recorder.take_if(|recorder| !recorder.data(offset, bytes));
+                }
                 // The temporary goes at once: what filled the disk must not stay until the sender is through.
                 Err(error) => blob.file = Err(verdict::staging(&error)),
             }
@@ -148,8 +160,8 @@ impl<'a> Blobs<'a> {
         Ok(())
     }
 
-    /// The content for a `Put` of `size` bytes.
-    pub(super) fn take(&mut self, id: u32, size: u64, hash: &[u8; 32]) -> Result<Result<StagedFile, Outcome>, Breach> {
+    /// The content for a `Put` of `size` bytes, and its signature, if that is known.
+    pub(super) fn take(&mut self, id: u32, size: u64, hash: &[u8; 32]) -> Result<Result<Content, Outcome>, Breach> {
         let Some(blob) = self.open.remove(&id) else {
             return Err(format!("put blob {id}, which is not open"));
         };
@@ -171,7 +183,8 @@ impl<'a> Blobs<'a> {
         if blob.basis.is_some_and(|basis| !basis.is_unchanged()) {
             return Ok(Err(verdict::failed("what it is built from was changed at the backup meanwhile")));
         }
-        Ok(draft.finish())
+        let signature = blob.recorder.and_then(|recorder| recorder.finish(size));
+        Ok(draft.finish().map(|file| (file, signature)))
     }
 }
 

@@ -149,6 +149,7 @@ impl<'a> Intake<'a> {
 
     fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Step, Ended> {
         let size = meta.size;
+        let mut signature = None;
         let item = match content {
             Content::Inline(bytes) => match self.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
@@ -158,11 +159,14 @@ impl<'a> Intake<'a> {
                 }
             },
             Content::Blob { id, hash } => match self.blobs.take(id, size, &hash).map_err(Ended::Violation)? {
-                Ok(file) => Item::Blob(meta, file),
+                Ok((file, known)) => {
+                    signature = known;
+                    Item::Blob(meta, file)
+                }
                 Err(outcome) => Item::Ready(Err(outcome)),
             },
         };
-        Ok(Step::Put { path, size, item })
+        Ok(Step::Put { path, size, item, signature })
     }
 
     fn discard(&mut self, id: u32) -> Result<(), Ended> {

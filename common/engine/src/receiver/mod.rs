@@ -17,6 +17,7 @@ mod moves;
 mod pool;
 mod publish;
 mod receipts;
+mod signatures;
 mod step;
 mod verdict;
 
@@ -31,6 +32,7 @@ use proto::{Keep, ToSender};
 use sys::{Stage, Tree};
 
 pub use counters::Counters;
+pub use signatures::Signatures;
 
 use crate::lane::{Inbox, Outbox};
 use batch::Publisher;
@@ -58,6 +60,8 @@ pub struct Grant {
     pub durability: Durability,
     /// What the operator bounds.
     pub limits: Limits,
+    /// What is known of files of this backup and others.
+    pub signatures: Arc<Signatures>,
 }
 
 /// Bounds that the operator sets for a module.

@@ -266,6 +266,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::super::basis::{Basis, Draft};
+    use super::super::signatures::Signatures;
     use super::*;
 
     #[test]
@@ -274,7 +275,7 @@ mod tests {
         fs::write(scratch.path().join("f"), "x").unwrap();
         let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
-        let (basis, _) = Basis::open(&tree, &proto::RelPath::parse(b"f").unwrap()).unwrap();
+        let (basis, _) = Basis::open(&tree, &proto::RelPath::parse(b"f").unwrap(), &Signatures::default()).unwrap();
         let draft = Draft::new(stage.file(1).unwrap());
         let (outbox, _frames) = mpsc::channel(1);
         let pool = Pool::new(tree, stage, Keep::DEFAULT);

@@ -14,8 +14,10 @@ use sys::{Durable, Stage, Staged, Tree, durable};
 use super::Grant;
 use super::folders::{FOLDERS, Folder, Folders, Unrestored};
 use super::links::LinkBook;
+use super::signatures::Signatures;
 use super::step::{Item, Step};
 use super::verdict::{self, Verdict};
+use crate::delta::Signature;
 
 /// The mirrored folder, and what the batch in hand has done to it.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(super) struct Replica {
     pub(super) stage: Arc<Stage>,
     pub(super) keep: Keep,
     pub(super) durability: Durability,
+    signatures: Arc<Signatures>,
     pub(super) folders: Folders,
     pub(super) links: LinkBook,
     /// Files whose metadata changed in place.
@@ -37,6 +40,7 @@ impl Replica {
             stage: Arc::clone(&grant.stage),
             keep: grant.keep,
             durability: grant.durability,
+            signatures: Arc::clone(&grant.signatures),
             folders: Folders::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep),
             links: LinkBook::default(),
             altered: Vec::new(),
@@ -47,7 +51,10 @@ impl Replica {
     pub(super) fn perform(&mut self, op: u64, step: Step) -> Verdict {
         self.folders.begin(op);
         match step {
-            Step::Put { path, item: Item::Ready(staged), .. } => self.publish(&path, staged?),
+            Step::Put { path, item: Item::Ready(staged), signature: None, .. } => self.publish(&path, staged?),
+            Step::Put { path, item: Item::Ready(staged), signature: Some(signature), .. } => {
+                self.publish_signed(&path, staged?, *signature)
+            }
             Step::Put { .. } => Err(verdict::failed("its content was not written")),
             Step::Make { path, meta } => self.make(&path, meta),
             Step::Offer { path, meta } => self.offer(&path, meta),
@@ -77,6 +84,21 @@ impl Replica {
         let verdict = verdict::done(staged.problems());
         staged.publish(&folder.dir, &name, &self.stage).map_err(|error| verdict::of("put it in place", &error))?;
         self.folders.moved(path);
+        verdict
+    }
+
+    /// The same with a file of which the chunks are known: they are remembered of what stands there then.
+    fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: Signature) -> Verdict {
+        let staged_as = staged.stat();
+        let verdict = self.publish(path, staged);
+        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. }))
+            && let Ok((folder, name)) = self.parent(path)
+            && let (Ok(made), Ok(Some(stat))) = (staged_as, folder.dir.lookup(&name))
+            && stat.same_inode(&made)
+            && stat.size == signature.end()
+        {
+            self.signatures.remember(&stat, signature);
+        }
         verdict
     }
 

@@ -107,7 +107,13 @@ impl Delta {
                 return Ok(Found::Chunk(there, chunk));
             }
         } else if !self.shifted && at >= self.signature.end() {
-            return Ok(if self.complete { Found::Rest } else { Found::Unknown });
+            if !self.complete {
+                return Ok(Found::Unknown);
+            }
+            // A little is cut by content, too: as chunks of the next basis.
+            if range.end - at > self.size / 4 {
+                return Ok(Found::Rest);
+            }
         }
         self.shifted = true;
         self.search(file, range)

@@ -7,7 +7,7 @@ mod storm;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,7 +24,7 @@ use crate::lane::OUTBOX;
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pack::Compress;
 use crate::pending::{Holds, Rules};
-use crate::receiver::{Grant, Limits, Receiver};
+use crate::receiver::{Grant, Limits, Receiver, Signatures};
 
 /// Shorter than in earnest.
 const HOLDS: Holds = Holds { deleted: Duration::from_millis(30), lost: Duration::from_millis(50) };
@@ -36,6 +36,7 @@ struct Pair {
     options: Options,
     durability: Durability,
     compress: Compress,
+    signatures: Arc<Signatures>,
     mirror: Arc<Mirror>,
     sender: Option<Sender>,
     runtime: tokio::runtime::Runtime,
@@ -63,6 +64,7 @@ impl Pair {
             options,
             durability: Durability::None,
             compress: Compress::default(),
+            signatures: Arc::default(),
             mirror,
             sender: None,
             runtime,
@@ -111,7 +113,8 @@ impl Pair {
         let tree = Arc::new(Tree::open(&self.there, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
         let (durability, limits) = (self.durability, Limits { max_file_size: None });
-        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits });
+        let signatures = self.signatures.clone();
+        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits, signatures });
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (answers, mut answered) = mpsc::channel(OUTBOX);
         let (pass_on, receipts) = mpsc::unbounded_channel();

@@ -180,6 +180,12 @@ impl Staged {
         &self.problems
     }
 
+    /// How it is now.
+    pub fn stat(&self) -> io::Result<Stat> {
+        let found = Stat::at(self.temp.folder(), self.temp.name().as_bytes())?;
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     /// Waits until its data and metadata survive a power cut. Links and specials have no data: the journal carries them
     /// with the folder that they are published in.
     pub fn flush(&self) -> io::Result<()> {

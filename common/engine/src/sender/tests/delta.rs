@@ -159,3 +159,38 @@ fn another_file_at_the_target_is_no_trouble() {
         assert!(wire > 1 << 20, "{other}: {wire} bytes");
     }
 }
+
+#[test]
+fn what_is_appended_time_and_again_travels_alone() {
+    let mut rng = Rng::with_seed(9);
+    let mut content = noise(&mut rng, 64 << 20);
+    let mut pair = pair_with(&content, Durability::None);
+    for _ in 0..6 {
+        content.extend(noise(&mut rng, 100_000));
+        let wire = pair.change(&content);
+        assert!((100_000..102_000).contains(&wire), "{wire} bytes for 100000 that were appended");
+    }
+    content.insert(1000, 1);
+    let wire = pair.change(&content);
+    // What was appended was cut at the ends of those pieces, too.
+    assert!(wire < 700_000, "{wire} bytes for one that was inserted");
+}
+
+#[test]
+fn what_changes_at_the_target_behind_its_back_is_sent_again() {
+    let mut rng = Rng::with_seed(10);
+    let mut content = noise(&mut rng, 4 << 20);
+    let mut pair = pair_with(&content, Durability::None);
+    for round in 0..3u8 {
+        content.push(round);
+        pair.change(&content);
+        // Of the same size and time: only the kernel's own clock tells.
+        let file = fs::File::options().write(true).open(pair.there.join("f")).unwrap();
+        let mtime = file.metadata().unwrap().modified().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        file.write_all_at(b"damaged", 1_000_000).unwrap();
+        file.set_modified(mtime).unwrap();
+    }
+    content.push(b'.');
+    pair.change(&content);
+}

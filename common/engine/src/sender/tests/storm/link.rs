@@ -17,7 +17,7 @@ use super::trace::{shown_answers, shown_frames, shown_hint};
 use crate::hint::Hint;
 use crate::lane::OUTBOX;
 use crate::pack::{Compress, Unpacker};
-use crate::receiver::{Grant, Limits, Receiver};
+use crate::receiver::{Grant, Limits, Receiver, Signatures};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 
 /// Gives hints to the mirror, late and in order.
@@ -50,11 +50,13 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
     let root = Root::new(Arc::new(Tree::open(&place.here, Mounts::Stay).unwrap())).unwrap();
     let mut sender = Sender::new(root, options, place.mirror.clone());
     let durability = if rng.bool() { Durability::Batch } else { Durability::None };
+    let known = Arc::<Signatures>::default();
     while !place.over.load(Ordering::Acquire) {
+        let signatures = known.clone();
         let tree = Arc::new(Tree::open(&place.there, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
         let limits = Limits { max_file_size: None };
-        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits });
+        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits, signatures });
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, answered) = mpsc::channel(OUTBOX);

@@ -1,0 +1,218 @@
+//! Signatures of files at the backup, remembered from when those were made: a basis that is still the same need not be
+//! read again. So what is appended to time and again costs no reading here.
+//!
+//! Shared by all sessions of a service, in memory only. A file is known again by its inode, size, mtime and ctime.
+//!
+//! LIMIT: something else that writes to the backup in the very tick of the kernel's clock in which a file was published,
+//! and gives it its size and mtime back, is not noticed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::{Chunk, digest};
+use sys::Stat;
+
+use crate::delta::{Cut, Signature};
+
+/// Chunks that are remembered, of all files together: about 4 MiB.
+const HELD: usize = 128 * 1024;
+/// What a file costs beside its chunks, in chunks.
+const FILE: usize = 8;
+
+/// See the module. Empty at first.
+#[derive(Debug, Default)]
+pub struct Signatures(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    files: HashMap<Id, Known>,
+    /// Files by their last use, the one longest ago first.
+    uses: BTreeMap<u64, Id>,
+    clock: u64,
+    /// Sum of what all of them cost.
+    cost: usize,
+}
+
+/// Device and inode number.
+type Id = (u64, u64);
+
+#[derive(Debug)]
+struct Known {
+    stat: Stat,
+    signature: Arc<Signature>,
+    used: u64,
+}
+
+impl Signatures {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of a file that is like this, if it was like this when its signature was made.
+    pub(super) fn recall(&self, stat: &Stat) -> Option<Arc<Signature>> {
+        let mut held = self.held();
+        let known = held.forget((stat.dev, stat.ino)).filter(|known| known.stat.same_content(stat))?;
+        let signature = Arc::clone(&known.signature);
+        held.insert(known.stat, known.signature);
+        Some(signature)
+    }
+
+    /// This file has this signature. One that is too long is not kept.
+    pub(super) fn remember(&self, stat: &Stat, signature: Signature) {
+        let mut held = self.held();
+        held.forget((stat.dev, stat.ino));
+        if signature.len() + FILE > HELD {
+            return;
+        }
+        held.insert(*stat, Arc::new(signature));
+        while held.cost > HELD
+            && let Some(oldest) = held.uses.first_entry().map(|entry| *entry.get())
+        {
+            held.forget(oldest);
+        }
+    }
+}
+
+impl Held {
+    fn insert(&mut self, stat: Stat, signature: Arc<Signature>) {
+        let (id, used) = ((stat.dev, stat.ino), self.clock);
+        self.clock += 1;
+        self.cost += signature.len() + FILE;
+        self.uses.insert(used, id);
+        self.files.insert(id, Known { stat, signature, used });
+    }
+
+    fn forget(&mut self, id: Id) -> Option<Known> {
+        let known = self.files.remove(&id)?;
+        self.uses.remove(&known.used);
+        self.cost -= known.signature.len() + FILE;
+        Some(known)
+    }
+}
+
+/// The signature of a file while that is built from a basis: its pieces, in the order in which they stand in it.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    signature: Signature,
+    /// Bytes that may still be hashed for it, beside those that are copied.
+    worth: u64,
+    most: usize,
+}
+
+impl Recorder {
+    /// For a file of that many bytes, from a basis of so many. `None` when it is too large for a signature, or when files of
+    /// its size are cut into chunks of another length: the sender would not find them again.
+    pub(super) fn new(size: u64, basis: u64) -> Option<Recorder> {
+        let cut = Cut::of(size).filter(|cut| Cut::of(basis) == Some(*cut))?;
+        Some(Recorder { signature: Signature::default(), worth: size / 4, most: cut.too_many(size) })
+    }
+
+    /// These bytes came from the sender. False when the signature would not be worth it, or would have a gap.
+    pub(super) fn data(&mut self, offset: u64, bytes: &[u8]) -> bool {
+        let length = bytes.len() as u64;
+        if length > self.worth || offset != self.signature.end() {
+            return false;
+        }
+        self.worth -= length;
+        // A piece is bounded by [`DATA`](proto::limits::DATA).
+        self.push(Chunk { length: bytes.len() as u32, digest: digest::chunk(bytes) })
+    }
+
+    /// These chunks of the basis stand there. False as for [`data`](Recorder::data).
+    pub(super) fn copy(&mut self, offset: u64, chunks: &[Chunk]) -> bool {
+        offset == self.signature.end() && chunks.iter().all(|chunk| self.push(*chunk))
+    }
+
+    fn push(&mut self, chunk: Chunk) -> bool {
+        self.signature.len() < self.most && self.signature.push(chunk)
+    }
+
+    /// The signature, if it is of all of a file of that many bytes.
+    pub(super) fn finish(self, size: u64) -> Option<Box<Signature>> {
+        (self.signature.end() == size).then(|| Box::new(self.signature))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use proto::{Name, RelPath};
+    use sys::{Mounts, Tree};
+
+    use super::*;
+
+    fn stat(root: &Path, name: &str) -> Stat {
+        let dir = Tree::open(root, Mounts::Stay).unwrap().dir(&RelPath::root()).unwrap();
+        dir.lookup(&Name::parse(name.as_bytes()).unwrap()).unwrap().unwrap()
+    }
+
+    fn signature(chunks: usize) -> Signature {
+        let mut signature = Signature::default();
+        (0..chunks).for_each(|_| assert!(signature.push(Chunk { length: 1, digest: [1; 16] })));
+        signature
+    }
+
+    #[test]
+    fn a_file_is_known_until_anything_about_it_changes() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (root, file) = (scratch.path(), scratch.path().join("f"));
+        fs::write(&file, "content").unwrap();
+        let (known, before) = (Signatures::default(), stat(root, "f"));
+        assert!(known.recall(&before).is_none());
+        known.remember(&before, signature(3));
+        assert_eq!(known.recall(&before).map(|signature| signature.len()), Some(3));
+        assert!(known.recall(&stat(root, "f")).is_some(), "a second time");
+        // The same size and mtime, but another content.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&file, "CONTENT").unwrap();
+        let mtime = std::time::UNIX_EPOCH + std::time::Duration::new(before.mtime.secs as u64, before.mtime.nanos);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
+        let after = stat(root, "f");
+        assert_eq!((after.size, after.mtime, after.ino), (before.size, before.mtime, before.ino));
+        assert!(known.recall(&after).is_none());
+        assert!(known.recall(&before).is_none(), "what does not fit is forgotten");
+    }
+
+    #[test]
+    fn the_file_not_used_for_longest_is_forgotten_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let known = Signatures::default();
+        let stats = ["a", "b", "c"].map(|name| {
+            fs::write(scratch.path().join(name), name).unwrap();
+            stat(scratch.path(), name)
+        });
+        stats[..2].iter().for_each(|stat| known.remember(stat, signature(HELD / 2 - FILE)));
+        assert!(known.recall(&stats[0]).is_some());
+        known.remember(&stats[2], signature(1));
+        assert_eq!(stats.map(|stat| known.recall(&stat).is_some()), [true, false, true]);
+        known.remember(&stats[1], signature(HELD));
+        assert_eq!(stats.map(|stat| known.recall(&stat).is_some()), [true, false, true], "one that is too long");
+        let cost = known.held().cost;
+        assert_eq!(cost, HELD / 2 + 1 + FILE);
+    }
+
+    #[test]
+    fn a_recorded_signature_is_that_of_the_whole_file_or_none() {
+        let size = 4 << 20;
+        let copied = Chunk { length: 3 << 20, digest: [7; 16] };
+        let recorded = |data: &[(u64, usize)]| {
+            let mut recorder = Recorder::new(size, size).unwrap();
+            let fits = recorder.copy(0, &[copied])
+                && data.iter().all(|(offset, length)| recorder.data(*offset, &vec![1; *length]));
+            fits.then(|| recorder.finish(size)).flatten()
+        };
+        let whole = recorded(&[(3 << 20, 256 << 10), ((3 << 20) + (256 << 10), 768 << 10)]).unwrap();
+        assert_eq!((whole.len(), whole.end()), (3, size));
+        assert_eq!(whole.digests(1, 1), [digest::chunk(&vec![1; 256 << 10])]);
+        assert!(recorded(&[]).is_none(), "the end is missing");
+        assert!(recorded(&[((3 << 20) + 1, 100)]).is_none(), "there is a gap");
+        let mut recorder = Recorder::new(size, size).unwrap();
+        assert!(!recorder.data(0, &vec![1; (1 << 20) + 1]), "too much is new");
+        assert!(Recorder::new(size, 1 << 30).is_none(), "other chunks");
+        let mut recorder = Recorder::new(size, size).unwrap();
+        let tiny = (0..2000).all(|at| recorder.data(at, &[1]));
+        assert!(!tiny, "pieces that are too small are cut anew some time");
+    }
+}
