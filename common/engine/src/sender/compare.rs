@@ -16,7 +16,7 @@ use crate::mirror::Halt;
 use crate::pending::Ticket;
 
 /// Folders being listed, or listed and not compared.
-const AHEAD: usize = 64;
+const AHEAD: usize = 128;
 /// Entries of folders that are compared and not answered: bounds memory to about 50 MB.
 const ENTRIES: usize = 200_000;
 

@@ -5,12 +5,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
 use sys::{Dir, Found, Stat, Tree};
 
 use crate::mirror::Mirror;
 use crate::pending::Ticket;
+
+/// The session is woken for so many listed folders, for fewer after this time, and when there is nothing to list: each
+/// time costs several switches between threads, and a frame of its own.
+const TELL: (usize, Duration) = (64, Duration::from_millis(3));
 
 /// One folder as it stands at the source.
 pub(super) struct Folder {
@@ -146,7 +151,7 @@ enum Ended {
 }
 
 impl Walker {
-    /// Starts `threads` threads; `mirror` is woken for each folder listed.
+    /// Starts `threads` threads; `mirror` is woken when folders are listed.
     pub fn start(tree: &Arc<Tree>, keep: Keep, threads: usize, mirror: &Arc<Mirror>) -> io::Result<Walker> {
         let jobs = Arc::new(Jobs::default());
         let (send, listed) = mpsc::channel();
@@ -156,7 +161,8 @@ impl Walker {
             let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
             let work = move || {
                 sys::cwd::own();
-                while let Some((pass, path, detail)) = jobs.next() {
+                let mut news = News { mirror, count: 0, told: Instant::now() };
+                while let Some((pass, path, detail)) = jobs.next(&mut news) {
                     let listing = tree.dir(&path).and_then(|dir| match detail {
                         Detail::Metadata => list(&dir, keep).map(Listing::Folder),
                         Detail::Names => names(&dir, keep).map(Listing::Names),
@@ -164,7 +170,7 @@ impl Walker {
                     if send.send(Listed { pass, path, listing }).is_err() {
                         return;
                     }
-                    mirror.wake.notify_one();
+                    news.add();
                 }
             };
             walker.threads.push(std::thread::Builder::new().name(format!("walk-{number}")).spawn(work)?);
@@ -200,8 +206,31 @@ impl Drop for Walker {
     }
 }
 
+/// Listed folders of which the session has not been told.
+struct News {
+    mirror: Arc<Mirror>,
+    count: usize,
+    told: Instant,
+}
+
+impl News {
+    fn add(&mut self) {
+        self.count += 1;
+        if self.count >= TELL.0 || self.told.elapsed() >= TELL.1 {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        if std::mem::take(&mut self.count) > 0 {
+            self.mirror.wake.notify_one();
+            self.told = Instant::now();
+        }
+    }
+}
+
 impl Jobs {
-    fn next(&self) -> Option<Job> {
+    fn next(&self, news: &mut News) -> Option<Job> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if queue.1 == Ended::Yes {
@@ -210,6 +239,7 @@ impl Jobs {
             if let Some(job) = queue.0.pop_front() {
                 return Some(job);
             }
+            news.tell();
             queue = self.some.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
