@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use proto::codec::{self, LENGTH};
+use proto::codec::{self, Buffers, LENGTH};
 use proto::limits::FRAME;
 use proto::{ToReceiver, ToSender};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -23,6 +24,8 @@ use crate::connection::{Connection, LINGER, Meter};
 
 /// Bytes that are gathered before they are handed on, while more is coming.
 const READ: usize = 256 * 1024;
+/// Buffers that a connection keeps, of twice that size: what is left of a frame moves from one to the next.
+const BUFFERS: usize = 6;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
 /// Bytes that are gathered for one write, while more is waiting.
@@ -103,7 +106,8 @@ async fn run<S: AsyncRead + AsyncWrite>(
         Deliver::Bounded(_) => (frame(&ToSender::Pong), Some(limits.idle)),
         Deliver::Unbounded(_) => (frame(&ToReceiver::Ping), None),
     };
-    let mut reader = Reader { half: read, buffer: unread, incoming, idle: limits.idle, meter: meter.clone() };
+    let buffers = Buffers::new(2 * READ, BUFFERS);
+    let mut reader = Reader { half: read, buffers, buffer: unread, incoming, idle: limits.idle, meter: meter.clone() };
     let waiting = Waiting::default();
     let mut writer = Writer { half: write, outgoing, waiting, beat, every: limits.keepalive, stall, meter };
 
@@ -138,6 +142,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
 
 struct Reader<S> {
     half: ReadHalf<S>,
+    buffers: Buffers,
     buffer: BytesMut,
     incoming: Deliver,
     idle: Duration,
@@ -173,11 +178,15 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
     /// Reads what is there, up to [`READ`], and waits only for the first byte. 0 at the end of the stream.
     async fn fill(&mut self) -> io::Result<usize> {
         let missing = missing(&self.buffer);
+        if self.buffer.is_empty() {
+            // From the front again, if all that was in it is done with: that memory is in the cache.
+            let _ = self.buffer.try_reclaim(2 * READ);
+        }
         let mut got = 0;
         poll_fn(|cx| {
             while got < READ {
                 if self.buffer.capacity() - self.buffer.len() < ROOM {
-                    self.buffer.reserve(READ.max(missing));
+                    self.buffer = self.buffers.next(mem::take(&mut self.buffer), missing.max(ROOM));
                 }
                 match pin!(self.half.read_buf(&mut self.buffer)).poll(cx) {
                     Poll::Ready(Ok(0)) => break,
@@ -188,6 +197,9 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
                     Poll::Pending if got == 0 => return Poll::Pending,
                     Poll::Pending => break,
                 }
+            }
+            if got < ROOM {
+                self.buffers.quiet();
             }
             Poll::Ready(Ok(got))
         })

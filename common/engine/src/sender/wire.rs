@@ -1,13 +1,15 @@
 //! The sender's way out: messages into a buffer, full buffers to the link.
 
+use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use proto::{ToReceiver, codec, limits};
+use proto::codec::{self, Buffers};
+use proto::{ToReceiver, limits};
 
 use super::Lost;
-use crate::lane::{BUFFER, Outbox};
+use crate::lane::{BUFFER, OUTBOX, Outbox};
 use crate::mirror::Mirror;
 use crate::pack::{Compress, Packer};
 
@@ -18,12 +20,14 @@ const ROOM: usize = BUFFER + limits::DATA + 1024;
 pub(super) struct Wire {
     outbox: Outbox,
     packer: Packer,
+    buffers: Buffers,
     pub buffer: BytesMut,
 }
 
 impl Wire {
     pub fn new(outbox: Outbox, compress: Compress) -> Wire {
-        Wire { outbox, packer: Packer::new(compress), buffer: BytesMut::with_capacity(ROOM) }
+        let buffers = Buffers::new(ROOM, OUTBOX + 4);
+        Wire { outbox, packer: Packer::new(compress), buffers, buffer: BytesMut::with_capacity(ROOM) }
     }
 
     /// Adds a frame. It leaves with [`flush`](Wire::flush), or when the buffer is full.
@@ -43,7 +47,10 @@ impl Wire {
             return Ok(());
         }
         let frames = self.packer.pack(self.buffer.split().freeze());
-        self.buffer.reserve(ROOM);
+        if frames.len() < BUFFER / 16 {
+            self.buffers.quiet();
+        }
+        self.buffer = self.buffers.next(mem::take(&mut self.buffer), ROOM);
         mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
         let bytes = frames.len();
         let (room, before) = (self.outbox.capacity(), self.outbox.max_capacity() - self.outbox.capacity());

@@ -4,6 +4,7 @@
 //! it out. Decoders are total: any bytes yield a valid message or an [`Error`]. Nothing here waits, reads or writes a
 //! socket.
 
+mod buffers;
 mod frame;
 mod login;
 mod put;
@@ -14,6 +15,7 @@ mod to_sender;
 use bytes::{Bytes, BytesMut};
 
 pub use crate::wire::Error;
+pub use buffers::Buffers;
 pub use frame::{Buffer, LENGTH, split, whole_frames};
 pub(crate) use login::REFUSED;
 pub use put::{NotWhole, OpenData, OpenPut, start_data, start_put};
