@@ -71,7 +71,15 @@ impl<'a> Blobs<'a> {
             Some(outcome) => Err(outcome),
             None => self.grant.stage.file(size).map(Draft::new).map_err(|error| verdict::staging(&error)),
         };
-        place.insert(Blob { size, next: 0, transcript: Transcript::new(), file, asked: false, basis: None, recorder: None });
+        place.insert(Blob {
+            size,
+            next: 0,
+            transcript: Transcript::new(),
+            file,
+            asked: false,
+            basis: None,
+            recorder: None,
+        });
         Ok(())
     }
 

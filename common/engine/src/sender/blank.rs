@@ -15,9 +15,8 @@ pub(super) fn found(folder: &RelPath, there: &[Entry], found: &Differences) -> V
     if there.is_empty() {
         return vec![folder.clone()];
     }
-    let missing = |(_, kind, difference): &&(Name, Kind, Difference)| {
-        (*kind, *difference) == (Kind::Dir, Difference::Missing)
-    };
+    let missing =
+        |(_, kind, difference): &&(Name, Kind, Difference)| (*kind, *difference) == (Kind::Dir, Difference::Missing);
     found.looks.iter().filter(missing).filter_map(|(name, ..)| folder.join(name).ok()).collect()
 }
 
