@@ -27,16 +27,20 @@ pub enum State {
 
 pub type Tree = BTreeMap<PathBuf, State>;
 
-/// All that stands beneath `root`, without recvd's temporaries. What vanishes while it is read makes it begin again: so
-/// nothing is left out that was there all the time.
+/// All that stands beneath `root`, without recvd's temporaries. What vanishes or becomes something else while it is read
+/// makes it begin again: so nothing is left out that was there all the time.
 pub fn tree(root: &Path) -> Tree {
     loop {
         match read(root) {
             Ok(tree) => return tree,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && root.exists() => {}
+            Err(error) if is_moving(&error) && root.is_dir() => {}
             Err(error) => panic!("{}: {error}", root.display()),
         }
     }
+}
+
+fn is_moving(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
 }
 
 fn read(root: &Path) -> io::Result<Tree> {
