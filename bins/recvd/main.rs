@@ -25,6 +25,7 @@ use cli::{Cli, Command};
 use kit::{Exit, out};
 
 fn main() -> Exit {
+    sys::process::keep_freed_memory();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(exit) => return exit,

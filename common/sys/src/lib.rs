@@ -1,12 +1,12 @@
 //! The hands: everything that touches the kernel or the disk.
 //!
-//! The only crate that says `rustix`, `std::fs` or `inotify`. It decides nothing: it opens, reads, stages, publishes and
-//! flushes what the engine tells it to, and promises that no operation leaves the folder it was given, follows a
-//! link, blocks on a FIFO or shows a half-made entry under its name.
+//! The only crate that says `rustix`, `libc`, `std::fs` or `inotify`. It decides nothing: it opens, reads, stages,
+//! publishes and flushes what the engine tells it to, and promises that no operation leaves the folder it was given,
+//! follows a link, blocks on a FIFO or shows a half-made entry under its name.
 //!
 //! The main path: [`Tree`] (a held root) → [`Dir`] (a held folder, single names) → [`Stage`] (temporaries) →
 //! [`Staged::publish`] → [`durable`].
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod clone;
 pub mod cwd;
