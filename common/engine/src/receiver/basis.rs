@@ -73,6 +73,13 @@ impl Basis {
     }
 }
 
+/// What a new version was built from, and its own signature where that is known.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub from: Arc<Basis>,
+    pub signature: Option<Box<Signature>>,
+}
+
 /// How the rest of a signature is to be had.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rest {
@@ -213,10 +220,10 @@ impl Copying {
         !self.range.is_empty()
     }
 
-    /// Tells the sender, after all that holds the draft is let go.
+    /// Tells the sender, after both files are let go.
     pub(super) fn finish(self) {
-        let Copying { id, draft, bytes, outbox, backlog, .. } = self;
-        drop(draft);
+        let Copying { id, draft, basis, bytes, outbox, backlog, .. } = self;
+        drop((draft, basis));
         backlog.fetch_sub(bytes, Ordering::Relaxed);
         // An error says that the session is over.
         let _ = outbox.blocking_send(frame(&ToSender::Copied { id, bytes }));

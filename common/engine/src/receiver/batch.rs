@@ -259,7 +259,10 @@ impl<'a> Publisher<'a> {
             }
         }
         self.counters.batch(ops);
-        self.receipts.send()
+        self.receipts.send()?;
+        // Nobody waits for this.
+        self.replica.free_replaced();
+        Ok(())
     }
 
     /// Flushes contents, then carries out all in order. False when something could not be made durable: the operations

@@ -14,11 +14,10 @@ use proto::limits::{BACKLOG, BLOBS};
 use proto::{Outcome, RelPath, ToSender};
 use sys::StagedFile;
 
-use super::basis::{Backlog, Basis, Copying, Draft, Signing};
+use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
 use super::pool::Pool;
 use super::signatures::Recorder;
 use super::{Grant, Limits, receipts, verdict};
-use crate::delta::Signature;
 use crate::lane::Outbox;
 
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl std::fmt::Debug for Blob {
 }
 
 /// What a `Put` gets.
-type Content = (StagedFile, Option<Box<Signature>>);
+type Content = (StagedFile, Option<Built>);
 
 /// What the peer did that it must not.
 pub(super) type Breach = String;
@@ -168,7 +167,7 @@ impl<'a> Blobs<'a> {
         Ok(())
     }
 
-    /// The content for a `Put` of `size` bytes, and its signature, if that is known.
+    /// The content for a `Put` of `size` bytes, and how it was built, if it was.
     pub(super) fn take(&mut self, id: u32, size: u64, hash: &[u8; 32]) -> Result<Result<Content, Outcome>, Breach> {
         let Some(blob) = self.open.remove(&id) else {
             return Err(format!("put blob {id}, which is not open"));
@@ -188,11 +187,12 @@ impl<'a> Blobs<'a> {
         if blob.transcript.finish() != *hash {
             return Ok(Err(verdict::failed("content damaged on its way")));
         }
-        if blob.basis.is_some_and(|basis| !basis.is_unchanged()) {
+        if blob.basis.as_ref().is_some_and(|basis| !basis.is_unchanged()) {
             return Ok(Err(verdict::failed("what it is built from was changed at the backup meanwhile")));
         }
         let signature = blob.recorder.and_then(|recorder| recorder.finish(size));
-        Ok(draft.finish().map(|file| (file, signature)))
+        let built = blob.basis.map(|from| Built { from, signature });
+        Ok(draft.finish().map(|file| (file, built)))
     }
 }
 

@@ -149,7 +149,7 @@ impl<'a> Intake<'a> {
 
     fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Step, Ended> {
         let size = meta.size;
-        let mut signature = None;
+        let mut built = None;
         let item = match content {
             Content::Inline(bytes) => match self.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
@@ -159,14 +159,14 @@ impl<'a> Intake<'a> {
                 }
             },
             Content::Blob { id, hash } => match self.blobs.take(id, size, &hash).map_err(Ended::Violation)? {
-                Ok((file, known)) => {
-                    signature = known;
+                Ok((file, how)) => {
+                    built = how;
                     Item::Blob(meta, file)
                 }
                 Err(outcome) => Item::Ready(Err(outcome)),
             },
         };
-        Ok(Step::Put { path, size, item, signature })
+        Ok(Step::Put { path, size, item, built })
     }
 
     fn discard(&mut self, id: u32) -> Result<(), Ended> {

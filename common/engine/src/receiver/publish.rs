@@ -12,6 +12,7 @@ use proto::{Keep, Kind, Meta, Name, Outcome, RelPath};
 use sys::{Durable, Stage, Staged, Tree, durable};
 
 use super::Grant;
+use super::basis::{Basis, Built};
 use super::folders::{FOLDERS, Folder, Folders, Unrestored};
 use super::links::LinkBook;
 use super::signatures::Signatures;
@@ -31,6 +32,8 @@ pub(super) struct Replica {
     pub(super) links: LinkBook,
     /// Files whose metadata changed in place.
     altered: Vec<(Rc<Folder>, Name)>,
+    /// Older versions: while they are open the kernel does not free them, which takes it long.
+    replaced: Vec<Arc<Basis>>,
 }
 
 impl Replica {
@@ -44,6 +47,7 @@ impl Replica {
             folders: Folders::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep),
             links: LinkBook::default(),
             altered: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 
@@ -51,10 +55,7 @@ impl Replica {
     pub(super) fn perform(&mut self, op: u64, step: Step) -> Verdict {
         self.folders.begin(op);
         match step {
-            Step::Put { path, item: Item::Ready(staged), signature: None, .. } => self.publish(&path, staged?),
-            Step::Put { path, item: Item::Ready(staged), signature: Some(signature), .. } => {
-                self.publish_signed(&path, staged?, *signature)
-            }
+            Step::Put { path, item: Item::Ready(staged), built, .. } => self.put(&path, staged?, built),
             Step::Put { .. } => Err(verdict::failed("its content was not written")),
             Step::Make { path, meta } => self.make(&path, meta),
             Step::Offer { path, meta } => self.offer(&path, meta),
@@ -85,6 +86,15 @@ impl Replica {
         staged.publish(&folder.dir, &name, &self.stage).map_err(|error| verdict::of("put it in place", &error))?;
         self.folders.moved(path);
         verdict
+    }
+
+    fn put(&mut self, path: &RelPath, staged: Staged, built: Option<Built>) -> Verdict {
+        let Some(Built { from, signature }) = built else { return self.publish(path, staged) };
+        self.replaced.push(from);
+        match signature {
+            Some(signature) => self.publish_signed(path, staged, *signature),
+            None => self.publish(path, staged),
+        }
     }
 
     /// The same with a file of which the chunks are known: they are remembered of what stands there then.
@@ -211,6 +221,11 @@ impl Replica {
     pub(super) fn let_go(&mut self) {
         self.folders.clear();
         self.altered.clear();
+    }
+
+    /// Lets the kernel free the older versions of what was built from them.
+    pub(super) fn free_replaced(&mut self) {
+        self.replaced.clear();
     }
 
     /// Makes sure that all that was performed since the last seal survives a power cut, and lets go.

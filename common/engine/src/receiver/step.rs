@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proto::{Digest, Meta, Outcome, RelPath};
 use sys::{Staged, StagedFile};
 
-use crate::delta::Signature;
+use super::basis::Built;
 
 /// Operations in one chunk, at most: enough to make a hand-over between threads cheap, few enough to share the work.
 pub(super) const CHUNK_OPS: usize = 64;
@@ -15,7 +15,7 @@ pub(super) const CHUNK_BYTES: usize = 512 * 1024;
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub(super) enum Step {
-    Put { path: RelPath, size: u64, item: Item, signature: Option<Box<Signature>> },
+    Put { path: RelPath, size: u64, item: Item, built: Option<Built> },
     Make { path: RelPath, meta: Meta },
     Offer { path: RelPath, meta: Meta },
     Link { first: RelPath, others: Vec<RelPath> },

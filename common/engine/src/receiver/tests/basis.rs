@@ -32,6 +32,12 @@ fn put_blob(at: &str, size: u64, transcript: &Transcript) -> ToReceiver {
     ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content }
 }
 
+/// How many of our own are for this.
+fn descriptors(of: &str) -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    all.filter(|fd| fs::read_link(fd.path()).is_ok_and(|link| link.to_str() == Some(of))).count()
+}
+
 impl Rig {
     /// Opens the blob and asks for what stands at the path.
     fn ask(&mut self, size: u64, at: &str) -> Vec<Chunk> {
@@ -81,6 +87,8 @@ fn chunks_in_any_order_and_new_bytes_make_a_file() {
         let new = [&old[first as usize..], b"0123456789", &old[..first as usize]].concat();
         assert!(fs::read(rig.at("f")).unwrap() == new);
         assert_eq!(mtime(&rig.at("f")), THEN);
+        rig.done(&[remove("f"), put("f", "")]);
+        assert_eq!(descriptors(&format!("{} (deleted)", rig.at("f").display())), 0);
         let (_, scratch) = rig.close();
         assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
     }
@@ -175,8 +183,7 @@ fn blobs_that_are_dropped_hold_nothing_open_and_their_copies_are_answered() {
     }
     rig.send(&[put("last", "")]);
     while !matches!(rig.next(), ToSender::Applied { .. }) {}
-    let (at, fds) = (rig.at("f"), fs::read_dir("/proc/self/fd").unwrap());
-    let held = fds.flatten().filter(|fd| fs::read_link(fd.path()).is_ok_and(|link| link == at)).count();
+    let held = descriptors(rig.at("f").to_str().unwrap());
     assert!(held <= 2, "{held} descriptors of the basis");
 }
 
