@@ -28,8 +28,8 @@ const SOFTWARE: &str = concat!("recvd ", env!("CARGO_PKG_VERSION"));
 const MODULE: Duration = Duration::from_secs(5);
 /// When nothing was sent to a peer for this long, it gets a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(10);
-/// Buffers from the peer that wait for the receiver: about 128 KiB each.
-const INBOX: usize = 4;
+/// Buffers from the peer that wait for the receiver: half a MiB each where much is coming.
+const INBOX: usize = 2;
 
 /// What all connections share.
 pub struct Service {

@@ -13,6 +13,6 @@ pub type Inbox = mpsc::Receiver<Bytes>;
 pub type Receipts = mpsc::UnboundedReceiver<Bytes>;
 
 /// Buffers that wait in an [`Outbox`].
-pub const OUTBOX: usize = 6;
+pub const OUTBOX: usize = 3;
 /// Bytes after which a role hands a buffer on.
-pub const BUFFER: usize = 256 * 1024;
+pub const BUFFER: usize = 512 * 1024;

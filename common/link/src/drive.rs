@@ -23,13 +23,13 @@ use tokio::time::timeout;
 use crate::connection::{Connection, LINGER, Meter};
 
 /// Bytes that are gathered before they are handed on, while more is coming.
-const READ: usize = 256 * 1024;
+const READ: usize = 512 * 1024;
 /// Buffers that a connection keeps, of twice that size: what is left of a frame moves from one to the next.
-const BUFFERS: usize = 6;
+const BUFFERS: usize = 4;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
 /// Bytes that are gathered for one write, while more is waiting.
-const WRITE: usize = 256 * 1024;
+const WRITE: usize = 512 * 1024;
 /// Buffers in one vectored write.
 const SLICES: usize = 64;
 /// How long a role that takes no more frames may still have something to say.
