@@ -1,11 +1,12 @@
-//! Frames of a sender, compressed: whole buffers of them as parts of one stream, so that what came before helps with what
+//! Frames of a sender, compressed: runs of them as parts of one stream, so that what came before helps with what
 //! comes next. Whether it pays is found out from the content and from how fast the link takes it.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use proto::limits::{PACKED, PACKED_WINDOW};
+use proto::codec::LENGTH;
+use proto::limits::{FRAME, PACKED, PACKED_WINDOW};
 use proto::{ToReceiver, codec};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
@@ -30,10 +31,16 @@ const WATCHED: Duration = Duration::from_millis(20);
 const SLOW: f64 = 150e6;
 /// Bytes that a link has to take before it may count as fast: its buffers take the first of them at once.
 const PROVEN: u64 = 4 * 1024 * 1024;
-/// Buffers smaller than this are sent as they are.
+/// Frames that are together smaller than this are sent as they are.
 const LEAST: usize = 512;
-/// Bytes that are tried before a buffer is compressed, at two places each; and what must become of them at most.
-const SAMPLE: usize = 8 * 1024;
+/// Bytes in a row that have not got smaller, after which large frames are tried before they are compressed. Until then
+/// they are compressed without: what has no pattern in itself may be there twice, as in trees of packages.
+const BARREN: usize = 8 * 1024 * 1024;
+/// A frame of this size is large. Of smaller ones the paths and metadata alone are worth it.
+const LARGE: usize = 16 * 1024;
+/// Bytes that are tried in the middle of each so many of them, and what must become of them at most at one place.
+const SAMPLE: usize = 4 * 1024;
+const SAMPLED: usize = 64 * 1024;
 const PAYS: f64 = 0.9;
 
 /// The sending end.
@@ -44,6 +51,8 @@ pub(crate) struct Packer {
     /// In the middle of a frame of this level.
     encoder: Option<(i32, Encoder<'static>)>,
     trial: zstd::bulk::Compressor<'static>,
+    /// Bytes that have been compressed since the last that got smaller.
+    barren: usize,
     link: Gauge,
     /// Bytes that have left, up to [`PROVEN`].
     proven: u64,
@@ -71,7 +80,7 @@ impl Packer {
         // Level 1 exists: an encoder that cannot be made here could not be made later.
         let trial = zstd::bulk::Compressor::new(1).unwrap_or_default();
         // A link counts as slow until it is seen: what is before it by then would travel as it is.
-        Packer { compress, level: Some(0), encoder: None, trial, link: Gauge::new(), proven: 0 }
+        Packer { compress, level: Some(0), encoder: None, trial, barren: BARREN, link: Gauge::new(), proven: 0 }
     }
 
     /// A buffer of `bytes` has left, with so many before it, and after so long a wait for room.
@@ -97,18 +106,58 @@ impl Packer {
         self.link = Gauge::new();
     }
 
-    /// The frames as they are to travel.
-    pub fn pack(&mut self, frames: Bytes) -> Bytes {
-        let level = match self.compress {
+    /// Whole frames as they are to travel, in order: compressed where they get smaller, the others as they are.
+    pub fn pack(&mut self, frames: Bytes) -> Vec<Bytes> {
+        if self.level().is_none() {
+            return vec![frames];
+        }
+        let runs = self.runs(frames);
+        runs.into_iter().map(|(run, pays)| if pays { self.packed(run) } else { run }).collect()
+    }
+
+    fn level(&self) -> Option<i32> {
+        match self.compress {
             Compress::Off => None,
             Compress::Level(level) => Some(level),
             Compress::Auto => self.level.map(|level| LEVELS[level]),
-        };
-        let Some(level) = level.filter(|_| (LEAST..=PACKED).contains(&frames.len()) && self.pays(&frames)) else {
+        }
+    }
+
+    /// Frames in a row of which all get smaller, or none does.
+    fn runs(&mut self, mut frames: Bytes) -> Vec<(Bytes, bool)> {
+        let mut runs: Vec<(usize, bool)> = Vec::new();
+        let mut rest = frames.clone();
+        while let Ok(Some(frame)) = codec::split(&mut rest, FRAME) {
+            let pays = frame.len() < LARGE || self.barren < BARREN || self.pays(&frame);
+            match runs.last_mut() {
+                Some((length, same)) if *same == pays => *length += LENGTH + frame.len(),
+                _ => runs.push((LENGTH + frame.len(), pays)),
+            }
+        }
+        debug_assert!(rest.is_empty(), "not whole frames");
+        runs.into_iter().map(|(length, pays)| (frames.split_to(length), pays)).collect()
+    }
+
+    /// Whether a sample of the content gets smaller.
+    fn pays(&mut self, frame: &[u8]) -> bool {
+        frame.chunks(SAMPLED).any(|part| {
+            let middle = part.len().saturating_sub(SAMPLE) / 2;
+            let sample = &part[middle..part.len().min(middle + SAMPLE)];
+            let packed = self.trial.compress(sample).map_or(usize::MAX, |packed| packed.len());
+            (packed as f64) < PAYS * sample.len() as f64
+        })
+    }
+
+    fn packed(&mut self, frames: Bytes) -> Bytes {
+        let Some(level) = self.level().filter(|_| (LEAST..=PACKED).contains(&frames.len())) else {
             return frames;
         };
         match self.encode(&frames, level) {
-            Ok(packed) => packed,
+            Ok(packed) => {
+                let pays = (packed.len() as f64) < PAYS * frames.len() as f64;
+                self.barren = if pays { 0 } else { self.barren + frames.len() };
+                packed
+            }
             Err(error) => {
                 // The stream cannot be continued.
                 tracing::warn!(%error, "cannot compress, and does not try again on this connection");
@@ -116,16 +165,6 @@ impl Packer {
                 frames
             }
         }
-    }
-
-    /// Whether a sample of the content gets smaller.
-    fn pays(&mut self, frames: &[u8]) -> bool {
-        let half = frames.len() / 2;
-        let sample = |at: usize| &frames[at..frames.len().min(at + SAMPLE)];
-        [sample(half / 2), sample(half + half / 2)].into_iter().any(|sample| {
-            let packed = self.trial.compress(sample).map_or(usize::MAX, |packed| packed.len());
-            (packed as f64) < PAYS * sample.len() as f64
-        })
     }
 
     fn encode(&mut self, frames: &[u8], level: i32) -> io::Result<Bytes> {
@@ -210,9 +249,18 @@ impl Unpacker {
 mod tests {
     use super::*;
 
-    fn frames(length: usize, text: bool) -> Bytes {
+    /// One frame, of so many bytes.
+    fn frame(length: usize, text: bool) -> Bytes {
         let mut rng = fastrand::Rng::with_seed(length as u64);
-        (0..length).map(|_| if text { b'a' + rng.u8(..16) } else { rng.u8(..) }).collect()
+        let content = (LENGTH..length).map(|_| if text { b'a' + rng.u8(..16) } else { rng.u8(..) });
+        ((length - LENGTH) as u32).to_le_bytes().into_iter().chain(content).collect()
+    }
+
+    /// What becomes of frames that travel as one.
+    fn pack(packer: &mut Packer, frames: Bytes) -> Bytes {
+        let mut parts = packer.pack(frames);
+        assert_eq!(parts.len(), 1);
+        parts.remove(0)
     }
 
     fn unpacked(unpacker: &mut Unpacker, packed: Bytes) -> Result<Bytes, String> {
@@ -227,8 +275,8 @@ mod tests {
             let (mut packer, mut unpacker) = (Packer::new(Compress::Level(level)), Unpacker::default());
             let mut lengths = Vec::new();
             for length in [LEAST, 5000, 300_000, 300_000, PACKED] {
-                let plain = frames(length, true);
-                let packed = packer.pack(plain.clone());
+                let plain = frame(length, true);
+                let packed = pack(&mut packer, plain.clone());
                 lengths.push(packed.len());
                 assert!(unpacked(&mut unpacker, packed) == Ok(plain));
             }
@@ -240,14 +288,39 @@ mod tests {
     #[test]
     fn what_gets_no_smaller_or_is_small_leaves_as_it_is() {
         let mut packer = Packer::new(Compress::Level(3));
-        for plain in [frames(300_000, false), frames(LEAST - 1, true), frames(PACKED + 1, true)] {
-            assert_eq!(packer.pack(plain.clone()), plain);
+        for plain in [frame(300_000, false), frame(LEAST - 1, true), frame(PACKED + 1, true)] {
+            assert!(packer.pack(plain.clone()) == [plain]);
         }
         // And is no part of the stream.
-        let text = frames(300_000, true);
-        assert!(unpacked(&mut Unpacker::default(), packer.pack(text.clone())) == Ok(text));
+        let text = frame(300_000, true);
+        assert!(unpacked(&mut Unpacker::default(), pack(&mut packer, text.clone())) == Ok(text));
         let mut off = Packer::new(Compress::Off);
-        assert_eq!(off.pack(frames(5000, true)), frames(5000, true));
+        assert!(off.pack(frame(5000, true)) == [frame(5000, true)]);
+    }
+
+    #[test]
+    fn frames_that_get_smaller_are_parted_from_those_that_do_not() {
+        let mut packer = Packer::new(Compress::Level(1));
+        let [small, text, noise] = [frame(LARGE / 2, false), frame(100_000, true), frame(90_000, false)];
+        let parts = packer.pack([&small[..], &text, &noise, &noise, &text].concat().into());
+        let mut unpacker = Unpacker::default();
+        assert_eq!(parts.len(), 3);
+        assert!(unpacked(&mut unpacker, parts[0].clone()) == Ok([&small[..], &text].concat().into()));
+        assert!(parts[1] == [&noise[..], &noise].concat());
+        assert!(unpacked(&mut unpacker, parts[2].clone()) == Ok(text));
+    }
+
+    #[test]
+    fn what_has_no_pattern_is_found_again_until_nothing_gets_smaller_for_long() {
+        let mut packer = Packer::new(Compress::Level(1));
+        let noise = |more: usize| frame(300_000 + more, false);
+        pack(&mut packer, frame(5000, true));
+        assert!(pack(&mut packer, noise(0)).len() > 299_000);
+        assert!(pack(&mut packer, noise(0)).len() < 1000, "the same again");
+        let compressed = (1..100).take_while(|more| pack(&mut packer, noise(*more)) != noise(*more)).count();
+        assert_eq!(compressed, BARREN.div_ceil(300_000));
+        pack(&mut packer, frame(5000, true));
+        assert!(pack(&mut packer, noise(0)) != noise(0));
     }
 
     #[test]
@@ -270,8 +343,8 @@ mod tests {
         assert_eq!(watched(&mut packer, 5, none), Some(4), "it has enough to do");
         let mut unpacker = Unpacker::default();
         for before in [0, 1, 5, 0] {
-            let text = frames(20_000, true);
-            assert!(unpacked(&mut unpacker, packer.pack(text.clone())) == Ok(text), "through changes of level");
+            let text = frame(20_000, true);
+            assert!(unpacked(&mut unpacker, pack(&mut packer, text.clone())) == Ok(text), "through changes of level");
             watched(&mut packer, before, WATCHED / 10);
         }
         assert_eq!(packer.level, Some(1));
@@ -279,8 +352,8 @@ mod tests {
 
     #[test]
     fn no_stream_gives_more_or_less_than_it_says() {
-        let text = frames(100_000, true);
-        let packed = Packer::new(Compress::Level(1)).pack(text);
+        let text = frame(100_000, true);
+        let packed = pack(&mut Packer::new(Compress::Level(1)), text);
         let frame = codec::split(&mut packed.clone(), proto::limits::FRAME).unwrap().unwrap();
         let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame) else { panic!("not packed") };
         for wrong in [1, length - 1, length + 1, PACKED as u32] {

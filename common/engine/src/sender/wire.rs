@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use proto::codec::{self, Buffers};
 use proto::{ToReceiver, limits};
 
@@ -46,11 +46,15 @@ impl Wire {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let frames = self.packer.pack(self.buffer.split().freeze());
-        if frames.len() < BUFFER / 16 {
+        if self.buffer.len() < BUFFER / 16 {
             self.buffers.quiet();
         }
+        let parts = self.packer.pack(self.buffer.split().freeze());
         self.buffer = self.buffers.next(mem::take(&mut self.buffer), ROOM);
+        parts.into_iter().try_for_each(|frames| self.hand_on(frames, mirror))
+    }
+
+    fn hand_on(&mut self, frames: Bytes, mirror: &Mirror) -> Result<(), Lost> {
         mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
         let bytes = frames.len();
         let (room, before) = (self.outbox.capacity(), self.outbox.max_capacity() - self.outbox.capacity());
