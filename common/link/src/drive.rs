@@ -26,6 +26,10 @@ use crate::connection::{Connection, LINGER, Meter};
 const READ: usize = 512 * 1024;
 /// Buffers that a connection keeps, of twice that size: what is left of a frame moves from one to the next.
 const BUFFERS: usize = 4;
+/// Reads in a row that brought little, after which a buffer of [`LITTLE`] bytes serves: most connections of a backup host
+/// are quiet most of the time.
+const QUIET: usize = BUFFERS + 1;
+const LITTLE: usize = 2 * ROOM;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
 /// Bytes that are gathered for one write, while more is waiting.
@@ -107,7 +111,8 @@ async fn run<S: AsyncRead + AsyncWrite>(
         Deliver::Unbounded(_) => (frame(&ToReceiver::Ping), None),
     };
     let buffers = Buffers::new(2 * READ, BUFFERS);
-    let mut reader = Reader { half: read, buffers, buffer: unread, incoming, idle: limits.idle, meter: meter.clone() };
+    let mut reader =
+        Reader { half: read, buffers, buffer: unread, quiet: 0, incoming, idle: limits.idle, meter: meter.clone() };
     let waiting = Waiting::default();
     let mut writer = Writer { half: write, outgoing, waiting, beat, every: limits.keepalive, stall, meter };
 
@@ -144,6 +149,8 @@ struct Reader<S> {
     half: ReadHalf<S>,
     buffers: Buffers,
     buffer: BytesMut,
+    /// Reads in a row that brought little.
+    quiet: usize,
     incoming: Deliver,
     idle: Duration,
     meter: Meter,
@@ -179,8 +186,12 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
     async fn fill(&mut self) -> io::Result<usize> {
         let missing = missing(&self.buffer);
         if self.buffer.is_empty() {
+            let room = if self.quiet < QUIET { 2 * READ } else { LITTLE };
+            if self.buffer.capacity() > room {
+                self.buffer = BytesMut::with_capacity(room);
+            }
             // From the front again, if all that was in it is done with: that memory is in the cache.
-            let _ = self.buffer.try_reclaim(2 * READ);
+            let _ = self.buffer.try_reclaim(room);
         }
         let mut got = 0;
         poll_fn(|cx| {
@@ -200,6 +211,9 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
             }
             if got < ROOM {
                 self.buffers.quiet();
+                self.quiet += 1;
+            } else {
+                self.quiet = 0;
             }
             Poll::Ready(Ok(got))
         })

@@ -23,8 +23,11 @@ pub(super) fn found(folder: &RelPath, there: &[Entry], found: &Differences) -> V
 impl Pass {
     /// Whether the target is known to have had nothing in this folder.
     pub fn is_blank(&self, folder: &RelPath) -> bool {
+        if self.blank.is_empty() {
+            return false;
+        }
         let mut upwards = std::iter::successors(Some(folder.clone()), RelPath::parent);
-        !self.blank.is_empty() && upwards.any(|folder| self.blank.contains(&folder))
+        upwards.any(|folder| self.blank.contains(&folder))
     }
 }
 

@@ -13,9 +13,10 @@ use sys::{Dir, Found, Stat, Tree};
 use crate::mirror::Mirror;
 use crate::pending::Ticket;
 
-/// The session is woken for so many listed folders, for fewer after this time, and when there is nothing to list: each
-/// time costs several switches between threads, and a frame of its own.
-const TELL: (usize, Duration) = (64, Duration::from_millis(3));
+/// Listed folders for which the session is woken, fewer after some time and when there is nothing to list: each time costs
+/// several switches between threads, and a frame of its own.
+const TELL: usize = 64;
+const TELL_AFTER: Duration = Duration::from_millis(3);
 
 /// One folder as it stands at the source.
 pub(super) struct Folder {
@@ -216,7 +217,7 @@ struct News {
 impl News {
     fn add(&mut self) {
         self.count += 1;
-        if self.count >= TELL.0 || self.told.elapsed() >= TELL.1 {
+        if self.count >= TELL || self.told.elapsed() >= TELL_AFTER {
             self.tell();
         }
     }
@@ -245,6 +246,7 @@ impl Jobs {
     }
 }
 
+/// What is in a folder, in order of names.
 fn sorted(dir: &Dir) -> io::Result<Vec<Found>> {
     let mut found = dir.list()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -259,6 +261,7 @@ fn look(dir: &Dir, name: &Name, skipped: &mut Vec<(Name, String)>) -> Option<Sta
     })
 }
 
+/// The same as [`list`] without metadata: nothing is looked at whose kind the file system tells.
 fn names(dir: &Dir, keep: Keep) -> io::Result<Names> {
     let found = sorted(dir)?;
     let mut names = Names { entries: Vec::with_capacity(found.len()), skipped: Vec::new() };

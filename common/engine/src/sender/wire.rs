@@ -50,7 +50,9 @@ impl Wire {
             self.buffers.quiet();
         }
         let parts = self.packer.pack(self.buffer.split().freeze());
-        self.buffer = self.buffers.next(mem::take(&mut self.buffer), ROOM);
+        if self.buffer.capacity() < ROOM / 2 {
+            self.buffer = self.buffers.next(mem::take(&mut self.buffer), ROOM);
+        }
         parts.into_iter().try_for_each(|frames| self.hand_on(frames, mirror))
     }
 

@@ -4,9 +4,6 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-/// Buffers that are kept where little is going on.
-const FEW: usize = 2;
-
 /// Buffers that were handed on as frames, and come back when nobody holds those any more.
 #[derive(Debug)]
 pub struct Buffers {
@@ -37,11 +34,9 @@ impl Buffers {
         buffer
     }
 
-    /// Little is going on: one of many is let go.
+    /// Little is going on: one is let go.
     pub fn quiet(&mut self) {
-        if self.lent.len() > FEW {
-            self.lent.pop_front();
-        }
+        self.lent.pop_front();
     }
 }
 
@@ -84,6 +79,6 @@ mod tests {
         assert_eq!(buffers.lent.len(), 4);
         assert!(buffers.next(BytesMut::new(), 5000).capacity() >= 5000);
         (0..4).for_each(|_| buffers.quiet());
-        assert_eq!(buffers.lent.len(), FEW);
+        assert_eq!(buffers.lent.len(), 0);
     }
 }
