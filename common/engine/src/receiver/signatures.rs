@@ -94,6 +94,9 @@ impl Held {
 #[derive(Debug)]
 pub(super) struct Recorder {
     signature: Signature,
+    cut: Cut,
+    /// What came from the sender and is not cut yet: less than the longest chunk.
+    rest: Vec<u8>,
     /// Bytes that may still be hashed for it, beside those that are copied.
     worth: u64,
     most: usize,
@@ -104,23 +107,49 @@ impl Recorder {
     /// its size are cut into chunks of another length: the sender would not find them again.
     pub(super) fn new(size: u64, basis: u64) -> Option<Recorder> {
         let cut = Cut::of(size).filter(|cut| Cut::of(basis) == Some(*cut))?;
-        Some(Recorder { signature: Signature::default(), worth: size / 4, most: cut.too_many(size) })
+        let (signature, rest) = (Signature::default(), Vec::new());
+        Some(Recorder { signature, cut, rest, worth: size / 4, most: cut.too_many(size) })
     }
 
-    /// These bytes came from the sender. False when the signature would not be worth it, or would have a gap.
+    fn end(&self) -> u64 {
+        self.signature.end() + self.rest.len() as u64
+    }
+
+    /// These bytes came from the sender, and are cut as it will cut them when they have moved. False when the signature
+    /// would not be worth it, or would have a gap.
     pub(super) fn data(&mut self, offset: u64, bytes: &[u8]) -> bool {
         let length = bytes.len() as u64;
-        if length > self.worth || offset != self.signature.end() {
+        if length > self.worth || offset != self.end() {
             return false;
         }
         self.worth -= length;
-        // A piece is bounded by [`DATA`](proto::limits::DATA).
-        self.push(Chunk { length: bytes.len() as u32, digest: digest::chunk(bytes) })
+        self.rest.extend_from_slice(bytes);
+        self.cut_while(|rest, cut| rest.len() >= cut.most())
     }
 
     /// These chunks of the basis stand there. False as for [`data`](Recorder::data).
     pub(super) fn copy(&mut self, offset: u64, chunks: &[Chunk]) -> bool {
-        offset == self.signature.end() && chunks.iter().all(|chunk| self.push(*chunk))
+        offset == self.end() && self.cut_rest() && chunks.iter().all(|chunk| self.push(*chunk))
+    }
+
+    fn cut_rest(&mut self) -> bool {
+        self.cut_while(|rest, _| !rest.is_empty())
+    }
+
+    fn cut_while(&mut self, more: impl Fn(&[u8], Cut) -> bool) -> bool {
+        let mut done = 0;
+        while more(&self.rest[done..], self.cut) {
+            let bytes = &self.rest[done..];
+            let chunk = &bytes[..self.cut.first(bytes)];
+            done += chunk.len();
+            // Chunks are bounded by [`CHUNK`](proto::limits::CHUNK).
+            let chunk = Chunk { length: chunk.len() as u32, digest: digest::chunk(chunk) };
+            if !self.push(chunk) {
+                return false;
+            }
+        }
+        self.rest.drain(..done);
+        true
     }
 
     fn push(&mut self, chunk: Chunk) -> bool {
@@ -128,8 +157,8 @@ impl Recorder {
     }
 
     /// The signature, if it is of all of a file of that many bytes.
-    pub(super) fn finish(self, size: u64) -> Option<Box<Signature>> {
-        (self.signature.end() == size).then(|| Box::new(self.signature))
+    pub(super) fn finish(mut self, size: u64) -> Option<Box<Signature>> {
+        (self.cut_rest() && self.signature.end() == size).then(|| Box::new(self.signature))
     }
 }
 
@@ -204,15 +233,39 @@ mod tests {
             fits.then(|| recorder.finish(size)).flatten()
         };
         let whole = recorded(&[(3 << 20, 256 << 10), ((3 << 20) + (256 << 10), 768 << 10)]).unwrap();
-        assert_eq!((whole.len(), whole.end()), (3, size));
-        assert_eq!(whole.digests(1, 1), [digest::chunk(&vec![1; 256 << 10])]);
+        assert_eq!(whole.end(), size);
+        assert_eq!(whole.digests(0, 1), [[7; 16]]);
         assert!(recorded(&[]).is_none(), "the end is missing");
         assert!(recorded(&[((3 << 20) + 1, 100)]).is_none(), "there is a gap");
         let mut recorder = Recorder::new(size, size).unwrap();
         assert!(!recorder.data(0, &vec![1; (1 << 20) + 1]), "too much is new");
         assert!(Recorder::new(size, 1 << 30).is_none(), "other chunks");
         let mut recorder = Recorder::new(size, size).unwrap();
-        let tiny = (0..2000).all(|at| recorder.data(at, &[1]));
+        let tiny = (0..2000).all(|at| recorder.copy(at, &[Chunk { length: 1, digest: [7; 16] }]));
         assert!(!tiny, "pieces that are too small are cut anew some time");
+    }
+
+    #[test]
+    fn what_came_in_pieces_is_cut_as_the_sender_cuts() {
+        let (size, new) = (1 << 30, 3 << 20);
+        let mut rng = fastrand::Rng::with_seed(1);
+        let noise: Vec<u8> = (0..new).map(|_| rng.u8(..)).collect();
+        let copied = |length: u64| Chunk { length: length as u32, digest: [7; 16] };
+        let mut recorder = Recorder::new(size, size - 1).unwrap();
+        let at = size - 2 * new;
+        assert!(recorder.copy(0, &[copied(at)]));
+        for (piece, bytes) in noise.chunks(proto::limits::DATA).enumerate() {
+            assert!(recorder.data(at + (piece * proto::limits::DATA) as u64, bytes));
+        }
+        assert!(recorder.copy(at + new, &[copied(new)]));
+        let signature = recorder.finish(size).unwrap();
+        let lengths: Vec<u32> = signature.chunks(1, signature.len() as u32 - 2).map(|chunk| chunk.length).collect();
+        let (cut, mut rest, mut expected) = (Cut::of(size).unwrap(), &noise[..], Vec::new());
+        while !rest.is_empty() {
+            expected.push(cut.first(rest) as u32);
+            rest = &rest[cut.first(rest)..];
+        }
+        assert_eq!(lengths, expected);
+        assert!(lengths.len() > 5 && lengths.iter().any(|length| *length as usize > proto::limits::DATA));
     }
 }
