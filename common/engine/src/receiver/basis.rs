@@ -20,8 +20,9 @@ use crate::lane::Outbox;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
 const PART: usize = 64;
-/// Chunks in a part that need not be read.
-const KNOWN: u32 = 1024;
+/// Chunks in a part that need not be read: all, but of very large files. The sender sends what is new in order then, which
+/// can be recorded; what it has not found while more of a signature may come it sends last.
+const KNOWN: u32 = 12 * 1024;
 /// Longest chunks that are read at a time.
 const READ: usize = 4;
 /// Bytes that are copied in one step, so that other work is not held up.

@@ -95,6 +95,18 @@ fn chunks_in_any_order_and_new_bytes_make_a_file() {
 }
 
 #[test]
+fn a_signature_that_is_known_comes_in_one_frame() {
+    let mut rig = Rig::new();
+    fs::write(rig.at("f"), noise(40_000_000)).unwrap();
+    let chunks = rig.ask(1, "f");
+    assert!(chunks.len() > 2000);
+    rig.send(&[ToReceiver::Drop { id: ID }, ToReceiver::Blob { id: ID, size: 1 }]);
+    rig.send(&[ToReceiver::Basis { id: ID, path: path("f") }]);
+    let ToSender::Signature { chunks: known, last: true, .. } = rig.next() else { panic!("not all of it") };
+    assert_eq!(known, chunks);
+}
+
+#[test]
 fn only_a_regular_file_without_other_names_serves() {
     let mut rig = Rig::with(Settings::default(), |module| {
         fs::write(module.join("../outside"), "outside").unwrap();
