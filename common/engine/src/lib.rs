@@ -7,6 +7,7 @@ pub mod hint;
 pub mod lane;
 pub mod mirror;
 pub mod pack;
+mod parts;
 pub mod pending;
 pub mod receiver;
 pub mod sender;

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use proto::{Entry, Keep, Kind, Meta, Name, Time, Xattrs, digest};
+use proto::{Digest, Keep, Kind, Meta, Name, Time, Xattrs, digest};
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
@@ -51,12 +51,16 @@ pub struct Inside<'a> {
 }
 
 impl Inside<'_> {
-    /// As [`Dir::entry`].
+    /// What stands in a listing for the link text and the extended attributes of `name`, of which
+    /// [`lookup`](Dir::lookup) gave `stat`.
+    ///
+    /// RACE: they are of a later moment than `stat`.
     ///
     /// # Errors
-    /// Of the operating system.
-    pub fn entry(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
-        self.dir.entry_from(self.visit.has_entered(), name, stat, keep)
+    /// Of the operating system; `InvalidData` when the extended attributes pass the limits of the wire.
+    pub fn extra(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Digest> {
+        let (link, xattrs) = self.dir.extra(self.visit.has_entered(), name, stat, keep)?;
+        Ok(digest::extra(&link, &xattrs))
     }
 }
 
@@ -166,29 +170,17 @@ impl Dir {
         Ok((File::new(fd), stat))
     }
 
-    /// `stat`, which [`lookup`](Dir::lookup) gave for the name, as a line of a folder's listing, as `keep` sees it.
-    ///
-    /// RACE: link text and extended attributes are of a later moment than `stat`.
-    pub fn entry(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
-        self.entry_from(false, name, stat, keep)
-    }
-
     /// For many entries, on a thread with a [current folder of its own](crate::cwd).
     pub fn inside(&self) -> Inside<'_> {
         Inside { dir: self, visit: Visit::to(self.fd.as_fd()) }
     }
 
-    /// `here` says that this is the thread's current folder.
-    fn entry_from(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Entry> {
-        let (link, xattrs) = self.extra(here, name, stat, keep)?;
-        let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *stat;
-        let extra = digest::extra(&link, &xattrs);
-        let mut entry = Entry { name: name.clone(), kind, size, mode, uid, gid, mtime, device, extra };
-        keep.project_entry(&mut entry);
-        Ok(entry)
-    }
-
-    /// The same in full.
+    /// All metadata of `name`, of which [`lookup`](Dir::lookup) gave `stat`, as `keep` sees it.
+    ///
+    /// RACE: link text and extended attributes are of a later moment than `stat`.
+    ///
+    /// # Errors
+    /// As [`Inside::extra`].
     pub fn meta(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Meta> {
         let (link, xattrs) = self.extra(false, name, stat, keep)?;
         let mut meta = stat.meta(link, xattrs);
@@ -196,16 +188,17 @@ impl Dir {
         Ok(meta)
     }
 
+    /// `here` says that this is the thread's current folder.
     fn extra(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Xattrs)> {
         let link = match stat.kind {
             Kind::Symlink => rustix::fs::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes().into(),
             _ => Box::default(),
         };
-        let path = match here {
-            true => ProcPath::here(name.as_bytes()),
-            false => ProcPath::entry(self.fd.as_fd(), name.as_bytes()),
+        let xattrs = match here {
+            true => xattr::read(Of::Here(name.as_bytes()), keep)?,
+            false => xattr::read(Of::Path(ProcPath::entry(self.fd.as_fd(), name.as_bytes()).as_c_str()), keep)?,
         };
-        Ok((link, xattr::read(Of::Path(path.as_c_str()), keep)?))
+        Ok((link, xattrs))
     }
 
     /// Of the folder itself, as `keep` sees it.

@@ -32,15 +32,6 @@ impl ProcPath {
         ProcPath(path)
     }
 
-    /// The entry `name` of the current folder. A longer name is cut as above.
-    pub(crate) fn here(name: &[u8]) -> ProcPath {
-        let mut path = [0; LENGTH];
-        if name.len() <= 255 {
-            path[..name.len()].copy_from_slice(name);
-        }
-        ProcPath(path)
-    }
-
     pub(crate) fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use proto::{Device, Kind, Meta, Time, Xattrs};
+use proto::{Device, Digest, Entry, Keep, Kind, Meta, Name, Time, Xattrs};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
@@ -64,6 +64,14 @@ impl Stat {
     pub(crate) fn meta(&self, link: Box<[u8]>, xattrs: Xattrs) -> Meta {
         let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *self;
         Meta { kind, size, mode, uid, gid, mtime, device, link, xattrs }
+    }
+
+    /// The line of a folder's listing, as `keep` sees it. `extra` is of [`Inside::extra`](crate::Inside::extra).
+    pub fn entry(&self, name: Name, extra: Digest, keep: Keep) -> Entry {
+        let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *self;
+        let mut entry = Entry { name, kind, size, mode, uid, gid, mtime, device, extra };
+        keep.project_entry(&mut entry);
+        entry
     }
 
     pub(crate) fn of(fd: impl AsFd) -> io::Result<Stat> {

@@ -5,9 +5,11 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 use proto::{Keep, Kept, Xattrs};
+use rustix::buffer::Buffer;
 use rustix::fs::{self, XattrFlags};
 use rustix::io::Errno;
 
@@ -23,20 +25,24 @@ pub(crate) enum Of<'a> {
     Fd(BorrowedFd<'a>),
     /// Of what stands at this path, which is not followed.
     Path(&'a CStr),
+    /// The same of a name in the thread's current folder.
+    Here(&'a [u8]),
 }
 
 impl Of<'_> {
-    fn list(self, into: &mut [u8]) -> Result<usize, Errno> {
+    fn list<B: Buffer<u8>>(self, into: B) -> Result<B::Output, Errno> {
         match self {
             Of::Fd(fd) => fs::flistxattr(fd, into),
             Of::Path(path) => fs::llistxattr(path, into),
+            Of::Here(name) => fs::llistxattr(name, into),
         }
     }
 
-    fn get(self, name: &[u8], into: &mut [u8]) -> Result<usize, Errno> {
+    fn get<B: Buffer<u8>>(self, name: &[u8], into: B) -> Result<B::Output, Errno> {
         match self {
             Of::Fd(fd) => fs::fgetxattr(fd, name, into),
             Of::Path(path) => fs::lgetxattr(path, name, into),
+            Of::Here(entry) => fs::lgetxattr(entry, name, into),
         }
     }
 
@@ -44,6 +50,7 @@ impl Of<'_> {
         match self {
             Of::Fd(fd) => fs::fsetxattr(fd, name, value, XattrFlags::empty()),
             Of::Path(path) => fs::lsetxattr(path, name, value, XattrFlags::empty()),
+            Of::Here(entry) => fs::lsetxattr(entry, name, value, XattrFlags::empty()),
         }
     }
 
@@ -52,6 +59,7 @@ impl Of<'_> {
         let removed = match self {
             Of::Fd(fd) => fs::fremovexattr(fd, name),
             Of::Path(path) => fs::lremovexattr(path, name),
+            Of::Here(entry) => fs::lremovexattr(entry, name),
         };
         match removed {
             Err(Errno::NODATA) => Ok(()),
@@ -73,14 +81,14 @@ pub(crate) fn read(of: Of<'_>, keep: Keep) -> io::Result<Xattrs> {
     if !any_kept(keep) {
         return Ok(Xattrs::default());
     }
-    let mut usual = [0; USUAL];
+    let mut usual = [MaybeUninit::uninit(); USUAL];
     let mut long = Vec::new();
     let names = match of.list(&mut usual) {
-        Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Xattrs::default()),
-        Ok(length) => &usual[..length],
+        Ok(([], _)) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Xattrs::default()),
+        Ok((names, _)) => &*names,
         Err(Errno::RANGE) => {
             long.resize(LONGEST, 0);
-            let length = of.list(&mut long)?;
+            let length = of.list(&mut long[..])?;
             &long[..length]
         }
         Err(error) => return Err(error.into()),
@@ -96,13 +104,13 @@ pub(crate) fn read(of: Of<'_>, keep: Keep) -> io::Result<Xattrs> {
 
 /// `None` when it was removed since it was listed.
 fn value(of: Of<'_>, name: &[u8]) -> io::Result<Option<Box<[u8]>>> {
-    let mut usual = [0; USUAL];
+    let mut usual = [MaybeUninit::uninit(); USUAL];
     match of.get(name, &mut usual) {
-        Ok(length) => Ok(Some(usual[..length].into())),
+        Ok((value, _)) => Ok(Some((&*value).into())),
         Err(Errno::NODATA) => Ok(None),
         Err(Errno::RANGE) => {
             let mut long = vec![0; LONGEST];
-            match of.get(name, &mut long) {
+            match of.get(name, &mut long[..]) {
                 Ok(length) => Ok(Some(long[..length].into())),
                 Err(Errno::NODATA) => Ok(None),
                 Err(error) => Err(error.into()),

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use proto::{Digest, Entry, Keep, Kept, Kind, Name, Outcome, RelPath, ToSender, codec, digest};
 use sys::{Dir, Tree, stage};
 
+use super::POOL;
 use super::receipts::frame;
 use super::verdict;
+use crate::parts::in_parts;
 
 /// A `Compare` to be answered.
 #[derive(Debug)]
@@ -68,20 +70,31 @@ fn entries(dir: &Dir, keep: Keep, shared: &mut Vec<Shared>) -> io::Result<Vec<En
     names.retain(|name| !stage::is_reserved(name));
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
+    for part in in_parts(names, POOL, |part| look_at(dir, keep, part)) {
+        let (mut seen, mut linked) = part?;
+        entries.append(&mut seen);
+        shared.append(&mut linked);
+    }
+    Ok(entries)
+}
+
+/// Those entries of a folder, and which of them have other names too.
+fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> io::Result<(Vec<Entry>, Vec<Shared>)> {
+    let (mut entries, mut shared) = (Vec::with_capacity(names.len()), Vec::new());
     let inside = dir.inside();
     for name in names {
         // RACE: a name may vanish after it was listed; then it is as if it had never been there.
         let Some(stat) = dir.lookup(&name)? else { continue };
-        let entry = match inside.entry(&name, &stat, keep) {
+        let extra = match inside.extra(&name, &stat, keep) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entry => entry?,
+            extra => extra?,
         };
         if stat.kind == Kind::File && stat.nlink > 1 && keep.has(Kept::Hardlinks) {
-            shared.push(Shared { inode: (stat.dev, stat.ino), name });
+            shared.push(Shared { inode: (stat.dev, stat.ino), name: name.clone() });
         }
-        entries.push(entry);
+        entries.push(stat.entry(name, extra, keep));
     }
-    Ok(entries)
+    Ok((entries, shared))
 }
 
 /// The entries in as many frames as they need; one for a folder that is empty.

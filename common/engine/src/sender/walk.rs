@@ -11,6 +11,7 @@ use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
 use sys::{Dir, Found, Stat, Tree};
 
 use crate::mirror::Mirror;
+use crate::parts::in_parts;
 use crate::pending::Ticket;
 
 /// Listed folders for which the session is woken, fewer after some time and when there is nothing to list: each time costs
@@ -19,6 +20,7 @@ const TELL: usize = 64;
 const TELL_AFTER: Duration = Duration::from_millis(3);
 
 /// One folder as it stands at the source.
+#[derive(Default)]
 pub(super) struct Folder {
     /// What the target should have, in order of names.
     pub entries: Vec<Entry>,
@@ -40,6 +42,14 @@ impl Folder {
     pub fn find(&self, name: &Name) -> Option<(&Entry, Id)> {
         let at = self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
         Some((&self.entries[at], self.ids[at]))
+    }
+
+    /// Adds what was seen of names that come after these.
+    fn append(&mut self, mut part: Folder) {
+        self.entries.append(&mut part.entries);
+        self.ids.append(&mut part.ids);
+        self.linked.append(&mut part.linked);
+        self.skipped.append(&mut part.skipped);
     }
 }
 
@@ -165,7 +175,7 @@ impl Walker {
                 let mut news = News { mirror, count: 0, told: Instant::now() };
                 while let Some((pass, path, detail)) = jobs.next(&mut news) {
                     let listing = tree.dir(&path).and_then(|dir| match detail {
-                        Detail::Metadata => list(&dir, keep).map(Listing::Folder),
+                        Detail::Metadata => list(&dir, keep, threads).map(Listing::Folder),
                         Detail::Names => names(&dir, keep).map(Listing::Names),
                     });
                     if send.send(Listed { pass, path, listing }).is_err() {
@@ -276,38 +286,42 @@ fn names(dir: &Dir, keep: Keep) -> io::Result<Names> {
     Ok(names)
 }
 
-/// Lists one folder. An entry that vanishes meanwhile is left out; its event will come.
-fn list(dir: &Dir, keep: Keep) -> io::Result<Folder> {
-    let mut folder = Folder {
-        entries: Vec::new(),
-        ids: Vec::new(),
-        digest: Digest::default(),
-        linked: Vec::new(),
-        skipped: Vec::new(),
-    };
-    let found = sorted(dir)?;
-    folder.entries.reserve(found.len());
+/// Lists one folder, by that many threads if it is large. An entry that vanishes meanwhile is left out; its event will
+/// come.
+fn list(dir: &Dir, keep: Keep, threads: usize) -> io::Result<Folder> {
+    let names = sorted(dir)?.into_iter().map(|found| found.name).collect();
+    let mut parts = in_parts(names, threads, |part| look_at(dir, keep, part)).into_iter();
+    let mut folder = parts.next().unwrap_or_default();
+    for part in parts {
+        folder.append(part);
+    }
+    folder.digest = digest::folder(&folder.entries);
+    Ok(folder)
+}
+
+/// Those entries of a folder.
+fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> Folder {
+    let mut folder = Folder { entries: Vec::with_capacity(names.len()), ..Folder::default() };
     let inside = dir.inside();
-    for name in found.into_iter().map(|found| found.name) {
+    for name in names {
         let Some(stat) = look(dir, &name, &mut folder.skipped) else { continue };
         if let Some(reason) = not_mirrored(&name, stat.kind, keep) {
             folder.skipped.push((name, reason));
             continue;
         }
-        match inside.entry(&name, &stat, keep) {
-            Ok(entry) => {
+        match inside.extra(&name, &stat, keep) {
+            Ok(extra) => {
                 if stat.kind != Kind::Dir && stat.nlink > 1 {
-                    folder.linked.push((name, Inode::of(&stat)));
+                    folder.linked.push((name.clone(), Inode::of(&stat)));
                 }
-                folder.entries.push(entry);
+                folder.entries.push(stat.entry(name, extra, keep));
                 folder.ids.push((stat.dev, stat.ino));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => folder.skipped.push((name, format!("its metadata cannot be read: {error}"))),
         }
     }
-    folder.digest = digest::folder(&folder.entries);
-    Ok(folder)
+    folder
 }
 
 /// Why an entry is not mirrored, if it is not.

@@ -81,7 +81,7 @@ fn operate(house: &House, dir: &crate::Dir, link: &str) {
     let meta = plain(Kind::File, 6);
     assert_eq!(dir.set_file_meta(&link, &meta, Keep::EVERYTHING).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     assert!(!dir.meta(&link, &stat, Keep::EVERYTHING).unwrap().link.is_empty());
-    assert_ne!(dir.entry(&link, &stat, Keep::EVERYTHING).unwrap().extra, [0; 16]);
+    assert_ne!(dir.inside().extra(&link, &stat, Keep::EVERYTHING).unwrap(), [0; 16]);
     assert_eq!(dir.count(&link).unwrap(), 1);
     // A copy and a further name are of the link, not of what it leads to.
     for staged in [house.stage.copy(dir, &link).unwrap(), house.stage.link(dir, &link).unwrap()] {

@@ -105,9 +105,9 @@ fn keep_decides_what_is_seen() {
     let bare = house.root.meta(&name("file"), &stat, Keep::empty()).unwrap();
     assert_eq!((bare.mode, bare.uid, bare.mtime, bare.xattrs.len()), (0, 0, Time::default(), 0));
     let keep = Keep::empty().with(Kept::Xattrs);
-    let entry = house.root.entry(&name("file"), &stat, keep).unwrap();
-    assert_eq!(entry, proto::digest::entry(name("file"), &house.root.meta(&name("file"), &stat, keep).unwrap()));
-    assert_eq!(house.root.entry(&name("file"), &stat, Keep::empty()).unwrap().extra, [0; 16]);
+    let entry = |keep| stat.entry(name("file"), house.root.inside().extra(&name("file"), &stat, keep).unwrap(), keep);
+    assert_eq!(entry(keep), proto::digest::entry(name("file"), &house.root.meta(&name("file"), &stat, keep).unwrap()));
+    assert_eq!(entry(Keep::empty()).extra, [0; 16]);
 }
 
 #[test]
