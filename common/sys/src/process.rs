@@ -37,6 +37,15 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Gives freed memory back to the system, also what lies between blocks in use (malloc_trim(3)). It takes about a
+/// millisecond for 10 MiB, while other threads that allocate wait: for moments after which less memory is needed for long.
+#[allow(unsafe_code)]
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes any number, may be called at any time by any thread, and touches no block in use.
+    let _ = unsafe { libc::malloc_trim(0) };
+}
+
 /// Raises the number of files that may be open to what the system allows. Returns it; `None` is no limit.
 pub fn raise_open_files() -> io::Result<Option<u64>> {
     let limit = rustix::process::getrlimit(Resource::Nofile);
@@ -78,5 +87,27 @@ mod tests {
         let tree = crate::Tree::open(dir.path(), crate::Mounts::Stay).unwrap();
         tree.root().unwrap().own_meta(proto::Keep::EVERYTHING).unwrap();
         assert_eq!(rustix::process::getrlimit(Resource::Core).current, Some(0));
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn freed_memory_between_blocks_in_use_is_given_back() {
+        let held = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
+        };
+        // 64 MiB, of which a hundredth stays in use, the last block too.
+        let mut blocks: Vec<Vec<u8>> = (0..16_384).map(|_| vec![1; 4096]).collect();
+        let mut number = 0;
+        blocks.retain(|_| {
+            number += 1;
+            number % 128 == 0
+        });
+        let before = held();
+        give_back_memory();
+        let after = held();
+        assert!(after + 32 * 1024 < before, "{before} kB, then {after} kB");
+        assert_eq!(blocks.len(), 128);
     }
 }

@@ -169,6 +169,8 @@ struct Session<'a> {
     changed: HashMap<RelPath, u32>,
     /// Whether the root was empty when a deletion of this turn asked.
     root_empty: Option<bool>,
+    /// A pass over the whole has ended, which takes more memory than what follows.
+    passed: bool,
 }
 
 impl Sender {
@@ -212,6 +214,7 @@ impl Sender {
             failures: 0,
             changed: HashMap::new(),
             root_empty: None,
+            passed: false,
         };
         let ended = session.run(stop);
         let unanswered: Vec<_> = session.flight.unanswered().map(|(op, sent)| (op, sent.clone())).collect();
@@ -239,8 +242,13 @@ impl Session<'_> {
                 Ok(Turn::Worked) => continue,
                 Ok(Turn::Idle) => {}
             }
-            if self.until == Until::InSync && self.is_in_sync() {
-                return Ended::InSync;
+            if self.is_in_sync() {
+                if self.until == Until::InSync {
+                    return Ended::InSync;
+                }
+                if std::mem::take(&mut self.passed) {
+                    sys::process::give_back_memory();
+                }
             }
             if let Err(ended) = self.wait() {
                 return ended;
