@@ -97,7 +97,6 @@ pub(super) struct Signing {
     basis: Arc<Basis>,
     rest: Rest,
     at: u64,
-    buffer: Vec<u8>,
     part: Vec<Chunk>,
     outbox: Outbox,
     signatures: Arc<Signatures>,
@@ -110,7 +109,7 @@ impl Signing {
         outbox: Outbox,
         signatures: Arc<Signatures>,
     ) -> Signing {
-        Signing { id, basis, rest, at: 0, buffer: Vec::new(), part: Vec::new(), outbox, signatures }
+        Signing { id, basis, rest, at: 0, part: Vec::new(), outbox, signatures }
     }
 
     /// Whether it is for this blob.
@@ -118,15 +117,15 @@ impl Signing {
         self.id == id
     }
 
-    /// Reads on. False when it is done, or nobody wants it.
-    pub(super) fn step(&mut self) -> bool {
+    /// Reads on, into `buffer`, whose content is of no interest. False when it is done, or nobody wants it.
+    pub(super) fn step(&mut self, buffer: &mut Vec<u8>) -> bool {
         if Arc::strong_count(&self.basis) == 1 {
             // The blob was dropped or put meanwhile.
             return false;
         }
         let last = match self.rest {
             // What cannot be read is not offered.
-            Rest::Unread(cut) => self.read(cut).unwrap_or(true),
+            Rest::Unread(cut) => self.read(cut, buffer).unwrap_or(true),
             Rest::Known(next) => self.recall(next),
         };
         if !last && self.part.len() < PART {
@@ -145,11 +144,11 @@ impl Signing {
     }
 
     /// The next few chunks. True at the end of the file.
-    fn read(&mut self, cut: Cut) -> io::Result<bool> {
-        self.buffer.resize(READ * cut.most(), 0);
-        let read = self.basis.file.read_at(self.at, &mut self.buffer)?;
-        let ends = read < self.buffer.len();
-        let mut rest = &self.buffer[..read];
+    fn read(&mut self, cut: Cut, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        buffer.resize(READ * cut.most(), 0);
+        let read = self.basis.file.read_at(self.at, buffer)?;
+        let ends = read < buffer.len();
+        let mut rest = &buffer[..read];
         while rest.len() >= cut.most() || (ends && !rest.is_empty()) {
             let (chunk, behind) = rest.split_at(cut.first(rest));
             // Lengths of chunks are bounded far below.

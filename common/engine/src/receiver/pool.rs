@@ -163,6 +163,8 @@ impl Pool {
     pub(super) fn work(&self, line: &Line) {
         let _alarm = Alarm { pool: self, line };
         sys::cwd::own();
+        // For what is signed, a step of one file and then of another.
+        let mut buffer = Vec::new();
         while let Some(job) = self.next() {
             match job {
                 Job::Stage(place, mut chunk) => {
@@ -175,7 +177,10 @@ impl Pool {
                     let _ = answers.send(all);
                 }
                 Job::Sign(mut signing) => {
-                    let rest = signing.step().then_some(signing);
+                    let rest = signing.step(&mut buffer).then_some(signing);
+                    if rest.is_none() {
+                        buffer = Vec::new();
+                    }
                     self.change(|jobs| jobs.signing.give_back(rest));
                 }
                 Job::Copy(mut copying) => {
