@@ -58,6 +58,9 @@ impl Session<'_> {
         pass.listing = 1;
         if pass.is_full() {
             self.mirror.set_scanning(true);
+            // What stood in the way may be gone.
+            self.refused.clear();
+            self.absences.clear();
         }
         if reach == Reach::Subtree {
             self.mirror.pending().widened(ticket);

@@ -157,15 +157,15 @@ struct Session<'a> {
     next_blob: u32,
     /// Bytes that the target is copying, for uploads of now and before.
     copying: u64,
-    /// Folders that the receiver refuses: what is beneath them cannot be stored.
+    /// Folders that the receiver has refused since the last full pass began: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
-    /// How often a missing folder was sent again.
+    /// How often a missing folder was sent again, since then.
     absences: HashMap<RelPath, (u32, Instant)>,
     retry: Duration,
     until: Until,
     /// Operations that failed since one did not.
     failures: u32,
-    /// How often files changed while they were read.
+    /// How often files changed while they were read, where that is to end.
     changed: HashMap<RelPath, u32>,
     /// Whether the root was empty when a deletion of this turn asked.
     root_empty: Option<bool>,

@@ -362,10 +362,13 @@ impl Session<'_> {
     pub(super) fn changing(&mut self, path: RelPath) {
         self.mirror
             .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
-        let times = self.changed.entry(path.clone()).or_default();
-        *times += 1;
-        if self.until == Until::Stopped || *times < PATIENCE {
-            self.hint_entry(path, Cause::WRITING);
+        if self.until == Until::InSync {
+            let times = self.changed.entry(path.clone()).or_default();
+            *times += 1;
+            if *times >= PATIENCE {
+                return;
+            }
         }
+        self.hint_entry(path, Cause::WRITING);
     }
 }
