@@ -1,6 +1,8 @@
 //! Frames of a sender, compressed: runs of them as parts of one stream, so that what came before helps with what
 //! comes next. Whether it pays is found out from the content and from how fast the link takes it.
 
+mod pace;
+
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,8 @@ use proto::codec::LENGTH;
 use proto::limits::{FRAME, PACKED, PACKED_WINDOW};
 use proto::{ToReceiver, codec};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
+
+use pace::Pace;
 
 /// When frames are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,15 +26,6 @@ pub enum Compress {
     Level(i32),
 }
 
-/// Levels that [`Compress::Auto`] uses, one after the other while the link has still more to do than we.
-const LEVELS: [i32; 5] = [1, 3, 6, 9, 12];
-/// How long the link is watched before the level changes.
-const WATCHED: Duration = Duration::from_millis(20);
-/// Bytes a second that a link has to take less of for compression to pay: a third of what level 1 reads of text on one
-/// core, for what it leaves has to be worth the other two.
-const SLOW: f64 = 150e6;
-/// Bytes that a link has to take before it may count as fast: its buffers take the first of them at once.
-const PROVEN: u64 = 4 * 1024 * 1024;
 /// Frames that are together smaller than this are sent as they are.
 const LEAST: usize = 512;
 /// Bytes in a row that have not got smaller, after which large frames are tried before they are compressed. Until then
@@ -46,64 +41,27 @@ const PAYS: f64 = 0.9;
 /// The sending end.
 pub(crate) struct Packer {
     compress: Compress,
-    /// Place in [`LEVELS`], if anything is compressed now.
-    level: Option<usize>,
+    /// Of [`Compress::Auto`].
+    pace: Pace,
     /// In the middle of a frame of this level.
     encoder: Option<(i32, Encoder<'static>)>,
     trial: zstd::bulk::Compressor<'static>,
     /// Bytes that have been compressed since the last that got smaller.
     barren: usize,
-    link: Gauge,
-    /// Bytes that have left, up to [`PROVEN`].
-    proven: u64,
-}
-
-/// How the link has done lately.
-struct Gauge {
-    since: Instant,
-    bytes: u64,
-    /// How much of that time we waited for it.
-    waited: Duration,
-    /// Buffers that left, and those that found it with hardly anything to do.
-    buffers: u32,
-    starved: u32,
-}
-
-impl Gauge {
-    fn new() -> Gauge {
-        Gauge { since: Instant::now(), bytes: 0, waited: Duration::ZERO, buffers: 0, starved: 0 }
-    }
 }
 
 impl Packer {
     pub fn new(compress: Compress) -> Packer {
         // Level 1 exists: an encoder that cannot be made here could not be made later.
         let trial = zstd::bulk::Compressor::new(1).unwrap_or_default();
-        // A link counts as slow until it is seen: what is before it by then would travel as it is.
-        Packer { compress, level: Some(0), encoder: None, trial, barren: BARREN, link: Gauge::new(), proven: 0 }
+        Packer { compress, pace: Pace::new(), encoder: None, trial, barren: BARREN }
     }
 
     /// A buffer of `bytes` has left, with so many before it, and after so long a wait for room.
     pub fn left(&mut self, bytes: usize, before: usize, wait: Duration) {
-        if self.compress != Compress::Auto {
-            return;
+        if self.compress == Compress::Auto {
+            self.pace.left(bytes, before, wait, Instant::now());
         }
-        let link = &mut self.link;
-        (link.bytes, link.waited, link.buffers) = (link.bytes + bytes as u64, link.waited + wait, link.buffers + 1);
-        link.starved += u32::from(before <= 1);
-        self.proven = (self.proven + bytes as u64).min(PROVEN);
-        let elapsed = link.since.elapsed();
-        if elapsed < WATCHED || (self.proven < PROVEN && link.waited < elapsed / 2) {
-            return;
-        }
-        let slow = link.waited > elapsed / 2 && (link.bytes as f64) < SLOW * elapsed.as_secs_f64();
-        self.level = match self.level {
-            None => slow.then_some(0),
-            Some(level) if slow => Some((level + 1).min(LEVELS.len() - 1)),
-            Some(level) if level == 0 || link.starved * 2 > link.buffers => level.checked_sub(1),
-            same => same,
-        };
-        self.link = Gauge::new();
     }
 
     /// Whole frames as they are to travel, in order: compressed where they get smaller, the others as they are.
@@ -119,7 +77,7 @@ impl Packer {
         match self.compress {
             Compress::Off => None,
             Compress::Level(level) => Some(level),
-            Compress::Auto => self.level.map(|level| LEVELS[level]),
+            Compress::Auto => self.pace.level(),
         }
     }
 
@@ -324,30 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_link_raises_the_level_and_a_fast_one_lowers_it() {
+    fn a_stream_goes_on_through_changes_of_level() {
         let mut packer = Packer::new(Compress::Auto);
-        let (none, all) = (Duration::ZERO, WATCHED * 2);
-        let watched = |packer: &mut Packer, before, wait| {
-            packer.link.since = Instant::now().checked_sub(WATCHED).unwrap();
-            packer.left(100_000, before, wait);
-            packer.level
-        };
-        assert_eq!(watched(&mut packer, 8, none), Some(0), "not known yet");
-        packer.proven = PROVEN;
-        assert_eq!(watched(&mut packer, 8, none), None, "fast");
-        packer.left(1 << 30, 8, all);
-        assert_eq!(watched(&mut packer, 8, all), None, "as fast as we are");
-        assert_eq!(watched(&mut packer, 8, all), Some(0), "slow");
-        let raised: Vec<_> = (0..5).map(|_| watched(&mut packer, 8, all)).collect();
-        assert_eq!(raised, [Some(1), Some(2), Some(3), Some(4), Some(4)]);
-        assert_eq!(watched(&mut packer, 5, none), Some(4), "it has enough to do");
         let mut unpacker = Unpacker::default();
-        for before in [0, 1, 5, 0] {
+        for level in [1, 3, 3, 9, 1] {
+            packer.compress = Compress::Level(level);
             let text = frame(20_000, true);
-            assert!(unpacked(&mut unpacker, pack(&mut packer, text.clone())) == Ok(text), "through changes of level");
-            watched(&mut packer, before, WATCHED / 10);
+            assert!(unpacked(&mut unpacker, pack(&mut packer, text.clone())) == Ok(text), "{level}");
         }
-        assert_eq!(packer.level, Some(1));
     }
 
     #[test]
