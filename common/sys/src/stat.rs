@@ -66,7 +66,7 @@ impl Stat {
         Meta { kind, size, mode, uid, gid, mtime, device, link, xattrs }
     }
 
-    /// The line of a folder's listing, as `keep` sees it. `extra` is of [`Inside::extra`](crate::Inside::extra).
+    /// The line of a folder's listing, as `keep` sees it. `extra` is of [`Inside::extra`](crate::dir::Inside::extra).
     pub fn entry(&self, name: Name, extra: Digest, keep: Keep) -> Entry {
         let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *self;
         let mut entry = Entry { name, kind, size, mode, uid, gid, mtime, device, extra };
