@@ -110,7 +110,10 @@ impl Packer {
         let Some(level) = self.level().filter(|_| (LEAST..=PACKED).contains(&frames.len())) else {
             return frames;
         };
-        match self.encode(&frames, level) {
+        let began = Instant::now();
+        let encoded = self.encode(&frames, level);
+        self.pace.compressed(began.elapsed());
+        match encoded {
             Ok(packed) => {
                 let pays = (packed.len() as f64) < PAYS * frames.len() as f64;
                 self.barren = if pays { 0 } else { self.barren + frames.len() };

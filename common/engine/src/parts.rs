@@ -9,8 +9,11 @@ use proto::Name;
 /// Names that a thread takes at a time: looking at them takes a millisecond or more, to start a thread some 50 µs.
 const PART: usize = 1024;
 
-/// Has `look` look at all names, in parts, by up to `threads` threads, the caller's among them. Returns what it saw, in
-/// order of the parts; of few names there is one.
+/// Threads at one folder, at most: several folders may be large at a time.
+const THREADS: usize = 4;
+
+/// Has `look` look at all names, in parts, by up to `threads` threads and no more than [`THREADS`], the caller's among
+/// them. Returns what it saw, in order of the parts; of few names there is one.
 pub(crate) fn in_parts<T: Send>(names: Vec<Name>, threads: usize, look: impl Fn(Vec<Name>) -> T + Sync) -> Vec<T> {
     let count = names.len();
     if threads < 2 || count < 2 * PART {
@@ -26,7 +29,7 @@ pub(crate) fn in_parts<T: Send>(names: Vec<Name>, threads: usize, look: impl Fn(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..threads.min(count / PART) {
+        for _ in 1..threads.min(THREADS).min(count / PART) {
             let helper = || {
                 sys::cwd::own();
                 work();

@@ -195,8 +195,8 @@ impl Dir {
             _ => Box::default(),
         };
         let xattrs = match here {
-            true => xattr::read(Of::Here(name.as_bytes()), keep)?,
-            false => xattr::read(Of::Path(ProcPath::entry(self.fd.as_fd(), name.as_bytes()).as_c_str()), keep)?,
+            true => xattr::read(Of::Path(name.as_bytes()), keep)?,
+            false => xattr::read(Of::Path(ProcPath::entry(self.fd.as_fd(), name.as_bytes()).as_bytes()), keep)?,
         };
         Ok((link, xattrs))
     }

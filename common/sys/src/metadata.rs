@@ -181,7 +181,7 @@ impl Work<'_> {
             On::Fd(fd) => Of::Fd(fd),
             On::Staged(folder, name) => {
                 path = ProcPath::entry(folder, name.as_bytes());
-                Of::Path(path.as_c_str())
+                Of::Path(path.as_bytes())
             }
         };
         // An entry whose attributes pass the limits is set on top of what it has.

@@ -147,7 +147,7 @@ impl Inotify {
             | WatchMask::MOVE_SELF
             | WatchMask::ONLYDIR;
         let path = ProcPath::of(dir.fd());
-        let path = Path::new(std::ffi::OsStr::from_bytes(path.as_c_str().to_bytes()));
+        let path = Path::new(std::ffi::OsStr::from_bytes(path.as_bytes()));
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(watches.add(path, mask)?.get_watch_descriptor_id())
     }

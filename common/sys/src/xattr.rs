@@ -3,7 +3,6 @@
 //! Read and set through a descriptor, or through the path of an entry in a held folder without following it. A file
 //! system that has none counts as one where none are set.
 
-use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
@@ -24,9 +23,7 @@ pub(crate) enum Of<'a> {
     /// Of an open file or folder.
     Fd(BorrowedFd<'a>),
     /// Of what stands at this path, which is not followed.
-    Path(&'a CStr),
-    /// The same of a name in the thread's current folder.
-    Here(&'a [u8]),
+    Path(&'a [u8]),
 }
 
 impl Of<'_> {
@@ -34,7 +31,6 @@ impl Of<'_> {
         match self {
             Of::Fd(fd) => fs::flistxattr(fd, into),
             Of::Path(path) => fs::llistxattr(path, into),
-            Of::Here(name) => fs::llistxattr(name, into),
         }
     }
 
@@ -42,7 +38,6 @@ impl Of<'_> {
         match self {
             Of::Fd(fd) => fs::fgetxattr(fd, name, into),
             Of::Path(path) => fs::lgetxattr(path, name, into),
-            Of::Here(entry) => fs::lgetxattr(entry, name, into),
         }
     }
 
@@ -50,7 +45,6 @@ impl Of<'_> {
         match self {
             Of::Fd(fd) => fs::fsetxattr(fd, name, value, XattrFlags::empty()),
             Of::Path(path) => fs::lsetxattr(path, name, value, XattrFlags::empty()),
-            Of::Here(entry) => fs::lsetxattr(entry, name, value, XattrFlags::empty()),
         }
     }
 
@@ -59,7 +53,6 @@ impl Of<'_> {
         let removed = match self {
             Of::Fd(fd) => fs::fremovexattr(fd, name),
             Of::Path(path) => fs::lremovexattr(path, name),
-            Of::Here(entry) => fs::lremovexattr(entry, name),
         };
         match removed {
             Err(Errno::NODATA) => Ok(()),

@@ -12,11 +12,9 @@ const WATCHED: Duration = Duration::from_millis(20);
 const SLOW: f64 = 150e6;
 /// Bytes that a link has to take before it may count as fast: its buffers take the first of them at once.
 const PROVEN: u64 = 4 * 1024 * 1024;
-/// Times in a row that the link was watched and had hardly anything to do, after which the level is too high: before that
-/// the buffers of the system still have some for it, or are being filled again.
+/// Times in a row that the link was watched and had hardly anything to do, because most of the time was spent on compressing,
+/// after which the level is too high: before that the buffers of the system have some for it, or are being filled again.
 const STARVED: u32 = 3;
-/// Bytes a second, of which even the highest level makes more: where fewer left there was nothing to send.
-const BUSY: f64 = 2e6;
 /// How long a level that was too high is not tried again; twice as long after each time, up to the second.
 const HELD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -29,7 +27,7 @@ pub(super) struct Pace {
     proven: u64,
     /// Times in a row that the link was starved at this level.
     starved: u32,
-    /// Place of the lowest level that was too high, and when it may be tried again.
+    /// Place of the level that was too high last, and when it may be tried again.
     high: Option<(usize, Instant)>,
     /// How long the next one is held back.
     hold: Duration,
@@ -39,8 +37,9 @@ pub(super) struct Pace {
 struct Gauge {
     since: Instant,
     bytes: u64,
-    /// How much of that time we waited for it.
+    /// How much of that time we waited for it, and how much we compressed.
     waited: Duration,
+    compressed: Duration,
     /// Buffers that left, and those that found it with hardly anything to do.
     buffers: u32,
     starved: u32,
@@ -48,7 +47,7 @@ struct Gauge {
 
 impl Gauge {
     fn new(now: Instant) -> Gauge {
-        Gauge { since: now, bytes: 0, waited: Duration::ZERO, buffers: 0, starved: 0 }
+        Gauge { since: now, bytes: 0, waited: Duration::ZERO, compressed: Duration::ZERO, buffers: 0, starved: 0 }
     }
 }
 
@@ -64,6 +63,11 @@ impl Pace {
         self.at.map(|at| LEVELS[at])
     }
 
+    /// So long it took to compress what leaves next.
+    pub fn compressed(&mut self, took: Duration) {
+        self.link.compressed += took;
+    }
+
     /// A buffer of `bytes` has left by `now`, with so many before it, and after so long a wait for room.
     pub fn left(&mut self, bytes: usize, before: usize, wait: Duration, now: Instant) {
         let link = &mut self.link;
@@ -74,9 +78,8 @@ impl Pace {
         if elapsed < WATCHED || (self.proven < PROVEN && link.waited < elapsed / 2) {
             return;
         }
-        let rate = link.bytes as f64 / elapsed.as_secs_f64();
-        let slow = link.waited > elapsed / 2 && rate < SLOW;
-        let starved = link.starved * 2 > link.buffers && rate > BUSY;
+        let slow = link.waited > elapsed / 2 && (link.bytes as f64) < SLOW * elapsed.as_secs_f64();
+        let starved = link.starved * 2 > link.buffers && link.compressed > elapsed / 2;
         self.link = Gauge::new(now);
         self.watched(slow, starved, now);
     }
@@ -135,7 +138,12 @@ mod tests {
         }
 
         fn starved(&mut self, times: u32) -> Option<i32> {
-            (0..times).map(|_| self.left(100_000, 0, (WATCHED, false))).last().flatten()
+            let once = |_| {
+                self.pace.compressed(WATCHED);
+                // However little became of it.
+                self.left(1000, 0, (WATCHED, false))
+            };
+            (0..times).map(once).last().flatten()
         }
     }
 
@@ -186,9 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_which_little_happens_is_not_starved_by_a_level() {
+    fn a_link_for_which_there_is_little_is_not_starved_by_a_level() {
         let mut link = raised();
-        let levels: Vec<_> = (0..10 * STARVED).map(|_| link.left(3000, 0, (WATCHED, false))).collect();
+        let levels: Vec<_> = (0..10 * STARVED).map(|_| link.left(100_000, 0, (WATCHED, false))).collect();
         assert_eq!(levels, vec![Some(12); levels.len()]);
     }
 

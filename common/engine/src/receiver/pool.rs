@@ -36,6 +36,8 @@ struct Jobs {
     queue: VecDeque<Job>,
     /// Taken up when there is nothing in `queue`, a step at a time. Bounded by the open blobs.
     signing: Shift<Signing>,
+    /// What all that is signed is read into, while there is some.
+    buffer: Vec<u8>,
     /// The same, at most [`COPIES`].
     copying: Shift<Copying>,
     closed: bool,
@@ -47,8 +49,8 @@ pub(super) enum Job {
     Stage(u64, Chunk),
     /// Answer these.
     Compare(Vec<Ask>, Sender<Vec<Answer>>),
-    /// One step.
-    Sign(Signing),
+    /// One step, with what it reads into.
+    Sign(Signing, Vec<u8>),
     /// One step.
     Copy(Copying),
 }
@@ -163,8 +165,6 @@ impl Pool {
     pub(super) fn work(&self, line: &Line) {
         let _alarm = Alarm { pool: self, line };
         sys::cwd::own();
-        // For what is signed, a step of one file and then of another.
-        let mut buffer = Vec::new();
         while let Some(job) = self.next() {
             match job {
                 Job::Stage(place, mut chunk) => {
@@ -176,12 +176,14 @@ impl Pool {
                     let all = asks.into_iter().map(|ask| compare(&self.tree, self.keep, ask)).collect();
                     let _ = answers.send(all);
                 }
-                Job::Sign(mut signing) => {
+                Job::Sign(mut signing, mut buffer) => {
                     let rest = signing.step(&mut buffer).then_some(signing);
-                    if rest.is_none() {
-                        buffer = Vec::new();
-                    }
-                    self.change(|jobs| jobs.signing.give_back(rest));
+                    self.change(|jobs| {
+                        jobs.signing.give_back(rest);
+                        if !jobs.signing.queue.is_empty() {
+                            jobs.buffer = buffer;
+                        }
+                    });
                 }
                 Job::Copy(mut copying) => {
                     if copying.step() {
@@ -210,7 +212,7 @@ impl Pool {
                 return Some(Job::Copy(copying));
             }
             if let Some(signing) = jobs.signing.take() {
-                return Some(Job::Sign(signing));
+                return Some(Job::Sign(signing, std::mem::take(&mut jobs.buffer)));
             }
             jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }

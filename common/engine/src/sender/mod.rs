@@ -242,13 +242,12 @@ impl Session<'_> {
                 Ok(Turn::Worked) => continue,
                 Ok(Turn::Idle) => {}
             }
-            if self.is_in_sync() {
+            if (self.passed || self.until == Until::InSync) && self.is_in_sync() {
                 if self.until == Until::InSync {
                     return Ended::InSync;
                 }
-                if std::mem::take(&mut self.passed) {
-                    sys::process::give_back_memory();
-                }
+                self.passed = false;
+                sys::process::give_back_memory();
             }
             if let Err(ended) = self.wait() {
                 return ended;
