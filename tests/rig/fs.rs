@@ -21,6 +21,17 @@ pub fn set_mtime(path: &Path, secs: i64, nanos: u32) -> io::Result<()> {
     Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
+/// Gives what stands at `path`, and all beneath it, to this user and its group.
+pub fn give_away(path: &Path, uid: u32) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid))?;
+    if is_folder(path) {
+        for entry in std::fs::read_dir(path)? {
+            give_away(&entry?.path(), uid)?;
+        }
+    }
+    Ok(())
+}
+
 /// Sets permission bits, all twelve of them.
 pub fn chmod(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

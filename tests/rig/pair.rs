@@ -35,6 +35,8 @@ pub struct Setup {
     pub proxy: bool,
     /// Words before pushd's command line, as `setpriv …`.
     pub pushd_prefix: Vec<&'static str>,
+    /// The same before recvd's.
+    pub recvd_prefix: Vec<&'static str>,
     /// Where the source's root stands instead of the scratch folder.
     pub source_base: Option<PathBuf>,
     /// Where the backup stands instead of the scratch folder.
@@ -51,6 +53,7 @@ impl Default for Setup {
             durability: "none".into(),
             proxy: false,
             pushd_prefix: Vec::new(),
+            recvd_prefix: Vec::new(),
             source_base: None,
             backup_base: None,
         }
@@ -112,7 +115,7 @@ impl Recvd {
         fs::write(&config, text).unwrap();
         let log = scratch.path().join(format!("{name}.log"));
         let args = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let mut line = command_line(&[], &recvd_program(), &args);
+        let mut line = command_line(&setup.recvd_prefix, &recvd_program(), &args);
         line.extend(log_level());
         Recvd { daemon: Daemon::new(line, log), port, backup, config, dir }
     }

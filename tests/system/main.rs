@@ -23,4 +23,5 @@ mod passes;
 mod power;
 mod renames;
 mod targets;
+mod unprivileged;
 mod unreadable;

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
-use std::path::Path;
 
 use crate::rig::compare;
-use crate::rig::fs::chmod;
+use crate::rig::fs::{chmod, give_away};
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::{eventually, is_root};
 
@@ -21,20 +20,11 @@ fn nobodys_pair(test: &str) -> Pair {
             fs::write(pair.source.join(format!("{folder}/{n}")), format!("{folder} {n}")).unwrap();
         }
     }
-    give_away(&pair.source);
-    give_away(&pair.pushd.dir);
+    give_away(&pair.source, NOBODY).unwrap();
+    give_away(&pair.pushd.dir, NOBODY).unwrap();
     pair.start();
     pair.settle();
     pair
-}
-
-fn give_away(path: &Path) {
-    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    if path.is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            give_away(&entry.unwrap().path());
-        }
-    }
 }
 
 fn names_problem(pair: &Pair, path: &str) -> bool {
@@ -74,7 +64,7 @@ fn unreadable_entries_keep_their_copy_and_are_named() {
     chmod(&pair.source.join("open/3"), 0o644).unwrap();
     fs::write(pair.source.join("open/3"), b"readable again").unwrap();
     chown(pair.source.join("open/fresh"), Some(NOBODY), Some(NOBODY)).unwrap();
-    give_away(&pair.source);
+    give_away(&pair.source, NOBODY).unwrap();
     pair.settle();
     eventually("no problem is left", || !names_problem(&pair, "open/3") && !names_problem(&pair, "locked"));
 }
@@ -93,7 +83,7 @@ fn a_folder_that_becomes_unreadable_live_keeps_its_copy() {
     eventually("it is named", || names_problem(&pair, "locked"));
     assert!(before.iter().all(|path| locked_copy(&pair).contains(path)), "the copies are gone");
     chmod(&pair.source.join("locked"), 0o755).unwrap();
-    give_away(&pair.source);
+    give_away(&pair.source, NOBODY).unwrap();
     pair.settle();
 }
 
@@ -105,8 +95,8 @@ fn a_sync_with_something_unreadable_exits_with_1_and_names_it() {
     let mut pair = Pair::new("syncunreadable", Setup::default());
     fs::write(pair.source.join("secret"), b"secret").unwrap();
     chmod(&pair.source.join("secret"), 0o000).unwrap();
-    give_away(&pair.source);
-    give_away(&pair.pushd.dir);
+    give_away(&pair.source, NOBODY).unwrap();
+    give_away(&pair.pushd.dir, NOBODY).unwrap();
     fs::write(pair.backup.join("secret"), b"the old copy").unwrap();
     pair.recvd.start();
     let mut command = std::process::Command::new("setpriv");

@@ -40,6 +40,15 @@ pub enum Halt {
     },
 }
 
+/// Where the trouble with an entry is. One entry may have both: each is named, and over by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    /// It cannot be read here, or is not to be mirrored.
+    Here,
+    /// The target could not store it, or not all of it.
+    There,
+}
+
 /// Trouble with one entry, as data: work goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -51,17 +60,17 @@ pub struct Problem {
     seen: Instant,
 }
 
-/// Problems by path.
+/// Problems by path, and side.
 #[derive(Debug, Default)]
 pub struct Problems {
-    by_path: BTreeMap<RelPath, Problem>,
+    by_path: BTreeMap<(RelPath, Side), Problem>,
     beyond: u64,
 }
 
 impl Problems {
     /// The problems that are kept, in order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&RelPath, &Problem)> {
-        self.by_path.iter()
+        self.by_path.iter().map(|((path, _), problem)| (path, problem))
     }
 
     /// How many there are, those not kept included.
@@ -185,28 +194,51 @@ impl Mirror {
         lock(&self.problems)
     }
 
-    /// Notes trouble with one entry; the time of the first notice stays.
+    /// Notes trouble with one entry at the source; the time of the first notice stays.
     pub fn problem(&self, path: &RelPath, reason: String) {
+        self.note(path, Side::Here, reason);
+    }
+
+    /// The same of what the target could not store.
+    pub fn problem_there(&self, path: &RelPath, reason: String) {
+        self.note(path, Side::There, reason);
+    }
+
+    fn note(&self, path: &RelPath, side: Side, reason: String) {
         let mut problems = self.problems();
-        if let Some(known) = problems.by_path.get_mut(path) {
+        let key = (path.clone(), side);
+        if let Some(known) = problems.by_path.get_mut(&key) {
             known.reason = reason;
             known.seen = Instant::now();
         } else if problems.by_path.len() < PROBLEMS {
             tracing::warn!(path = %path, "{reason}");
-            problems.by_path.insert(path.clone(), Problem { reason, since: SystemTime::now(), seen: Instant::now() });
+            problems.by_path.insert(key, Problem { reason, since: SystemTime::now(), seen: Instant::now() });
         } else {
             problems.beyond += 1;
         }
     }
 
-    /// The trouble with this entry is over; whether there was any.
+    /// The trouble with this entry is over, or about to be met again; whether there was any.
     pub fn resolved(&self, path: &RelPath) -> bool {
-        self.problems().by_path.remove(path).is_some()
+        let [here, there] = [Side::Here, Side::There].map(|side| self.resolve(path, side));
+        here || there
+    }
+
+    /// It can be read here now, whatever the target said of it.
+    pub(crate) fn resolved_here(&self, path: &RelPath) {
+        self.resolve(path, Side::Here);
+    }
+
+    fn resolve(&self, path: &RelPath, side: Side) -> bool {
+        self.problems().by_path.remove(&(path.clone(), side)).is_some()
     }
 
     /// Whether there is trouble with anything beneath this folder that is kept with its path.
     pub(crate) fn is_troubled_beneath(&self, folder: &RelPath) -> bool {
-        range_beneath(folder, |bounds| self.problems().by_path.range(bounds).next().is_some())
+        range_beneath(folder, |(from, to)| {
+            let bounds = (from.map(|path| (path, Side::There)), to.map(|path| (path, Side::Here)));
+            self.problems().by_path.range(bounds).next().is_some()
+        })
     }
 
     /// A comparison of everything, begun at this moment, has met all trouble that there still is.

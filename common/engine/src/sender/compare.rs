@@ -114,7 +114,7 @@ impl Session<'_> {
             }
         };
         // It could not be listed before, perhaps.
-        self.mirror.resolved(&path);
+        self.mirror.resolved_here(&path);
         let mates = self.groups.listed(&path, &listing);
         self.look_at_mates(mates);
         for (name, reason) in listing.skipped() {
@@ -262,8 +262,10 @@ impl Session<'_> {
             match path.join(&name) {
                 Ok(path) if self.options.delete => pass.extras.push(Extra { path, kind }),
                 Ok(path) if here.entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok() => {
-                    self.mirror
-                        .problem(&path, "not stored: a folder stands there at the target, and delete is off".into());
+                    self.mirror.problem_there(
+                        &path,
+                        "not stored: a folder stands there at the target, and delete is off".into(),
+                    );
                 }
                 _ => {}
             }

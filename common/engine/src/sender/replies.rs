@@ -54,13 +54,13 @@ impl Session<'_> {
             }
             Outcome::Absent => self.absent(op, sent),
             Outcome::Partly { reason } => {
-                self.mirror.problem(place(&sent), format!("stored, but not all of it: {reason}"))
+                self.mirror.problem_there(place(&sent), format!("stored, but not all of it: {reason}"))
             }
             Outcome::Refused { reason } => {
                 if let Sent::Folder(path) = &sent {
                     self.refused.insert(path.clone());
                 }
-                self.mirror.problem(place(&sent), format!("not stored: {reason}"));
+                self.mirror.problem_there(place(&sent), format!("not stored: {reason}"));
                 self.forget_compare(op)?;
             }
             Outcome::Failed { reason } => {
@@ -161,7 +161,7 @@ impl Session<'_> {
         let mut above = std::iter::successors(Some(folder.clone()), RelPath::parent);
         if let Some(refused) = above.find(|above| self.refused.contains(above)) {
             let reason = format!("not stored: the target refused the folder {refused}");
-            return self.mirror.problem(path, reason);
+            return self.mirror.problem_there(path, reason);
         }
         let now = Instant::now();
         let (times, last) = self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0));
