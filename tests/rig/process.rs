@@ -38,6 +38,12 @@ impl Daemon {
 
     /// The same, with words before the command line: of a program that becomes the daemon, as `strace -D` does.
     pub fn start_under(&mut self, words: &[&str]) {
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        self.start_with(words, log.into());
+    }
+
+    /// The same, with standard error somewhere else than in the log.
+    pub fn start_with(&mut self, words: &[&str], stderr: Stdio) {
         if self.is_running() {
             return;
         }
@@ -46,8 +52,8 @@ impl Daemon {
         let child = Command::new(&line[0])
             .args(&line[1..])
             .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
+            .stdout(log)
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {:?}: {e}", self.command));
         self.child = Some(child);

@@ -17,6 +17,7 @@ mod fidelity;
 mod hostile;
 mod limits;
 mod live;
+mod logs;
 mod mistakes;
 mod model;
 mod passes;

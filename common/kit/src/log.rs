@@ -1,15 +1,30 @@
 //! Log lines on stderr, where systemd or a container collects them, and the bound on lines that a peer can cause.
 //!
-//! What is logged goes through `tracing`; this says only how it looks and how much of it there may be.
+//! What is logged goes through `tracing`; this says only how it looks, how much of it there may be, and that nobody who
+//! logs waits for whoever reads.
 
-use std::io::IsTerminal;
+mod journal;
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use tracing::Metadata;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+use queue::Queue;
+
+/// How long the end of the process, or of a thread that panics, waits for the reader of the last lines.
+const LAST: Duration = Duration::from_secs(1);
+
+static QUEUE: Queue = Queue::new(sys::stderr::write_all);
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,8 +85,8 @@ impl FromStr for Format {
     }
 }
 
-/// Begins logging to stderr, once for the life of the process; a second call changes nothing. Under systemd
-/// (`JOURNAL_STREAM`) lines carry no time of their own. Colours only on a terminal, and not with `NO_COLOR`.
+/// Begins logging to stderr, once for the life of the process; a second call changes nothing. Where that is the journal of
+/// systemd, lines carry their priority and no time of their own. Colours only on a terminal, and not with `NO_COLOR`.
 pub fn init(level: Level, format: Format) {
     let filter = match level {
         Level::Error => LevelFilter::ERROR,
@@ -80,20 +95,108 @@ pub fn init(level: Level, format: Format) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer().with_writer(Lines).with_ansi(colour);
     // A library's own words (rustls at debug) help only where everything is asked for.
-    let targets = move |meta: &tracing::Metadata<'_>| {
+    let targets = move |meta: &Metadata<'_>| {
         let most = if level == Level::Trace || ours(meta.target()) { filter } else { filter.min(LevelFilter::WARN) };
         *meta.level() <= most
     };
     let only = tracing_subscriber::filter::filter_fn(targets).with_max_level_hint(filter);
-    let lines = match (format, std::env::var_os("JOURNAL_STREAM").is_some()) {
+    let lines = match (format, journal::is_stderr()) {
         (Format::Json, _) => lines.json().flatten_event(true).boxed(),
         (Format::Text, true) => lines.with_target(false).without_time().boxed(),
         (Format::Text, false) => lines.with_target(false).with_timer(Clock).boxed(),
     };
-    let _ = tracing_subscriber::registry().with(lines.with_filter(only)).try_init();
+    if tracing_subscriber::registry().with(lines.with_filter(only)).try_init().is_ok() {
+        QUEUE.tell_gaps_by(match format {
+            Format::Json => json_gap,
+            Format::Text => text_gap,
+        });
+        std::panic::set_hook(Box::new(panicked));
+    }
+}
+
+/// Waits until what was logged is written, for a second at most: whoever reads may have stopped. Called before a process
+/// ends, and before something else is written to stderr.
+pub fn flush() {
+    QUEUE.flush(LAST);
+}
+
+/// A message for stderr that is not logged, with its priority where the journal reads it.
+pub(crate) fn marked(text: String) -> Vec<u8> {
+    fit(tracing::Level::ERROR, text.into_bytes())
+}
+
+fn fit(level: tracing::Level, lines: Vec<u8>) -> Vec<u8> {
+    if journal::is_stderr() { journal::with_priority(level, &lines) } else { lines }
+}
+
+fn gap(lines: u64) -> String {
+    format!("{lines} lines of this log are missing here: nobody read it, and there was no room for more")
+}
+
+fn text_gap(lines: u64) -> Vec<u8> {
+    let time = if journal::is_stderr() { String::new() } else { format!("{} ", crate::units::Moment::now()) };
+    fit(tracing::Level::ERROR, format!("{time}ERROR {}\n", gap(lines)).into_bytes())
+}
+
+fn json_gap(lines: u64) -> Vec<u8> {
+    let time = crate::units::Moment::now().to_string();
+    let line = serde_json::json!({"timestamp": time, "level": "ERROR", "message": gap(lines), "target": "kit::log"});
+    fit(tracing::Level::ERROR, format!("{line}\n").into_bytes())
+}
+
+/// A panic is a line of the log like others: written in order, and no reason to wait for a reader for long.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let known =
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let what = known.unwrap_or("for a reason that is no text");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    // With RUST_BACKTRACE=1.
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        tracing::error!("thread {name} panicked{place}: {what}\n{backtrace}");
+    } else {
+        tracing::error!("thread {name} panicked{place}: {what}");
+    }
+    flush();
+}
+
+/// Where `tracing` writes.
+struct Lines;
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line(tracing::Level::INFO)
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
+        Line(*meta.level())
+    }
+}
+
+/// One event, which comes in one piece.
+struct Line(tracing::Level);
+
+impl Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if journal::is_stderr() {
+            QUEUE.push(&journal::with_priority(self.0, line));
+        } else {
+            QUEUE.push(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn ours(target: &str) -> bool {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::Exit;
+use crate::{Exit, log};
 
 static FAILED: AtomicBool = AtomicBool::new(false);
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -23,14 +23,16 @@ pub fn text(text: impl Display) {
     note(out.write_all(text.to_string().as_bytes()).and_then(|()| out.flush()));
 }
 
-/// One line for a person on stderr. Nothing can be done when that fails.
+/// One line for a person on stderr, after what was logged before. Nothing can be done when that fails.
 pub fn complain(text: impl Display) {
-    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    log::flush();
+    let _ = std::io::stderr().lock().write_all(&log::marked(format!("{text}\n")));
 }
 
-/// What the command ends with: [`Exit::Output`] when something of its output was lost for another reason than a reader
-/// that had seen enough.
+/// What the command ends with, once its log is written: [`Exit::Output`] when something of its output was lost for another
+/// reason than a reader that had seen enough.
 pub fn finish(exit: Exit) -> Exit {
+    log::flush();
     if FAILED.load(Ordering::Relaxed) { exit.worse(Exit::Output) } else { exit }
 }
 

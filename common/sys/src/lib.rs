@@ -26,6 +26,7 @@ pub mod secret;
 pub mod socket;
 pub mod stage;
 pub mod stat;
+pub mod stderr;
 pub mod terminal;
 pub mod tree;
 mod xattr;

@@ -1,0 +1,274 @@
+//! Lines on their way to whoever reads the log. To log is to put a line here, which never waits; a thread of its own
+//! writes, and is the only one that a reader who does not read holds up.
+//!
+//! INVARIANT: lines leave in the order in which they came, whole, and what was dropped is told of in its place.
+
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes that wait at most, those included that the thread has in hand.
+const MOST: usize = 1024 * 1024;
+/// Bytes of one write: what a pipe takes whole, so that no other writer's line stands in the middle of ours.
+const WRITE: usize = 4096;
+/// Memory that is kept for the next lines.
+const KEPT: usize = 64 * 1024;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    written: Condvar,
+    sink: fn(&[u8]) -> io::Result<()>,
+}
+
+struct State {
+    /// What the thread has not taken yet.
+    lines: Vec<u8>,
+    /// Bytes that it has taken and not written yet.
+    in_hand: usize,
+    /// Lines that were dropped since the last notice. While there are any, all others are dropped too, so that a gap is
+    /// one and the notice stands where it is.
+    dropped: u64,
+    /// How the notice about so many dropped lines looks.
+    notice: fn(u64) -> Vec<u8>,
+    thread: Writer,
+    /// Who waits for the last line to be written.
+    flushing: usize,
+}
+
+#[derive(PartialEq, Eq)]
+enum Writer {
+    /// Not started: nothing was ever logged, or the system has no thread to give.
+    None,
+    /// It waits for a line.
+    Waits,
+    Writes,
+}
+
+impl Queue {
+    /// An empty one over what takes the bytes, however long that lasts.
+    pub(super) const fn new(sink: fn(&[u8]) -> io::Result<()>) -> Queue {
+        let state = State {
+            lines: Vec::new(),
+            in_hand: 0,
+            dropped: 0,
+            notice: |_| Vec::new(),
+            thread: Writer::None,
+            flushing: 0,
+        };
+        Queue { state: Mutex::new(state), filled: Condvar::new(), written: Condvar::new(), sink }
+    }
+
+    /// Says how the notice about dropped lines looks.
+    pub(super) fn tell_gaps_by(&self, notice: fn(u64) -> Vec<u8>) {
+        self.state().notice = notice;
+    }
+
+    /// Takes lines in, or counts them as dropped; never waits.
+    pub(super) fn push(&'static self, lines: &[u8]) {
+        let mut state = self.state();
+        if state.dropped > 0 || state.waiting() + lines.len() > MOST {
+            state.dropped += 1;
+            return;
+        }
+        state.lines.extend_from_slice(lines);
+        match state.thread {
+            Writer::Writes => {}
+            Writer::Waits => {
+                state.thread = Writer::Writes;
+                drop(state);
+                self.filled.notify_one();
+            }
+            // Where that fails, the next line tries again, and this one waits for it.
+            Writer::None => {
+                let thread = thread::Builder::new().name("log".into());
+                if thread.spawn(|| self.write()).is_ok() {
+                    state.thread = Writer::Writes;
+                }
+            }
+        }
+    }
+
+    /// Waits until all is written, at most so long.
+    pub(super) fn flush(&self, most: Duration) {
+        let mut state = self.state();
+        if state.thread == Writer::None {
+            return;
+        }
+        state.flushing += 1;
+        let waited = self.written.wait_timeout_while(state, most, |state| state.waiting() > 0 || state.dropped > 0);
+        waited.unwrap_or_else(PoisonError::into_inner).0.flushing -= 1;
+    }
+
+    /// The thread.
+    fn write(&self) {
+        let mut batch = Vec::new();
+        loop {
+            self.take(&mut batch);
+            let mut rest = batch.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(whole_lines(rest));
+                // LIMIT: what a full disk or a reader that is gone does not take is lost, as there is nobody to tell.
+                let _ = (self.sink)(now);
+                self.wrote(now.len());
+                rest = later;
+            }
+            batch.clear();
+            batch.shrink_to(KEPT);
+        }
+    }
+
+    fn take(&self, batch: &mut Vec<u8>) {
+        let mut state = self.state();
+        while state.lines.is_empty() {
+            state.thread = Writer::Waits;
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.thread = Writer::Writes;
+        std::mem::swap(&mut state.lines, batch);
+        state.in_hand = batch.len();
+    }
+
+    fn wrote(&self, bytes: usize) {
+        let mut state = self.state();
+        state.in_hand -= bytes;
+        // Half of it free: a reader who takes a line now and then is not told of a gap each time.
+        if state.dropped > 0 && state.waiting() <= MOST / 2 {
+            let notice = (state.notice)(std::mem::take(&mut state.dropped));
+            state.lines.extend(notice);
+        }
+        if state.flushing > 0 && state.waiting() == 0 {
+            self.written.notify_all();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.lines.len() + self.in_hand
+    }
+}
+
+/// How many bytes the next write takes: as many whole lines as fit, or one that is longer than that.
+fn whole_lines(bytes: &[u8]) -> usize {
+    let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n');
+    if bytes.len() <= WRITE {
+        return bytes.len();
+    }
+    match end(&bytes[..WRITE]) {
+        Some(at) => at + 1,
+        None => bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn notice(count: u64) -> Vec<u8> {
+        format!("gap {count}\n").into_bytes()
+    }
+
+    /// A reader that takes nothing while its lock is held by the test, and remembers what it took.
+    macro_rules! reader {
+        ($taken:ident, $gate:ident, $queue:ident) => {
+            static $gate: Mutex<()> = Mutex::new(());
+            static $taken: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+            static $queue: Queue = Queue::new(|bytes| {
+                let _open = $gate.lock().unwrap();
+                $taken.lock().unwrap().extend_from_slice(bytes);
+                Ok(())
+            });
+            $queue.tell_gaps_by(notice);
+        };
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_gets_every_line_in_order() {
+        reader!(TAKEN, GATE, QUEUE);
+        let mut all = Vec::new();
+        for n in 0..100_000 {
+            let line = format!("line {n}\n");
+            QUEUE.push(line.as_bytes());
+            all.extend_from_slice(line.as_bytes());
+            // Bursts of hundreds of kilobytes, each of which fits.
+            if n % 20_000 == 0 {
+                QUEUE.flush(PATIENCE);
+            }
+        }
+        QUEUE.flush(PATIENCE);
+        assert!(*TAKEN.lock().unwrap() == all);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_told_in_its_place() {
+        reader!(TAKEN, GATE, QUEUE);
+        let closed = GATE.lock().unwrap();
+        let line = |n: usize| format!("{n:09}\n");
+        let most = MOST / 10;
+        let began = Instant::now();
+        (0..most + 500).for_each(|n| QUEUE.push(line(n).as_bytes()));
+        // One that would still fit, had the gap not begun.
+        QUEUE.push(b"\n");
+        QUEUE.flush(Duration::from_millis(10));
+        assert!(began.elapsed() < PATIENCE, "to log never waits");
+        assert!(TAKEN.lock().unwrap().is_empty());
+        drop(closed);
+        QUEUE.flush(PATIENCE);
+        QUEUE.push(b"after\n");
+        QUEUE.flush(PATIENCE);
+        let mut expected: String = (0..most).map(line).collect();
+        expected.push_str("gap 501\nafter\n");
+        assert!(*TAKEN.lock().unwrap() == expected.into_bytes());
+    }
+
+    #[test]
+    fn many_writers_never_mix_their_lines() {
+        reader!(TAKEN, GATE, QUEUE);
+        thread::scope(|scope| {
+            for writer in 0..8 {
+                scope.spawn(move || (0..500).for_each(|n| QUEUE.push(format!("{writer} says {n}\n").as_bytes())));
+            }
+        });
+        QUEUE.flush(PATIENCE);
+        let taken = String::from_utf8(TAKEN.lock().unwrap().clone()).unwrap();
+        for writer in 0..8 {
+            let own = format!("{writer} says ");
+            let numbers: Vec<usize> = taken.lines().filter_map(|line| line.strip_prefix(&own)?.parse().ok()).collect();
+            assert_eq!(numbers, (0..500).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_idle_one_is_flushed_at_once_and_has_no_thread() {
+        reader!(_TAKEN, _GATE, QUEUE);
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            QUEUE.flush(Duration::from_secs(3600));
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(PATIENCE).unwrap();
+        assert!(QUEUE.state().thread == Writer::None);
+    }
+
+    #[test]
+    fn a_write_ends_with_a_line() {
+        let long = [vec![b'x'; 5000], b"\nnext\n".to_vec()].concat();
+        assert_eq!(whole_lines(&long), 5001);
+        assert_eq!(whole_lines(&long[5001..]), 5);
+        let short = b"0123456789abcde\n".repeat(1000);
+        assert_eq!(whole_lines(&short), WRITE);
+        assert_eq!(whole_lines(&short[1..]), WRITE - 1);
+        assert_eq!(whole_lines(&[b'x'; 9000]), 9000);
+    }
+}
