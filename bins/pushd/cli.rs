@@ -44,7 +44,7 @@ pub enum Command {
     Release(SourceArgs),
     /// Make a full pass now
     Resync(SourceArgs),
-    /// Return when all that changed before is safe at every target; exit 75 when the time is over
+    /// Return when all that changed before is safe at every target; exit 75 when the time is over, or it was halted
     Wait(WaitArgs),
 }
 
@@ -95,6 +95,9 @@ pub struct StatusArgs {
     /// Again every second, until interrupted
     #[arg(long)]
     pub watch: bool,
+    /// Exit 0 however it goes; else 75 when something is behind or held, 1 when something is not mirrored
+    #[arg(long)]
+    pub exit_zero: bool,
 }
 
 /// Which source, for `release` and `resync`.
@@ -111,6 +114,9 @@ pub struct WaitArgs {
     /// Give up after this long
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = kit::config::parse_duration)]
     pub timeout: Duration,
+    /// Wait only for what is at and beneath this path of a source, whether it is there or was deleted
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
 }
 
 /// Reads the command line. The error is the exit of a command line that asked for help, or that does not fit, which has
@@ -147,13 +153,15 @@ mod tests {
             "pushd release www",
             "pushd resync www",
             "pushd wait --timeout 250ms",
+            "pushctl wait some/path",
+            "pushctl status --exit-zero",
         ] {
             assert!(read(line).is_ok(), "{line}");
         }
         assert_eq!(read("pushd run").unwrap().config, PathBuf::from(DEFAULT_FILE));
         assert!(matches!(
             read("pushd wait").unwrap().command,
-            Command::Wait(WaitArgs { timeout }) if timeout == Duration::from_secs(60)
+            Command::Wait(WaitArgs { timeout, path: None }) if timeout == Duration::from_secs(60)
         ));
     }
 

@@ -6,7 +6,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,8 @@ use crate::status::{Status, render};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a barrier is looked at, once it has stood for a while.
 const LOOK: Duration = Duration::from_millis(20);
+/// A look may take one part in so many of the time.
+const SHARE: u32 = 20;
 /// Waits at the same time: they last, and must leave room for `status` and `release`.
 const WAITS: usize = CONVERSATIONS / 2;
 
@@ -34,14 +38,36 @@ pub trait Control: Send + Sync + 'static {
     fn release(&self, source: Option<&str>) -> Result<String, String>;
     /// Begins a full pass of one source or of all. The reply, or the error, is a sentence.
     fn resync(&self, source: Option<&str>) -> Result<String, String>;
-    /// Begins to wait for all that changed before this call.
-    fn barrier(&self) -> Box<dyn Barrier>;
+    /// Begins to wait for all that changed before this call, at and beneath the first of these places that is in a source;
+    /// everywhere when none is given. The error is a sentence.
+    fn barrier(&self, places: &[PathBuf]) -> Result<Box<dyn Barrier>, String>;
 }
 
-/// One wait for all that changed before it began.
+/// One wait for what changed before it began.
 pub trait Barrier: Send {
-    /// Whether all of that is acknowledged as durable at every target. Asked again and again until it is.
-    fn is_reached(&mut self) -> bool;
+    /// How it ended; `None` while something of that is not acknowledged. Asked again and again until then.
+    fn look(&mut self) -> Option<Waited>;
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waited {
+    /// All is acknowledged as durable at every target, but for these.
+    Arrived(Unmirrored),
+    /// It comes to nothing before a person has done something: what, in a sentence.
+    Held(String),
+    /// The time was over.
+    Late,
+}
+
+/// What could not be mirrored of that which was waited for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmirrored {
+    /// How much it is.
+    pub total: u64,
+    /// The first of it: where, and why.
+    pub named: Vec<String>,
 }
 
 /// What is asked.
@@ -64,6 +90,10 @@ pub enum Request {
     Wait {
         /// Most milliseconds to wait.
         timeout_ms: u64,
+        /// Absolute paths, any of which may be meant; all of every source when there are none. As bytes: they need not be
+        /// text.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        places: Vec<Vec<u8>>,
     },
 }
 
@@ -75,11 +105,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// To `Release` and `Resync`: what was done, as a sentence.
     Done(String),
-    /// To `Wait`: whether all arrived in time.
-    Waited {
-        /// It did.
-        arrived: bool,
-    },
+    /// To `Wait`.
+    Waited(Waited),
     /// To `Wait`: so many wait already that this one cannot.
     Full,
 }
@@ -96,27 +123,32 @@ async fn answer(control: Arc<dyn Control>, waits: Arc<Semaphore>, request: Reque
         Request::Status => Ok(Reply::Status(Box::new(control.status()))),
         Request::Release { source } => control.release(source.as_deref()).map(Reply::Done),
         Request::Resync { source } => control.resync(source.as_deref()).map(Reply::Done),
-        Request::Wait { timeout_ms } => {
+        Request::Wait { timeout_ms, places } => {
             let Ok(_place) = waits.try_acquire() else { return Ok(Reply::Full) };
-            let arrived = wait(control.barrier(), Duration::from_millis(timeout_ms)).await;
-            Ok(Reply::Waited { arrived })
+            let places: Vec<PathBuf> = places.into_iter().map(|bytes| OsString::from_vec(bytes).into()).collect();
+            let waited = wait(control.barrier(&places)?, Duration::from_millis(timeout_ms)).await;
+            Ok(Reply::Waited(waited))
         }
     }
 }
 
-/// Looks often at first: most barriers fall within a few milliseconds.
-async fn wait(mut barrier: Box<dyn Barrier>, most: Duration) -> bool {
+/// Looks often at first: most barriers fall within a few milliseconds. Looks that take long are few.
+async fn wait(mut barrier: Box<dyn Barrier>, most: Duration) -> Waited {
     let start = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(1);
-    while !barrier.is_reached() {
-        let Some(left) = most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { return false };
-        tokio::time::sleep(pause.min(left)).await;
+    loop {
+        let began = Instant::now();
+        if let Some(waited) = barrier.look() {
+            return waited;
+        }
+        let Some(left) = most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { return Waited::Late };
+        tokio::time::sleep(pause.max(began.elapsed() * SHARE).min(left)).await;
         pause = (pause * 2).min(LOOK);
     }
-    true
 }
 
-/// `pushd status`. With `--watch` until the process is interrupted, or the daemon ends.
+/// `pushd status`. With `--watch` until the process is interrupted, or the daemon ends. The exit says how it goes, if it
+/// may.
 pub fn status(config: &Path, args: &StatusArgs) -> Exit {
     let socket = match socket(config) {
         Ok(socket) => socket,
@@ -143,7 +175,7 @@ pub fn status(config: &Path, args: &StatusArgs) -> Exit {
             (false, true) => out::text(format_args!("\x1b[H\x1b[2J{}", render(&status, before))),
         }
         if !args.watch || out::is_closed() {
-            return Exit::Ok;
+            return if args.exit_zero { Exit::Ok } else { status.exit() };
         }
         earlier = Some((status, now));
         std::thread::sleep(Duration::from_secs(1).saturating_sub(now.elapsed()));
@@ -167,19 +199,45 @@ pub fn wait_for_all(config: &Path, args: &WaitArgs) -> Exit {
         Ok(socket) => socket,
         Err(exit) => return exit,
     };
-    match ask(&socket, &Request::Wait { timeout_ms }, args.timeout.saturating_add(PATIENCE)) {
-        Ok(Reply::Waited { arrived: true }) => Exit::Ok,
-        Ok(Reply::Waited { arrived: false }) => {
-            let after = kit::units::duration(args.timeout);
-            out::complain(format_args!("pushd: not all of it is safe after {after}: see `pushctl status`"));
-            Exit::Busy
+    let places = match args.path.as_deref().map(sys::paths::spellings).transpose() {
+        Ok(places) => places.unwrap_or_default(),
+        Err(error) => {
+            out::complain(format_args!("pushd: the path cannot be made whole: {error}"));
+            return Exit::Input;
         }
+    };
+    let places = places.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect();
+    match ask(&socket, &Request::Wait { timeout_ms, places }, args.timeout.saturating_add(PATIENCE)) {
+        Ok(Reply::Waited(waited)) => tell_waited(waited, args.timeout),
         Ok(Reply::Full) => {
             out::complain(format_args!("pushd: {WAITS} others wait already: try again later"));
             Exit::Busy
         }
         Ok(_) => unexpected(&socket),
         Err(error) => unanswered(&socket, &error),
+    }
+}
+
+fn tell_waited(waited: Waited, timeout: Duration) -> Exit {
+    match waited {
+        Waited::Arrived(Unmirrored { total: 0, .. }) => Exit::Ok,
+        Waited::Arrived(Unmirrored { total, named }) => {
+            named.iter().for_each(|line| out::complain(format_args!("pushd: {line}")));
+            let beyond = total.saturating_sub(named.len() as u64);
+            if beyond > 0 {
+                out::complain(format_args!("pushd: and {beyond} more: see `pushctl status`"));
+            }
+            Exit::Differences
+        }
+        Waited::Held(sentence) => {
+            out::complain(format_args!("pushd: {sentence}"));
+            Exit::Busy
+        }
+        Waited::Late => {
+            let after = kit::units::duration(timeout);
+            out::complain(format_args!("pushd: not all of it is safe after {after}: see `pushctl status`"));
+            Exit::Busy
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Lane {
     pub target: Arc<Target>,
     /// What it is owed.
     pub mirror: Arc<Mirror>,
+    /// The name of its source, for what a person is told to type.
+    source: String,
     /// Tells the receiver that it is us again.
     sender_id: u64,
     state: Mutex<(TargetState, Moment)>,
@@ -54,7 +56,23 @@ impl Lane {
     pub fn new(target: Arc<Target>, source: &Source) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
         let mirror = Arc::new(Mirror::new(source.rules()));
-        Lane { target, mirror, sender_id: sys::process::random_u64(), state }
+        Lane { target, mirror, source: source.name.clone(), sender_id: sys::process::random_u64(), state }
+    }
+
+    /// What a person has to look at before anything more is sent, with the command that lets it go on. A root that is lost is
+    /// the business of its source.
+    pub fn held(&self) -> Option<String> {
+        match self.mirror.halted()? {
+            Halt::Root(_) => None,
+            halt => Some(format!("{}: {}", self.target.name, self.sentence_of(&halt))),
+        }
+    }
+
+    fn sentence_of(&self, halt: &Halt) -> String {
+        match halt {
+            Halt::Root(reason) => format!("halted: {reason}"),
+            halt => format!("halted: {halt}; look, then run `pushctl release {}`", self.source),
+        }
     }
 
     /// What it is doing, and since when.
@@ -206,8 +224,9 @@ impl Lane {
         match &session.ended {
             Ended::Stopped | Ended::InSync => return,
             Ended::Halted(halt) => {
-                tracing::error!(target_name = %name, "halted: {halt}; look, then run `pushctl release`");
-                self.mirror.set_last_error(Some(halt.to_string()));
+                let sentence = self.sentence_of(halt);
+                tracing::error!(target_name = %name, "{sentence}");
+                self.mirror.set_last_error(Some(sentence));
                 return self.enter(TargetState::Halted);
             }
             _ => {}

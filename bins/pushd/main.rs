@@ -4,6 +4,7 @@
 //! [`Exit`]; nobody else ends the process.
 #![forbid(unsafe_code)]
 
+mod barrier;
 mod check;
 mod cli;
 mod config;

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use kit::control::Server;
 use kit::units::Moment;
@@ -12,6 +13,7 @@ use kit::{Exit, Stop, out};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::barrier::AllSeen;
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::lane::Lane;
@@ -225,26 +227,11 @@ impl Control for Daemon {
         ))
     }
 
-    fn barrier(&self) -> Box<dyn Barrier> {
-        let asked = self.sources.iter().map(|live| (live.clone(), live.ask_barrier())).collect();
-        Box::new(AllSeen { asked, seen_at: None })
-    }
-}
-
-/// First every watcher has read what there was, then every target has acknowledged what came of it.
-struct AllSeen {
-    asked: Vec<(Arc<Live>, u64)>,
-    seen_at: Option<Instant>,
-}
-
-impl Barrier for AllSeen {
-    fn is_reached(&mut self) -> bool {
-        if self.seen_at.is_none() && self.asked.iter().all(|(live, number)| live.has_passed(*number)) {
-            self.seen_at = Some(Instant::now());
-        }
-        let Some(seen_at) = self.seen_at else { return false };
-        let mut lanes = self.asked.iter().flat_map(|(live, _)| &live.lanes);
-        lanes.all(|lane| lane.mirror.halted().is_none() && lane.mirror.pending().oldest().is_none_or(|at| at > seen_at))
+    fn barrier(&self, places: &[PathBuf]) -> Result<Box<dyn Barrier>, String> {
+        Ok(Box::new(match places {
+            [] => AllSeen::everywhere(&self.sources),
+            places => AllSeen::at(&self.sources, places)?,
+        }))
     }
 }
 
@@ -266,7 +253,7 @@ fn target_status(lane: &Lane) -> TargetStatus {
     let mirror = &lane.mirror;
     let (paths, in_sync_at) = {
         let pending = mirror.pending();
-        (pending.len() as u64, pending.in_sync_at())
+        (pending.len() as u64, pending.in_sync_at(Instant::now()))
     };
     let problems = mirror.problems();
     TargetStatus {
@@ -278,7 +265,7 @@ fn target_status(lane: &Lane) -> TargetStatus {
         durability: mirror.durability().map(Durability::from),
         owed: Owed { paths, bytes: mirror.sent.owed_bytes() },
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
-        last_in_sync: in_sync_at.map(|at| if paths == 0 { Moment(SystemTime::now()) } else { Moment(at) }),
+        last_in_sync: in_sync_at.map(Moment),
         sent: mirror.sent.totals().into(),
         problems: status::problems(problems.iter()),
         problems_total: problems.len(),

@@ -1,6 +1,8 @@
 //! One source while pushd runs: its root and its watcher on a thread of their own, and a lane for each target. Carries
 //! what the watcher notices to what each target is owed.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,6 +137,25 @@ impl Live {
             halted = true;
         }
         halted
+    }
+
+    /// What a person has to look at before all that is owed can be sent, with the command that lets it go on. Nothing, once
+    /// that was typed.
+    pub fn held(&self) -> Option<String> {
+        if self.accept.load(Ordering::Acquire) {
+            return None;
+        }
+        let board = self.board();
+        match board.state {
+            SourceState::Halted => board.reason,
+            _ => self.lanes.iter().find_map(|lane| lane.held()),
+        }
+    }
+
+    /// Where an absolute path is in this source, if it is.
+    pub fn place(&self, path: &Path) -> Option<RelPath> {
+        let within = path.strip_prefix(&self.source.path).ok()?;
+        RelPath::parse(within.as_os_str().as_bytes()).ok()
     }
 
     /// All targets are compared with the source from the root down.

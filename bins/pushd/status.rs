@@ -8,6 +8,7 @@ mod text;
 
 pub use text::render;
 
+use kit::Exit;
 use kit::units::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +172,21 @@ pub fn problems<'a>(known: impl Iterator<Item = (&'a proto::RelPath, &'a engine:
 impl From<engine::mirror::Totals> for Sent {
     fn from(totals: engine::mirror::Totals) -> Sent {
         Sent { files: totals.files, bytes: totals.bytes, wire_bytes: totals.wire_bytes }
+    }
+}
+
+impl Status {
+    /// What `pushd status` ends with: something is behind, offline or held, or else something is not mirrored.
+    pub fn exit(&self) -> Exit {
+        let behind = |source: &SourceStatus| {
+            source.state != SourceState::Live || !source.targets.iter().all(TargetStatus::is_in_sync)
+        };
+        let mut targets = self.sources.iter().flat_map(|source| &source.targets);
+        match self.sources.iter().any(behind) {
+            true => Exit::Busy,
+            false if targets.any(|target| target.problems_total > 0) => Exit::Differences,
+            false => Exit::Ok,
+        }
     }
 }
 

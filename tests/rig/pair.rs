@@ -178,7 +178,7 @@ impl Pushd {
 
     /// `pushd status --json`; `None` while it does not answer.
     pub fn status(&self) -> Option<Value> {
-        let done = self.command(&["status", "--json"]);
+        let done = self.command(&["status", "--json", "--exit-zero"]);
         (done.code == 0).then(|| done.json())
     }
 
@@ -207,7 +207,8 @@ impl Pushd {
         while Instant::now() < deadline {
             if names.is_empty() {
                 let done = self.command(&["wait", "--timeout", "20s"]);
-                if done.code != 0 {
+                // 1: it waited, and something is not mirrored.
+                if !matches!(done.code, 0 | 1) {
                     last = done.text();
                     std::thread::sleep(Duration::from_millis(100));
                     continue;

@@ -8,6 +8,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod asking;
 mod atomic;
 mod brake;
 mod commit;

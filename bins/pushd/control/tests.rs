@@ -12,8 +12,21 @@ struct Talker {
 struct AfterLooks(Arc<AtomicU32>);
 
 impl Barrier for AfterLooks {
-    fn is_reached(&mut self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) == 3
+    fn look(&mut self) -> Option<Waited> {
+        (self.0.fetch_add(1, Ordering::Relaxed) == 3).then(|| Waited::Arrived(Unmirrored::default()))
+    }
+}
+
+/// Ends at once, by the name of the place.
+struct At(PathBuf);
+
+impl Barrier for At {
+    fn look(&mut self) -> Option<Waited> {
+        let named = vec!["s to t: a: no".to_owned()];
+        Some(match self.0.file_name()?.as_bytes() {
+            b"\xff" => Waited::Arrived(Unmirrored { total: 2, named }),
+            _ => Waited::Held("s: halted".to_owned()),
+        })
     }
 }
 
@@ -33,8 +46,11 @@ impl Control for Talker {
         self.release(source)
     }
 
-    fn barrier(&self) -> Box<dyn Barrier> {
-        Box::new(AfterLooks(self.looks.clone()))
+    fn barrier(&self, places: &[PathBuf]) -> Result<Box<dyn Barrier>, String> {
+        match places.first() {
+            Some(path) => Ok(Box::new(At(path.clone()))),
+            None => Ok(Box::new(AfterLooks(self.looks.clone()))),
+        }
     }
 }
 
@@ -58,27 +74,36 @@ async fn every_command_reaches_the_daemon() {
     let serving = tokio::spawn(serve(server, stop.clone(), Arc::new(Talker { looks: Arc::default() })));
     let named = |name: &str| SourceArgs { source: Some(name.to_owned()) };
     let file = config.clone();
+    let wait = |timeout, path: Option<&[u8]>| {
+        let path = path.map(|path| PathBuf::from(OsString::from_vec(path.to_vec())));
+        WaitArgs { timeout: Duration::from_millis(timeout), path }
+    };
     let exits = blocking(move || {
         [
-            status(&file, &StatusArgs { json: true, watch: false }),
+            status(&file, &StatusArgs { json: true, watch: false, exit_zero: false }),
             release(&file, SourceArgs { source: None }),
             release(&file, named("www")),
             resync(&file, named("wwww")),
-            wait_for_all(&file, &WaitArgs { timeout: Duration::from_secs(30) }),
-            wait_for_all(&file, &WaitArgs { timeout: Duration::from_millis(30) }),
+            wait_for_all(&file, &wait(30_000, None)),
+            wait_for_all(&file, &wait(30, None)),
+            wait_for_all(&file, &wait(30_000, Some(b"not text \xff/\xff"))),
+            wait_for_all(&file, &wait(30_000, Some(b"held"))),
         ]
     });
-    assert_eq!(exits.await, [Exit::Ok, Exit::Ok, Exit::Ok, Exit::Usage, Exit::Ok, Exit::Busy]);
+    assert_eq!(
+        exits.await,
+        [Exit::Ok, Exit::Ok, Exit::Ok, Exit::Usage, Exit::Ok, Exit::Busy, Exit::Differences, Exit::Busy]
+    );
     stop.request();
     serving.await.unwrap();
-    let exit = blocking(move || status(&config, &StatusArgs { json: false, watch: false })).await;
+    let exit = blocking(move || status(&config, &StatusArgs { json: false, watch: false, exit_zero: false })).await;
     assert_eq!(exit, Exit::Unreachable);
 }
 
 #[test]
 fn a_configuration_that_cannot_be_read_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let args = StatusArgs { json: false, watch: false };
+    let args = StatusArgs { json: false, watch: false, exit_zero: false };
     assert_eq!(status(&folder.path().join("none.toml"), &args), Exit::Config);
 }
 
@@ -87,7 +112,7 @@ fn requests_are_spelled_as_people_spell_them() {
     let json = |request: &Request| serde_json::to_string(request).unwrap();
     assert_eq!(json(&Request::Status), r#"{"command":"status"}"#);
     assert_eq!(json(&Request::Release { source: Some("www".into()) }), r#"{"command":"release","source":"www"}"#);
-    assert_eq!(json(&Request::Wait { timeout_ms: 5 }), r#"{"command":"wait","timeout_ms":5}"#);
+    assert_eq!(json(&Request::Wait { timeout_ms: 5, places: vec![] }), r#"{"command":"wait","timeout_ms":5}"#);
     assert!(serde_json::from_str::<Request>(r#"{"command":"release","force":true}"#).is_err());
     assert!(serde_json::from_str::<Request>(r#"{"command":"pause"}"#).is_err());
 }

@@ -98,3 +98,20 @@ fn text() {
     assert!(lines[10].starts_with("    a\\x1bb: Permission denied ("), "{text}");
     assert_eq!(lines[11], "    and 2 more: see --json");
 }
+
+#[test]
+fn the_exit_says_how_it_goes_and_behind_goes_before_not_mirrored() {
+    let of = |change: fn(&mut SourceStatus)| {
+        let mut status = example();
+        // The second is offline.
+        status.sources[0].targets.truncate(1);
+        change(&mut status.sources[0]);
+        status.exit()
+    };
+    assert_eq!(of(|_| {}), Exit::Ok);
+    assert_eq!(of(|source| source.targets[0].problems_total = 1), Exit::Differences);
+    assert_eq!(of(|source| (source.targets[0].problems_total, source.targets[0].owed.paths) = (1, 1)), Exit::Busy);
+    assert_eq!(of(|source| source.targets[0].state = TargetState::Halted), Exit::Busy);
+    assert_eq!(of(|source| source.state = SourceState::Absent), Exit::Busy);
+    assert_eq!(example().exit(), Exit::Busy);
+}

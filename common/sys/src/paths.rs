@@ -112,6 +112,25 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
+/// The absolute paths that may be meant by one that somebody typed, whether anything is there or not: by its own name in the
+/// folder that the links above it lead to, then where it leads if it is a link itself, then as it was typed.
+pub fn spellings(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let typed = std::path::absolute(path)?;
+    let own = typed.parent().zip(typed.file_name()).map(|(above, name)| as_far_as_there(above).join(name));
+    let mut found: Vec<PathBuf> = own.into_iter().chain([as_far_as_there(&typed), typed]).collect();
+    found.dedup();
+    Ok(found)
+}
+
+/// Without links, `.` and `..`, as far down as anything is there.
+fn as_far_as_there(path: &Path) -> PathBuf {
+    match (fs::canonicalize(path), path.parent(), path.components().next_back()) {
+        (Ok(there), ..) => there,
+        (Err(_), Some(above), Some(last)) => as_far_as_there(above).join(last),
+        (Err(_), ..) => path.to_owned(),
+    }
+}
+
 /// Whether a folder stands there, by itself or through links. `false` too when that cannot be seen.
 pub fn is_dir(path: &Path) -> bool {
     path.is_dir()
@@ -158,6 +177,21 @@ pub fn remove_socket(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_typed_path_is_found_through_links_and_where_nothing_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir(root.join("real")).unwrap();
+        symlink(root.join("real"), root.join("way")).unwrap();
+        symlink("nowhere", root.join("real/link")).unwrap();
+        let (way, real) = (root.join("way"), root.join("real"));
+        assert_eq!(spellings(&way).unwrap(), [way.clone(), real.clone(), way.clone()]);
+        assert_eq!(spellings(&way.join("gone/deep")).unwrap()[0], real.join("gone/deep"));
+        assert_eq!(spellings(&way.join("link")).unwrap()[0], real.join("link"), "a link is an entry of its own");
+        assert_eq!(spellings(&way.join("../real/./link")).unwrap()[0], real.join("link"));
+        assert!(spellings(Path::new("relative")).unwrap()[0].is_absolute());
+    }
 
     #[test]
     fn configuration_is_plain_utf8() {

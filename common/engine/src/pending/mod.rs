@@ -4,6 +4,8 @@
 //! The watcher's thread puts hints in, the sender takes work out; both under one lock, so nothing here blocks.
 //! Time comes in as an argument.
 
+mod agreed;
+mod concerns;
 mod met;
 mod renamed;
 mod store;
@@ -12,12 +14,13 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use proto::RelPath;
 use sys::stage::is_reserved_path;
 
 use crate::hint::{Cause, Hint};
+use agreed::Agreed;
 use met::Deferred;
 
 /// Entries that wait before they are merged into bigger hints: about 40 MB of paths of usual length.
@@ -172,8 +175,7 @@ pub struct Pending {
     next: Ticket,
     /// When a comparison of more than one entry was last acknowledged.
     compared: Option<Instant>,
-    /// When nothing was owed for the last time.
-    in_sync_at: Option<SystemTime>,
+    agreed: Agreed,
 }
 
 impl Pending {
@@ -192,12 +194,13 @@ impl Pending {
             recent: VecDeque::new(),
             next: 1,
             compared: None,
-            in_sync_at: None,
+            agreed: Agreed::default(),
         }
     }
 
     /// Takes a hint in. What has a reserved name is not mirrored: nothing is owed of it.
     pub fn hint(&mut self, hint: Hint, now: Instant) {
+        self.still_agreed(now);
         match hint {
             Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if is_reserved_path(&path) => {}
             Hint::Renamed { from, to, .. } if is_reserved_path(&from) => {
@@ -264,13 +267,8 @@ impl Pending {
             self.remember(Recent { at: now, path, whole });
         }
         if self.is_empty() {
-            self.in_sync_at = Some(SystemTime::now());
+            self.agree(now);
         }
-    }
-
-    /// When all that was owed had been acknowledged for the last time.
-    pub fn in_sync_at(&self) -> Option<SystemTime> {
-        self.in_sync_at
     }
 
     /// These places were looked at, too, by work that is about others.
@@ -323,6 +321,7 @@ impl Pending {
     /// The link is lost: all work that was handed out is owed again. What a rename did is not known, so its places are
     /// compared whole, and a file that stands at one is sent: two may be alike in size and time.
     pub fn link_lost(&mut self, now: Instant) {
+        self.part(now);
         let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
         for ticket in tickets {
             let Some(work) = self.release(ticket, now) else { continue };

@@ -8,7 +8,7 @@ use super::{Holds, Pending, Rules, Task, Work};
 use crate::hint::{Cause, Hint};
 
 const HOLDS: Holds = Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) };
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     settle: Duration::ZERO,
     open_settle: Duration::from_secs(1),
     open_max_delay: Duration::from_secs(10),

@@ -188,6 +188,7 @@ impl Sender {
             Ok(walker) => walker,
             Err(error) => return Ended::Fault(format!("cannot start a thread: {error}")),
         };
+        self.mirror.pending().link_made();
         let mut session = Session {
             root: &self.root,
             options: self.options,

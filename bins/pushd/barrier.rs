@@ -1,0 +1,92 @@
+//! Waiting for what changed before a moment: first every watcher has read what there was, then every target has acknowledged
+//! what came of it. Asked by `wait`, over the control socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use proto::RelPath;
+
+use crate::control::{Barrier, Unmirrored, Waited};
+use crate::lane::Lane;
+use crate::source::Live;
+
+/// Entries that could not be mirrored which are named; more are counted.
+const NAMED: usize = 20;
+
+/// One wait. It begins when it is made.
+pub struct AllSeen {
+    asked: Vec<Asked>,
+    seen_at: Option<Instant>,
+}
+
+/// A part of a source, and the moment that its watcher was asked for.
+struct Asked {
+    live: Arc<Live>,
+    number: u64,
+    place: RelPath,
+}
+
+impl AllSeen {
+    /// For all of these sources.
+    pub fn everywhere(sources: &[Arc<Live>]) -> AllSeen {
+        AllSeen::new(sources.iter().map(|live| (live.clone(), RelPath::root())))
+    }
+
+    /// For what is at and beneath the first of these paths that is in a source; the error is a sentence.
+    pub fn at(sources: &[Arc<Live>], paths: &[PathBuf]) -> Result<AllSeen, String> {
+        let place = |path: &PathBuf| sources.iter().find_map(|live| Some((live.clone(), live.place(path)?)));
+        let found = paths.iter().find_map(place).ok_or_else(|| {
+            let path = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+            format!("{path} is in no source of this pushd")
+        })?;
+        Ok(AllSeen::new([found]))
+    }
+
+    fn new(places: impl IntoIterator<Item = (Arc<Live>, RelPath)>) -> AllSeen {
+        let asked = places.into_iter().map(|(live, place)| Asked { number: live.ask_barrier(), live, place });
+        AllSeen { asked: asked.collect(), seen_at: None }
+    }
+
+    fn unmirrored(&self) -> Unmirrored {
+        let mut found = Unmirrored::default();
+        for Asked { live, place, .. } in &self.asked {
+            live.lanes.iter().for_each(|lane| found.add(&live.source.name, lane, place));
+        }
+        found
+    }
+}
+
+impl Barrier for AllSeen {
+    fn look(&mut self) -> Option<Waited> {
+        if let Some(sentence) = self.asked.iter().find_map(|asked| asked.live.held()) {
+            return Some(Waited::Held(sentence));
+        }
+        if self.seen_at.is_none() && self.asked.iter().all(|Asked { live, number, .. }| live.has_passed(*number)) {
+            self.seen_at = Some(Instant::now());
+        }
+        let seen_at = self.seen_at?;
+        let reached = |asked: &Asked| {
+            let owes = |lane: &Arc<Lane>| lane.mirror.pending().owes(&asked.place, seen_at);
+            !asked.live.lanes.iter().any(|lane| lane.mirror.halted().is_some() || owes(lane))
+        };
+        self.asked.iter().all(reached).then(|| Waited::Arrived(self.unmirrored()))
+    }
+}
+
+impl Unmirrored {
+    /// What the target has not of a place, be it because of a folder above.
+    fn add(&mut self, source: &str, lane: &Lane, place: &RelPath) {
+        let problems = lane.mirror.problems();
+        let before = self.total;
+        for (path, problem) in problems.iter().filter(|(path, _)| path.is_within(place) || place.is_within(path)) {
+            self.total += 1;
+            if self.named.len() < NAMED {
+                self.named.push(format!("{source} to {}: {path}: {}", lane.target.name, problem.reason));
+            }
+        }
+        if place.is_root() {
+            self.total = before + problems.len();
+        }
+    }
+}
