@@ -32,6 +32,13 @@ pub fn give_away(path: &Path, uid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets the access time, of a link itself too; the modification time stays.
+pub fn set_atime(path: &Path, secs: i64) -> io::Result<()> {
+    let keep = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT as _ };
+    let times = Timestamps { last_access: Timespec { tv_sec: secs, tv_nsec: 0 }, last_modification: keep };
+    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
 /// Sets permission bits, all twelve of them.
 pub fn chmod(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -9,6 +9,7 @@
 mod rig;
 
 mod asking;
+mod access;
 mod atomic;
 mod brake;
 mod commit;

@@ -17,7 +17,7 @@ use crate::listing;
 use crate::metadata::{self, Now, On, Origin};
 use crate::moves::{self, Place};
 use crate::procfs::ProcPath;
-use crate::resolve::Reach;
+use crate::resolve::{Reach, unnoticed};
 use crate::stat::Stat;
 use crate::xattr::{self, Of};
 
@@ -166,7 +166,8 @@ impl Dir {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));
         }
         let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(ProcPath::of(handle.as_fd()).as_c_str(), flags, Mode::empty())?;
+        let path = ProcPath::of(handle.as_fd());
+        let fd = unnoticed(flags, |flags| Ok(rustix::fs::open(path.as_c_str(), flags, Mode::empty())?))?;
         Ok((File::new(fd), stat))
     }
 

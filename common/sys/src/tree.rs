@@ -114,5 +114,6 @@ pub fn identity_at(path: &Path) -> io::Result<RootId> {
 }
 
 fn open_root(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    resolve::unnoticed(flags, |flags| Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
 }
