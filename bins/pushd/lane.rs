@@ -10,7 +10,7 @@ use engine::lane::OUTBOX;
 use engine::mirror::{Halt, Mirror};
 use engine::sender::{Connection, Ended, Root, Sender, Until};
 use kit::units::Moment;
-use kit::{Exit, Stop};
+use kit::{Exit, Stop, apart};
 use link::{Deliver, DialError, Drive};
 use proto::RelPath;
 use proto::login::{Direction, Opened, Refusal};
@@ -190,10 +190,11 @@ impl Lane {
         let (frames, driving) = drive(&self.target, opened, connection);
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
-        let mut working = tokio::task::spawn_blocking(move || {
+        let name = format!("send-{}", self.target.name);
+        let mut working = std::pin::pin!(apart(&name, move || {
             let ended = worker.run(frames, Until::Stopped, &flag);
             (worker, ended)
-        });
+        }));
         let over = tokio::select! {
             over = &mut working => over,
             () = async { tokio::select! { _ = roots.changed() => {}, () = stop.requested() => {} } } => {
@@ -206,7 +207,7 @@ impl Lane {
         let lasted = began.elapsed();
         match over {
             Ok((worker, ended)) => (Some(worker), Session { ended, driven, lasted }),
-            Err(panic) => (None, Session { ended: Ended::Fault(panic.to_string()), driven, lasted }),
+            Err(failed) => (None, Session { ended: Ended::Fault(failed.to_string()), driven, lasted }),
         }
     }
 
@@ -242,9 +243,8 @@ impl Lane {
 /// thread that others need.
 async fn is_back(root: &Root, stop: &Stop) -> bool {
     let root = root.clone();
-    let check = tokio::task::spawn_blocking(move || root.check().is_ok());
     tokio::select! {
-        back = check => back.unwrap_or(false),
+        back = apart("root", move || root.check().is_ok()) => back.unwrap_or(false),
         () = stop.requested() => false,
     }
 }

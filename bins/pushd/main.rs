@@ -31,11 +31,11 @@ fn main() -> Exit {
 }
 
 fn dispatch(cli: Cli) -> Exit {
+    if matches!(cli.command, Command::Run | Command::Sync(_) | Command::Check(_)) {
+        kit::limits::raise_open_files();
+    }
     match cli.command {
-        Command::Run => with_config(&cli.config, |config| {
-            kit::limits::raise_open_files();
-            run::run(config)
-        }),
+        Command::Run => with_config(&cli.config, run::run),
         Command::Sync(args) => with_config(&cli.config, |config| sync::sync(config, &args)),
         Command::Check(args) => check::check(&cli.config, &args),
         Command::Status(args) => control::status(&cli.config, &args),

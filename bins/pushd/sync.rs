@@ -9,7 +9,7 @@ use engine::hint::Hint;
 use engine::mirror::{Deletes, Mirror};
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::progress::{Done, Progress};
-use kit::{Exit, out, units};
+use kit::{Exit, apart, out, units};
 use proto::RelPath;
 use proto::login::{Direction, Refusal};
 use serde::Serialize;
@@ -149,8 +149,9 @@ async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Resu
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let mut sender = Sender::new(root, source.options(), mirror);
     let (frames, driving) = lane::drive(target, opened, connection);
-    let working = tokio::task::spawn_blocking(move || sender.run(frames, Until::InSync, &AtomicBool::new(false)));
-    let ended = working.await.map_err(|panic| (Exit::Busy, panic.to_string()))?;
+    let name = format!("send-{}", target.name);
+    let working = apart(&name, move || sender.run(frames, Until::InSync, &AtomicBool::new(false)));
+    let ended = working.await.map_err(|failed| (Exit::Busy, failed.to_string()))?;
     let driven = driving.await;
     match ended {
         Ended::InSync => Ok(()),

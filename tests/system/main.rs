@@ -8,8 +8,8 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
-mod asking;
 mod access;
+mod asking;
 mod atomic;
 mod brake;
 mod commit;
@@ -20,6 +20,7 @@ mod hostile;
 mod limits;
 mod live;
 mod logs;
+mod many;
 mod mistakes;
 mod model;
 mod passes;

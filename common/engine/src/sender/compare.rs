@@ -98,7 +98,8 @@ impl Session<'_> {
             self.common.at_walker += 1;
             let blank = self.passes.get(&ticket).is_some_and(|pass| pass.is_blank(&path));
             let detail = if blank { Detail::Names } else { Detail::Metadata };
-            self.walker.list(ticket, path, detail);
+            let asked = self.walker.list(ticket, path, detail);
+            asked.map_err(|error| Ended::Fault(format!("cannot start a thread: {error}")))?;
         }
         Ok(worked)
     }

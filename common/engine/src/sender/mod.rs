@@ -179,15 +179,11 @@ impl Sender {
         Sender { root, options, mirror, groups: Groups::default(), origins: Origins::default() }
     }
 
-    /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread
-    /// that may block and that knows its tokio runtime, such as one of `spawn_blocking`.
+    /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread of
+    /// its own, in the context of a tokio runtime.
     pub fn run(&mut self, connection: Connection, until: Until, stop: &AtomicBool) -> Ended {
         let Connection { outbox, receipts, keep, durability, compress } = connection;
         self.mirror.set_durability(durability);
-        let walker = match Walker::start(&self.root.tree, keep, self.options.workers, &self.mirror) {
-            Ok(walker) => walker,
-            Err(error) => return Ended::Fault(format!("cannot start a thread: {error}")),
-        };
         self.mirror.pending().link_made();
         let mut session = Session {
             root: &self.root,
@@ -200,7 +196,7 @@ impl Sender {
             wire: Wire::new(outbox, compress),
             receipts,
             flight: Flight::new(),
-            walker,
+            walker: Walker::new(&self.root.tree, keep, self.options.workers, &self.mirror),
             passes: HashMap::new(),
             common: compare::Passes::default(),
             looks: VecDeque::new(),

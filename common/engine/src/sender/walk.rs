@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,10 @@ use crate::pending::Ticket;
 /// several switches between threads, and a frame of its own.
 const TELL: usize = 64;
 const TELL_AFTER: Duration = Duration::from_millis(3);
+
+/// A thread that has had nothing to list for so long ends: of passes that follow each other none starts threads anew, and a
+/// thousand targets at rest have none.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// One folder as it stands at the source.
 #[derive(Default)]
@@ -139,17 +143,33 @@ pub(super) struct Listed {
     pub listing: io::Result<Listing>,
 }
 
-/// The threads. Dropped: they end after the folder they are at.
+/// Threads that list. They start when there is something to list and end when there was nothing for a while, so that a
+/// target in sync holds none. Dropped: they end after the folder they are at.
 pub(super) struct Walker {
-    jobs: Arc<Jobs>,
+    task: Arc<Task>,
     listed: mpsc::Receiver<Listed>,
     threads: Vec<JoinHandle<()>>,
 }
 
-#[derive(Default)]
-struct Jobs {
-    queue: Mutex<(VecDeque<Job>, Ended)>,
+/// What the threads share.
+struct Task {
+    tree: Arc<Tree>,
+    keep: Keep,
+    mirror: Arc<Mirror>,
+    /// Threads at the same time.
+    most: usize,
+    send: mpsc::Sender<Listed>,
+    queue: Mutex<Queue>,
     some: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    ended: Ended,
+    /// Threads that there are, and those of them that wait for a job.
+    alive: usize,
+    idle: usize,
 }
 
 type Job = (Ticket, RelPath, Detail);
@@ -162,39 +182,44 @@ enum Ended {
 }
 
 impl Walker {
-    /// Starts `threads` threads; `mirror` is woken when folders are listed.
-    pub fn start(tree: &Arc<Tree>, keep: Keep, threads: usize, mirror: &Arc<Mirror>) -> io::Result<Walker> {
-        let jobs = Arc::new(Jobs::default());
+    /// At most `threads` threads; `mirror` is woken when folders are listed.
+    pub fn new(tree: &Arc<Tree>, keep: Keep, threads: usize, mirror: &Arc<Mirror>) -> Walker {
         let (send, listed) = mpsc::channel();
-        let mut walker = Walker { jobs: Arc::clone(&jobs), listed, threads: Vec::new() };
-        for number in 0..threads.max(1) {
-            let (jobs, send) = (Arc::clone(&jobs), send.clone());
-            let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
-            let work = move || {
-                sys::cwd::own();
-                let mut news = News { mirror, count: 0, told: Instant::now() };
-                while let Some((pass, path, detail)) = jobs.next(&mut news) {
-                    let listing = tree.dir(&path).and_then(|dir| match detail {
-                        Detail::Metadata => list(&dir, keep, threads).map(Listing::Folder),
-                        Detail::Names => names(&dir, keep).map(Listing::Names),
-                    });
-                    if send.send(Listed { pass, path, listing }).is_err() {
-                        return;
-                    }
-                    news.add();
-                }
-            };
-            walker.threads.push(std::thread::Builder::new().name(format!("walk-{number}")).spawn(work)?);
-        }
-        Ok(walker)
+        let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
+        let (queue, some) = Default::default();
+        let task = Task { tree, keep, mirror, most: threads.max(1), send, queue, some };
+        Walker { task: Arc::new(task), listed, threads: Vec::new() }
     }
 
     /// Asks for a folder.
-    pub fn list(&self, pass: Ticket, path: RelPath, detail: Detail) {
-        let mut queue = self.jobs.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.0.push_back((pass, path, detail));
+    ///
+    /// # Errors
+    /// When no thread can be started to list it.
+    pub fn list(&mut self, pass: Ticket, path: RelPath, detail: Detail) -> io::Result<()> {
+        let mut queue = self.task.lock();
+        queue.jobs.push_back((pass, path, detail));
+        let another = queue.idle < queue.jobs.len() && queue.alive < self.task.most;
+        queue.alive += usize::from(another);
         drop(queue);
-        self.jobs.some.notify_one();
+        self.task.some.notify_one();
+        if another { self.start_thread() } else { Ok(()) }
+    }
+
+    fn start_thread(&mut self) -> io::Result<()> {
+        self.threads.retain(|thread| !thread.is_finished());
+        let at_work = AtWork(Arc::clone(&self.task));
+        match std::thread::Builder::new().name("walk".to_owned()).spawn(move || at_work.0.work()) {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => {
+                let mut queue = self.task.lock();
+                queue.alive -= 1;
+                // The others do it, if there are any.
+                if queue.alive == 0 {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A folder that has been listed, if one has.
@@ -205,11 +230,11 @@ impl Walker {
 
 impl Drop for Walker {
     fn drop(&mut self) {
-        let mut queue = self.jobs.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.0.clear();
-        queue.1 = Ended::Yes;
+        let mut queue = self.task.lock();
+        queue.jobs.clear();
+        queue.ended = Ended::Yes;
         drop(queue);
-        self.jobs.some.notify_all();
+        self.task.some.notify_all();
         for thread in self.threads.drain(..) {
             // A panic of a walker thread was reported by the panic hook; its pass does not end, nor is it acknowledged.
             let _ = thread.join();
@@ -217,14 +242,70 @@ impl Drop for Walker {
     }
 }
 
+/// Held by a thread: one that panics is counted as gone too.
+struct AtWork(Arc<Task>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().alive -= 1;
+        }
+    }
+}
+
+impl Task {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        sys::cwd::own();
+        let mut news = News { mirror: &self.mirror, count: 0, told: Instant::now() };
+        while let Some((pass, path, detail)) = self.next(&mut news) {
+            let listing = self.tree.dir(&path).and_then(|dir| match detail {
+                Detail::Metadata => list(&dir, self.keep, self.most).map(Listing::Folder),
+                Detail::Names => names(&dir, self.keep).map(Listing::Names),
+            });
+            if self.send.send(Listed { pass, path, listing }).is_err() {
+                return;
+            }
+            news.add();
+        }
+    }
+
+    /// `None` when the thread is to end.
+    fn next(&self, news: &mut News<'_>) -> Option<Job> {
+        let mut queue = self.lock();
+        let mut since = None;
+        loop {
+            if queue.ended == Ended::Yes {
+                return None;
+            }
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            let waited = since.get_or_insert_with(Instant::now).elapsed();
+            let Some(left) = IDLE.checked_sub(waited) else {
+                // RACE: who adds a job next must see that this thread is gone; so it goes while nobody can add one.
+                queue.alive -= 1;
+                return None;
+            };
+            news.tell();
+            queue.idle += 1;
+            queue = self.some.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            queue.idle -= 1;
+        }
+    }
+}
+
 /// Listed folders of which the session has not been told.
-struct News {
-    mirror: Arc<Mirror>,
+struct News<'a> {
+    mirror: &'a Mirror,
     count: usize,
     told: Instant,
 }
 
-impl News {
+impl News<'_> {
     fn add(&mut self) {
         self.count += 1;
         if self.count >= TELL || self.told.elapsed() >= TELL_AFTER {
@@ -236,22 +317,6 @@ impl News {
         if std::mem::take(&mut self.count) > 0 {
             self.mirror.wake.notify_one();
             self.told = Instant::now();
-        }
-    }
-}
-
-impl Jobs {
-    fn next(&self, news: &mut News) -> Option<Job> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if queue.1 == Ended::Yes {
-                return None;
-            }
-            if let Some(job) = queue.0.pop_front() {
-                return Some(job);
-            }
-            news.tell();
-            queue = self.some.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -341,4 +406,47 @@ pub(super) fn not_mirrored(name: &Name, kind: Kind, keep: Keep) -> Option<String
     };
     let word = if kind == Kind::Symlink { "symlinks" } else { "specials" };
     Some(format!("not mirrored: {what}, and the module does not keep \"{word}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pending::{Holds, Pending, Rules};
+
+    const RULES: Rules = Rules {
+        settle: Duration::ZERO,
+        open_settle: Duration::ZERO,
+        open_max_delay: Duration::ZERO,
+        holds: Holds { deleted: Duration::ZERO, lost: Duration::ZERO },
+    };
+
+    fn a_ticket() -> Ticket {
+        let mut pending = Pending::new(RULES);
+        pending.hint(crate::hint::Hint::Subtree { path: RelPath::root() }, Instant::now());
+        pending.take(Instant::now()).unwrap().ticket
+    }
+
+    #[test]
+    fn threads_come_with_work_and_go_without() {
+        let scratch = tempfile::tempdir().unwrap();
+        let tree = Arc::new(Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
+        let mut walker = Walker::new(&tree, Keep::DEFAULT, 2, &Arc::new(Mirror::new(RULES)));
+        let ticket = a_ticket();
+        let alive = |walker: &Walker| walker.task.lock().alive;
+        for _ in 0..2 {
+            assert_eq!(alive(&walker), 0, "nothing to list");
+            for _ in 0..100 {
+                walker.list(ticket, RelPath::root(), Detail::Names).unwrap();
+            }
+            assert!((1..=2).contains(&alive(&walker)));
+            for _ in 0..100 {
+                assert!(walker.listed.recv().unwrap().listing.is_ok());
+            }
+            let began = Instant::now();
+            while alive(&walker) > 0 {
+                assert!(began.elapsed() < IDLE * 20, "they stay");
+                std::thread::sleep(IDLE / 20);
+            }
+        }
+    }
 }
