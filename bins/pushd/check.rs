@@ -157,6 +157,6 @@ pub fn exit_of(error: &DialError) -> Exit {
         DialError::Tls(_) | DialError::Denied { .. } => Exit::Login,
         DialError::Version { .. } | DialError::Protocol { .. } => Exit::Protocol,
         DialError::Busy { .. } => Exit::Busy,
-        DialError::Unfit(_) => Exit::Config,
+        DialError::Unfit(_) | DialError::Trust { .. } => Exit::Config,
     }
 }

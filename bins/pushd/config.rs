@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use engine::pack::Compress;
 use kit::config::{Complaint, Complaints, Document, Share, Table};
-use link::{Address, ClientTls};
+use link::{Address, Trust};
 use proto::login::Direction;
 
 /// Where the configuration is, unless `--config` says otherwise.
@@ -113,7 +113,7 @@ pub struct Target {
     /// Read by [`Target::dialling`].
     pub password_file: PathBuf,
     /// How the server proves who it is.
-    pub tls: ClientTls,
+    pub trust: Trust,
     /// For name, TCP and TLS together.
     pub connect_timeout: Duration,
     /// Pauses between tries.
@@ -187,7 +187,7 @@ impl Target {
         Ok(link::Target {
             address: self.address.clone(),
             connect_timeout: self.connect_timeout,
-            tls: self.tls.clone(),
+            trust: self.trust.clone(),
             user: self.user.clone(),
             password,
             module: self.destination.module.clone(),

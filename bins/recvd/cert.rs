@@ -112,7 +112,7 @@ mod tests {
         let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
         assert!(link::server_config(&certificate, &key).is_ok());
         assert_eq!(link::tls::certificate_warning(&certificate).unwrap(), None);
-        assert!(link::client_config(Trust { ca_file: Some(certificate.clone()), fingerprint: None }).is_ok());
+        assert!(link::client_config(&Trust { ca_file: Some(certificate.clone()), fingerprint: None }).is_ok());
         let before = std::fs::read(&key).unwrap();
         assert_eq!(cert(&args(&dir)), Exit::Output);
         std::fs::remove_file(&certificate).unwrap();

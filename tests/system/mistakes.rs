@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::rig::eventually;
 use crate::rig::fs::chmod;
 use crate::rig::pair::{Pair, Recvd, Setup, write_password};
 use crate::rig::process::{pushd_program, recvd_program, run};
@@ -161,4 +162,31 @@ fn a_good_config_passes_both_checks() {
     pair.recvd.start();
     let done = pair.pushd.command(&["check"]);
     assert_eq!(done.code, 0, "{}", done.text());
+}
+
+#[test]
+fn a_ca_file_is_read_at_each_login_and_a_broken_one_is_told() {
+    let mut pair = Pair::new("rotated", Setup::default());
+    let (shown, ca) = (pair.recvd.dir.join("cert.pem"), pair.pushd.dir.join("ca.pem"));
+    fs::copy(&shown, &ca).unwrap();
+    replace(&pair, &shown.display().to_string(), &ca.display().to_string());
+    pair.start();
+    pair.settle();
+    fs::write(&ca, "nothing that is PEM\n").unwrap();
+    pair.recvd.daemon.kill();
+    pair.recvd.start();
+    let told = || pair.pushd.target("t")["last_error"].as_str().is_some_and(|error| error.contains("ca.pem"));
+    eventually("the broken file is told", told);
+    assert_eq!(pair.pushd.command(&["check"]).code, 78);
+    // A new certificate there and in the file here, and pushd is not started anew.
+    pair.recvd.daemon.kill();
+    fs::remove_file(&shown).unwrap();
+    fs::remove_file(pair.recvd.dir.join("key.pem")).unwrap();
+    let mut cert = Command::new(recvd_program());
+    cert.args(["cert", "--name", "127.0.0.1", "--dir"]).arg(&pair.recvd.dir);
+    assert_eq!(run(&mut cert, None).code, 0);
+    pair.recvd.start();
+    fs::copy(&shown, &ca).unwrap();
+    fs::write(pair.source.join("later"), b"after the rotation").unwrap();
+    pair.settle();
 }

@@ -46,8 +46,7 @@ fn read_target(name: String, table: Table) -> Draft {
     }
     let trust =
         Trust { ca_file: table.take("ca_file"), fingerprint: table.take::<Pin>("fingerprint").map(|pin| pin.0) };
-    let tls = link::client_config(trust);
-    if let Err(error) = &tls {
+    if let Err(error) = link::client_config(&trust) {
         table.complain("ca_file", error.to_string());
     }
     let connect_timeout = table.or("connect_timeout", default::connect_timeout());
@@ -59,7 +58,7 @@ fn read_target(name: String, table: Table) -> Draft {
     let spot = address.clone().zip(destination.clone());
     let target = (|| {
         let (address, destination, user) = (address?, destination?, user?);
-        let (password_file, tls) = (password_file?, tls.ok()?);
+        let password_file = password_file?;
         let name = name.clone();
         Some(Arc::new(Target {
             name,
@@ -67,7 +66,7 @@ fn read_target(name: String, table: Table) -> Draft {
             destination,
             user,
             password_file,
-            tls,
+            trust,
             connect_timeout,
             retry,
             compress,

@@ -17,7 +17,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use crate::address::Address;
 use crate::connection::{Broken, Connection, socket};
 use crate::sentence::{self, escaped};
-use crate::tls::{ClientTls, TLS_BUFFER};
+use crate::tls::{TLS_BUFFER, TlsError, Trust, client_config};
 
 /// How long the login may take after TLS: a busy recvd checks one password after the other.
 const LOGIN: Duration = Duration::from_secs(30);
@@ -31,7 +31,8 @@ pub struct Target {
     pub address: Address,
     /// For name, TCP and TLS together.
     pub connect_timeout: Duration,
-    pub tls: ClientTls,
+    /// Read once the server answers, so that files of certificates count as they are then.
+    pub trust: Trust,
     pub user: String,
     pub password: Password,
     pub module: String,
@@ -57,6 +58,9 @@ pub enum DialError {
     /// It is not the server that we expect, or not one at all.
     #[error("{0}")]
     Tls(String),
+    /// What proves the server to be ours cannot be read.
+    #[error("{address} cannot be verified: {error}")]
+    Trust { address: Address, error: TlsError },
     /// It speaks other versions: these.
     #[error("{address} needs protocol {low}..{high}, this pushd speaks {}..{}: bring both to the same release",
         proto::limits::VERSIONS.0, proto::limits::VERSIONS.1)]
@@ -122,13 +126,15 @@ async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Co
     let unreachable =
         |error: &io::Error| DialError::Unreachable { address: target.address.clone(), reason: closed(error) };
     let name = target.address.server_name().map_err(|error| DialError::Tls(error.to_string()))?;
-    let handshake = TlsConnector::from(target.tls.config.clone()).connect(name, socket(tcp));
+    let tls =
+        client_config(&target.trust).map_err(|error| DialError::Trust { address: target.address.clone(), error })?;
+    let handshake = TlsConnector::from(tls.0).connect(name, socket(tcp));
     let mut stream = match timeout_at(deadline, handshake).await {
         Err(_) => return Err(timed_out(target, "TCP and TLS", target.connect_timeout)),
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             return Err(match sentence::tls_error(&error) {
-                Some(tls) => DialError::Tls(sentence::explain(tls, &who, &target.tls.trust)),
+                Some(tls) => DialError::Tls(sentence::explain(tls, &who, &target.trust)),
                 None => unreachable(&error),
             });
         }
@@ -191,7 +197,7 @@ fn ended_by(target: &Target, ended: Ended) -> DialError {
 fn lost(target: &Target, error: &io::Error) -> DialError {
     let address = target.address.clone();
     match sentence::tls_error(error) {
-        Some(tls) => DialError::Tls(sentence::explain(tls, &address.to_string(), &target.tls.trust)),
+        Some(tls) => DialError::Tls(sentence::explain(tls, &address.to_string(), &target.trust)),
         None => DialError::Unreachable { address, reason: closed(error) },
     }
 }

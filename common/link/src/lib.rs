@@ -12,6 +12,7 @@ pub mod dial;
 pub mod drive;
 pub mod fingerprint;
 mod pem;
+mod presented;
 mod sentence;
 pub mod tls;
 mod trust;

@@ -7,8 +7,9 @@ use std::io;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
 
+use crate::presented::hosts;
 use crate::trust::Trust;
-use crate::verify::PinMismatch;
+use crate::verify::{PinMismatch, is_authority};
 
 /// The TLS error inside an I/O error, if it is one.
 pub(crate) fn tls_error(error: &io::Error) -> Option<&Error> {
@@ -34,6 +35,13 @@ pub(crate) fn escaped(text: &str) -> String {
 /// Why the handshake with `who` failed, as pushd sees it.
 pub(crate) fn explain(error: &Error, who: &str, trust: &Trust) -> String {
     match error {
+        error if is_authority(error) => {
+            let file = trust.ca_file.as_ref().map_or("a ca_file".into(), |file| file.display().to_string());
+            format!(
+                "the certificate of {who} is an authority's (CA:TRUE), which is trusted only where it stands itself: put it \
+                 into {file}, or set fingerprint"
+            )
+        }
         Error::InvalidCertificate(error) => explain_certificate(error, who, trust),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             format!("{who} speaks TLS, but is not a recvd that speaks pushd/1")
@@ -58,7 +66,7 @@ fn explain_certificate(error: &CertificateError, who: &str, trust: &Trust) -> St
         CertificateError::NotValidForName => format!("the certificate of {who} is for another name than its address"),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = name(expected);
-            let presented = if presented.is_empty() { "no name at all".into() } else { names(presented) };
+            let presented = names(presented).unwrap_or("no name at all".into());
             format!(
                 "the certificate of {who} is for {presented}, not for {expected}: use such a name in address, or make a \
                  certificate with --name {expected}"
@@ -104,19 +112,18 @@ fn name(name: &ServerName<'_>) -> String {
     }
 }
 
-/// At most four names, each escaped: they come from the peer.
-fn names(presented: &[String]) -> String {
-    let mut out = String::new();
-    for (i, name) in presented.iter().take(4).enumerate() {
-        out.push_str(if i == 0 { "" } else { ", " });
-        let short: String = name.chars().take(255).collect();
-        out.push_str(&escaped(&short));
-    }
-    if presented.len() > 4 {
+/// At most four names of hosts, each escaped: they come from the peer. `None` when there is none.
+fn names(presented: &[String]) -> Option<String> {
+    let mut hosts = hosts(presented);
+    let short = |name: &str| escaped(&name.chars().take(255).collect::<String>());
+    let shown: Vec<String> = hosts.by_ref().take(4).map(short).collect();
+    let mut out = shown.join(", ");
+    let more = hosts.count();
+    if more > 0 {
         // Writing to a String cannot fail.
-        let _ = write!(out, " and {} more", presented.len() - 4);
+        let _ = write!(out, " and {more} more");
     }
-    out
+    (!shown.is_empty()).then_some(out)
 }
 
 /// `2026-11-23 01:37 UTC`.
@@ -151,8 +158,8 @@ mod tests {
 
     #[test]
     fn names_from_the_peer_are_escaped_and_bounded() {
-        let presented: Vec<String> = (0..6).map(|i| format!("a\u{1b}[2J{i}")).collect();
-        let text = names(&presented);
+        let presented: Vec<String> = (0..6).map(|i| format!("DnsName(\"a\u{1b}[2J{i}\")")).collect();
+        let text = names(&presented).unwrap();
         assert!(!text.contains('\u{1b}'), "{text}");
         assert!(text.ends_with("and 2 more"), "{text}");
     }

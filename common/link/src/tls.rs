@@ -1,6 +1,6 @@
-//! The two TLS configurations: recvd's from its certificate and key, pushd's from what it trusts. Called once at start, by
-//! the programs; [`accept`](crate::accept) and [`dial`](mod@crate::dial) use the results. TLS 1.3 only, ALPN `pushd/1`, no
-//! tickets, no resumption, no early data. Does not read from sockets.
+//! The two TLS configurations: recvd's from its certificate and key, made once at start and used by
+//! [`accept`](crate::accept); pushd's from what it trusts, made anew by each [`dial`](mod@crate::dial), so that a file that
+//! was replaced counts. TLS 1.3 only, ALPN `pushd/1`, no tickets, no resumption, no early data. Reads from no socket.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ use rustls::{CertificateError, ClientConfig, Error, InconsistentKeys, RootCertSt
 pub use crate::pem::TlsError;
 use crate::pem::{certificates, private_key};
 pub use crate::trust::Trust;
-use crate::verify::{Proof, Verifier};
+use crate::verify::{Proof, Roots, Verifier};
 
 /// Bytes that TLS may hold encrypted and not yet taken by the socket.
 pub(crate) const TLS_BUFFER: usize = 256 * 1024;
@@ -27,12 +27,9 @@ pub(crate) const TLS_BUFFER: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct ServerTls(pub(crate) Arc<ServerConfig>);
 
-/// pushd's side of TLS. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct ClientTls {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) trust: Trust,
-}
+/// pushd's side of TLS.
+#[derive(Debug)]
+pub struct ClientTls(pub(crate) Arc<ClientConfig>);
 
 /// recvd's configuration. The key file has the mode 0600 (or 0400) and belongs to root or to whom recvd runs as.
 pub fn server_config(cert_pem: &Path, key_pem: &Path) -> Result<ServerTls, TlsError> {
@@ -58,13 +55,13 @@ pub fn server_config(cert_pem: &Path, key_pem: &Path) -> Result<ServerTls, TlsEr
     Ok(ServerTls(Arc::new(config)))
 }
 
-/// pushd's configuration.
-pub fn client_config(trust: Trust) -> Result<ClientTls, TlsError> {
+/// pushd's configuration, from files as they are now.
+pub fn client_config(trust: &Trust) -> Result<ClientTls, TlsError> {
     let proof = match (&trust.ca_file, trust.fingerprint) {
-        (None, None) => Proof::Roots(verifier(system_roots()?, Path::new("the system's roots"))?),
+        (None, None) => Proof::Roots(system_roots()?),
         (None, Some(pin)) => Proof::Pin(pin),
-        (Some(file), None) => Proof::Roots(verifier(roots_of(file)?, file)?),
-        (Some(file), Some(pin)) => Proof::Both(verifier(roots_of(file)?, file)?, pin),
+        (Some(file), None) => Proof::Roots(roots_of(file)?),
+        (Some(file), Some(pin)) => Proof::Both(roots_of(file)?, pin),
     };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
@@ -74,7 +71,7 @@ pub fn client_config(trust: Trust) -> Result<ClientTls, TlsError> {
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
-    Ok(ClientTls { config: Arc::new(config), trust })
+    Ok(ClientTls(Arc::new(config)))
 }
 
 /// What an operator should know of recvd's own certificate: that its time is over, or has not begun. `None` when it is
@@ -103,15 +100,17 @@ pub fn certificate_warning(cert_pem: &Path) -> Result<Option<String>, TlsError> 
     })
 }
 
-fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
+fn roots_of(path: &Path) -> Result<Roots, TlsError> {
+    let pinned = certificates(path)?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| TlsError::Certificate { path: path.into(), error })?;
+    for certificate in &pinned {
+        roots.add(certificate.clone()).map_err(|error| TlsError::Certificate { path: path.into(), error })?;
     }
-    Ok(roots)
+    Ok(Roots { signing: verifier(roots, path)?, pinned })
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
+/// None of them is a pin: nobody has chosen one for this server.
+fn system_roots() -> Result<Roots, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -119,7 +118,7 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
         let detail = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
         return Err(TlsError::NoSystemRoots { detail });
     }
-    Ok(roots)
+    Ok(Roots { signing: verifier(roots, Path::new("the system's roots"))?, pinned: Vec::new() })
 }
 
 fn verifier(roots: RootCertStore, path: &Path) -> Result<Arc<WebPkiServerVerifier>, TlsError> {

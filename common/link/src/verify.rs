@@ -1,25 +1,79 @@
 //! How pushd satisfies itself that it talks to the right recvd: by roots, by a pinned fingerprint, or by both. There is no
 //! value of [`Proof`] that proves nothing, so verification cannot be switched off.
+//!
+//! A file of roots may hold the server's own certificate. Then it is a pin: what makes others trust a certificate, that
+//! it is no authority's and that it bears a name, is not asked of one that the operator has put there byte for byte. Its
+//! dates hold all the same, and so do its names where it has any, for the file may hold several servers' certificates.
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme};
 
 use crate::fingerprint::Fingerprint;
+use crate::presented::hosts;
 
 /// What has to hold of the server's certificate.
 #[derive(Debug)]
 pub(crate) enum Proof {
     /// It is signed by one of these roots, is valid now, and names the server.
-    Roots(Arc<WebPkiServerVerifier>),
+    Roots(Roots),
     /// It is exactly this one; names and dates in it do not matter.
     Pin(Fingerprint),
     /// Both.
-    Both(Arc<WebPkiServerVerifier>, Fingerprint),
+    Both(Roots, Fingerprint),
+}
+
+/// Certificates that may sign, and those among them that may be shown themselves.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    pub(crate) signing: Arc<WebPkiServerVerifier>,
+    pub(crate) pinned: Vec<CertificateDer<'static>>,
+}
+
+impl Roots {
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let verdict = self.signing.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
+        let Err(error) = verdict else { return Ok(()) };
+        if !self.pinned.iter().any(|pinned| pinned == end_entity) {
+            return Err(error);
+        }
+        let error = match error {
+            // The dates were looked at before.
+            error if is_authority(&error) => {
+                match verify_server_name(&ParsedCertificate::try_from(end_entity)?, name) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                }
+            }
+            error => error,
+        };
+        match error {
+            Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })
+                if hosts(&presented).next().is_none() =>
+            {
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+}
+
+/// Whether a certificate was refused because it is an authority's (CA:TRUE), as `openssl req -x509` makes it.
+pub(crate) fn is_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// The server has another certificate than the pinned one.
@@ -59,7 +113,7 @@ impl ServerCertVerifier for Verifier {
             }
         }
         if let Some(roots) = roots {
-            roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+            roots.verify(end_entity, intermediates, server_name, ocsp_response, now)?;
         }
         Ok(ServerCertVerified::assertion())
     }

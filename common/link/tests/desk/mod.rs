@@ -1,0 +1,108 @@
+//! What tests of the login stand on: certificates in a scratch folder, a server that serves one peer, a target.
+#![allow(dead_code)]
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use link::accept::{Failed, client_hello};
+use link::{Connection, DialError, ServerTls, Target, Trust, dial, server_config};
+use proto::login::{Direction, Durability, Login, Open, Opened, Refusal};
+use proto::{Keep, RelPath};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How long one step may take.
+pub const SOON: Duration = Duration::from_secs(5);
+
+/// Keys and certificates in a scratch folder.
+pub struct Desk(tempfile::TempDir);
+
+impl Desk {
+    pub fn new() -> Desk {
+        Desk(tempfile::tempdir().unwrap())
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A private file.
+    pub fn put(&self, name: &str, pem: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, pem).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// As `recvd cert` makes it. Returns the certificate's file and the server's configuration.
+    pub fn own(&self, name: &str, params: CertificateParams) -> (PathBuf, ServerTls) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let path = self.put(&format!("{name}.pem"), &certificate.pem());
+        let key = self.put(&format!("{name}.key"), &key.serialize_pem());
+        (path.clone(), server_config(&path, &key).unwrap())
+    }
+}
+
+pub fn params(names: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+pub fn opened() -> Opened {
+    Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true }
+}
+
+pub type Served = Result<(Login, Open, Connection), Failed>;
+
+/// Serves one peer, as recvd would: every password but "right" is denied.
+pub async fn server(tls: ServerTls) -> (SocketAddr, JoinHandle<Served>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let deadline = Instant::now() + SOON;
+        let secured = client_hello(tcp, deadline).await?.secure(&tls, deadline).await?;
+        let (_, login, candidate) = secured.login("recvd test", deadline).await?;
+        if login.password.as_bytes() != b"right" {
+            candidate.refuse(Refusal::Denied).await;
+            return Err(Failed::Refused(Refusal::Denied));
+        }
+        let (open, requester) = candidate.accept(deadline).await?;
+        let connection = requester.grant(&opened(), deadline).await?;
+        Ok((login, open, connection))
+    };
+    (address, tokio::spawn(serving))
+}
+
+pub fn target(address: &str, trust: Trust) -> Target {
+    Target {
+        address: address.parse().unwrap(),
+        connect_timeout: SOON,
+        trust,
+        user: "web".into(),
+        password: "right".into(),
+        module: "www".into(),
+        folder: RelPath::parse(b"web1").unwrap(),
+        direction: Direction::Push,
+        sender: 7,
+        software: "pushd test".into(),
+    }
+}
+
+/// Dials a server with this certificate and returns its words when it is not trusted.
+pub async fn refused(tls: &ServerTls, host: &str, trust: Trust) -> String {
+    let (address, serving) = server(tls.clone()).await;
+    let error = dial(&target(&format!("{host}:{}", address.port()), trust)).await.err().expect("must be refused");
+    assert!(matches!(error, DialError::Tls(_)), "{error}");
+    let served = serving.await.unwrap();
+    assert!(served.is_err(), "nothing may come after a certificate that is not trusted");
+    error.to_string()
+}
