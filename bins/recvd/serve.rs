@@ -93,7 +93,7 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Plac
         Ok(permit) => permit,
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
-    let session = match service.sessions.open(claim(&identity, &open, &permit)).await {
+    let session = match service.sessions.open(claim(&identity, &open, &permit, peer)).await {
         Ok(session) => session,
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
@@ -126,12 +126,13 @@ async fn refuse(requester: Requester, user: String, refusal: Refusal) -> Outcome
     Outcome::Refused { user, refusal }
 }
 
-fn claim(identity: &Identity, open: &Open, permit: &Permit) -> Claim {
+fn claim(identity: &Identity, open: &Open, permit: &Permit, peer: SocketAddr) -> Claim {
     Claim {
         module: open.module.clone(),
         folder: open.folder.clone(),
         user: identity.name().to_owned(),
         sender: open.sender,
+        from: peer.ip().to_canonical(),
         most: permit.module().max_connections,
     }
 }
@@ -204,6 +205,8 @@ async fn receive(
     let counters = receiver.counters();
     let (to_role, inbox) = mpsc::channel(INBOX);
     let (outbox, from_role) = mpsc::channel(OUTBOX);
+    // Weak: the role's own end of it is what keeps the connection going.
+    let beside_role = outbox.downgrade();
     let (end_role, role_stop) = watch::channel(false);
     let (tell, role_ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("receiver".into());
@@ -215,14 +218,26 @@ async fn receive(
         return (format!("cannot start a thread: {error}"), Verdict::Bad);
     }
     let clocks = Drive { idle: service.idle_timeout, keepalive: Some(KEEPALIVE) };
+    match connection.line() {
+        Ok(line) => session.watched(line),
+        // Out of descriptors: it counts as one that lives.
+        Err(error) => warn!("a session cannot be watched: {error}"),
+    }
     let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Bounded(to_role), clocks));
-    let link_ended = tokio::select! {
-        ended = &mut driving => ended,
-        () = asked_to_end(session, stop) => {
-            end_role.send_replace(true);
-            driving.await
+    let link_ended = loop {
+        tokio::select! {
+            ended = &mut driving => break ended,
+            () = asked_to_end(session, stop) => {
+                end_role.send_replace(true);
+                break driving.await;
+            }
+            () = session.greeted() => if let Some(outbox) = beside_role.upgrade() {
+                // Where there is no room something is on its way to the peer already.
+                let _ = outbox.try_send(link::sign_of_life());
+            }
         }
     };
+    session.unwatched();
     let role_ended = role_ended.await.unwrap_or_else(|_| RoleEnded::Fault("its thread has panicked".into()));
     (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
     judge(&link_ended, role_ended)

@@ -4,21 +4,33 @@
 //! `pushd check`) disturbs nobody.
 //!
 //! RACE: when a link breaks, recvd may learn of it long after pushd has dialled again. The old session could then still
-//! publish what it has in hand over what the new one brings; so a newcomer of the same user ends it first.
+//! publish what it has in hand over what the new one brings; so a newcomer of the same user ends it first. One that lives
+//! keeps its folder: it is another pushd, and the newcomer is told.
+
+mod holder;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kit::units;
 use proto::RelPath;
 use proto::login::Refusal;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+pub use holder::Watched;
+use holder::{Holder, Life};
 
 /// After what time a refused pushd may try again.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long a newcomer waits for the end of its user's old session.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long a newcomer waits for news of a session that seems to live: that its host was started anew, or its pushd.
+const NEWS: Duration = Duration::from_secs(2);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(100);
 /// Ended sessions that are remembered of one module.
 const TRACES: usize = 1024;
 
@@ -28,6 +40,7 @@ pub struct Sessions {
     state: Arc<Mutex<State>>,
     most: usize,
     handover: Duration,
+    news: Duration,
     ended: Arc<watch::Sender<u64>>,
 }
 
@@ -56,7 +69,7 @@ struct Trace {
     began: u64,
     /// `None`: it goes on.
     ended: Option<u64>,
-    leave: Arc<watch::Sender<bool>>,
+    holder: Arc<Holder>,
 }
 
 /// What a session wants to write to.
@@ -67,6 +80,8 @@ pub struct Claim {
     pub folder: RelPath,
     pub user: String,
     pub sender: u64,
+    /// Where it comes from.
+    pub from: IpAddr,
     /// Sessions that the module may have.
     pub most: usize,
 }
@@ -76,20 +91,20 @@ pub struct Claim {
 pub struct Session {
     sessions: Sessions,
     claim: Claim,
-    leave: Arc<watch::Sender<bool>>,
+    holder: Arc<Holder>,
     continued: bool,
 }
 
 impl Sessions {
     /// At most so many at a time.
     pub fn new(most: usize) -> Sessions {
-        Sessions { state: Arc::default(), most, handover: HANDOVER, ended: Arc::new(watch::Sender::new(0)) }
+        Sessions { state: Arc::default(), most, handover: HANDOVER, news: NEWS, ended: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Opens one, or says why not now. Where the same sender's last session has not ended yet (its link is dead, or it
     /// would not have dialled again), that is ended first.
     pub async fn open(&self, claim: Claim) -> Result<Session, Refusal> {
-        self.clear_away(&claim, |trace| trace.sender == claim.sender).await?;
+        self.end_own(&claim).await?;
         let mut state = self.state();
         let module = state.modules.entry(claim.module.clone()).or_default();
         if module.running >= claim.most {
@@ -102,40 +117,63 @@ impl Sessions {
             return Err(busy("the server has all the sessions that it may have", RETRY));
         }
         state.running += 1;
-        let leave = Arc::new(watch::Sender::new(false));
-        Ok(Session { sessions: self.clone(), claim, leave, continued })
+        let holder = Arc::new(Holder::new(claim.from));
+        Ok(Session { sessions: self.clone(), claim, holder, continued })
     }
 
-    /// Asks those that write to the claimed folder to leave, and waits until they have.
-    async fn clear_away(&self, claim: &Claim, whom: impl Fn(&Trace) -> bool) -> Result<(), Refusal> {
+    /// Ends what this sender has left behind, and waits for that.
+    async fn end_own(&self, claim: &Claim) -> Result<(), Refusal> {
         let mut ended = self.ended.subscribe();
         let gone = async {
             loop {
                 ended.mark_unchanged();
-                if self.ask_to_leave(claim, &whom)? == 0 {
+                let own = self.rivals(claim, |trace| trace.sender == claim.sender)?;
+                if own.is_empty() {
                     return Ok(());
                 }
+                own.iter().for_each(|own| own.ask_to_leave());
                 // The other end of this channel is in `self`.
                 let _ = ended.changed().await;
             }
         };
-        let still_there = || busy("this user's last session in that folder has not ended yet", RETRY);
-        timeout(self.handover, gone).await.unwrap_or_else(|_| Err(still_there()))
+        timeout(self.handover, gone).await.unwrap_or_else(|_| Err(not_ended()))
     }
 
-    fn ask_to_leave(&self, claim: &Claim, whom: impl Fn(&Trace) -> bool) -> Result<usize, Refusal> {
+    /// Waits until nobody writes to the claimed folder. Sessions whose peer is gone are asked to leave; one that lives is not:
+    /// it gets a sign of life, which breaks its connection if its host does not know of it any more.
+    async fn make_way(&self, claim: &Claim) -> Result<(), Refusal> {
+        let (mut ended, began) = (self.ended.subscribe(), Instant::now());
+        let mut greeted = false;
+        loop {
+            ended.mark_unchanged();
+            let rivals = self.rivals(claim, |_| true)?;
+            let living = rivals.iter().find(|rival| rival.life() == Life::Lives);
+            match living {
+                None if rivals.is_empty() => return Ok(()),
+                None if began.elapsed() >= self.handover => return Err(not_ended()),
+                None => rivals.iter().for_each(|rival| rival.ask_to_leave()),
+                Some(rival) if began.elapsed() >= self.news => return Err(in_use(claim, rival)),
+                Some(rival) if !std::mem::replace(&mut greeted, true) => rival.greet(),
+                Some(_) => {}
+            }
+            // Either way it looks again.
+            let _ = timeout(LOOK, ended.changed()).await;
+        }
+    }
+
+    /// Those that write to the claimed folder. Only the same user's sessions make way.
+    fn rivals(&self, claim: &Claim, whom: impl Fn(&Trace) -> bool) -> Result<Vec<Arc<Holder>>, Refusal> {
         let mut state = self.state();
         let module = state.modules.entry(claim.module.clone()).or_default();
-        let mut asked = 0;
-        for rival in module.traces.iter().filter(|trace| trace.ended.is_none() && trace.overlaps(claim) && whom(trace))
+        let mut rivals = Vec::new();
+        for trace in module.traces.iter().filter(|trace| trace.ended.is_none() && trace.overlaps(claim) && whom(trace))
         {
-            if rival.user != claim.user {
+            if trace.user != claim.user {
                 return Err(busy("another user's session writes to that folder", RETRY));
             }
-            rival.leave.send_replace(true);
-            asked += 1;
+            rivals.push(trace.holder.clone());
         }
-        Ok(asked)
+        Ok(rivals)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,8 +188,11 @@ impl Session {
     }
 
     /// From here on it writes, and nobody else does in its folder. To be called before anything is written.
+    ///
+    /// # Errors
+    /// Busy where another lives there.
     pub async fn begin(&self) -> Result<(), Refusal> {
-        self.sessions.clear_away(&self.claim, |_| true).await?;
+        self.sessions.make_way(&self.claim).await?;
         let mut state = self.sessions.state();
         state.moment += 1;
         let moment = state.moment;
@@ -161,14 +202,28 @@ impl Session {
         if taken || self.continued && !module.continued(&self.claim) {
             return Err(busy("another session wrote to that folder meanwhile", Duration::from_millis(500)));
         }
-        module.remember(&self.claim, moment, self.leave.clone());
+        module.remember(&self.claim, moment, self.holder.clone());
         Ok(())
+    }
+
+    /// Its connection is driven from now on: newcomers may look whether anybody is there.
+    pub fn watched(&self, line: impl Watched) {
+        self.holder.watched(Box::new(line));
+    }
+
+    /// Its connection is not driven any more: it has ended but for what is in hand.
+    pub fn unwatched(&self) {
+        self.holder.ended();
     }
 
     /// Returns when a newcomer wants its folder.
     pub async fn asked_to_leave(&self) {
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = self.leave.subscribe().wait_for(|leave| *leave).await;
+        self.holder.asked_to_leave().await;
+    }
+
+    /// Returns when a newcomer wants its peer to get a sign of life.
+    pub async fn greeted(&self) {
+        self.holder.greeted().await;
     }
 }
 
@@ -189,7 +244,7 @@ impl Module {
         others.all(|other| other.ended.is_some_and(|ended| ended < own.began))
     }
 
-    fn remember(&mut self, claim: &Claim, moment: u64, leave: Arc<watch::Sender<bool>>) {
+    fn remember(&mut self, claim: &Claim, moment: u64, holder: Arc<Holder>) {
         self.traces.retain(|trace| trace.sender != claim.sender || trace.folder != claim.folder);
         if self.traces.len() >= TRACES {
             let ended = self.traces.iter().enumerate().filter_map(|(at, trace)| Some((trace.ended?, at)));
@@ -199,7 +254,7 @@ impl Module {
             }
         }
         let (folder, user) = (claim.folder.clone(), claim.user.clone());
-        self.traces.push(Trace { folder, sender: claim.sender, user, began: moment, ended: None, leave });
+        self.traces.push(Trace { folder, sender: claim.sender, user, began: moment, ended: None, holder });
     }
 }
 
@@ -211,12 +266,13 @@ impl Trace {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.holder.ended();
         let mut state = self.sessions.state();
         state.moment += 1;
         state.running -= 1;
         let moment = state.moment;
         if let Some(module) = state.leave(&self.claim.module)
-            && let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.leave, &self.leave))
+            && let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.holder, &self.holder))
         {
             trace.ended = Some(moment);
         }
@@ -226,6 +282,15 @@ impl Drop for Session {
 
 fn busy(reason: &str, retry: Duration) -> Refusal {
     Refusal::Busy { reason: reason.into(), retry }
+}
+
+fn not_ended() -> Refusal {
+    busy("this user's last session in that folder has not ended yet", RETRY)
+}
+
+fn in_use(claim: &Claim, holder: &Holder) -> Refusal {
+    let (user, from, during) = (&claim.user, holder.from(), units::duration(holder.age()));
+    busy(&format!("the folder is in use: another pushd of user {user}, at {from}, writes to it, since {during}"), RETRY)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod model;
 mod passes;
 mod power;
 mod renames;
+mod rivals;
 mod targets;
 mod unprivileged;
 mod unreadable;

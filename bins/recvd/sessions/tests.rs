@@ -2,7 +2,7 @@ use super::*;
 
 fn claim(folder: &str, user: &str, sender: u64) -> Claim {
     let folder = RelPath::parse(folder.as_bytes()).unwrap();
-    Claim { module: "www".into(), folder, user: user.into(), sender, most: 2 }
+    Claim { module: "www".into(), folder, user: user.into(), sender, from: IpAddr::from([192, 0, 2, 7]), most: 2 }
 }
 
 async fn writing(sessions: &Sessions, claim: Claim) -> Session {
@@ -64,14 +64,65 @@ async fn a_sender_that_dials_again_ends_its_old_session_and_continues() {
     assert_eq!(newcomer.await.unwrap(), Ok(true));
 }
 
+/// A connection that is closed, or not, and has been silent for so long.
+struct Seen(bool, Duration);
+
+impl Watched for Seen {
+    fn is_closed(&self) -> bool {
+        self.0
+    }
+
+    fn silence(&self) -> Duration {
+        self.1
+    }
+}
+
+async fn is_asked_to_leave(session: &Session) -> bool {
+    timeout(Duration::from_millis(1), session.asked_to_leave()).await.is_ok()
+}
+
 #[tokio::test]
-async fn another_sender_of_the_user_takes_over_when_it_writes() {
+async fn another_sender_of_the_user_takes_over_from_one_that_is_gone_when_it_writes() {
+    for seen in [Seen(true, Duration::ZERO), Seen(false, Duration::from_secs(20))] {
+        let sessions = Sessions::new(9);
+        let old = writing(&sessions, claim("a", "u", 1)).await;
+        old.watched(seen);
+        let newcomer = sessions.open(claim("a", "u", 2)).await.unwrap();
+        assert!(!is_asked_to_leave(&old).await && !newcomer.continued(), "who only looks disturbs nobody");
+        let begun = tokio::spawn(async move { newcomer.begin().await });
+        old.asked_to_leave().await;
+        drop(old);
+        assert_eq!(begun.await.unwrap(), Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn who_lives_keeps_its_folder_and_is_named() {
+    let sessions = Sessions { news: Duration::from_millis(50), ..Sessions::new(9) };
+    let old = writing(&sessions, claim("a", "u", 1)).await;
+    old.watched(Seen(false, Duration::from_secs(9)));
+    let newcomer = sessions.open(claim("", "u", 2)).await.unwrap();
+    let refused = newcomer.begin().await.unwrap_err();
+    assert!(matches!(&refused, Refusal::Busy { reason, .. } if reason.contains("at 192.0.2.7")), "{refused:?}");
+    assert!(!is_asked_to_leave(&old).await);
+    assert!(timeout(Duration::from_millis(1), old.greeted()).await.is_ok(), "its peer gets a sign of life");
+    // That sign finds nobody: the connection breaks, and the session ends.
+    let begun = tokio::spawn(async move { newcomer.begin().await });
+    old.greeted().await;
+    drop(old);
+    assert_eq!(begun.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn who_has_closed_and_has_work_in_hand_is_waited_for() {
     let sessions = Sessions::new(9);
     let old = writing(&sessions, claim("a", "u", 1)).await;
+    old.watched(Seen(false, Duration::ZERO));
+    old.unwatched();
     let newcomer = sessions.open(claim("a", "u", 2)).await.unwrap();
-    assert!(!*old.leave.borrow() && !newcomer.continued(), "who only looks disturbs nobody");
     let begun = tokio::spawn(async move { newcomer.begin().await });
-    old.asked_to_leave().await;
+    tokio::time::sleep(3 * LOOK).await;
+    assert!(!begun.is_finished());
     drop(old);
     assert_eq!(begun.await.unwrap(), Ok(()));
 }
@@ -89,7 +140,8 @@ async fn who_continues_but_waits_too_long_is_sent_back() {
 #[tokio::test]
 async fn a_session_that_does_not_end_keeps_the_newcomer_out() {
     let sessions = Sessions { handover: Duration::from_millis(50), ..Sessions::new(9) };
-    let _old = writing(&sessions, claim("a", "u", 1)).await;
+    let old = writing(&sessions, claim("a", "u", 1)).await;
+    old.unwatched();
     let newcomer = sessions.open(claim("a/b", "u", 2)).await.unwrap();
     assert!(matches!(newcomer.begin().await, Err(Refusal::Busy { .. })));
 }
@@ -100,7 +152,7 @@ async fn other_users_do_not_push_each_other_out() {
     let first = writing(&sessions, claim("a", "u", 1)).await;
     let other = sessions.open(claim("", "v", 2)).await.unwrap();
     assert!(matches!(other.begin().await, Err(Refusal::Busy { .. })));
-    assert!(!*first.leave.borrow());
+    assert!(!is_asked_to_leave(&first).await);
 }
 
 #[tokio::test]

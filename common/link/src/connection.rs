@@ -2,9 +2,10 @@
 //! [`dial`](mod@crate::dial) and [`accept`](crate::accept), used up by [`drive`](mod@crate::drive).
 
 use std::io;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use proto::limits::LOGIN_FRAME;
@@ -47,6 +48,16 @@ pub struct Meter(Arc<Counts>);
 struct Counts {
     received: AtomicU64,
     sent: AtomicU64,
+    /// Since when the peer is listened to without a byte from it; `None` while it is held back.
+    listening: Mutex<Option<Instant>>,
+}
+
+/// What can be seen of a connection from beside it, while somebody else drives it. It keeps the connection open: to be dropped
+/// when that one is done.
+#[derive(Debug)]
+pub struct Line {
+    socket: OwnedFd,
+    meter: Meter,
 }
 
 impl Connection {
@@ -57,6 +68,12 @@ impl Connection {
     /// Its counters, which outlive it.
     pub fn meter(&self) -> Meter {
         self.meter.clone()
+    }
+
+    /// What can be seen of it while it is driven.
+    pub fn line(&self) -> io::Result<Line> {
+        let (socket, _) = self.stream.get_ref();
+        Ok(Line { socket: socket.get_ref().as_fd().try_clone_to_owned()?, meter: self.meter() })
     }
 
     /// Waits until the peer has sent the first bytes of the data phase; `false` when it closes without a word.
@@ -147,11 +164,43 @@ impl Meter {
         self.0.sent.load(Ordering::Relaxed)
     }
 
+    /// How long the peer was listened to without a byte from it; nothing while it is held back.
+    pub fn silence(&self) -> Duration {
+        self.listening().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// The peer was heard, or is listened to again.
+    pub(crate) fn listen(&self) {
+        *self.listening() = Some(Instant::now());
+    }
+
+    /// What the peer sends is not taken for a while.
+    pub(crate) fn hold_back(&self) {
+        *self.listening() = None;
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn add_received(&self, bytes: usize) {
         self.0.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn add_sent(&self, bytes: usize) {
         self.0.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl Line {
+    /// Whether the peer sends nothing more: it has closed its side, or the connection is broken. What it sent before may not
+    /// have been read yet.
+    pub fn is_closed(&self) -> bool {
+        sys::socket::peer_finished(&self.socket)
+    }
+
+    /// See [`Meter::silence`].
+    pub fn silence(&self) -> Duration {
+        self.meter.silence()
     }
 }

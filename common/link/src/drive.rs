@@ -85,6 +85,11 @@ pub async fn drive(connection: Connection, outgoing: mpsc::Receiver<Bytes>, inco
     run(stream, unread, outgoing, incoming, limits, meter).await
 }
 
+/// What a receiver says when it has nothing to say: a peer that is not there any more cannot take it.
+pub fn sign_of_life() -> Bytes {
+    frame(&ToSender::Pong)
+}
+
 /// Why one direction stopped, when nothing is wrong.
 enum Stopped {
     /// The peer has closed its side.
@@ -107,7 +112,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
     // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
     // proves with pongs that it lives.
     let (beat, stall) = match &incoming {
-        Deliver::Bounded(_) => (frame(&ToSender::Pong), Some(limits.idle)),
+        Deliver::Bounded(_) => (sign_of_life(), Some(limits.idle)),
         Deliver::Unbounded(_) => (frame(&ToReceiver::Ping), None),
     };
     let buffers = Buffers::new(2 * READ, BUFFERS);
@@ -163,6 +168,7 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
             if whole > 0 {
                 self.meter.add_received(whole);
                 let frames = self.buffer.split_to(whole).freeze();
+                self.meter.hold_back();
                 let taken = match &self.incoming {
                     Deliver::Bounded(inbox) => inbox.send(frames).await.is_ok(),
                     Deliver::Unbounded(inbox) => inbox.send(frames).is_ok(),
@@ -171,6 +177,7 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
                     return Ok(Stopped::InboxDropped);
                 }
             }
+            self.meter.listen();
             let idle = self.idle;
             match timeout(idle, self.fill()).await {
                 Err(_) => return Err(Ended::Silent(idle)),

@@ -19,8 +19,8 @@ mod trust;
 mod verify;
 
 pub use address::Address;
-pub use connection::{Connection, Meter};
+pub use connection::{Connection, Line, Meter};
 pub use dial::{DialError, Target, dial};
-pub use drive::{Deliver, Drive, Ended, drive};
+pub use drive::{Deliver, Drive, Ended, drive, sign_of_life};
 pub use fingerprint::Fingerprint;
 pub use tls::{ClientTls, ServerTls, TlsError, Trust, client_config, server_config};

@@ -1,0 +1,64 @@
+//! Two that want to write to one folder of a backup: who lives keeps it, and the other one is told.
+
+use std::fs;
+
+use crate::rig::eventually;
+use crate::rig::pair::{Pair, Pushd, Setup};
+use crate::rig::proxy::Switch;
+
+/// Another pushd with the same user and module, which knows nothing of the first.
+fn other(pair: &Pair) -> Pushd {
+    let source = pair.source.display().to_string();
+    let target = pair.recvd.target("t", pair.recvd.port, "");
+    let tables = format!("{target}\n[source.s]\npath = {source:?}\ntargets = [\"t\"]\n");
+    Pushd::prepare(&pair.scratch, "other", &tables, &[])
+}
+
+#[test]
+fn a_sync_of_another_pushd_is_told_that_the_folder_is_in_use() {
+    let mut pair = Pair::live("inuse", Setup::default());
+    let other = other(&pair);
+    let done = other.command(&["sync"]);
+    assert_eq!(done.code, 75, "{}", done.text());
+    assert!(done.err.contains("the folder is in use") && done.err.contains("127.0.0.1"), "{}", done.text());
+    fs::write(pair.source.join("later"), b"x").unwrap();
+    pair.settle();
+    let log = pair.pushd.daemon.log();
+    assert!(!log.contains("disconnected"), "the live one was sent away: {log}");
+    // Once it is gone, however it went, the folder is free.
+    pair.pushd.daemon.kill();
+    fs::write(pair.source.join("latest"), b"x").unwrap();
+    let done = other.command(&["sync"]);
+    assert_eq!(done.code, 0, "{}", done.text());
+    pair.assert_equal();
+}
+
+#[test]
+fn two_daemons_do_not_send_each_other_away() {
+    let pair = Pair::live("twins", Setup::default());
+    let mut other = other(&pair);
+    other.daemon.start();
+    // The second has nothing to send but its first comparison, and that waits.
+    eventually("the second says why it waits", || {
+        other.target("t")["last_error"].as_str().is_some_and(|error| error.contains("the folder is in use"))
+    });
+    fs::write(pair.source.join("later"), b"x").unwrap();
+    pair.settle();
+    let log = pair.pushd.daemon.log();
+    assert!(!log.contains("disconnected"), "the first was sent away: {log}");
+}
+
+#[test]
+fn a_host_that_vanished_without_a_word_does_not_keep_its_folder() {
+    let pair = Pair::live("vanished", Setup { proxy: true, ..Setup::default() });
+    let other = other(&pair);
+    pair.proxy.as_ref().unwrap().black_hole(Switch::On);
+    let mut last = other.command(&["sync"]);
+    eventually("the other one gets in", || {
+        if last.code == 75 {
+            last = other.command(&["sync"]);
+        }
+        last.code != 75
+    });
+    assert_eq!(last.code, 0, "{}", last.text());
+}
