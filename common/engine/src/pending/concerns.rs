@@ -21,9 +21,11 @@ impl Pending {
         let mut above = std::iter::successors(place.parent(), RelPath::parent).filter_map(|at| self.waiting.get(&at));
         // That a name came or went in a folder above is of its own mtime alone.
         let concerns = |depth, cause: Cause| depth != Depth::Entry || !cause.only(Cause::ENTRIES);
-        self.waiting.get(place).is_some_and(|waiting| waiting.since <= moment)
-            || above.any(|waiting| waiting.since <= moment && concerns(waiting.depth, waiting.cause))
-            || range_beneath(place, |bounds| self.waiting.range(bounds).any(|(_, waiting)| waiting.since <= moment))
+        self.waiting.get(place).is_some_and(|waiting| waiting.since.at() <= moment)
+            || above.any(|waiting| waiting.since.at() <= moment && concerns(waiting.depth, waiting.cause))
+            || range_beneath(place, |bounds| {
+                self.waiting.range(bounds).any(|(_, waiting)| waiting.since.at() <= moment)
+            })
     }
 
     fn moves(&self, place: &RelPath, moment: Instant) -> bool {
@@ -32,12 +34,12 @@ impl Pending {
                 Move::Rename { from, to, since, .. } => (from, to, since),
                 Move::Exchange { a, b, since } => (a, b, since),
             };
-            *since <= moment && [one, other].into_iter().any(|at| at.is_within(place) || place.is_within(at))
+            since.at() <= moment && [one, other].into_iter().any(|at| at.is_within(place) || place.is_within(at))
         })
     }
 
     fn works_at(&self, place: &RelPath, moment: Instant) -> bool {
-        self.taken.values().any(|work| work.since <= moment && concerns(work, place))
+        self.taken.values().any(|work| work.since.at() <= moment && concerns(work, place))
     }
 }
 

@@ -81,16 +81,16 @@ impl Pending {
         }
     }
 
-    /// Whether a folder above, other than the root, waits to be compared with all beneath it, and why.
-    pub(super) fn waits_above(&self, path: &RelPath) -> Option<Above> {
+    /// The folder above, other than the root, that waits to be compared with all beneath it, and why.
+    pub(super) fn waits_above(&self, path: &RelPath) -> Option<(RelPath, Above)> {
         let mut found = None;
         let mut above = path.parent();
         while let Some(folder) = above.filter(|folder| !folder.is_root()) {
             if self.subtrees.contains(&folder) {
                 if !self.waiting[&folder].cause.has(Cause::WRITTEN) {
-                    return Some(Above::Differs);
+                    return Some((folder, Above::Differs));
                 }
-                found = Some(Above::InDoubt);
+                found = Some((folder.clone(), Above::InDoubt));
             }
             above = folder.parent();
         }

@@ -4,6 +4,7 @@
 //! The watcher's thread puts hints in, the sender takes work out; both under one lock, so nothing here blocks.
 //! Time comes in as an argument.
 
+mod ages;
 mod agreed;
 mod concerns;
 mod met;
@@ -11,6 +12,7 @@ mod renamed;
 mod store;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
@@ -19,7 +21,10 @@ use std::time::{Duration, Instant};
 use proto::RelPath;
 use sys::stage::is_reserved_path;
 
+pub use ages::Since;
+
 use crate::hint::{Cause, Hint};
+use ages::Ages;
 use agreed::Agreed;
 use met::Deferred;
 
@@ -115,7 +120,7 @@ pub struct Work {
     /// What to do.
     pub task: Task,
     /// When the oldest change in it was noticed.
-    pub since: Instant,
+    pub since: Since,
     /// Where its places are by now, after all renames that were hinted: in the order of the task's paths, and after an
     /// exchange more, as either place may be meant.
     pub stands: Vec<RelPath>,
@@ -136,7 +141,7 @@ enum Depth {
 struct Waiting {
     depth: Depth,
     cause: Cause,
-    since: Instant,
+    since: Since,
     /// When the first write to a file still open was noticed.
     writing: Option<Instant>,
     due: Instant,
@@ -153,8 +158,15 @@ struct Recent {
 
 #[derive(Debug, Clone)]
 enum Move {
-    Rename { from: RelPath, to: RelPath, since: Instant, before: Instant },
-    Exchange { a: RelPath, b: RelPath, since: Instant },
+    Rename { from: RelPath, to: RelPath, since: Since, before: Instant },
+    Exchange { a: RelPath, b: RelPath, since: Since },
+}
+
+impl Move {
+    fn since(self) -> Since {
+        let (Move::Rename { since, .. } | Move::Exchange { since, .. }) = self;
+        since
+    }
 }
 
 /// See the module.
@@ -173,6 +185,8 @@ pub struct Pending {
     deferred: HashMap<Ticket, Vec<Deferred>>,
     recent: VecDeque<Recent>,
     next: Ticket,
+    /// Of all that waits, moves and is under way.
+    ages: Ages,
     /// When a comparison of more than one entry was last acknowledged.
     compared: Option<Instant>,
     agreed: Agreed,
@@ -193,26 +207,32 @@ impl Pending {
             deferred: HashMap::new(),
             recent: VecDeque::new(),
             next: 1,
+            ages: Ages::default(),
             compared: None,
             agreed: Agreed::default(),
         }
     }
 
-    /// Takes a hint in. What has a reserved name is not mirrored: nothing is owed of it.
+    /// Takes in a hint at something that was not known before. What has a reserved name is not mirrored: nothing is owed of it.
     pub fn hint(&mut self, hint: Hint, now: Instant) {
+        self.owe(hint, Since::noticed(now), now);
+    }
+
+    /// Takes in a hint that comes of a change noticed before.
+    pub(crate) fn owe(&mut self, hint: Hint, since: Since, now: Instant) {
         self.still_agreed(now);
         match hint {
             Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if is_reserved_path(&path) => {}
             Hint::Renamed { from, to, .. } if is_reserved_path(&from) => {
                 if !is_reserved_path(&to) {
-                    self.doubt(to, now, now);
+                    self.doubt(to, since, now);
                 }
             }
-            Hint::Renamed { from, to, .. } if is_reserved_path(&to) => self.entry(from, Cause::GONE, now, now),
-            Hint::Entry { path, cause } => self.entry(path, cause, now, now),
-            Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), now, now),
-            Hint::Subtree { path } => self.subtree(path, now, now),
-            Hint::Renamed { from, to, folder, since } => self.renamed((from, to), folder, since, now),
+            Hint::Renamed { from, to, .. } if is_reserved_path(&to) => self.entry(from, Cause::GONE, since, now),
+            Hint::Entry { path, cause } => self.entry(path, cause, since, now),
+            Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), since, now),
+            Hint::Subtree { path } => self.subtree(path, since, now),
+            Hint::Renamed { from, to, folder, since: before } => self.renamed((from, to), folder, before, since, now),
         }
         if self.waiting.len() > WAITING || self.moves.len() > MOVES {
             self.collapse(now);
@@ -229,6 +249,7 @@ impl Pending {
                 }
                 Move::Exchange { a, b, since } => (Task::Exchange { a, b }, since),
             };
+            self.ages.remove(since);
             return Some(self.hand_out(task, since, now));
         }
         let path = loop {
@@ -256,84 +277,6 @@ impl Pending {
         if self.moves.is_empty() { self.due.first().map(|(due, _)| *due) } else { Some(Instant::now()) }
     }
 
-    /// This work is acknowledged.
-    pub fn done(&mut self, ticket: Ticket, now: Instant) {
-        let Some(work) = self.release(ticket, now) else { return };
-        if matches!(work.task, Task::Folder { .. } | Task::Subtree { .. }) {
-            self.compared = Some(now);
-        }
-        let whole = work.task.is_whole();
-        for path in work.stands {
-            self.remember(Recent { at: now, path, whole });
-        }
-        if self.is_empty() {
-            self.agree(now);
-        }
-    }
-
-    /// These places were looked at, too, by work that is about others.
-    pub fn looked_at(&mut self, places: &[RelPath], now: Instant) {
-        for path in places {
-            self.remember(Recent { at: now, path: path.clone(), whole: false });
-        }
-    }
-
-    fn remember(&mut self, recent: Recent) {
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(recent);
-    }
-
-    /// This work has to be done again, not before `after`.
-    pub fn again(&mut self, ticket: Ticket, after: Duration, now: Instant) {
-        if let Some(work) = self.release(ticket, now) {
-            self.put_back(work, after, now);
-        }
-    }
-
-    /// This work found nothing where something was expected: an event will say why, or else the listing of the folder
-    /// above.
-    pub fn lost_sight(&mut self, ticket: Ticket, now: Instant) {
-        let Some(work) = self.release(ticket, now) else { return };
-        let cause = match &work.task {
-            Task::Entry { cause, .. } => *cause,
-            _ => Cause::ATTRIBUTES,
-        };
-        for path in &work.stands {
-            self.insert(path.clone(), Depth::Entry, cause | Cause::LOST, work.since, now);
-            self.postpone(path, now + self.rules.holds.lost);
-        }
-    }
-
-    /// This file is still being written: its content is due by the rule for open files.
-    pub fn still_open(&mut self, ticket: Ticket, now: Instant) {
-        let Some(work) = self.release(ticket, now) else { return };
-        if let Task::Entry { .. } = work.task {
-            for path in work.stands {
-                self.insert(path, Depth::Entry, Cause::WRITING, work.since, now);
-            }
-        } else {
-            self.put_back(work, self.rules.open_settle, now);
-        }
-    }
-
-    /// The link is lost: all work that was handed out is owed again. What a rename did is not known, so its places are
-    /// compared whole, and a file that stands at one is sent: two may be alike in size and time.
-    pub fn link_lost(&mut self, now: Instant) {
-        self.part(now);
-        let tickets: Vec<Ticket> = self.taken.keys().copied().collect();
-        for ticket in tickets {
-            let Some(work) = self.release(ticket, now) else { continue };
-            if let Task::Entry { .. } = &work.task {
-                for parent in work.stands.iter().filter_map(RelPath::parent) {
-                    self.insert(parent, Depth::Entry, Cause::ENTRIES, work.since, now);
-                }
-            }
-            self.put_back(work, Duration::ZERO, now);
-        }
-    }
-
     /// Pieces of work that are owed, waiting or handed out.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.moves.len() + self.taken.len()
@@ -353,22 +296,7 @@ impl Pending {
 
     /// When the oldest change still owed was noticed.
     pub fn oldest(&self) -> Option<Instant> {
-        let moves = self.moves.iter().map(|step| match step {
-            Move::Rename { since, .. } | Move::Exchange { since, .. } => *since,
-        });
-        let waiting = self.waiting.values().map(|waiting| waiting.since);
-        waiting.chain(moves).chain(self.taken.values().map(|work| work.since)).min()
-    }
-
-    fn hand_out(&mut self, task: Task, since: Instant, begun: Instant) -> Work {
-        let stands = places(&task).map(|place| self.forwarded(place)).collect();
-        let work = Work { ticket: self.next, task, since, stands, scattered: false, begun };
-        self.next += 1;
-        for path in &work.stands {
-            self.taken_at.insert((path.clone(), work.ticket));
-        }
-        self.taken.insert(work.ticket, work.clone());
-        work
+        self.ages.oldest().map(Since::at)
     }
 
     /// Where what stands at a place of the target will stand after the renames that wait.
@@ -384,50 +312,13 @@ impl Pending {
         at
     }
 
-    fn release(&mut self, ticket: Ticket, now: Instant) -> Option<Work> {
-        let work = self.taken.remove(&ticket)?;
-        for path in &work.stands {
-            self.taken_at.remove(&(path.clone(), ticket));
-        }
-        self.undefer(ticket);
-        if work.scattered {
-            for path in &work.stands {
-                self.doubt(path.clone(), work.since, now);
-            }
-        }
-        Some(work)
-    }
-
-    fn put_back(&mut self, work: Work, after: Duration, now: Instant) {
-        for (at, path) in work.stands.iter().enumerate() {
-            let path = path.clone();
-            match work.task {
-                Task::Entry { cause, .. } => {
-                    // The target may have it by now: should it vanish, that is a deletion.
-                    let new = cause.has(Cause::CREATED);
-                    let cause = if new { cause.without(Cause::CREATED) | Cause::WRITTEN } else { cause };
-                    self.insert(path, Depth::Entry, cause, work.since, now);
-                }
-                Task::Folder { .. } => self.insert(path, Depth::Folder, Cause::default(), work.since, now),
-                Task::Rename { .. } if at == 0 => self.insert(path, Depth::Entry, Cause::GONE, work.since, now),
-                Task::Subtree { .. } => self.subtree(path, work.since, now),
-                Task::Rename { .. } | Task::Exchange { .. } => self.doubt(path, work.since, now),
-            }
-        }
-        if !after.is_zero() {
-            for path in &work.stands {
-                self.postpone(path, now + after);
-            }
-        }
-    }
-
     /// A hint at one entry, with the two rules that only events allow: a vanished entry takes its hints beneath along,
     /// and what came and went before anyone looked was never there.
-    fn entry(&mut self, path: RelPath, cause: Cause, since: Instant, now: Instant) {
+    fn entry(&mut self, path: RelPath, cause: Cause, since: Since, now: Instant) {
         let mut since = since;
-        if self.waits_above(&path).is_some() {
+        if let Some((folder, _)) = self.waits_above(&path) {
             // The comparison of that folder has yet to begin, and will meet it.
-            return;
+            return self.is_as_old(&folder, since);
         }
         if cause.has(Cause::GONE) {
             for beneath in self.beneath(&path) {
@@ -442,19 +333,19 @@ impl Pending {
     }
 
     /// Everything at and beneath.
-    fn subtree(&mut self, path: RelPath, since: Instant, now: Instant) {
+    fn subtree(&mut self, path: RelPath, since: Since, now: Instant) {
         self.whole(path, Cause::default(), since, now);
     }
 
     /// Everything at and beneath, where it is not known what a rename has left at the target: what stands there itself is
     /// sent if it is a file, as two may be alike in size and time.
-    pub(crate) fn doubt(&mut self, path: RelPath, since: Instant, now: Instant) {
+    pub(crate) fn doubt(&mut self, path: RelPath, since: Since, now: Instant) {
         self.whole(path, Cause::WRITTEN, since, now);
     }
 
     /// Everything at and beneath. Hints beneath that only say "differs" go into it; those that saw a write stay when
     /// it is the root, as a comparison cannot see a write that kept size and time.
-    fn whole(&mut self, path: RelPath, cause: Cause, since: Instant, now: Instant) {
+    fn whole(&mut self, path: RelPath, cause: Cause, since: Since, now: Instant) {
         let mut since = since;
         for beneath in self.beneath(&path) {
             let cause = self.waiting[&beneath].cause;

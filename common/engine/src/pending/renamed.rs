@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proto::RelPath;
 
 use super::met::Above;
-use super::{Depth, Move, Pending, Task, Ticket, Waiting, range_beneath};
+use super::{Depth, Move, Pending, Since, Task, Ticket, Waiting, range_beneath};
 use crate::hint::Cause;
 
 /// The kernel tells of a rename when it is done: the thread may lose its processor in between.
@@ -26,34 +26,42 @@ const SUSPECTS: usize = 64;
 const STANDS: usize = 16;
 
 impl Pending {
-    /// `from` is now `to`. What was looked at after `since` may have been looked at under the wrong name.
-    pub(super) fn renamed(&mut self, (from, to): (RelPath, RelPath), folder: bool, since: Instant, now: Instant) {
+    /// `from` is now `to`. What was looked at after `before` may have been looked at under the wrong name.
+    pub(super) fn renamed(
+        &mut self,
+        (from, to): (RelPath, RelPath),
+        folder: bool,
+        before: Instant,
+        since: Since,
+        now: Instant,
+    ) {
         if from == to || from.is_root() || to.is_root() || to.is_within(&from) || from.is_within(&to) {
-            self.subtree(to, now, now);
-            return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
+            self.subtree(to, since, now);
+            return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, since, now);
         }
         self.join_comparisons(&from, now);
         self.join_comparisons(&to, now);
-        let before = since.checked_sub(UNHEARD).unwrap_or(since);
+        let before = before.checked_sub(UNHEARD).unwrap_or(before);
         let suspects = self.suspects(&from, &to, before);
         let there = self.standing(&from, folder, now);
         let exchanged = self.completes_exchange(&from, &to, now);
         if exchanged {
-            self.exchanged(&from, &to, now);
+            self.exchanged(&from, &to, since, now);
         } else {
             self.move_stands(&from, &to);
-            self.move_hints(&from, &to, there, now);
+            self.move_hints(&from, &to, there, since, now);
             if matches!(there, There::Current | There::InDoubt) {
-                self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since: now, before });
-                self.insert(to.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
-                self.insert(from.clone(), Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, now, now);
+                self.moves.push_back(Move::Rename { from: from.clone(), to: to.clone(), since, before });
+                self.ages.add(since);
+                self.insert(to.clone(), Depth::Entry, Cause::ATTRIBUTES, since, now);
+                self.insert(from.clone(), Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, since, now);
             }
             if there == There::InDoubt {
-                self.doubt(to.clone(), now, now);
+                self.doubt(to.clone(), since, now);
             }
         }
         for suspect in suspects {
-            self.look_again(suspect, (&from, &to), exchanged, now);
+            self.look_again(suspect, (&from, &to), exchanged, since, now);
         }
     }
 
@@ -69,14 +77,14 @@ impl Pending {
 
     /// The second half of an exchange. Where the first did not become a rename, or is one already, both places are
     /// compared.
-    fn exchanged(&mut self, from: &RelPath, to: &RelPath, now: Instant) {
+    fn exchanged(&mut self, from: &RelPath, to: &RelPath, since: Since, now: Instant) {
         self.share_stands(from, to);
-        self.share_hints(from, to, now);
+        self.share_hints(from, to, since, now);
         if let Some(swap) = self.as_exchange(from, to) {
             self.moves.push_back(swap);
         } else {
-            self.doubt(from.clone(), now, now);
-            self.doubt(to.clone(), now, now);
+            self.doubt(from.clone(), since, now);
+            self.doubt(to.clone(), since, now);
         }
     }
 
@@ -100,7 +108,7 @@ impl Pending {
             return There::Older;
         }
         match self.waits_above(from) {
-            Some(Above::InDoubt) if folder => There::InDoubt,
+            Some((_, Above::InDoubt)) if folder => There::InDoubt,
             Some(_) => There::Nothing,
             None => There::Current,
         }
@@ -175,7 +183,7 @@ impl Pending {
         found
     }
 
-    fn move_hints(&mut self, from: &RelPath, to: &RelPath, there: There, now: Instant) {
+    fn move_hints(&mut self, from: &RelPath, to: &RelPath, there: There, since: Since, now: Instant) {
         for path in self.beneath(from) {
             if let Some(waiting) = self.forget(&path)
                 && let Some(path) = path.rebase(from, to)
@@ -185,8 +193,10 @@ impl Pending {
         }
         let Some(waiting) = self.forget(from) else {
             if there == There::Nothing {
-                // It stands in a folder that waits as a whole.
-                self.subtree(to.clone(), now, now);
+                // It stands in a folder that waits as a whole: since then.
+                let above = self.waits_above(from).and_then(|(folder, _)| self.waiting.get(&folder));
+                let since = above.map_or(since, |above| above.since.min(since));
+                self.subtree(to.clone(), since, now);
             }
             return;
         };
@@ -208,7 +218,7 @@ impl Pending {
     }
 
     /// After an exchange the hints of both places are of use in both. That doubles them: many become two comparisons.
-    fn share_hints(&mut self, a: &RelPath, b: &RelPath, now: Instant) {
+    fn share_hints(&mut self, a: &RelPath, b: &RelPath, since: Since, now: Instant) {
         let beneath = (self.beneath(a), self.beneath(b));
         if beneath.0.len() + beneath.1.len() > SHARED {
             self.join(a, &beneath.0, now);
@@ -224,7 +234,7 @@ impl Pending {
                     self.insert_as(other, Waiting { cause: cause | Cause::ATTRIBUTES, ..waiting }, now);
                 }
             }
-            self.insert(from.clone(), Depth::Entry, Cause::ATTRIBUTES, now, now);
+            self.insert(from.clone(), Depth::Entry, Cause::ATTRIBUTES, since, now);
         }
     }
 
@@ -279,28 +289,35 @@ impl Pending {
 
     /// Work done under the wrong name may have put there what does not belong: where nothing stands at the source it is
     /// not to be left.
-    fn look_again(&mut self, suspect: Suspect, (from, to): (&RelPath, &RelPath), exchanged: bool, now: Instant) {
+    fn look_again(
+        &mut self,
+        suspect: Suspect,
+        (from, to): (&RelPath, &RelPath),
+        exchanged: bool,
+        since: Since,
+        now: Instant,
+    ) {
         let wrong = Cause::ATTRIBUTES | Cause::LOST;
         match suspect {
             Suspect::Entry(path) => {
                 let back = if exchanged { path.rebase(to, from) } else { None };
                 let here = match path.rebase(from, to) {
                     Some(moved) => {
-                        self.insert(moved, Depth::Entry, wrong, now, now);
+                        self.insert(moved, Depth::Entry, wrong, since, now);
                         if exchanged { wrong } else { Cause::VACATED | Cause::ATTRIBUTES }
                     }
                     None => wrong,
                 };
-                back.into_iter().for_each(|back| self.insert(back, Depth::Entry, wrong, now, now));
-                self.insert(path, Depth::Entry, here, now, now);
+                back.into_iter().for_each(|back| self.insert(back, Depth::Entry, wrong, since, now));
+                self.insert(path, Depth::Entry, here, since, now);
             }
             Suspect::Whole(path) => {
                 let place = if path.is_within(to) { path } else { path.rebase(from, to).unwrap_or_else(|| to.clone()) };
-                self.doubt(place, now, now);
+                self.doubt(place, since, now);
             }
             Suspect::Anything => {
-                self.doubt(to.clone(), now, now);
-                self.doubt(from.clone(), now, now);
+                self.doubt(to.clone(), since, now);
+                self.doubt(from.clone(), since, now);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use proto::RelPath;
 
-use super::{Depth, MOVES, Pending, WAITING, Waiting, range_beneath};
+use super::{Depth, MOVES, Move, Pending, Since, WAITING, Waiting, range_beneath};
 use crate::hint::Cause;
 
 /// Entries of one folder that are worth keeping apart when the store is full.
@@ -25,7 +25,7 @@ fn merge(old: Cause, new: Cause) -> Cause {
 }
 
 impl Pending {
-    pub(super) fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Instant, now: Instant) {
+    pub(super) fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Since, now: Instant) {
         let old = self.forget(&path);
         let fresh = Waiting { depth, cause, since, writing: None, due: now };
         let mut merged = match old {
@@ -43,7 +43,17 @@ impl Pending {
         if merged.depth == Depth::Subtree {
             self.subtrees.insert(path.clone());
         }
+        self.ages.add(merged.since);
         self.waiting.insert(path, merged);
+    }
+
+    /// The hint that waits here covers a change as old as this.
+    pub(super) fn is_as_old(&mut self, path: &RelPath, since: Since) {
+        if let Some(waiting) = self.waiting.get_mut(path).filter(|waiting| waiting.since > since) {
+            self.ages.remove(waiting.since);
+            self.ages.add(since);
+            waiting.since = since;
+        }
     }
 
     /// When a hint that was just merged with `latest` is due.
@@ -79,6 +89,7 @@ impl Pending {
         let waiting = self.waiting.remove(path)?;
         self.due.remove(&(waiting.due, path.clone()));
         self.subtrees.remove(path);
+        self.ages.remove(waiting.since);
         Some(waiting)
     }
 
@@ -98,7 +109,9 @@ impl Pending {
     /// These hints, all beneath this folder, become a comparison of it.
     pub(super) fn join(&mut self, folder: &RelPath, beneath: &[RelPath], now: Instant) {
         let since = beneath.iter().filter_map(|path| Some(self.forget(path)?.since)).min();
-        self.doubt(folder.clone(), since.unwrap_or(now), now);
+        if let Some(since) = since {
+            self.doubt(folder.clone(), since, now);
+        }
     }
 
     /// The store is full: many entries of one folder become that folder, and if that is not enough all becomes the
@@ -118,12 +131,13 @@ impl Pending {
             }
         }
         if self.waiting.len() > WAITING / 2 || self.moves.len() > MOVES {
-            let since = self.oldest().unwrap_or(now);
-            self.waiting.clear();
+            let moves = std::mem::take(&mut self.moves).into_iter().map(Move::since);
+            let since = std::mem::take(&mut self.waiting).into_values().map(|waiting| waiting.since).chain(moves);
+            let gone: Vec<Since> = since.inspect(|since| self.ages.remove(*since)).collect();
             self.due.clear();
             self.subtrees.clear();
-            self.moves.clear();
-            self.insert(RelPath::root(), Depth::Subtree, Cause::default(), since, now);
+            let oldest = gone.into_iter().min().unwrap_or(Since::noticed(now));
+            self.insert(RelPath::root(), Depth::Subtree, Cause::default(), oldest, now);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is owed merges and never gets lost, whatever comes in.
 
+mod ages;
+
 use std::time::{Duration, Instant};
 
 use proto::RelPath;

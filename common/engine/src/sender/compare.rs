@@ -1,8 +1,6 @@
 //! Moves passes on: folders to the walker, digests to the target, what differs to the looks, and at the end the
 //! deletions, past the brake, and the hard-link groups.
 
-use std::time::Instant;
-
 use proto::{Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::blank;
@@ -44,7 +42,7 @@ impl Session<'_> {
             _ if path.is_root() => {}
             Some((_, _, stat)) if stat.kind == Kind::Dir => {
                 let mates = self.groups.seen(&path, &stat);
-                self.look_at_mates(mates);
+                self.look_at_mates(ticket, mates);
             }
             // What a file holds is not told by its size and time alone; what led here may have moved one over another.
             Some(_) => return self.look_or_queue(Look::new(ticket, path, Why::Event(Cause::WRITTEN))),
@@ -110,14 +108,14 @@ impl Session<'_> {
         let listing = match listing {
             Ok(listing) => listing,
             Err(error) => {
-                self.unlisted(&path, &error)?;
+                self.unlisted(ticket, &path, &error)?;
                 return self.advance(ticket);
             }
         };
         // It could not be listed before, perhaps.
         self.mirror.resolved_here(&path);
         let mates = self.groups.listed(&path, &listing);
-        self.look_at_mates(mates);
+        self.look_at_mates(ticket, mates);
         for (name, reason) in listing.skipped() {
             if let Ok(path) = path.join(name) {
                 self.mirror.problem(&path, reason.clone());
@@ -156,13 +154,13 @@ impl Session<'_> {
     }
 
     /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
-    fn unlisted(&mut self, path: &RelPath, error: &std::io::Error) -> Result<(), Ended> {
+    fn unlisted(&mut self, ticket: Ticket, path: &RelPath, error: &std::io::Error) -> Result<(), Ended> {
         if path.is_root() {
             return Err(Ended::Halted(Halt::Root(format!("the source cannot be read: {error}"))));
         }
         if sys::is_absence(error) {
             if let Some(parent) = path.parent() {
-                self.mirror.pending().hint(Hint::Folder { path: parent }, Instant::now());
+                self.owe(ticket, Hint::Folder { path: parent });
             }
         } else if error.kind() == std::io::ErrorKind::CrossesDevices {
             let reason =
@@ -298,7 +296,7 @@ impl Session<'_> {
             return self.mirror.problem(folder, format!("{name} in it is {reason}"));
         };
         if shallow && kind == Kind::Dir && difference != Difference::Metadata {
-            self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
+            self.owe(ticket, Hint::Subtree { path });
         } else {
             let kind = (difference != Difference::Metadata).then_some(kind);
             self.queue_look(Look { ticket, path, why: Why::Differs(difference), kind });
@@ -335,7 +333,7 @@ impl Session<'_> {
                 Stage::Deleting if pass.looking == 0 => self.name_groups(ticket)?,
                 Stage::Linking if room && let Some((inode, paths)) = pass.to_name.pop() => {
                     let Some(fresh) = paths.first().cloned() else { continue };
-                    self.groups.met(inode, paths);
+                    self.groups.met(inode, paths, self.since(ticket));
                     self.send_group(ticket, inode, fresh)?;
                 }
                 Stage::Linking if pass.to_name.is_empty() => return self.finish_pass(ticket),

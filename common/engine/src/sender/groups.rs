@@ -13,9 +13,9 @@ use super::pass::Pass;
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::{Id, Inode, Listing};
 use super::{Ended, Session};
-use crate::hint::Cause;
+use crate::hint::{Cause, Hint};
 use crate::mirror::Mirror;
-use crate::pending::Ticket;
+use crate::pending::{Since, Ticket};
 
 /// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
 /// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
@@ -30,13 +30,15 @@ pub(super) struct Groups {
     search: Option<Search>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
-    /// Files of which another was found to have taken a name.
-    parted: Vec<Id>,
+    /// Files of which another was found to have taken a name, by work on a change of that age.
+    parted: Vec<(Id, Since)>,
 }
 
 /// A file whose other names are to be found.
 struct Want {
     id: Id,
+    /// How old the change is because of which it is searched for.
+    since: Since,
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
     /// connection has ended.
     sent: Option<(Inode, RelPath, Ticket)>,
@@ -54,19 +56,19 @@ struct Search {
 
 impl Groups {
     /// These names were seen to be this file. One that is new makes what a search found before out of date.
-    pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>) {
+    pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>, since: Since) {
         let id = inode.id();
         if paths.iter().any(|path| self.at.get(path) != Some(&id)) {
             self.searched.remove(&id);
         }
-        self.note(id, paths);
+        self.note(id, paths, since);
     }
 
-    fn note(&mut self, id: Id, paths: Vec<RelPath>) {
+    fn note(&mut self, id: Id, paths: Vec<RelPath>, since: Since) {
         for path in paths {
             if self.at.get(&path).is_some_and(|other| *other != id) {
                 let mates = self.drop_names(vec![path.clone()]);
-                self.parted.extend(mates);
+                self.parted.extend(mates.into_iter().map(|mate| (mate, since)));
             }
             self.at.insert(path.clone(), id);
             self.names.entry(id).or_default().insert(path);
@@ -167,14 +169,14 @@ impl Groups {
     }
 
     /// Exactly these names are this file.
-    fn settle(&mut self, inode: Inode, paths: &[RelPath]) {
+    fn settle(&mut self, inode: Inode, paths: &[RelPath], since: Since) {
         for gone in self.names.remove(&inode.id()).unwrap_or_default() {
             self.at.remove(&gone);
         }
         if paths.is_empty() {
             self.searched.remove(&inode.id());
         }
-        self.note(inode.id(), paths.to_vec());
+        self.note(inode.id(), paths.to_vec(), since);
     }
 
     /// Whether names of the file are missing that a search may find.
@@ -199,7 +201,7 @@ impl Session<'_> {
     /// Tells the target which names are this file, as far as they still are; searches for those not known.
     /// `fresh` is a name under which the target has the file as it was `then`: others may have an older one.
     pub(super) fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
-        let id = then.id();
+        let (id, since) = (then.id(), self.since(ticket));
         let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
         let mut now = then;
         names.retain(|path| match self.inode_here(path) {
@@ -213,29 +215,29 @@ impl Session<'_> {
         names.sort_by_key(|name| (*name != fresh, name.clone()));
         match names.first() {
             None => {
-                self.groups.settle(now, &[]);
+                self.groups.settle(now, &[], since);
                 return Ok(());
             }
             // The name with the new content has gone: it is sent again under one that has not.
             Some(other) if *other != fresh => {
-                self.hint_entry(other.clone(), Cause::WRITTEN);
+                self.owe_entry(ticket, other.clone(), Cause::WRITTEN);
                 return Ok(());
             }
             Some(_) => {}
         }
-        self.groups.settle(now, &names);
+        self.groups.settle(now, &names, since);
         if now.ctime != then.ctime {
             // Perhaps it was written under another name, and perhaps that is gone by now. The look at it leads here.
-            self.hint_entry(fresh, Cause::ATTRIBUTES);
+            self.owe_rest(ticket, fresh, Cause::ATTRIBUTES);
             return Ok(());
         }
         if now.nlink < 2 {
-            self.groups.settle(now, &[]);
+            self.groups.settle(now, &[], since);
             return Ok(());
         }
         if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {
             self.flight.hold(ticket);
-            self.groups.wanted.push(Want { id, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
+            self.groups.wanted.push(Want { id, since, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
         while !others.is_empty() {
@@ -254,7 +256,7 @@ impl Session<'_> {
         let mut last = HashMap::new();
         for (ticket, path, then) in linked {
             let Some(inode) = self.inode_here(&path) else { continue };
-            self.groups.met(inode, vec![path.clone()]);
+            self.groups.met(inode, vec![path.clone()], self.since(ticket));
             last.insert(inode.id(), (ticket, path, if inode.id() == then.id() { then } else { inode }));
         }
         last.into_values().try_for_each(|(ticket, path, then)| self.send_group(ticket, then, path))
@@ -264,7 +266,7 @@ impl Session<'_> {
     pub(super) fn step_search(&mut self) -> Result<bool, Ended> {
         let parted = std::mem::take(&mut self.groups.parted);
         let mut worked = !parted.is_empty();
-        self.look_at_mates(parted);
+        parted.into_iter().for_each(|(mate, since)| self.look_at_mate(mate, since));
         if let Some(search) = &self.groups.search {
             let found = match search.found.try_recv() {
                 Ok(found) => found,
@@ -292,7 +294,7 @@ impl Session<'_> {
                 let found = paths.len();
                 let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
                 let moved = standing.len() < found;
-                self.groups.note(id, standing);
+                self.groups.note(id, standing, want.since);
                 if moved && want.tries < TRIES {
                     self.groups.wanted.push(want);
                     continue;
@@ -309,7 +311,8 @@ impl Session<'_> {
                 }
                 None => {
                     let known = self.groups.names.get(&id).into_iter().flatten().find(|name| self.stands(name, id));
-                    known.into_iter().for_each(|name| self.hint_entry(name.clone(), Cause::WRITTEN));
+                    let hint = |path| Hint::Entry { path, cause: Cause::WRITTEN };
+                    known.into_iter().for_each(|name| self.owe_since(want.since, hint(name.clone())));
                 }
             }
         }
@@ -318,15 +321,20 @@ impl Session<'_> {
 
     /// A file may have been written under a name that it has lost since: another name tells. Where all have moved
     /// unseen, the file is searched for.
-    pub(super) fn look_at_mates(&mut self, mates: Vec<Id>) {
-        for id in mates {
-            let mut names = self.groups.names.get(&id).into_iter().flatten();
-            match names.find(|name| self.stands(name, id)) {
-                Some(name) => self.hint_entry(name.clone(), Cause::ATTRIBUTES),
-                None => self.groups.wanted.push(Want { id, sent: None, tries: 0 }),
-            }
-            tracing::trace!(inode = id.1, "a name was lost");
+    pub(super) fn look_at_mates(&mut self, ticket: Ticket, mates: Vec<Id>) {
+        if !mates.is_empty() {
+            let since = self.since(ticket);
+            mates.into_iter().for_each(|mate| self.look_at_mate(mate, since));
         }
+    }
+
+    fn look_at_mate(&mut self, id: Id, since: Since) {
+        let mut names = self.groups.names.get(&id).into_iter().flatten();
+        match names.find(|name| self.stands(name, id)).cloned() {
+            Some(path) => self.owe_since(since, Hint::Entry { path, cause: Cause::ATTRIBUTES }),
+            None => self.groups.wanted.push(Want { id, since, sent: None, tries: 0 }),
+        }
+        tracing::trace!(inode = id.1, "a name was lost");
     }
 
     /// Whether this name is that file.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{Dir, File, Stat, is_absence};
@@ -149,7 +148,7 @@ impl Session<'_> {
         tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
         let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
         let mates = self.groups.seen(&look.path, &stat);
-        self.look_at_mates(mates);
+        self.look_at_mates(look.ticket, mates);
         if let Some(reason) = not_mirrored(&name, stat.kind, self.keep) {
             self.mirror.problem(&look.path, reason);
             return Ok(());
@@ -174,7 +173,7 @@ impl Session<'_> {
                 let opened = cause.has(Cause::ATTRIBUTES) && self.mirror.is_troubled_beneath(&path);
                 if self.mirror.resolved(&path) || opened {
                     // It could not be read before, perhaps: what is in it may not have been sent.
-                    self.mirror.pending().hint(Hint::Subtree { path: path.clone() }, Instant::now());
+                    self.owe(ticket, Hint::Subtree { path: path.clone() });
                 }
                 if cause.has(Cause::ENTRIES) || self.options.attributes {
                     self.make_folder(ticket, &path)
@@ -184,7 +183,7 @@ impl Session<'_> {
             }
             Why::Event(_) if !self.passes.contains_key(&ticket) => self.start_pass(ticket, path, Reach::Subtree),
             Why::Event(_) | Why::Extra => {
-                self.mirror.pending().hint(Hint::Subtree { path }, Instant::now());
+                self.owe(ticket, Hint::Subtree { path });
                 Ok(())
             }
             Why::Differs(_) => self.make_folder(ticket, &path),
@@ -199,7 +198,7 @@ impl Session<'_> {
             Ok((file, stat)) => {
                 tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
                 let mates = self.groups.seen(&look.path, &stat);
-                self.look_at_mates(mates);
+                self.look_at_mates(look.ticket, mates);
                 self.content(look, file, stat)
             }
             Err(_) => self.look(Look { kind: None, ..look }),
@@ -248,7 +247,7 @@ impl Session<'_> {
             pass.meet(Inode::of(stat), path);
             return Ok(());
         }
-        self.groups.met(Inode::of(stat), vec![path.clone()]);
+        self.groups.met(Inode::of(stat), vec![path.clone()], self.since(ticket));
         self.send_group(ticket, Inode::of(stat), path)
     }
 
@@ -271,6 +270,7 @@ impl Session<'_> {
         if let Some(at) = self.uploads.iter().position(|upload| upload.path == look.path)
             && let Some(older) = self.uploads.remove(at)
         {
+            self.takes_over(look.ticket, older.ticket);
             self.drop_upload(older)?;
         }
         if is_blob(&stat) {
@@ -287,7 +287,7 @@ impl Session<'_> {
                 self.wire.added(self.mirror)?;
                 self.sent_content(&path, &stat, bytes);
             }
-            Ok(Small::Changing) => self.changing(look.path),
+            Ok(Small::Changing) => self.changing(ticket, look.path),
             Err(error) => self.unreadable(look, &error)?,
         }
         self.link_others(ticket, path, &stat)
@@ -311,7 +311,7 @@ impl Session<'_> {
     /// Nothing has this name. Only an event or a listing makes that a deletion.
     fn nothing_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
         let mates = self.groups.left(&path);
-        self.look_at_mates(mates);
+        self.look_at_mates(ticket, mates);
         match why {
             Why::Extra => self.remove(ticket, path),
             Why::Event(cause) if cause.has(Cause::GONE) => self.remove(ticket, path),
@@ -326,7 +326,7 @@ impl Session<'_> {
                 {
                     folder = above;
                 }
-                self.mirror.pending().hint(Hint::Folder { path: folder }, Instant::now());
+                self.owe(ticket, Hint::Folder { path: folder });
                 Ok(())
             }
             Why::Event(_) => {
@@ -335,7 +335,7 @@ impl Session<'_> {
             }
             Why::Differs(_) => {
                 let folder = path.parent().unwrap_or_default();
-                self.mirror.pending().hint(Hint::Folder { path: folder }, Instant::now());
+                self.owe(ticket, Hint::Folder { path: folder });
                 Ok(())
             }
         }
@@ -367,89 +367,6 @@ impl Session<'_> {
                 Ok(empty)
             }
         }
-    }
-
-    /// Whether the rename of a file would show what is out of date: what stands at `to` was sent after it had been renamed
-    /// to that, or what was sent as `from` is another file than the one there, or got another time since, with which its
-    /// metadata cannot be mended in place.
-    pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
-        let other = |stat: &Stat| {
-            let sent = self.origins.sent_as(from);
-            stat.kind == Kind::File && sent.is_some_and(|sent| sent != (Inode::of(stat).id(), stat.mtime))
-        };
-        self.origins.sent_at(to).is_some_and(|at| at >= before)
-            || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
-    }
-
-    /// Instead of a rename that is overtaken both places are looked at where they are by now.
-    pub(super) fn leave_overtaken(&mut self, from: &RelPath, stands: Vec<RelPath>) {
-        let mates = self.groups.left(from);
-        self.look_at_mates(mates);
-        let now = Instant::now();
-        let mut pending = self.mirror.pending();
-        for (at, path) in stands.into_iter().enumerate() {
-            match at {
-                0 => pending.hint(Hint::Entry { path, cause: Cause::GONE }, now),
-                _ => pending.doubt(path, now, now),
-            }
-        }
-    }
-
-    pub(super) fn rename(
-        &mut self,
-        ticket: Ticket,
-        from: RelPath,
-        to: RelPath,
-        parents: Vec<RelPath>,
-    ) -> Result<(), Ended> {
-        for folder in parents {
-            if self.kind_here(&folder) == Some(Kind::Dir) {
-                self.make_folder(ticket, &folder)?;
-            }
-        }
-        // Under the new name the file must not be seen with metadata that it had before it got that name.
-        if let Ok(Some((dir, name, stat))) = self.find(&to)
-            && stat.kind == Kind::File
-            && let Ok(meta) = dir.meta(&name, &stat, self.keep)
-        {
-            let message = ToReceiver::Offer { path: from.clone(), meta };
-            self.send(ticket, &message, Sent::Forerunner(from.clone()))?;
-        }
-        let mates = self.groups.moved(&from, &to);
-        self.look_at_mates(mates);
-        let alike = self.origins.moved(&from, &to);
-        let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
-        self.send(ticket, &message, Sent::Rename(from, to, alike))?;
-        Ok(())
-    }
-
-    /// Two renames looked like an exchange; it was one if both names are taken, where they are by now.
-    pub(super) fn exchange(
-        &mut self,
-        ticket: Ticket,
-        (a, b): (RelPath, RelPath),
-        stands: &[RelPath],
-    ) -> Result<(), Ended> {
-        let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
-        if stands.iter().all(|(_, taken)| *taken) {
-            self.groups.exchanged(&a, &b);
-            let alike = self.origins.exchanged(&a, &b);
-            let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
-            self.send(ticket, &message, Sent::Exchange(a, b, alike))?;
-            return Ok(());
-        }
-        let mut mates = self.groups.left(&a);
-        mates.extend(self.groups.left(&b));
-        self.look_at_mates(mates);
-        let mut pending = self.mirror.pending();
-        for (path, taken) in stands {
-            let now = Instant::now();
-            match taken {
-                true => pending.doubt(path, now, now),
-                false => pending.hint(Hint::Entry { path, cause: Cause::GONE }, now),
-            }
-        }
-        Ok(())
     }
 
     /// Sends a folder with its metadata, without what is in it.

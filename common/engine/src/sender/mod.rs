@@ -16,6 +16,7 @@ mod origins;
 mod pass;
 mod places;
 mod read;
+mod renames;
 mod replies;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ use crate::hint::{Cause, Hint};
 use crate::lane::{Outbox, Receipts};
 use crate::mirror::{Halt, Mirror};
 use crate::pack::Compress;
-use crate::pending::{Task, Ticket, Work};
+use crate::pending::{Since, Task, Ticket, Work};
 use flight::{End, Flight};
 use groups::Groups;
 use near::Near;
@@ -338,7 +339,7 @@ impl Session<'_> {
             Task::Subtree { path } => self.start_pass(ticket, path, pass::Reach::Subtree)?,
             Task::Rename { from, to, parents, before } => {
                 if self.is_overtaken(&from, &to, before) {
-                    self.leave_overtaken(&from, stands);
+                    self.leave_overtaken(ticket, &from, stands);
                 } else {
                     self.rename(ticket, from, to, parents)?;
                 }
@@ -372,9 +373,40 @@ impl Session<'_> {
         }
     }
 
-    /// Looks at one entry again in its own time, as work of its own.
-    fn hint_entry(&self, path: RelPath, cause: Cause) {
-        self.mirror.pending().hint(Hint::Entry { path, cause }, Instant::now());
+    /// Has something looked at because of what this work found or did not achieve, in its own time and as work of its own.
+    /// INVARIANT: it is as old as the work. All that the sender wants looked at goes through here and what follows.
+    fn owe(&self, ticket: Ticket, hint: Hint) {
+        self.owe_since(self.since(ticket), hint);
+    }
+
+    fn owe_entry(&self, ticket: Ticket, path: RelPath, cause: Cause) {
+        self.owe(ticket, Hint::Entry { path, cause });
+    }
+
+    fn owe_since(&self, since: Since, hint: Hint) {
+        self.mirror.pending().owe(hint, since, Instant::now());
+    }
+
+    /// Has something looked at that changed after this work had looked at it, and sent it as it was then.
+    fn owe_rest(&self, ticket: Ticket, path: RelPath, cause: Cause) {
+        let begun = self.mirror.pending().begun(ticket, Instant::now());
+        self.owe_since(begun, Hint::Entry { path, cause });
+    }
+
+    /// The same for a place of which it is not known what an operation has left there.
+    fn doubt(&self, ticket: Ticket, path: RelPath) {
+        let since = self.since(ticket);
+        self.mirror.pending().doubt(path, since, Instant::now());
+    }
+
+    /// This work does what the older one, which is dropped, was to do.
+    fn takes_over(&self, ticket: Ticket, older: Ticket) {
+        let since = self.since(older);
+        self.mirror.pending().takes_over(ticket, since);
+    }
+
+    fn since(&self, ticket: Ticket) -> Since {
+        self.mirror.pending().since(ticket, Instant::now())
     }
 }
 

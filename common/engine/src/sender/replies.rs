@@ -52,7 +52,7 @@ impl Session<'_> {
                 self.flight.wanted(op);
                 self.want(op, ticket, sent);
             }
-            Outcome::Absent => self.absent(op, sent),
+            Outcome::Absent => self.absent(op, ticket, sent),
             Outcome::Partly { reason } => {
                 self.mirror.problem_there(place(&sent), format!("stored, but not all of it: {reason}"))
             }
@@ -69,7 +69,7 @@ impl Session<'_> {
                 self.forget_compare(op)?;
                 self.failures += 1;
                 self.flight.failed(op, self.retry);
-                self.look_at_folders_of(op, &sent);
+                self.look_at_folders_of(op, ticket, &sent);
                 if self.until == Until::InSync && self.failures > PATIENCE && self.retry >= RETRY.0 * 16 {
                     let reason = format!("{}: {reason}", place(&sent));
                     return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retry }));
@@ -80,7 +80,7 @@ impl Session<'_> {
     }
 
     /// What failed may have left the folders that hold it with another mtime.
-    fn look_at_folders_of(&mut self, op: u64, sent: &Sent) {
+    fn look_at_folders_of(&mut self, op: u64, ticket: Ticket, sent: &Sent) {
         let other = match sent {
             Sent::Rename(from, ..) => Some(from),
             Sent::Exchange(_, b, _) => Some(b),
@@ -88,7 +88,7 @@ impl Session<'_> {
         };
         for place in [place(sent)].into_iter().chain(other) {
             if let Some(folder) = self.by_now(op, place).parent() {
-                self.hint_entry(folder.clone(), Cause::ENTRIES);
+                self.owe_entry(ticket, folder.clone(), Cause::ENTRIES);
                 self.mirror.pending().postpone(&folder, Instant::now() + self.retry);
             }
         }
@@ -104,28 +104,26 @@ impl Session<'_> {
 
     /// What an operation builds on is not there: it is looked at again from higher up, where it stands after the renames
     /// that were sent or are known since.
-    fn absent(&mut self, op: u64, sent: Sent) {
-        let now = Instant::now();
+    fn absent(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         match sent {
             Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => {
                 self.flight.wanted(op);
-                self.send_folder_of(&self.by_now(op, &path));
+                self.send_folder_of(ticket, &self.by_now(op, &path));
             }
             Sent::Rename(from, to, _) => {
                 let (from, to) = (self.by_now(op, &from), self.by_now(op, &to));
-                self.hint_entry(from, Cause::GONE);
-                self.mirror.pending().doubt(to, now, now);
+                self.owe_entry(ticket, from, Cause::GONE);
+                self.doubt(ticket, to);
             }
             Sent::Exchange(a, b, _) => {
                 for place in [a, b] {
-                    let path = self.by_now(op, &place);
-                    self.mirror.pending().doubt(path, now, now);
+                    self.doubt(ticket, self.by_now(op, &place));
                 }
             }
             // Which of them is missing is not said. A look at each sends what is not there; the content, when it is.
             Sent::Link(first, others) => {
-                others.iter().for_each(|other| self.send_folder_of(&self.by_now(op, other)));
-                self.hint_entry(self.by_now(op, &first), Cause::ATTRIBUTES);
+                others.iter().for_each(|other| self.send_folder_of(ticket, &self.by_now(op, other)));
+                self.owe_entry(ticket, self.by_now(op, &first), Cause::ATTRIBUTES);
             }
             Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
         }
@@ -152,11 +150,11 @@ impl Session<'_> {
 
     /// The folder of `path` is missing at the target: send it, with all that is in it. A target that keeps losing it is
     /// asked at growing intervals; one that refused it is not asked again.
-    fn send_folder_of(&mut self, path: &RelPath) {
+    fn send_folder_of(&mut self, ticket: Ticket, path: &RelPath) {
         let Some(folder) = path.parent() else { return };
         if folder.is_root() {
             // That is there in any case: something else was missing, and is not any more.
-            return self.hint_entry(path.clone(), Cause::ATTRIBUTES);
+            return self.owe_entry(ticket, path.clone(), Cause::ATTRIBUTES);
         }
         let mut above = std::iter::successors(Some(folder.clone()), RelPath::parent);
         if let Some(refused) = above.find(|above| self.refused.contains(above)) {
@@ -169,10 +167,10 @@ impl Session<'_> {
         if now.saturating_duration_since(*last) >= RETRY.0 {
             (*times, *last) = (*times + 1, now);
         }
-        let mut pending = self.mirror.pending();
-        pending.hint(Hint::Subtree { path: folder.clone() }, now);
-        if *times > 3 {
-            pending.postpone(&folder, now + ABSENT.min(RETRY.0 * (*times - 3)));
+        let pause = times.checked_sub(3).map(|beyond| ABSENT.min(RETRY.0 * beyond));
+        self.owe(ticket, Hint::Subtree { path: folder.clone() });
+        if let Some(pause) = pause {
+            self.mirror.pending().postpone(&folder, now + pause);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A sender against a receiver in one process, over their channels: no socket, no watcher, real folders.
 
+mod ages;
 mod bounds;
 mod delta;
 mod links;

@@ -268,7 +268,7 @@ impl Session<'_> {
                 Ok(Step::Publish(put, part)) => self.publish(upload, &put.0, &put.1, part)?,
                 Ok(Step::Again) => self.upload_again(upload)?,
                 Ok(Step::Changing) => {
-                    self.changing(upload.path.clone());
+                    self.changing(upload.ticket, upload.path.clone());
                     self.drop_upload(upload)?;
                 }
                 Err(error) => {
@@ -317,14 +317,14 @@ impl Session<'_> {
     fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat, part: Part) -> Result<(), Ended> {
         let named = self.find(&upload.path).ok().flatten();
         if named.is_none_or(|(_, _, now)| (now.dev, now.ino) != (stat.dev, stat.ino)) {
-            self.hint_entry(upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
+            self.owe_entry(upload.ticket, upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
             return self.drop_upload(upload);
         }
         self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
         self.sent_content(&upload.path, stat, upload.sent_bytes());
         if part == Part::Beginning {
             // What told of the rest may have been about another name of it, and have been sent before this.
-            self.hint_entry(upload.path.clone(), Cause::WRITING);
+            self.owe_rest(upload.ticket, upload.path.clone(), Cause::WRITING);
         }
         self.link_others(upload.ticket, upload.path, stat)?;
         self.end_upload(upload.ticket)
@@ -359,7 +359,7 @@ impl Session<'_> {
 
     /// The file changed each time it was read: it is looked at again when it has settled.
     /// A pass that is to end gives up on one that never does.
-    pub(super) fn changing(&mut self, path: RelPath) {
+    pub(super) fn changing(&mut self, ticket: Ticket, path: RelPath) {
         self.mirror
             .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
         if self.until == Until::InSync {
@@ -369,6 +369,6 @@ impl Session<'_> {
                 return;
             }
         }
-        self.hint_entry(path, Cause::WRITING);
+        self.owe_entry(ticket, path, Cause::WRITING);
     }
 }

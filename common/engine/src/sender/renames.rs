@@ -1,0 +1,93 @@
+//! Renames and exchanges: sent as such where what the target has moves, and looked at anew where that cannot be known.
+
+use std::time::Instant;
+
+use proto::{Kind, RelPath, ToReceiver};
+use sys::Stat;
+
+use super::flight::Sent;
+use super::walk::Inode;
+use super::{Ended, Session};
+use crate::hint::Cause;
+use crate::pending::Ticket;
+
+impl Session<'_> {
+    /// Whether the rename of a file would show what is out of date: what stands at `to` was sent after it had been renamed
+    /// to that, or what was sent as `from` is another file than the one there, or got another time since, with which its
+    /// metadata cannot be mended in place.
+    pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
+        let other = |stat: &Stat| {
+            let sent = self.origins.sent_as(from);
+            stat.kind == Kind::File && sent.is_some_and(|sent| sent != (Inode::of(stat).id(), stat.mtime))
+        };
+        self.origins.sent_at(to).is_some_and(|at| at >= before)
+            || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
+    }
+
+    /// Instead of a rename that is overtaken both places are looked at where they are by now.
+    pub(super) fn leave_overtaken(&mut self, ticket: Ticket, from: &RelPath, stands: Vec<RelPath>) {
+        let mates = self.groups.left(from);
+        self.look_at_mates(ticket, mates);
+        for (at, path) in stands.into_iter().enumerate() {
+            match at {
+                0 => self.owe_entry(ticket, path, Cause::GONE),
+                _ => self.doubt(ticket, path),
+            }
+        }
+    }
+
+    pub(super) fn rename(
+        &mut self,
+        ticket: Ticket,
+        from: RelPath,
+        to: RelPath,
+        parents: Vec<RelPath>,
+    ) -> Result<(), Ended> {
+        for folder in parents {
+            if self.kind_here(&folder) == Some(Kind::Dir) {
+                self.make_folder(ticket, &folder)?;
+            }
+        }
+        // Under the new name the file must not be seen with metadata that it had before it got that name.
+        if let Ok(Some((dir, name, stat))) = self.find(&to)
+            && stat.kind == Kind::File
+            && let Ok(meta) = dir.meta(&name, &stat, self.keep)
+        {
+            let message = ToReceiver::Offer { path: from.clone(), meta };
+            self.send(ticket, &message, Sent::Forerunner(from.clone()))?;
+        }
+        let mates = self.groups.moved(&from, &to);
+        self.look_at_mates(ticket, mates);
+        let alike = self.origins.moved(&from, &to);
+        let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
+        self.send(ticket, &message, Sent::Rename(from, to, alike))?;
+        Ok(())
+    }
+
+    /// Two renames looked like an exchange; it was one if both names are taken, where they are by now.
+    pub(super) fn exchange(
+        &mut self,
+        ticket: Ticket,
+        (a, b): (RelPath, RelPath),
+        stands: &[RelPath],
+    ) -> Result<(), Ended> {
+        let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
+        if stands.iter().all(|(_, taken)| *taken) {
+            self.groups.exchanged(&a, &b);
+            let alike = self.origins.exchanged(&a, &b);
+            let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
+            self.send(ticket, &message, Sent::Exchange(a, b, alike))?;
+            return Ok(());
+        }
+        let mut mates = self.groups.left(&a);
+        mates.extend(self.groups.left(&b));
+        self.look_at_mates(ticket, mates);
+        for (path, taken) in stands {
+            match taken {
+                true => self.doubt(ticket, path),
+                false => self.owe_entry(ticket, path, Cause::GONE),
+            }
+        }
+        Ok(())
+    }
+}
