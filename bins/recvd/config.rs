@@ -5,7 +5,6 @@ mod roots;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use kit::config::{ByteSize, Complaint, Complaints, Document, FromValue, Table, Value, Wrong, nearest};
@@ -169,10 +168,9 @@ fn read_module(name: String, table: &Table, users: Option<&Users>, roots: &mut r
     let max_connections = at_least_one(table, "max_connections", MAX_CONNECTIONS);
     let keep = read_keep(table);
     let max_file_size = table.take::<ByteSize>("max_file_size").map(|size| size.0);
-    let (path, root) = root?;
+    let root = root?;
     let users = rights?.into_iter().collect();
-    let looking = Arc::default();
-    Some(Module { name, path, root, users, max_connections, keep, max_file_size, looking })
+    Some(Module { name, root, users, max_connections, keep, max_file_size })
 }
 
 fn read_rights(table: &Table, users: Option<&Users>) -> Vec<(String, Right)> {

@@ -1,9 +1,10 @@
 //! The modules: named folders, and who may do what in them. The only maker of a [`Permit`], without which nobody comes to
 //! a folder of this host.
 
+mod root;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +12,13 @@ use engine::receiver::{Grant, Limits, Signatures};
 use kit::config::{FromValue, Value, Wrong};
 use proto::login::{Direction, Durability, Open, Refusal};
 use proto::{Keep, Kind, Meta, Name, RelPath, Time, Xattrs};
-use sys::{Dir, Mounts, RootId, Stage, Tree};
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use sys::{Dir, RootId, Stage, Tree};
 
 use crate::auth::Identity;
+pub use root::Root;
 
 /// Mode of the folders that recvd makes on the way to a peer's own.
 const FOLDER_MODE: u32 = 0o755;
-/// After what time a pushd may try a module again that cannot work now.
-const RETRY: Duration = Duration::from_secs(30);
 /// How long the disk of a module may take to show its folder.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -39,17 +36,13 @@ pub enum Right {
 #[allow(missing_docs)]
 pub struct Module {
     pub name: String,
-    pub path: PathBuf,
-    /// The folder that stood at `path` when recvd started.
-    pub root: RootId,
+    pub root: Arc<Root>,
     pub users: BTreeMap<String, Right>,
     /// Sessions at the same time.
     pub max_connections: usize,
     pub keep: Keep,
     /// Bytes.
     pub max_file_size: Option<u64>,
-    /// Held while somebody looks at `path`: a disk that hangs holds one thread, not one for each peer that comes.
-    pub looking: Arc<Mutex<()>>,
 }
 
 /// All modules. Cheap to clone.
@@ -64,7 +57,23 @@ pub struct Modules {
 pub struct Permit {
     module: Arc<Module>,
     folder: RelPath,
+    standing: Option<RootId>,
     signatures: Arc<Signatures>,
+}
+
+/// Why there is no permit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unpermitted {
+    /// It is not for this peer.
+    Refused(Refusal),
+    /// The module cannot work now, whoever comes, which its [`Root`] has said.
+    Down(Refusal),
+}
+
+impl From<Refusal> for Unpermitted {
+    fn from(refusal: Refusal) -> Unpermitted {
+        Unpermitted::Refused(refusal)
+    }
 }
 
 impl Right {
@@ -97,62 +106,18 @@ impl Modules {
     }
 
     /// What `identity` may do of what it wants. A module that is missing and a right that is missing are one answer.
-    pub async fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Refusal> {
+    pub async fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Unpermitted> {
         let module = self.by_name.get(&open.module).ok_or(Refusal::Denied)?;
         let right = module.users.get(identity.name()).ok_or(Refusal::Denied)?;
         if !right.allows(open.direction) {
-            return Err(Refusal::Denied);
+            return Err(Refusal::Denied.into());
         }
         if open.direction == Direction::Pull {
-            return Err(Refusal::Protocol { reason: "this version of recvd does not send".into() });
+            return Err(Refusal::Protocol { reason: "this version of recvd does not send".into() }.into());
         }
-        module.is_there(LOOK).await?;
-        Ok(Permit { module: module.clone(), folder: open.folder.clone(), signatures: self.signatures.clone() })
-    }
-}
-
-impl Module {
-    /// The root, if it is still the folder that stood there at the start: with the backup disk unmounted, another does.
-    fn open(&self) -> Result<Tree, Refusal> {
-        let tree = Tree::open(&self.path, Mounts::Stay).map_err(|error| self.cannot_work(&error))?;
-        let same = tree.identity().map_err(|error| self.cannot_work(&error))? == self.root;
-        if same { Ok(tree) } else { Err(self.is_another()) }
-    }
-
-    /// Asks the disk, which may be slow, asleep or, mounted over a network, gone.
-    async fn is_there(self: &Arc<Module>, most: Duration) -> Result<(), Refusal> {
-        let looked = timeout(most, async {
-            let turn = self.looking.clone().lock_owned().await;
-            let module = self.clone();
-            spawn_blocking(move || {
-                let opened = module.open().map(drop);
-                drop(turn);
-                opened
-            })
-            .await
-        });
-        match looked.await {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => Err(self.cannot_work(&io::Error::other(error))),
-            Err(_) => Err(self.cannot_work(&io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"))),
-        }
-    }
-
-    fn cannot_work(&self, error: &io::Error) -> Refusal {
-        tracing::error!("module {}: {}: {error}", self.name, self.path.display());
-        Refusal::Busy { reason: format!("module {} cannot work now: {error}", self.name), retry: RETRY }
-    }
-
-    fn is_another(&self) -> Refusal {
-        tracing::error!(
-            "module {}: {} is another folder than at the start: is the disk mounted? If this is meant, restart recvd",
-            self.name,
-            self.path.display()
-        );
-        Refusal::Busy {
-            reason: format!("the folder of module {} was replaced on the backup host", self.name),
-            retry: RETRY,
-        }
+        let standing = module.root.standing(&open.folder, LOOK).await.map_err(Unpermitted::Down)?;
+        let (module, folder, signatures) = (module.clone(), open.folder.clone(), self.signatures.clone());
+        Ok(Permit { module, folder, standing, signatures })
     }
 }
 
@@ -162,11 +127,15 @@ impl Permit {
         &self.module
     }
 
+    /// The peer's folder as it stood when the permit was given, if it was there.
+    pub fn standing(&self) -> Option<RootId> {
+        self.standing
+    }
+
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.
     pub fn grant(&self, durability: Durability) -> Result<Grant, Refusal> {
-        let module = &self.module;
-        let root = Arc::new(module.open()?);
-        self.prepare(root, durability).map_err(|error| module.cannot_work(&error))
+        let root = Arc::new(self.module.root.open()?);
+        self.prepare(root, durability).map_err(|error| self.module.root.failed(&error))
     }
 
     fn prepare(&self, root: Arc<Tree>, durability: Durability) -> io::Result<Grant> {

@@ -10,7 +10,7 @@ use kit::log::Limiter;
 use kit::units;
 use link::accept::Failed;
 use proto::login::Refusal;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Longest text of a peer in a log line, in bytes.
 const SHOWN: usize = 512;
@@ -28,6 +28,13 @@ pub enum Outcome {
         user: String,
         /// What it was told.
         refusal: Refusal,
+    },
+    /// Its module cannot work now, whoever comes: that was said when it began.
+    Unserved {
+        /// As whom it came.
+        user: String,
+        /// Where to.
+        module: String,
     },
     /// It had a session.
     Session(Box<Report>),
@@ -90,6 +97,10 @@ impl Tally {
             Outcome::Refused { user, refusal } => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 self.bounded(|held| warn!("{peer}: user {}: {}{held}", Escaped(&user), refused(&refusal)));
+            }
+            Outcome::Unserved { user, module } => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                debug!("{peer}: user {}: module {} cannot work now", Escaped(&user), Escaped(&module));
             }
             Outcome::Failed(failed) => {
                 self.strangers.fetch_add(1, Ordering::Relaxed);

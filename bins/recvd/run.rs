@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use kit::stop::Stop;
 use kit::{Exit, notify, out};
-use sys::{Mounts, Tree};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -79,11 +78,9 @@ async fn serve(config: Config) -> Exit {
 /// What sessions of an earlier recvd, killed or cut off from power, have left in the modules.
 fn sweep(modules: &Modules) {
     for module in modules.iter() {
-        let swept = Tree::open(&module.path, Mounts::Stay).and_then(|tree| sys::stage::sweep(&tree));
-        match swept {
-            Ok(0) => {}
-            Ok(count) => info!("module {}: removed {count} leftovers of interrupted sessions", module.name),
-            Err(error) => warn!("module {}: cannot remove leftovers of interrupted sessions: {error}", module.name),
+        // Where it cannot be opened that is said.
+        if let Ok(tree) = module.root.open() {
+            module.root.sweep(&tree);
         }
     }
 }

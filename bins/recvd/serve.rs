@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::auth::{Auth, Identity};
 use crate::handshakes::{Handshakes, Place, Stage};
-use crate::modules::{Modules, Permit};
+use crate::modules::{Modules, Permit, Unpermitted};
 use crate::outcome::{Escaped, Outcome, Report, Tally, Verdict};
 use crate::penalties::Penalties;
 use crate::sessions::{Claim, Session, Sessions};
@@ -91,7 +91,11 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Plac
     let (open, requester) = candidate.accept(deadline).await.map_err(Outcome::Failed)?;
     let permit = match service.modules.permit(&identity, &open).await {
         Ok(permit) => permit,
-        Err(refusal) => return Err(refuse(requester, user, refusal).await),
+        Err(Unpermitted::Refused(refusal)) => return Err(refuse(requester, user, refusal).await),
+        Err(Unpermitted::Down(refusal)) => {
+            requester.refuse(refusal).await;
+            return Err(Outcome::Unserved { user, module: open.module });
+        }
     };
     let session = match service.sessions.open(claim(&identity, &open, &permit, peer)).await {
         Ok(session) => session,
@@ -134,6 +138,7 @@ fn claim(identity: &Identity, open: &Open, permit: &Permit, peer: SocketAddr) ->
         sender: open.sender,
         from: peer.ip().to_canonical(),
         most: permit.module().max_connections,
+        standing: permit.standing(),
     }
 }
 
@@ -187,9 +192,11 @@ async fn begin(session: &Session, permit: Permit, durability: Durability, stop: 
     session.begin().await?;
     // The disk may be slow, or asleep.
     let prepared = tokio::task::spawn_blocking(move || permit.grant(durability)).await;
-    prepared.unwrap_or_else(|_| {
+    let grant = prepared.unwrap_or_else(|_| {
         Err(Refusal::Busy { reason: "recvd has made a mistake; see its log".into(), retry: Duration::from_secs(30) })
-    })
+    })?;
+    session.writes_to(grant.tree.identity().ok())?;
+    Ok(grant)
 }
 
 /// Runs the role on a thread of its own, and the wire here, until both have ended.
@@ -253,7 +260,7 @@ async fn asked_to_end(session: &Session, stop: &Stop) {
 /// Both ends in one sentence. What broke the session first says the most.
 fn judge(link: &LinkEnded, role: RoleEnded) -> (String, Verdict) {
     match (link, role) {
-        (_, RoleEnded::Fault(reason)) => (reason, Verdict::Bad),
+        (_, RoleEnded::Fault(reason) | RoleEnded::Displaced(reason)) => (reason, Verdict::Bad),
         (_, RoleEnded::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Verdict::Bad),
         (LinkEnded::Violation(_), _) => (link.to_string(), Verdict::Bad),
         (_, RoleEnded::Stopped) => ("ended from here".into(), Verdict::Good),

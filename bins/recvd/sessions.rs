@@ -17,6 +17,7 @@ use std::time::Duration;
 use kit::units;
 use proto::RelPath;
 use proto::login::Refusal;
+use sys::RootId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -70,6 +71,8 @@ struct Trace {
     /// `None`: it goes on.
     ended: Option<u64>,
     holder: Arc<Holder>,
+    /// The folder on the disk; `None` before it was opened.
+    wrote_to: Option<RootId>,
 }
 
 /// What a session wants to write to.
@@ -84,6 +87,8 @@ pub struct Claim {
     pub from: IpAddr,
     /// Sessions that the module may have.
     pub most: usize,
+    /// The folder as it stands on the disk now, if it does.
+    pub standing: Option<RootId>,
 }
 
 /// A session from its grant to its end: dropped, it has ended and its place is free.
@@ -206,6 +211,19 @@ impl Session {
         Ok(())
     }
 
+    /// It has opened this folder. One that continues where another folder stands now must begin anew.
+    pub fn writes_to(&self, folder: Option<RootId>) -> Result<(), Refusal> {
+        if self.continued && folder != self.claim.standing {
+            return Err(busy("the folder was replaced meanwhile", Duration::from_millis(500)));
+        }
+        let mut state = self.sessions.state();
+        let module = state.modules.entry(self.claim.module.clone()).or_default();
+        if let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.holder, &self.holder)) {
+            trace.wrote_to = folder;
+        }
+        Ok(())
+    }
+
     /// Its connection is driven from now on: newcomers may look whether anybody is there.
     pub fn watched(&self, line: impl Watched) {
         self.holder.watched(Box::new(line));
@@ -236,10 +254,14 @@ impl State {
 }
 
 impl Module {
-    /// Whether the last writing in any folder that overlaps the claimed one was by this sender in this folder.
+    /// Whether the last writing in any folder that overlaps the claimed one was by this sender in this folder, and it is still
+    /// the same folder on the disk.
     fn continued(&self, claim: &Claim) -> bool {
         let is_own = |trace: &&Trace| trace.sender == claim.sender && trace.folder == claim.folder;
         let Some(own) = self.traces.iter().find(is_own).filter(|own| own.began > self.forgotten) else { return false };
+        if own.wrote_to.is_none() || own.wrote_to != claim.standing {
+            return false;
+        }
         let mut others = self.traces.iter().filter(|trace| trace.overlaps(claim) && !is_own(trace));
         others.all(|other| other.ended.is_some_and(|ended| ended < own.began))
     }
@@ -254,7 +276,8 @@ impl Module {
             }
         }
         let (folder, user) = (claim.folder.clone(), claim.user.clone());
-        self.traces.push(Trace { folder, sender: claim.sender, user, began: moment, ended: None, holder });
+        let (sender, wrote_to) = (claim.sender, None);
+        self.traces.push(Trace { folder, sender, user, began: moment, ended: None, holder, wrote_to });
     }
 }
 

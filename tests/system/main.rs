@@ -24,6 +24,7 @@ mod many;
 mod mistakes;
 mod model;
 mod passes;
+mod places;
 mod power;
 mod renames;
 mod rivals;

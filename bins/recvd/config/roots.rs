@@ -1,21 +1,23 @@
 //! The folders of the modules: each there, none the root of the host, none within another.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kit::config::Table;
-use sys::RootId;
+
+use crate::modules::Root;
 
 /// Those that were read so far.
 #[derive(Default)]
-pub(super) struct Roots(Vec<(String, PathBuf, RootId)>);
+pub(super) struct Roots(Vec<(String, Arc<Root>)>);
 
 impl Roots {
     /// Checks one more, and complains at its key `path`.
-    pub(super) fn add(&mut self, name: &str, path: PathBuf, table: &Table) -> Option<(PathBuf, RootId)> {
-        match self.check(&path) {
-            Ok((real, id)) => {
-                self.0.push((name.to_owned(), real.clone(), id));
-                Some((real, id))
+    pub(super) fn add(&mut self, name: &str, path: PathBuf, table: &Table) -> Option<Arc<Root>> {
+        match self.check(name, &path) {
+            Ok(root) => {
+                self.0.push((name.to_owned(), root.clone()));
+                Some(root)
             }
             Err(sentence) => {
                 table.complain("path", sentence);
@@ -25,7 +27,7 @@ impl Roots {
     }
 
     /// The folder without links in its path, so that its name means the same for as long as recvd runs.
-    fn check(&self, path: &Path) -> Result<(PathBuf, RootId), String> {
+    fn check(&self, module: &str, path: &Path) -> Result<Arc<Root>, String> {
         let shown = path.display();
         let real = sys::paths::canonical(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => format!("{shown} does not exist: make it, or mount the disk that it is on"),
@@ -37,9 +39,10 @@ impl Roots {
         if !sys::paths::is_dir(&real) {
             return Err(format!("{shown} is not a folder"));
         }
-        let id = sys::identity_at(&real).map_err(|error| format!("{shown}: {error}"))?;
-        for (name, other, other_id) in &self.0 {
-            if real == *other || id == *other_id {
+        let root = Root::at(module, real.clone()).map_err(|error| format!("{shown}: {error}"))?;
+        for (name, other) in &self.0 {
+            let (id, other) = (other.id(), other.path());
+            if real == other || root.id() == id {
                 return Err(format!("{shown} is the folder of module {name}, too: give each its own"));
             }
             if real.starts_with(other) {
@@ -55,6 +58,6 @@ impl Roots {
                 ));
             }
         }
-        Ok((real, id))
+        Ok(Arc::new(root))
     }
 }

@@ -8,13 +8,11 @@ fn modules(path: &Path) -> Modules {
     let users = [("p", Right::Push), ("g", Right::Pull), ("b", Right::Both)];
     Modules::new(vec![Module {
         name: "www".into(),
-        path: path.into(),
-        root: sys::identity_at(path).unwrap(),
+        root: Arc::new(Root::at("www", path.into()).unwrap()),
         users: users.map(|(name, right)| (name.to_owned(), right)).into(),
         max_connections: 1,
         keep: Keep::DEFAULT,
         max_file_size: Some(7),
-        looking: Arc::default(),
     }])
 }
 
@@ -22,7 +20,7 @@ fn open(module: &str, folder: &str, direction: Direction) -> Open {
     Open { module: module.into(), folder: RelPath::parse(folder.as_bytes()).unwrap(), direction, sender: 1 }
 }
 
-fn permit(modules: &Modules, user: &str, open: &Open) -> Result<Permit, Refusal> {
+fn permit(modules: &Modules, user: &str, open: &Open) -> Result<Permit, Unpermitted> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(modules.permit(&Identity::in_test(user), open))
 }
@@ -38,11 +36,11 @@ fn what_is_missing_is_not_told() {
     let answer = |user, module, direction| permit(&modules, user, &open(module, "a", direction)).map(drop);
     assert_eq!(answer("p", "www", Direction::Push), Ok(()));
     assert_eq!(answer("b", "www", Direction::Push), Ok(()));
-    assert_eq!(answer("g", "www", Direction::Push), Err(Refusal::Denied));
-    assert_eq!(answer("p", "www", Direction::Pull), Err(Refusal::Denied));
-    assert_eq!(answer("stranger", "www", Direction::Push), Err(Refusal::Denied));
-    assert_eq!(answer("p", "other", Direction::Push), Err(Refusal::Denied));
-    assert!(matches!(answer("b", "www", Direction::Pull), Err(Refusal::Protocol { .. })));
+    assert_eq!(answer("g", "www", Direction::Push), Err(Refusal::Denied.into()));
+    assert_eq!(answer("p", "www", Direction::Pull), Err(Refusal::Denied.into()));
+    assert_eq!(answer("stranger", "www", Direction::Push), Err(Refusal::Denied.into()));
+    assert_eq!(answer("p", "other", Direction::Push), Err(Refusal::Denied.into()));
+    assert!(matches!(answer("b", "www", Direction::Pull), Err(Unpermitted::Refused(Refusal::Protocol { .. }))));
 }
 
 #[test]
@@ -57,18 +55,6 @@ fn the_folder_is_made_on_the_way() {
     drop(granted);
     assert!(grant(&modules, "a/b").is_ok(), "and it may be there");
     assert!(grant(&modules, "").is_ok());
-}
-
-#[tokio::test]
-async fn a_disk_that_hangs_keeps_the_peer_waiting_no_longer_than_this() {
-    let dir = tempfile::tempdir().unwrap();
-    let modules = modules(dir.path());
-    let module = &modules.by_name["www"];
-    let looking = module.looking.clone().lock_owned().await;
-    let asked = module.is_there(Duration::from_millis(20)).await;
-    assert!(matches!(asked, Err(Refusal::Busy { reason, .. }) if reason.contains("does not answer")));
-    drop(looking);
-    assert_eq!(module.is_there(LOOK).await, Ok(()));
 }
 
 #[test]
@@ -112,9 +98,9 @@ fn a_root_that_was_replaced_or_is_gone_is_not_written_to() {
     let modules = modules(&root);
     std::fs::rename(&root, dir.path().join("old")).unwrap();
     let asked = || permit(&modules, "p", &open("www", "", Direction::Push)).map(drop);
-    assert!(matches!(asked(), Err(Refusal::Busy { .. })));
+    assert!(matches!(asked(), Err(Unpermitted::Down(Refusal::Busy { .. }))));
     std::fs::create_dir(&root).unwrap();
-    assert!(matches!(asked(), Err(Refusal::Busy { .. })));
+    assert!(matches!(asked(), Err(Unpermitted::Down(Refusal::Busy { .. }))));
     std::fs::remove_dir(&root).unwrap();
     std::fs::rename(dir.path().join("old"), &root).unwrap();
     assert_eq!(asked(), Ok(()), "and it comes back by itself");

@@ -1,13 +1,17 @@
 use super::*;
 
+const FOLDER: RootId = RootId { dev: 1, ino: 1 };
+
 fn claim(folder: &str, user: &str, sender: u64) -> Claim {
     let folder = RelPath::parse(folder.as_bytes()).unwrap();
-    Claim { module: "www".into(), folder, user: user.into(), sender, from: IpAddr::from([192, 0, 2, 7]), most: 2 }
+    let (from, standing) = (IpAddr::from([192, 0, 2, 7]), Some(FOLDER));
+    Claim { module: "www".into(), folder, user: user.into(), sender, from, most: 2, standing }
 }
 
 async fn writing(sessions: &Sessions, claim: Claim) -> Session {
     let session = sessions.open(claim).await.unwrap();
     session.begin().await.unwrap();
+    session.writes_to(session.claim.standing).unwrap();
     session
 }
 
@@ -30,6 +34,23 @@ async fn continued_while_nobody_else_wrote() {
     assert!(!visit(&sessions, ours()).await, "somebody wrote above it");
     assert!(visit(&sessions, ours()).await);
     assert!(!visit(&sessions, theirs()).await, "and we wrote beneath theirs");
+}
+
+#[tokio::test]
+async fn another_folder_in_its_place_is_not_continued() {
+    let sessions = Sessions::new(9);
+    let at = |standing| Claim { standing, ..claim("a", "u", 1) };
+    let other = Some(RootId { dev: 1, ino: 2 });
+    assert!(!visit(&sessions, at(None)).await, "nothing is known of a folder that is still to be made");
+    assert!(!visit(&sessions, at(Some(FOLDER))).await);
+    assert!(visit(&sessions, at(Some(FOLDER))).await);
+    assert!(!visit(&sessions, at(other)).await);
+    assert!(!visit(&sessions, at(Some(FOLDER))).await, "nor the first when it is back");
+    // It was there when the session was opened, and is another when it begins.
+    let session = sessions.open(at(Some(FOLDER))).await.unwrap();
+    assert!(session.continued());
+    session.begin().await.unwrap();
+    assert!(matches!(session.writes_to(other), Err(Refusal::Busy { .. })));
 }
 
 #[tokio::test]

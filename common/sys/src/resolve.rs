@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
+use crate::mounts::MountId;
+
 /// Whether an error says that there is no such entry or folder (any more): a name is missing on the way, or is no folder.
 pub fn is_absence(error: &io::Error) -> bool {
     // ELOOP: a symbolic link where a folder was.
@@ -73,8 +75,8 @@ pub(crate) struct Reach {
 
 /// Which mount a descriptor is on: its id, or the device where the kernel has no ids (before 5.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mount {
-    Id(u64),
+pub(crate) enum Mount {
+    Id(MountId),
     Device(u32, u32),
 }
 
@@ -139,10 +141,10 @@ impl Reach {
     }
 }
 
-fn mount_of(fd: BorrowedFd<'_>) -> io::Result<Mount> {
+pub(crate) fn mount_of(fd: BorrowedFd<'_>) -> io::Result<Mount> {
     let stat = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID | StatxFlags::INO)?;
     if StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID) {
-        Ok(Mount::Id(stat.stx_mnt_id))
+        Ok(Mount::Id(MountId(stat.stx_mnt_id)))
     } else {
         Ok(Mount::Device(stat.stx_dev_major, stat.stx_dev_minor))
     }

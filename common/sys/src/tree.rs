@@ -11,8 +11,9 @@ use proto::RelPath;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::dir::Dir;
+use crate::mounts::MountId;
 use crate::procfs::ProcPath;
-use crate::resolve::{self, Reach};
+use crate::resolve::{self, Mount, Reach};
 pub use crate::resolve::{Mounts, Resolve};
 use crate::stat::Stat;
 
@@ -91,6 +92,26 @@ impl Tree {
     pub fn identity(&self) -> io::Result<RootId> {
         let Stat { dev, ino, .. } = Stat::of(&self.root)?;
         Ok(RootId { dev, ino })
+    }
+
+    /// Which mount it is on; `None` where the kernel does not say (before 5.8).
+    pub fn mount(&self) -> Option<MountId> {
+        match resolve::mount_of(self.root.as_fd()) {
+            Ok(Mount::Id(mount)) => Some(mount),
+            _ => None,
+        }
+    }
+
+    /// Whether it is still what stands at its path. It is not after a rename or a removal there or further up, nor where
+    /// something was mounted over it, or what it stands on was unmounted.
+    ///
+    /// # Errors
+    /// Of the operating system, where that cannot be seen.
+    pub fn stands(&self) -> io::Result<bool> {
+        match identity_at(&self.path) {
+            Err(error) if resolve::is_absence(&error) => Ok(false),
+            there => Ok(there? == self.identity()?),
+        }
     }
 
     /// As given, for messages.

@@ -28,6 +28,8 @@ const BYTES: u64 = 32 * 1024 * 1024;
 const AGE: Duration = Duration::from_millis(20);
 /// Quiet after which the folder of temporaries is removed from the mirror, where the end of a batch has not done so.
 const REST: Duration = Duration::from_millis(500);
+/// How often an idle session looks whether its folder still stands at its path.
+const LOOK: Duration = Duration::from_secs(4);
 /// Compares that a pool thread takes at a time.
 const ASKS: usize = 8;
 
@@ -41,6 +43,8 @@ pub(super) struct Publisher<'a> {
     batch: Batch,
     /// Temporaries may have been made since the last rest.
     restless: bool,
+    /// Where the folder is no more, in words.
+    displaced: Option<String>,
 }
 
 /// Operations since the last receipt.
@@ -67,32 +71,51 @@ impl<'a> Publisher<'a> {
     ) -> Publisher<'a> {
         let (replica, durability) = (Replica::new(grant), grant.durability);
         let batch = Batch::default();
-        Publisher { line, pool, counters, durability, receipts, replica, batch, restless: true }
+        Publisher { line, pool, counters, durability, receipts, replica, batch, restless: true, displaced: None }
     }
 
-    /// Until the session is over. What was not carried out by then is dropped.
-    pub(super) fn run(mut self) {
+    /// Until the session is over. What was not carried out by then is dropped. Returns why it had to end, where it was the
+    /// folder's.
+    pub(super) fn run(mut self) -> Option<String> {
         let _alarm = Alarm(self.line);
         while let Ok(()) = self.turn() {}
         // What fails now has no receipt that would claim it.
         let _ = self.replica.finish();
+        self.displaced.take()
     }
 
     fn turn(&mut self) -> Result<(), Over> {
         let wait = match self.batch.closes {
             Some(closes) => Wait::Gathering(closes),
             None if self.restless => Wait::Resting(Instant::now() + REST),
-            None => Wait::Ever,
+            None => Wait::Resting(Instant::now() + LOOK),
         };
         match self.line.next(wait) {
             Next::Over => Err(Over),
             Next::Chunk(chunk) => self.chunk(chunk),
             Next::Nothing if self.batch.closes.is_some() => self.close(),
             Next::Nothing => {
-                self.rest();
-                Ok(())
+                if self.restless {
+                    self.rest();
+                }
+                self.stand()
             }
         }
+    }
+
+    /// Ends the session where its folder does not stand at its path any more: what is written to it from then on is found by
+    /// nobody. Before each receipt, so that none claims what went there; and now and then.
+    ///
+    /// RACE: it may go right after this look. What was acknowledged in between is compared when the sender comes again, for
+    /// then another folder stands there.
+    fn stand(&mut self) -> Result<(), Over> {
+        let path = self.replica.tree.path().display();
+        self.displaced = match self.replica.tree.stands() {
+            Ok(true) => return Ok(()),
+            Ok(false) => Some(format!("{path} was replaced, unmounted or mounted over")),
+            Err(error) => Some(format!("{path} cannot be looked at: {error}")),
+        };
+        Err(Over)
     }
 
     /// Takes the empty folder of temporaries out of the mirror. Where that fails it is tried again after a while.
@@ -243,6 +266,7 @@ impl<'a> Publisher<'a> {
             // Before the receipt: whoever hears that all has arrived finds nothing else in the mirror.
             self.rest();
         }
+        self.stand()?;
         self.receipts.applied(upto)?;
         match self.durability {
             Durability::None => {
@@ -254,6 +278,7 @@ impl<'a> Publisher<'a> {
                 if let Some(proof) = self.seal()?
                     && whole
                 {
+                    self.stand()?;
                     self.receipts.durable(upto, proof)?;
                 }
             }

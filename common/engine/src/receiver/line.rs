@@ -47,8 +47,6 @@ pub(super) enum Wait {
     Gathering(Instant),
     /// Until this moment.
     Resting(Instant),
-    /// As long as it takes.
-    Ever,
 }
 
 /// What the publisher gets.
@@ -141,10 +139,6 @@ impl Line {
             let until = match wait {
                 Wait::Gathering(_) if state.quiet && state.chunks.is_empty() => return Next::Nothing,
                 Wait::Gathering(until) | Wait::Resting(until) => until,
-                Wait::Ever => {
-                    state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
-                    continue;
-                }
             };
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -26,6 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use proto::login::{Durability, Refusal};
 use proto::{Keep, ToSender};
@@ -41,6 +42,8 @@ use line::Line;
 use pool::Pool;
 use receipts::Receipts;
 
+/// After what time a sender may come again, of which the session ended by no fault of its own.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Threads of one session's pool.
 const POOL: usize = 2;
 
@@ -80,6 +83,9 @@ pub enum Ended {
     Violation(String),
     /// [`Stop`] was set.
     Stopped,
+    /// The folder that was written to does not stand at its path any more, in these words. What was acknowledged last may
+    /// be in it, and nowhere else.
+    Displaced(String),
     /// The receiver itself cannot go on, in these words.
     Fault(String),
 }
@@ -112,8 +118,8 @@ impl Receiver {
         let last_word = outbox.clone();
         let ended = thread::scope(|scope| {
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
-            let mut threads = Vec::with_capacity(POOL + 1);
-            let mut fault = None;
+            let mut threads = Vec::with_capacity(POOL);
+            let (mut publisher, mut fault) = (None, None);
             for _ in 0..POOL {
                 match named("recv-pool").spawn_scoped(scope, || pool.work(&line)) {
                     Ok(thread) => threads.push(thread),
@@ -124,7 +130,7 @@ impl Receiver {
             match named("recv-publish")
                 .spawn_scoped(scope, || Publisher::new(&grant, &line, &pool, receipts, &counters).run())
             {
-                Ok(thread) => threads.push(thread),
+                Ok(thread) => publisher = Some(thread),
                 Err(error) => fault = Some(error),
             }
             let ended = match fault {
@@ -134,7 +140,12 @@ impl Receiver {
             line.end();
             pool.close();
             let panicked = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
-            if panicked > 0 { Ended::Fault("a thread of the session has panicked".to_owned()) } else { ended }
+            let published = publisher.map_or(Ok(None), |thread| thread.join());
+            match published {
+                Ok(Some(displaced)) => Ended::Displaced(displaced),
+                Ok(None) if panicked == 0 => ended,
+                _ => Ended::Fault("a thread of the session has panicked".to_owned()),
+            }
         });
         drop((line, pool));
         if let Err(error) = grant.stage.rest() {
@@ -151,7 +162,12 @@ fn say_goodbye(outbox: &Outbox, ended: &Ended) {
         Ended::Closed => return,
         Ended::Violation(reason) => Refusal::Protocol { reason: reason.clone() },
         Ended::Stopped => Refusal::Stopping,
-        Ended::Fault(reason) => Refusal::Busy { reason: reason.clone(), retry: std::time::Duration::from_secs(1) },
+        // Its path is not the peer's business.
+        Ended::Displaced(_) => Refusal::Busy {
+            reason: "the folder was replaced, unmounted or mounted over on the backup host".to_owned(),
+            retry: AGAIN,
+        },
+        Ended::Fault(reason) => Refusal::Busy { reason: reason.clone(), retry: AGAIN },
     };
     let _ = outbox.try_send(receipts::frame(&ToSender::Bye { refusal }));
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use proto::login::Refusal;
+use proto::login::{Durability, Refusal};
 use proto::{ToReceiver, ToSender};
 
 use super::rig::*;
@@ -56,6 +56,34 @@ fn a_session_can_be_stopped_while_it_waits() {
     assert_eq!(ended, Ended::Stopped);
     assert_eq!(last, Some(ToSender::Bye { refusal: Refusal::Stopping }));
     assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
+}
+
+#[test]
+fn a_folder_that_was_replaced_ends_the_session_and_nothing_more_is_acknowledged() {
+    for durability in [Durability::None, Durability::Batch] {
+        let mut rig = Rig::with(Settings { durability, ..Settings::default() }, |_| {});
+        rig.done(&[put("f", "x")]);
+        let (place, hidden) = (rig.at(""), rig.scratch.path().join("hidden"));
+        std::fs::rename(&place, &hidden).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        rig.send(&[put("g", "x")]);
+        let bye = rig.next();
+        let ToSender::Bye { refusal: Refusal::Busy { reason, .. } } = bye else { panic!("{bye:?}") };
+        assert!(reason.contains("replaced") && !reason.contains("module"), "{reason}");
+        let (ended, _, scratch) = rig.ended();
+        assert!(matches!(&ended, Ended::Displaced(reason) if reason.contains("module")), "{ended:?}");
+        assert_eq!(all_names(&scratch.path().join("module")), [""; 0]);
+    }
+}
+
+#[test]
+fn an_idle_session_ends_when_its_folder_is_gone() {
+    let mut rig = Rig::new();
+    rig.done(&[put("f", "x")]);
+    std::fs::rename(rig.at(""), rig.scratch.path().join("hidden")).unwrap();
+    assert!(matches!(rig.next(), ToSender::Bye { .. }));
+    let (ended, ..) = rig.ended();
+    assert!(matches!(ended, Ended::Displaced(_)), "{ended:?}");
 }
 
 #[test]

@@ -1,0 +1,217 @@
+//! The folder of a module on the disk: which one it has to be, and what is wrong with it, said once and not to each peer
+//! that comes.
+//!
+//! It is the folder that stood at its path when recvd started. Another one may be an empty place whose disk is not mounted,
+//! or somebody else's folder, and is not written to. One exception: where it was empty at the start and a file system was
+//! mounted over it since, that is the disk that was meant. RACE: which folder it is tell device and inode, and an inode may
+//! be given again after a removal: a folder that was made anew may pass for the one before.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use proto::RelPath;
+use proto::login::Refusal;
+use sys::{MountId, Mounts, RootId, Tree};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+/// After what time a pushd may try a module again that cannot work now.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Root {
+    /// For what is said.
+    module: String,
+    path: PathBuf,
+    seat: Mutex<Seat>,
+    /// Held while somebody looks at `path`: a disk that hangs holds one thread, not one for each peer that comes.
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    /// Which folder it has to be.
+    id: RootId,
+    /// The mount that it is on, where a disk may still come to be mounted over it.
+    waits_on: Option<MountId>,
+    /// What was said last, while it is so.
+    trouble: Option<String>,
+}
+
+/// Why a module cannot work.
+struct Trouble {
+    /// For this host's log.
+    sentence: String,
+    /// For the peer.
+    reason: String,
+}
+
+impl Root {
+    /// The folder that stands at `path` now.
+    pub fn at(module: &str, path: PathBuf) -> io::Result<Root> {
+        let id = sys::identity_at(&path)?;
+        let seat = Mutex::new(Seat { id, waits_on: waits_on(&path), trouble: None });
+        Ok(Root { module: module.to_owned(), path, seat, looking: Arc::default() })
+    }
+
+    /// Where it stands, or should.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which folder it has to be.
+    pub fn id(&self) -> RootId {
+        self.seat().id
+    }
+
+    /// Opens it, if it is the one that it has to be. Blocks on the disk.
+    pub fn open(&self) -> Result<Tree, Refusal> {
+        self.told(self.look())
+    }
+
+    /// Which folder stands beneath it, if one does. Asks the disk, which may be slow, asleep or, mounted over a network, gone.
+    pub async fn standing(self: &Arc<Root>, folder: &RelPath, most: Duration) -> Result<Option<RootId>, Refusal> {
+        let looked = timeout(most, async {
+            let turn = self.looking.clone().lock_owned().await;
+            let (root, folder) = (self.clone(), folder.clone());
+            spawn_blocking(move || {
+                let opened = root.open();
+                drop(turn);
+                // One that cannot be opened now will be named when it is written to.
+                opened.map(|tree| tree.beneath(&folder).and_then(|tree| tree.identity()).ok())
+            })
+            .await
+        });
+        match looked.await {
+            Ok(Ok(standing)) => standing,
+            Ok(Err(error)) => self.told(Err(self.cannot_work(&error))),
+            Err(_) => self.told(Err(self.cannot_work(&"the disk does not answer"))),
+        }
+    }
+
+    fn look(&self) -> Result<Tree, Trouble> {
+        let tree = Tree::open(&self.path, Mounts::Stay).map_err(|error| self.cannot_work(&error))?;
+        let id = tree.identity().map_err(|error| self.cannot_work(&error))?;
+        let mut seat = self.seat();
+        if id == seat.id {
+            return Ok(tree);
+        }
+        let over = |waits_on: MountId| tree.mount().is_some_and(|mount| mount.is_above(waits_on).unwrap_or(false));
+        if !seat.waits_on.is_some_and(over) {
+            return Err(self.is_another());
+        }
+        info!(
+            "module {}: a file system was mounted at {} since recvd started: it is the module's folder from now on; what was \
+             written before is beneath it",
+            self.module,
+            self.path.display()
+        );
+        *seat = Seat { id, waits_on: None, trouble: seat.trouble.take() };
+        // Before anybody gets it.
+        self.sweep(&tree);
+        Ok(tree)
+    }
+
+    /// Clears away what sessions of an earlier recvd, killed or cut off from power, have left. Before any session begins.
+    pub fn sweep(&self, tree: &Tree) {
+        match sys::stage::sweep(tree) {
+            Ok(0) => {}
+            Ok(count) => info!("module {}: removed {count} leftovers of interrupted sessions", self.module),
+            Err(error) => warn!("module {}: cannot remove leftovers of interrupted sessions: {error}", self.module),
+        }
+    }
+
+    /// Logs trouble when it begins or is another, and its end.
+    fn told<T>(&self, looked: Result<T, Trouble>) -> Result<T, Refusal> {
+        let mut seat = self.seat();
+        let (looked, now) = match looked {
+            Ok(there) => (Ok(there), None),
+            Err(Trouble { sentence, reason }) => (Err(Refusal::Busy { reason, retry: RETRY }), Some(sentence)),
+        };
+        if now == seat.trouble {
+            return looked;
+        }
+        match &now {
+            Some(sentence) => error!("module {}: {sentence}", self.module),
+            None => info!("module {}: {} is there again", self.module, self.path.display()),
+        }
+        seat.trouble = now;
+        looked
+    }
+
+    /// Says that it cannot be written to, and gives the peer's answer.
+    pub fn failed(&self, error: &io::Error) -> Refusal {
+        let Trouble { sentence, reason } = self.cannot_work(error);
+        error!("module {}: {sentence}", self.module);
+        Refusal::Busy { reason, retry: RETRY }
+    }
+
+    fn cannot_work(&self, error: &dyn std::fmt::Display) -> Trouble {
+        Trouble {
+            sentence: format!("{}: {error}", self.path.display()),
+            reason: format!("module {} cannot work now: {error}", self.module),
+        }
+    }
+
+    fn is_another(&self) -> Trouble {
+        Trouble {
+            sentence: format!(
+                "{} is another folder than at the start, and nothing is written to it: is the disk mounted? If this is \
+                 meant, restart recvd",
+                self.path.display()
+            ),
+            reason: format!("the folder of module {} was replaced on the backup host", self.module),
+        }
+    }
+
+    /// A panic elsewhere does not make it wrong: it is replaced whole.
+    fn seat(&self) -> std::sync::MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The mount that the folder is on, if it has nothing in it.
+fn waits_on(path: &Path) -> Option<MountId> {
+    let tree = Tree::open(path, Mounts::Stay).ok()?;
+    tree.root().ok()?.is_empty().ok()?.then(|| tree.mount())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_keeps_the_peer_waiting_no_longer_than_this() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::at("www", dir.path().into()).unwrap());
+        let looking = root.looking.clone().lock_owned().await;
+        let asked = root.standing(&RelPath::root(), Duration::from_millis(20)).await;
+        assert!(matches!(asked, Err(Refusal::Busy { reason, .. }) if reason.contains("does not answer")));
+        drop(looking);
+        assert_eq!(root.standing(&RelPath::root(), Duration::from_secs(60)).await, Ok(Some(root.id())));
+    }
+
+    #[test]
+    fn trouble_is_said_when_it_begins_and_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, away) = (dir.path().join("root"), dir.path().join("away"));
+        std::fs::create_dir(&place).unwrap();
+        let root = Root::at("www", place.clone()).unwrap();
+        std::fs::rename(&place, &away).unwrap();
+        assert!(root.open().is_err());
+        let missing = root.seat().trouble.clone();
+        assert!(missing.as_ref().is_some_and(|said| said.contains("No such file")), "{missing:?}");
+        std::fs::create_dir(&place).unwrap();
+        assert!(root.open().is_err(), "an empty folder was there before, and is no mount");
+        let another = root.seat().trouble.clone();
+        assert!(another.as_ref().is_some_and(|said| said.contains("another folder")), "{another:?}");
+        std::fs::remove_dir(&place).unwrap();
+        std::fs::rename(&away, &place).unwrap();
+        assert!(root.open().is_ok());
+        assert_eq!(root.seat().trouble, None);
+    }
+}

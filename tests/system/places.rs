@@ -1,0 +1,166 @@
+//! Where the backup stands on its host: a folder that is replaced, mounted over or unmounted while a session runs takes
+//! nothing more in, and what went there is owed to the one that comes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::rig::mounted::Mounted;
+use crate::rig::pair::{DURABILITIES, Pair, Setup, assert_equal};
+use crate::rig::{compare, eventually, is_root, stays};
+
+/// A live pair whose backup was not empty when recvd started.
+fn live(test: &str, setup: Setup) -> Pair {
+    let mut pair = Pair::new(test, setup);
+    fs::write(pair.backup.join("anchor"), "from before").unwrap();
+    pair.start();
+    pair.settle();
+    pair
+}
+
+fn log_has(pair: &Pair, words: &str) -> bool {
+    pair.recvd.daemon.log().contains(words)
+}
+
+/// What `pushd wait` says within a few seconds.
+fn wait(pair: &Pair) -> i32 {
+    pair.pushd.command(&["wait", "--timeout", "3s"]).code
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// pushd was told to come again in half a minute: it comes now.
+fn dial_again(pair: &mut Pair) {
+    pair.pushd.daemon.kill();
+    pair.pushd.daemon.start();
+}
+
+#[test]
+fn a_root_that_is_replaced_gets_nothing_and_what_was_sent_is_owed() {
+    for durability in DURABILITIES {
+        let mut pair = live("replaced", Setup { durability: durability.into(), ..Setup::default() });
+        let hidden = pair.backup.with_file_name("hidden");
+        fs::rename(&pair.backup, &hidden).unwrap();
+        fs::create_dir(&pair.backup).unwrap();
+        fs::write(pair.source.join("new"), "sent to nowhere").unwrap();
+        assert_eq!(wait(&pair), 75, "acknowledged though nobody finds it");
+        eventually("pushd says why", || {
+            pair.pushd.target("t")["last_error"].as_str().is_some_and(|error| error.contains("replaced"))
+        });
+        assert!(log_has(&pair, "was replaced, unmounted or mounted over"), "{}", pair.recvd.daemon.log());
+        for _ in 0..5 {
+            assert_eq!(pair.pushd.command(&["check"]).code, 75);
+        }
+        let said = pair.recvd.daemon.log().matches("is another folder than at the start").count();
+        assert_eq!(said, 1, "each try is told of: {}", pair.recvd.daemon.log());
+        assert!(compare::fingerprint(&pair.backup).is_empty(), "written to a folder that is not the module\'s");
+
+        fs::remove_dir(&pair.backup).unwrap();
+        fs::rename(&hidden, &pair.backup).unwrap();
+        dial_again(&mut pair);
+        pair.settle();
+        assert!(log_has(&pair, "is there again"), "{}", pair.recvd.daemon.log());
+    }
+}
+
+#[test]
+fn an_idle_session_is_ended_by_a_mount_and_all_is_compared_after_it() {
+    if !is_root("an_idle_session_is_ended_by_a_mount_and_all_is_compared_after_it") {
+        return;
+    }
+    let mut pair = live("covered", Setup::default());
+    let backup = pair.backup.clone();
+    let mounted = Mounted::tmpfs(&backup);
+    eventually("the session ends", || log_has(&pair, "was replaced, unmounted or mounted over"));
+    fs::write(pair.source.join("new"), "while it is hidden").unwrap();
+    assert_eq!(wait(&pair), 75);
+    assert!(compare::fingerprint(&backup).is_empty(), "written to a file system that is not the module\'s");
+    drop(mounted);
+    dial_again(&mut pair);
+    pair.settle();
+}
+
+#[test]
+fn a_disk_that_is_mounted_after_the_start_gets_all_and_its_empty_place_nothing() {
+    if !is_root("a_disk_that_is_mounted_after_the_start_gets_all_and_its_empty_place_nothing") {
+        return;
+    }
+    for durability in DURABILITIES {
+        let mut pair = Pair::live("late", Setup { durability: durability.into(), ..Setup::default() });
+        let backup = pair.backup.clone();
+        let mounted = Mounted::tmpfs(&backup);
+        // As another recvd, killed before, would have left it.
+        fs::create_dir(backup.join(".recvd-stage-0123")).unwrap();
+        fs::write(pair.source.join("new"), "for the disk").unwrap();
+        pair.settle();
+        assert!(log_has(&pair, "a file system was mounted at"), "{}", pair.recvd.daemon.log());
+        assert!(log_has(&pair, "removed 1 leftovers"), "{}", pair.recvd.daemon.log());
+
+        drop(mounted);
+        let beneath = compare::fingerprint(&backup);
+        fs::write(pair.source.join("newer"), "for the disk too").unwrap();
+        assert_eq!(wait(&pair), 75, "the place of the disk was written to");
+        dial_again(&mut pair);
+        assert!(stays(Duration::from_secs(2), || compare::fingerprint(&backup) == beneath));
+        assert!(log_has(&pair, "is another folder than at the start"), "{}", pair.recvd.daemon.log());
+    }
+}
+
+#[test]
+fn the_folder_of_one_source_is_replaced() {
+    let mut pair = Pair::new("inner", Setup::default());
+    let config = read(&pair.pushd.config).unwrap();
+    fs::write(&pair.pushd.config, config.replace("module = \"m\"", "module = \"m/web1\"")).unwrap();
+    pair.start();
+    let inner = pair.backup.join("web1");
+    let settled = || {
+        pair.pushd.wait_in_sync(&[]).unwrap();
+        assert_equal(&pair.source, &inner);
+    };
+    settled();
+    fs::rename(&inner, pair.backup.join("hidden")).unwrap();
+    fs::create_dir(&inner).unwrap();
+    fs::write(pair.source.join("new"), "for the folder that is there").unwrap();
+    assert_eq!(pair.pushd.command(&["wait", "--timeout", "60s"]).code, 0);
+    assert_eq!(read(&inner.join("new")).as_deref(), Some("for the folder that is there"));
+    settled();
+    assert_eq!(read(&pair.backup.join("hidden/anchor")).as_deref(), Some("always here\n"));
+}
+
+#[test]
+fn a_link_that_breaks_while_the_folder_is_replaced_is_not_continued() {
+    let mut pair = Pair::new("unseen", Setup { proxy: true, ..Setup::default() });
+    let config = read(&pair.pushd.config).unwrap();
+    fs::write(&pair.pushd.config, config.replace("module = \"m\"", "module = \"m/web1\"")).unwrap();
+    pair.start();
+    let inner = pair.backup.join("web1");
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    pair.proxy.as_ref().unwrap().cut();
+    fs::rename(&inner, pair.backup.join("hidden")).unwrap();
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    eventually("all is there", || compare::trees(&pair.source, &inner).is_empty());
+}
+
+#[test]
+fn a_root_that_is_gone_is_said_once() {
+    let mut pair = live("gone", Setup::default());
+    let away = pair.backup.with_file_name("away");
+    fs::rename(&pair.backup, &away).unwrap();
+    eventually("the session ends", || log_has(&pair, "was replaced, unmounted or mounted over"));
+    for _ in 0..5 {
+        assert_eq!(pair.pushd.command(&["check"]).code, 75);
+    }
+    let log = pair.recvd.daemon.log();
+    assert_eq!(log.matches("No such file or directory").count(), 1, "{log}");
+    let recvd = crate::rig::process::recvd_program();
+    let checked =
+        crate::rig::process::run(Command::new(recvd).arg("check").arg("--config").arg(&pair.recvd.config), None);
+    assert_eq!(checked.code, 78, "{}", checked.text());
+    assert!(checked.text().contains("does not exist"), "{}", checked.text());
+    fs::rename(&away, &pair.backup).unwrap();
+    dial_again(&mut pair);
+    pair.settle();
+}
