@@ -7,7 +7,8 @@ mod folders;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kit::{Exit, out, units};
 use link::DialError;
@@ -15,6 +16,7 @@ use proto::login::{Direction, Durability};
 
 use crate::cli::CheckArgs;
 use crate::config::{Config, Source, Target};
+use crate::nesting::nesting_at;
 
 /// Folders that cannot be read are named up to this many for a source.
 const NAMED: usize = 10;
@@ -119,7 +121,9 @@ fn check_targets(config: &Config) -> Exit {
         }
     };
     runtime.block_on(async {
-        let dials: Vec<_> = config.targets().map(|target| tokio::spawn(check_target(target.clone()))).collect();
+        let root = |source: &Source| (source.path.clone(), source.mounts);
+        let check = |(target, source): (&Arc<Target>, Option<&Source>)| check_target(target.clone(), source.map(root));
+        let dials: Vec<_> = config.targets().map(|of| tokio::spawn(check(of))).collect();
         let mut exit = Exit::Ok;
         for dial in dials {
             let verdict =
@@ -130,7 +134,8 @@ fn check_targets(config: &Config) -> Exit {
     })
 }
 
-async fn check_target(target: std::sync::Arc<Target>) -> Verdict {
+/// `source`: the root of the source that it belongs to.
+async fn check_target(target: Arc<Target>, source: Option<(PathBuf, sys::Mounts)>) -> Verdict {
     let place = format!("target {}: {} at {}", target.name, target.destination, target.address);
     // Zero is the number of no sender: nothing will be sent.
     let dialling = match target.dialling(Direction::Push, 0) {
@@ -140,6 +145,9 @@ async fn check_target(target: std::sync::Arc<Target>) -> Verdict {
     match link::dial(&dialling).await {
         Ok((opened, connection)) => {
             connection.close().await;
+            if let Some(nesting) = source.and_then(|(path, mounts)| nesting_at(&path, mounts, &opened.place)) {
+                return Verdict { exit: Exit::Config, sentence: format!("{place}: {nesting}") };
+            }
             let meaning = match opened.durability {
                 Durability::Batch => "acknowledged data survives a power cut",
                 Durability::None => "acknowledged data may be lost in a power cut (durability = \"none\" there)",

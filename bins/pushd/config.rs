@@ -173,9 +173,11 @@ impl Config {
         Ok(Config { warnings, ..config })
     }
 
-    /// Every target, also those that no source names.
-    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.sources.iter().flat_map(|source| &source.targets).chain(&self.unused)
+    /// Every target with its source, also those that no source names.
+    pub fn targets(&self) -> impl Iterator<Item = (&Arc<Target>, Option<&Source>)> {
+        let of = |source| move |target| (target, Some(source));
+        let named = self.sources.iter().flat_map(move |source| source.targets.iter().map(of(source)));
+        named.chain(self.unused.iter().map(|target| (target, None)))
     }
 }
 

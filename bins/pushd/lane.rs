@@ -17,6 +17,7 @@ use proto::login::{Direction, Opened, Refusal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Retry, Source, Target};
+use crate::nesting::{Nesting, nesting};
 use crate::status::{SourceState, TargetState};
 
 /// A connection on which nothing was sent for this long says so.
@@ -27,6 +28,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 const HALTED: Duration = Duration::from_millis(500);
 /// The longest pause that a receiver may ask for: its word must not end the mirroring.
 const LONGEST: Duration = Duration::from_secs(600);
+
+/// How often a target that must not be written to is looked at again.
+const NESTED: Duration = Duration::from_secs(60);
 
 /// What a lane hears of its source: the root, or in which state it has none.
 pub type Footing = Result<Root, SourceState>;
@@ -115,6 +119,12 @@ impl Lane {
                     continue;
                 }
             };
+            if let Some(nesting) = nesting(&root.tree, source.mounts, &opened.place) {
+                connection.close().await;
+                self.not_reached(&nesting.into());
+                retry.wait(Pause::Asked(NESTED), &stop).await;
+                continue;
+            }
             sessions += 1;
             if !opened.continued && sessions > 1 {
                 self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
@@ -191,7 +201,10 @@ impl Lane {
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
         let name = format!("send-{}", self.target.name);
+        // What the engine logs does not say of which target it speaks.
+        let span = tracing::error_span!("send", target_name = %self.target.name);
         let mut working = std::pin::pin!(apart(&name, move || {
+            let _context = span.enter();
             let ended = worker.run(frames, Until::Stopped, &flag);
             (worker, ended)
         }));
@@ -214,7 +227,11 @@ impl Lane {
     fn not_reached(&self, error: &Unreached) {
         let text = error.to_string();
         if self.mirror.last_error().as_ref() != Some(&text) {
-            tracing::warn!(target_name = %self.target.name, "{text}");
+            match error {
+                // Time does not mend it.
+                Unreached::Nested(_) => tracing::error!(target_name = %self.target.name, "{text}"),
+                _ => tracing::warn!(target_name = %self.target.name, "{text}"),
+            }
         }
         self.mirror.set_last_error(Some(text));
         self.enter(TargetState::Offline);
@@ -302,13 +319,16 @@ pub enum Unreached {
     /// The link said no.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// It must not be written to.
+    #[error(transparent)]
+    Nested(#[from] Nesting),
 }
 
 impl Unreached {
     /// The exit of a command that needed the target.
     pub fn exit(&self) -> Exit {
         match self {
-            Unreached::Password(_) => Exit::Config,
+            Unreached::Password(_) | Unreached::Nested(_) => Exit::Config,
             Unreached::Dial(error) => crate::check::exit_of(error),
         }
     }

@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod control;
 mod lane;
+mod nesting;
 mod run;
 mod source;
 mod status;

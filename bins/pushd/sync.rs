@@ -18,6 +18,7 @@ use sys::Tree;
 use crate::cli::SyncArgs;
 use crate::config::{Config, Source, Target};
 use crate::lane::{self, Unreached};
+use crate::nesting::nesting;
 use crate::status::{self, Problem};
 
 /// How often the progress line may change.
@@ -146,11 +147,16 @@ async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Resu
     let whom =
         target.dialling(Direction::Push, sys::process::random_u64()).map_err(|e| refused(Unreached::Password(e)))?;
     let (opened, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
+    if let Some(nesting) = nesting(&root.tree, source.mounts, &opened.place) {
+        connection.close().await;
+        return Err(refused(nesting.into()));
+    }
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let mut sender = Sender::new(root, source.options(), mirror);
     let (frames, driving) = lane::drive(target, opened, connection);
     let name = format!("send-{}", target.name);
-    let working = apart(&name, move || sender.run(frames, Until::InSync, &AtomicBool::new(false)));
+    let span = tracing::error_span!("send", target_name = %target.name);
+    let working = apart(&name, move || span.in_scope(|| sender.run(frames, Until::InSync, &AtomicBool::new(false))));
     let ended = working.await.map_err(|failed| (Exit::Busy, failed.to_string()))?;
     let driven = driving.await;
     match ended {

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use engine::receiver::{Grant, Limits, Signatures};
 use kit::config::{FromValue, Value, Wrong};
+use proto::digest::Digest;
+use proto::limits::MARKS;
 use proto::login::{Direction, Durability, Open, Refusal};
 use proto::{Keep, Kind, Meta, Name, RelPath, Time, Xattrs};
-use sys::{Dir, RootId, Stage, Tree};
+use sys::{Dir, Place, RootId, Stage, Tree};
 
 use crate::auth::Identity;
 pub use root::Root;
+use root::Standing;
 
 /// Mode of the folders that recvd makes on the way to a peer's own.
 const FOLDER_MODE: u32 = 0o755;
@@ -57,7 +60,7 @@ pub struct Modules {
 pub struct Permit {
     module: Arc<Module>,
     folder: RelPath,
-    standing: Option<RootId>,
+    standing: Standing,
     signatures: Arc<Signatures>,
 }
 
@@ -129,7 +132,14 @@ impl Permit {
 
     /// The peer's folder as it stood when the permit was given, if it was there.
     pub fn standing(&self) -> Option<RootId> {
-        self.standing
+        self.standing.id
+    }
+
+    /// The marks of the peer's folder and of those above it, nearest first.
+    pub fn marks(&self) -> Vec<Digest> {
+        let mut marks = self.standing.place.as_ref().map(Place::marks).unwrap_or_default();
+        marks.truncate(MARKS);
+        marks
     }
 
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.

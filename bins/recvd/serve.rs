@@ -101,7 +101,12 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Plac
         Ok(session) => session,
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
-    let opened = Opened { keep: permit.module().keep, durability: service.durability, continued: session.continued() };
+    let opened = Opened {
+        keep: permit.module().keep,
+        durability: service.durability,
+        continued: session.continued(),
+        place: permit.marks(),
+    };
     let deadline = tokio::time::Instant::now() + MODULE;
     let connection = requester.grant(&opened, deadline).await.map_err(Outcome::Failed)?;
     Ok(Entered { identity, hello, open, permit, connection, session })

@@ -215,3 +215,21 @@ fn ordinary_deletes_pass_live() {
     fs::remove_dir_all(pair.source.join("folder 2")).unwrap();
     pair.settle();
 }
+
+#[test]
+fn what_a_start_deletes_is_said() {
+    let mut pair = full("said", Setup::default());
+    pair.pushd.daemon.kill();
+    for n in 0..7 {
+        fs::remove_file(pair.source.join(format!("folder 3/{n}"))).unwrap();
+    }
+    fs::remove_dir_all(pair.source.join("folder 4")).unwrap();
+    pair.pushd.daemon.start();
+    pair.settle();
+    // 200 files in 10 folders, and the anchor; a folder of 20 files and 7 more are gone.
+    let said = "a full comparison deletes 28 of 211 entries of the backup, which the source does not have";
+    let log = pair.pushd.daemon.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("deletes")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(said) && lines[0].contains("target_name=t"), "{}", lines[0]);
+}

@@ -23,6 +23,7 @@ mod logs;
 mod many;
 mod mistakes;
 mod model;
+mod nesting;
 mod passes;
 mod places;
 mod power;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use proto::RelPath;
 use proto::login::Refusal;
-use sys::{MountId, Mounts, RootId, Tree};
+use sys::{MountId, Mounts, Place, RootId, Tree};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -40,6 +40,15 @@ struct Seat {
     waits_on: Option<MountId>,
     /// What was said last, while it is so.
     trouble: Option<String>,
+}
+
+/// A peer's folder beneath the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which one it is, if it is there.
+    pub id: Option<RootId>,
+    /// Where it stands on this host, or is to stand, if the kernel tells.
+    pub place: Option<Place>,
 }
 
 /// Why a module cannot work.
@@ -73,16 +82,19 @@ impl Root {
         self.told(self.look())
     }
 
-    /// Which folder stands beneath it, if one does. Asks the disk, which may be slow, asleep or, mounted over a network, gone.
-    pub async fn standing(self: &Arc<Root>, folder: &RelPath, most: Duration) -> Result<Option<RootId>, Refusal> {
+    /// What stands beneath it. Asks the disk, which may be slow, asleep or, mounted over a network, gone.
+    pub async fn standing(self: &Arc<Root>, folder: &RelPath, most: Duration) -> Result<Standing, Refusal> {
         let looked = timeout(most, async {
             let turn = self.looking.clone().lock_owned().await;
             let (root, folder) = (self.clone(), folder.clone());
             spawn_blocking(move || {
                 let opened = root.open();
                 drop(turn);
-                // One that cannot be opened now will be named when it is written to.
-                opened.map(|tree| tree.beneath(&folder).and_then(|tree| tree.identity()).ok())
+                opened.map(|tree| Standing {
+                    // One that cannot be opened now will be named when it is written to.
+                    id: tree.beneath(&folder).and_then(|tree| tree.identity()).ok(),
+                    place: Place::of(&tree).ok().map(|place| place.beneath(&folder)),
+                })
             })
             .await
         });
@@ -192,7 +204,12 @@ mod tests {
         let asked = root.standing(&RelPath::root(), Duration::from_millis(20)).await;
         assert!(matches!(asked, Err(Refusal::Busy { reason, .. }) if reason.contains("does not answer")));
         drop(looking);
-        assert_eq!(root.standing(&RelPath::root(), Duration::from_secs(60)).await, Ok(Some(root.id())));
+        let standing = root.standing(&RelPath::parse(b"a").unwrap(), Duration::from_secs(60)).await.unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        let a = Tree::open(&dir.path().join("a"), Mounts::Stay).unwrap();
+        assert_eq!(standing, Standing { id: None, place: Place::of(&a).ok() });
+        let standing = root.standing(&RelPath::root(), Duration::from_secs(60)).await.unwrap();
+        assert_eq!(standing.id, Some(root.id()));
     }
 
     #[test]

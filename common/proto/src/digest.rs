@@ -77,6 +77,17 @@ fn short(hash: &blake3::Hash) -> Digest {
     digest
 }
 
+/// The mark of a folder by where it stands: equal for the same folder of the same host since its start, and telling nobody
+/// anything who does not know all three. `boot` is another after each start, `device` and `path` name a folder of a file
+/// system.
+pub fn mark(boot: &[u8], device: &[u8], path: &[u8]) -> Digest {
+    let mut buf = BytesMut::with_capacity(256);
+    wire::put_bytes16(boot, &mut buf);
+    wire::put_bytes16(device, &mut buf);
+    buf.extend_from_slice(path);
+    short(&blake3::hash(&buf))
+}
+
 /// Of one chunk of a basis.
 pub fn chunk(bytes: &[u8]) -> Digest {
     short(&blake3::hash(bytes))

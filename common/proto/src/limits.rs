@@ -14,6 +14,8 @@ pub const LOGIN_FRAME: usize = 4 * 1024;
 pub const USER: usize = 255;
 /// Bytes of the text by which a peer names its program, in `Hello` and `Welcome`.
 pub const SOFTWARE: usize = 128;
+/// Marks of a folder and of those above it, in `Opened`: what fits into a frame of the login, with room to spare.
+pub const MARKS: usize = 128;
 /// Largest password, in bytes: refused before anything is hashed.
 pub const PASSWORD: usize = 1024;
 /// Largest file content that travels inside its `Put`; more is a blob.

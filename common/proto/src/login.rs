@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::digest::Digest;
 use crate::{Keep, RelPath};
 
 /// A typed no. It shows as the sentence that the operator of the refused side reads.
@@ -151,6 +152,10 @@ pub struct Opened {
     /// Whether nobody else has written here since this sender's last session, in the life of this receiver: what was
     /// acknowledged then still stands.
     pub continued: bool,
+    /// The [marks](crate::digest::mark) of the folder and of those above it, at most [`MARKS`](crate::limits::MARKS): a sender
+    /// on the same host sees by them that its source is within the folder, or the folder within its source. Empty where the
+    /// receiver cannot tell.
+    pub place: Vec<Digest>,
 }
 
 /// What an acknowledgement means.

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use sys::{RootId, Tree};
 
+use super::pass::Pass;
 use crate::mirror::Halt;
+
+/// A pass that deletes so many entries because they are not here is worth a look.
+const MANY: u64 = 100;
 
 /// How much one pass may delete.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +25,25 @@ impl MaxDelete {
         match self {
             MaxDelete::Entries(most) => deletes > most,
             MaxDelete::Percent(most) => deletes as f64 * 100.0 > most * total as f64,
+        }
+    }
+}
+
+impl Pass {
+    /// Says in the log that the brake lets it delete, which nobody has seen happen at the source: one line for a pass.
+    pub(super) fn say_deletes(&self) {
+        let Some(one) = self.extras.first().map(|extra| &extra.path) else { return };
+        let count = self.deletes;
+        let what = if self.is_full() {
+            format!("a full comparison deletes {count} of {} entries of the backup", self.backup())
+        } else {
+            format!("a comparison of {} deletes {count} entries of the backup", self.root)
+        };
+        match (count >= MANY, self.is_full()) {
+            (true, _) => tracing::warn!("{what}, which the source does not have: {one} is one"),
+            (false, true) => tracing::info!("{what}, which the source does not have: {one} is one"),
+            // Mostly what its own events would tell a moment later.
+            (false, false) => tracing::debug!("{what}, which the source does not have: {one} is one"),
         }
     }
 }

@@ -393,6 +393,7 @@ impl Session<'_> {
                 };
             }
         }
+        pass.say_deletes();
         pass.stage = Stage::Deleting;
         for Extra { path, .. } in std::mem::take(&mut pass.extras) {
             self.queue_look(Look::new(ticket, path, Why::Extra));

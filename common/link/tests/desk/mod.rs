@@ -57,7 +57,7 @@ pub fn params(names: &[&str]) -> CertificateParams {
 }
 
 pub fn opened() -> Opened {
-    Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true }
+    Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true, place: vec![[7; 16]; 128] }
 }
 
 pub type Served = Result<(Login, Open, Connection), Failed>;

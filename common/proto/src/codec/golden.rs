@@ -172,7 +172,8 @@ impl LoginFrames {
     pub const LOGIN: &str = "0d000000 03 03776562 0600736563726574";
     pub const ACCEPTED: &str = "01000000 04";
     pub const OPEN: &str = "14000000 05 03777777 040077656231 01 0807060504030201";
-    pub const OPENED: &str = "05000000 06 7f00 01 01";
+    pub const OPENED: &str =
+        "26000000 06 7f00 01 01 02 07070707070707070707070707070707 08080808080808080808080808080808";
 
     pub const ALL: [&str; 6] = [Self::HELLO, Self::WELCOME, Self::LOGIN, Self::ACCEPTED, Self::OPEN, Self::OPENED];
 }
@@ -208,5 +209,7 @@ fn every_message_has_its_golden_bytes() {
     let folder = path("web1");
     let sender = 0x0102_0304_0506_0708;
     check(LoginFrames::OPEN, &Open { module: "www".into(), folder, direction: Direction::Pull, sender });
-    check(LoginFrames::OPENED, &Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true });
+    let place = vec![[7; 16], [8; 16]];
+    let opened = Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true, place };
+    check(LoginFrames::OPENED, &opened);
 }

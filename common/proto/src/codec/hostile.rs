@@ -331,9 +331,16 @@ fn logins_out_of_range_are_errors() {
     assert!(Login::decode(Bytes::from_static(b"\x03\x01u\0\0")).is_err());
     assert!(Login::decode([&b"\x03\x01u\x01\x04"[..], &[b'x'; 1025]].concat().into()).is_err());
     assert!(Open::decode(Bytes::from_static(b"\x05\0\0\0\0\0\0\0\0\0\0\0\0")).is_err());
-    assert!(Opened::decode(Bytes::from_static(b"\x06\0\x02\0\0")).is_err());
-    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\x02\0")).is_err());
-    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\0\x02")).is_err());
+    assert!(Opened::decode(Bytes::from_static(b"\x06\0\x02\0\0\0")).is_err());
+    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\x02\0\0")).is_err());
+    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\0\x02\0")).is_err());
+    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\0\0\0")).is_ok());
+    // A mark too few, a byte too many, more marks than there may be.
+    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\0\0\x01")).is_err());
+    assert!(Opened::decode(Bytes::from_static(b"\x06\0\0\0\0\0\0")).is_err());
+    let most = |count: u8| Bytes::from([&[6, 0, 0, 0, 0, count][..], &vec![1; usize::from(count) * 16]].concat());
+    assert!(Opened::decode(most(128)).is_ok());
+    assert!(Opened::decode(most(129)).is_err());
 }
 
 #[test]

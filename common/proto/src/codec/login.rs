@@ -145,6 +145,9 @@ impl Body for Opened {
         buf.put_u16_le(self.keep.bits());
         buf.put_u8(self.durability as u8);
         buf.put_u8(self.continued.into());
+        let marks = &self.place[..self.place.len().min(limits::MARKS)];
+        buf.put_u8(marks.len() as u8);
+        marks.iter().for_each(|mark| buf.put_slice(mark));
     }
 
     fn take(kind: u8, from: &mut Reader) -> Result<Opened, Error> {
@@ -156,7 +159,13 @@ impl Body for Opened {
             1 => Durability::Batch,
             other => return Err(Error::Unknown { what: "durability", value: other.into() }),
         };
-        Ok(Opened { keep, durability, continued: from.flag("continued")? })
+        let continued = from.flag("continued")?;
+        let count = usize::from(from.u8("marks")?);
+        if count > limits::MARKS {
+            return Err(Error::TooLong { what: "marks", len: count as u64, max: limits::MARKS as u64 });
+        }
+        let place = (0..count).map(|_| from.array("mark")).collect::<Result<_, _>>()?;
+        Ok(Opened { keep, durability, continued, place })
     }
 }
 

@@ -32,7 +32,8 @@ fn a_login_goes_through() {
     let (accepted, server) = server.accept();
     let (asked, client) = client.accepted(sent(&accepted)).unwrap().open(open()).unwrap();
     assert_eq!(server.open(sent(&asked)).unwrap(), open());
-    let opened = Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: false };
+    let opened =
+        Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: false, place: vec![[7; 16]; 128] };
     assert_eq!(client.opened(sent(&opened)).unwrap(), opened);
 }
 
