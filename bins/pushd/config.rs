@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use engine::pack::Compress;
 use kit::config::{Complaint, Complaints, Document, Share, Table};
-use link::{Address, Trust};
+use link::{Address, Trust, Turns};
 use proto::login::Direction;
 
 /// Where the configuration is, unless `--config` says otherwise.
@@ -106,6 +106,8 @@ pub struct Target {
     pub name: String,
     /// Whom to dial.
     pub address: Address,
+    /// All targets with this address share them.
+    pub turns: Turns,
     /// What to open there.
     pub destination: Destination,
     /// Who we are.
@@ -114,7 +116,7 @@ pub struct Target {
     pub password_file: PathBuf,
     /// How the server proves who it is.
     pub trust: Trust,
-    /// For name, TCP and TLS together.
+    /// For name and TCP together, see [`link::Target`].
     pub connect_timeout: Duration,
     /// Pauses between tries.
     pub retry: Retry,
@@ -188,6 +190,7 @@ impl Target {
         let password = targets::read_password(&self.password_file)?;
         Ok(link::Target {
             address: self.address.clone(),
+            turns: self.turns.clone(),
             connect_timeout: self.connect_timeout,
             trust: self.trust.clone(),
             user: self.user.clone(),

@@ -1,25 +1,37 @@
-//! The bound on peers that are not logged in. A place is taken before the first byte is read; when all are taken, the
-//! newcomer gets the place of the one that has come least far for longest, so that silent strangers cannot hold out a peer
-//! that talks.
+//! The bound on peers that are not logged in. A peer that has said nothing is only known; one that has said something waits
+//! for a place; one with a place is read from, and its time for the login begins. So silent strangers take no place from
+//! anybody, and peers who come all at once, as many hosts behind one address do, have their turn one after the other.
+//!
+//! Places go round over sources: the next one is for the source that has fewest. While somebody waits, whoever has
+//! outstayed at its stage makes room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::sleep_until;
 
 use crate::source::Source;
 
 /// Places of one [`Source`].
 const PER_SOURCE: usize = 8;
-/// How long the door may be held up.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// Peers without a place: of one source, and in all. Each costs a socket and a few hundred bytes.
+const WAITING_OF_SOURCE: usize = 64;
+const WAITING: usize = 1024;
+/// How long a peer may be silent before it makes room for a newcomer where no more may wait: an honest greeting follows
+/// upon the connection at once, however long the way is.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// How far a peer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Connected.
+    /// Connected, and has said nothing.
     Silent,
+    /// Has said something, and waits for a place.
+    Waiting,
+    /// Has a place; its TLS greeting is awaited.
+    Called,
     /// Has sent a TLS greeting.
     Greeted,
     /// TLS is done.
@@ -28,20 +40,34 @@ pub enum Stage {
     Named,
 }
 
+/// Who waits for a place that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rival {
+    /// Another peer of the same source, whose own limit is reached. Its host may be slow because so many try there.
+    SameSource,
+    /// Anybody, as all places are taken.
+    Anybody,
+}
+
 impl Stage {
-    /// How long a peer is left in peace at this stage even when places are short: time for an honest one to go on.
-    fn grace(self) -> Option<Duration> {
-        match self {
-            // An honest greeting follows upon the connection at once, however long the way is.
-            Stage::Silent => Some(Duration::from_millis(50)),
-            Stage::Greeted => Some(Duration::from_secs(1)),
-            Stage::Secure => Some(Duration::from_secs(2)),
-            Stage::Named => None,
-        }
+    fn has_place(self) -> bool {
+        self > Stage::Waiting
+    }
+
+    /// How long a peer with a place is left in peace although another waits for it: time for an honest one to go on.
+    fn grace(self, rival: Rival) -> Option<Duration> {
+        let (same_source, anybody) = match self {
+            Stage::Silent | Stage::Waiting | Stage::Named => return None,
+            // Something was there already; the rest of a greeting follows at once.
+            Stage::Called => (1000, 250),
+            Stage::Greeted => (5000, 1000),
+            Stage::Secure => (5000, 2000),
+        };
+        Some(Duration::from_millis(if rival == Rival::SameSource { same_source } else { anybody }))
     }
 }
 
-/// All places. Cheap to clone.
+/// All peers before the end of their login. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handshakes {
     table: Arc<Mutex<Table>>,
@@ -52,155 +78,187 @@ pub struct Handshakes {
 struct Table {
     next: u64,
     /// By number, so by age.
-    taken: BTreeMap<u64, Taken>,
+    callers: BTreeMap<u64, Known>,
 }
 
 #[derive(Debug)]
-struct Taken {
+struct Known {
     source: Source,
     stage: Stage,
     since: Instant,
-    evicted: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
-/// No place now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// But soon, after this time: it is worth holding up the door, behind which others wait in order.
-    For(Duration),
-    /// And not soon.
-    ForLong,
+#[derive(Debug, Default)]
+struct Bell {
+    turn: Notify,
+    away: Notify,
 }
 
-/// One place; dropped, it is free.
+/// One peer from its connection to the end of its login; dropped, it is forgotten and its place is free.
 #[derive(Debug)]
-pub struct Place {
-    table: Arc<Mutex<Table>>,
+pub struct Caller {
+    handshakes: Handshakes,
     number: u64,
-    evicted: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
 impl Handshakes {
-    /// With so many places in all.
+    /// With so many places.
     pub fn new(most: usize) -> Handshakes {
         Handshakes { table: Arc::default(), most }
     }
 
-    /// A place for a newcomer, if need be that of another who has outstayed.
-    pub fn take(&self, source: Source, now: Instant) -> Result<Place, Full> {
-        let mut table = locked(&self.table);
-        let of_source = table.taken.values().filter(|taken| taken.source == source).count();
-        if of_source >= PER_SOURCE {
-            // Nobody else is to wait for this source's own doing.
-            table.evict(now, |taken| taken.source == source).map_err(|_| Full::ForLong)?;
-        } else if table.taken.len() >= self.most {
-            table.evict(now, |_| true)?;
+    /// A newcomer; `None` when no more may wait and nobody makes room.
+    pub fn arrive(&self, source: Source, now: Instant) -> Option<Caller> {
+        let mut table = self.table();
+        if !table.has_room(source, now) {
+            return None;
         }
-        let evicted = Arc::new(Notify::new());
+        let bell = Arc::new(Bell::default());
         let number = table.next;
         table.next += 1;
-        table.taken.insert(number, Taken { source, stage: Stage::Silent, since: now, evicted: evicted.clone() });
-        Ok(Place { table: self.table.clone(), number, evicted })
+        table.callers.insert(number, Known { source, stage: Stage::Silent, since: now, bell: bell.clone() });
+        Some(Caller { handshakes: self.clone(), number, bell })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Caller {
+    /// Waits for a place. To be called when the peer has said something.
+    pub async fn turn(&self) {
+        self.reached(Stage::Waiting);
+        while let Some(look_again) = self.waits(Instant::now()) {
+            tokio::select! {
+                () = self.bell.turn.notified() => {}
+                () = sleep_until(look_again.into()) => {}
+            }
+        }
+    }
+
+    /// Whether it has no place yet, and when the next one may have to give its place up.
+    fn waits(&self, now: Instant) -> Option<Instant> {
+        let mut table = self.handshakes.table();
+        table.settle(self.handshakes.most, now);
+        let own = table.callers.get(&self.number)?;
+        (!own.stage.has_place()).then(|| table.next_outstay(now).unwrap_or(now + Duration::from_secs(60)))
+    }
+
+    /// The peer has come this far.
+    pub fn reached(&self, stage: Stage) {
+        if let Some(known) = self.handshakes.table().callers.get_mut(&self.number) {
+            known.stage = stage;
+            known.since = Instant::now();
+        }
+    }
+
+    /// Returns when it has to make room for another.
+    pub async fn sent_away(&self) {
+        self.bell.away.notified().await;
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let mut table = self.handshakes.table();
+        table.callers.remove(&self.number);
+        table.settle(self.handshakes.most, Instant::now());
     }
 }
 
 impl Table {
-    /// Frees the place of the one that has come least far, the oldest of these, if its grace is over.
-    fn evict(&mut self, now: Instant, among: impl Fn(&Taken) -> bool) -> Result<(), Full> {
-        let left = |taken: &Taken| Some(taken.stage.grace()?.saturating_sub(now.duration_since(taken.since)));
-        let outstayed = self.taken.iter().filter(|(_, taken)| among(taken) && left(taken) == Some(Duration::ZERO));
-        let Some((number, _)) = outstayed.min_by_key(|(number, taken)| (taken.stage, **number)) else {
-            let soonest = self.taken.values().filter(|taken| among(taken)).filter_map(left).min();
-            return Err(soonest.filter(|wait| *wait <= LONGEST_WAIT).map_or(Full::ForLong, Full::For));
-        };
-        let number = *number;
-        if let Some(taken) = self.taken.remove(&number) {
-            taken.evicted.notify_one();
-        }
-        Ok(())
-    }
-}
-
-impl Place {
-    /// The peer has come this far.
-    pub fn reached(&self, stage: Stage) {
-        if let Some(taken) = locked(&self.table).taken.get_mut(&self.number) {
-            taken.stage = stage;
-            taken.since = Instant::now();
+    /// Gives places to those that wait, as long as there are any.
+    fn settle(&mut self, most: usize, now: Instant) {
+        while let Some(number) = self.next_in_turn(most, now) {
+            if let Some(known) = self.callers.get_mut(&number) {
+                (known.stage, known.since) = (Stage::Called, now);
+                known.bell.turn.notify_one();
+            }
         }
     }
 
-    /// Returns when the place was given to another.
-    pub async fn evicted(&self) {
-        self.evicted.notified().await;
+    /// Who gets a place now: one of the source that has fewest, the one that waits longest.
+    fn next_in_turn(&mut self, most: usize, now: Instant) -> Option<u64> {
+        let inside = self.count(|known| known.stage.has_place());
+        let of = |source: Source| inside.get(&source).copied().unwrap_or(0);
+        let waiting = self.callers.iter().filter(|(_, known)| known.stage == Stage::Waiting);
+        let waiting: Vec<(u64, Source)> = waiting.map(|(number, known)| (*number, known.source)).collect();
+        let fair = waiting.iter().filter(|(_, source)| of(*source) < PER_SOURCE);
+        if let Some((number, _)) = fair.min_by_key(|(number, source)| (of(*source), *number))
+            && (inside.values().sum::<usize>() < most || self.make_room(now, Rival::Anybody, |_| true))
+        {
+            return Some(*number);
+        }
+        // All others wait for a place of their own source's.
+        let mut asked = Vec::new();
+        for (number, source) in waiting.into_iter().filter(|(_, source)| of(*source) >= PER_SOURCE) {
+            if !asked.contains(&source) {
+                if self.make_room(now, Rival::SameSource, |known| known.source == source) {
+                    return Some(number);
+                }
+                asked.push(source);
+            }
+        }
+        None
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        locked(&self.table).taken.remove(&self.number);
+    /// Takes a place from the one that has come least far, the oldest of these, if its grace is over.
+    fn make_room(&mut self, now: Instant, rival: Rival, among: impl Fn(&Known) -> bool) -> bool {
+        let is_over = |known: &Known| known.stage.grace(rival).is_some_and(|grace| known.since + grace <= now);
+        let outstayed = self.callers.iter().filter(|(_, known)| among(known) && is_over(known));
+        let first = outstayed.min_by_key(|(number, known)| (known.stage, **number)).map(|(number, _)| *number);
+        self.send_away(first)
     }
-}
 
-fn locked(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
+    /// When the next grace ends.
+    fn next_outstay(&self, now: Instant) -> Option<Instant> {
+        let ends = self.callers.values().flat_map(|known| {
+            let graces = [Rival::Anybody, Rival::SameSource].into_iter().filter_map(|rival| known.stage.grace(rival));
+            graces.map(|grace| known.since + grace)
+        });
+        ends.filter(|end| *end > now).min()
+    }
+
+    /// Whether a newcomer may wait, if need be instead of another: of a silent one, or of one whose source has more of them.
+    fn has_room(&mut self, source: Source, now: Instant) -> bool {
+        let outside = self.count(|known| !known.stage.has_place());
+        let own = outside.get(&source).copied().unwrap_or(0);
+        let is_silent = |known: &Known| known.stage == Stage::Silent && known.since + SILENCE <= now;
+        if own >= WAITING_OF_SOURCE {
+            let silent = self.callers.iter().find(|(_, known)| known.source == source && is_silent(known));
+            return self.send_away(silent.map(|(number, _)| *number));
+        }
+        if outside.values().sum::<usize>() < WAITING {
+            return true;
+        }
+        let silent = self.callers.iter().find(|(_, known)| is_silent(known)).map(|(number, _)| *number);
+        let crowd = outside.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > own + 1);
+        let last = crowd.and_then(|(crowd, _)| {
+            let of_crowd = |known: &Known| known.source == crowd && !known.stage.has_place();
+            self.callers.iter().rfind(|(_, known)| of_crowd(known)).map(|(number, _)| *number)
+        });
+        self.send_away(silent.or(last))
+    }
+
+    fn send_away(&mut self, number: Option<u64>) -> bool {
+        let known = number.and_then(|number| self.callers.remove(&number));
+        known.is_some_and(|known| {
+            known.bell.away.notify_one();
+            true
+        })
+    }
+
+    fn count(&self, which: impl Fn(&Known) -> bool) -> HashMap<Source, usize> {
+        let mut counts = HashMap::new();
+        for known in self.callers.values().filter(|known| which(known)) {
+            *counts.entry(known.source).or_default() += 1;
+        }
+        counts
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
-
-    fn from(n: u8) -> Source {
-        Source::from(IpAddr::V4(Ipv4Addr::new(127, 0, 0, n)))
-    }
-
-    fn taken(handshakes: &Handshakes) -> usize {
-        locked(&handshakes.table).taken.len()
-    }
-
-    async fn is_evicted(place: &Place) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), place.evicted()).await.is_ok()
-    }
-
-    #[tokio::test]
-    async fn the_oldest_silent_one_makes_room() {
-        let handshakes = Handshakes::new(3);
-        let start = Instant::now();
-        let talks = handshakes.take(from(1), start).unwrap();
-        talks.reached(Stage::Greeted);
-        let oldest = handshakes.take(from(2), start).unwrap();
-        let other = handshakes.take(from(3), start).unwrap();
-        let soon = start + Duration::from_millis(30);
-        assert_eq!(handshakes.take(from(4), soon).err(), Some(Full::For(Duration::from_millis(20))));
-        let late = start + Duration::from_millis(50);
-        let newcomer = handshakes.take(from(4), late).unwrap();
-        assert_eq!(taken(&handshakes), 3);
-        assert!(is_evicted(&oldest).await && !is_evicted(&other).await && !is_evicted(&talks).await);
-        drop(oldest);
-        assert_eq!(taken(&handshakes), 3, "a place that was given away is not freed again");
-        drop((newcomer, other, talks));
-        assert_eq!(taken(&handshakes), 0);
-    }
-
-    #[tokio::test]
-    async fn who_is_being_checked_is_left_in_peace() {
-        let handshakes = Handshakes::new(1);
-        let place = handshakes.take(from(1), Instant::now()).unwrap();
-        place.reached(Stage::Named);
-        let late = Instant::now() + Duration::from_secs(60);
-        assert_eq!(handshakes.take(from(2), late).err(), Some(Full::ForLong));
-        assert!(!is_evicted(&place).await);
-    }
-
-    #[test]
-    fn one_source_has_eight_places_and_evicts_its_own() {
-        let handshakes = Handshakes::new(64);
-        let start = Instant::now();
-        let mut held: Vec<Place> = (0..8).map(|_| handshakes.take(from(1), start).unwrap()).collect();
-        assert_eq!(handshakes.take(from(1), start).err(), Some(Full::ForLong));
-        held.push(handshakes.take(from(2), start).unwrap());
-        held.push(handshakes.take(from(1), start + Duration::from_secs(1)).unwrap());
-        assert_eq!(taken(&handshakes), 9);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The door: takes connections, each with a place among those that are not logged in, or closes them at once. Knows
+//! The door: takes connections, each to be known among those that are not logged in, or closes them at once. Knows
 //! nothing of TLS; what becomes of a connection is in [`serve`].
 
 use std::io;
@@ -10,9 +10,8 @@ use kit::stop::Stop;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
-use crate::handshakes::Full;
 use crate::serve::{self, Service};
 use crate::source::Source;
 
@@ -52,7 +51,7 @@ impl Listener {
             tokio::select! {
                 () = stop.requested() => break,
                 accepted = self.tcp.accept() => match accepted {
-                    Ok((tcp, peer)) => admit(&service, tcp, peer, &stop, &mut connections).await,
+                    Ok((tcp, peer)) => admit(&service, tcp, peer, &stop, &mut connections),
                     Err(error) => recover(&error).await,
                 },
                 Some(ended) = connections.join_next() => report(ended),
@@ -70,26 +69,17 @@ impl Listener {
     }
 }
 
-/// A place before the first byte is read; without one the connection is closed by being dropped.
-async fn admit(service: &Arc<Service>, tcp: TcpStream, peer: SocketAddr, stop: &Stop, connections: &mut JoinSet<()>) {
-    let source = Source::from(peer.ip());
-    if service.penalties.holds(source, Instant::now()) {
-        service.tally.bounded(|held| debug!("{peer}: not listened to after failed logins{held}"));
-        return;
+/// Makes a peer known before its first byte is read; one for whom there is no room is closed by being dropped.
+fn admit(service: &Arc<Service>, tcp: TcpStream, peer: SocketAddr, stop: &Stop, connections: &mut JoinSet<()>) {
+    let (source, now) = (Source::from(peer.ip()), Instant::now());
+    if service.penalties.holds(source, now) {
+        return service.tally.unheard(peer);
     }
-    loop {
-        match service.handshakes.take(source, Instant::now()) {
-            Ok(place) => {
-                connections.spawn(serve::serve(service.clone(), tcp, peer, place, stop.clone()));
-                return;
-            }
-            // Those who come meanwhile wait in the kernel, in the order in which they came.
-            Err(Full::For(time)) => sleep(time).await,
-            Err(Full::ForLong) => {
-                service.tally.bounded(|held| warn!("{peer}: closed, all places before the login are taken{held}"));
-                return;
-            }
+    match service.handshakes.arrive(source, now) {
+        Some(caller) => {
+            connections.spawn(serve::serve(service.clone(), tcp, peer, caller, stop.clone()));
         }
+        None => service.tally.bounded(|held| warn!("{peer}: closed, too many wait for their login{held}")),
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Outcome {
     Failed(Failed),
     /// Its place was needed for another before it was logged in, or recvd stopped then.
     Dropped,
+    /// Its source has failed so often while it waited for its turn that nobody listens.
+    Unheard,
     /// It was told why not.
     Refused {
         /// As whom it came.
@@ -110,7 +112,13 @@ impl Tally {
                 self.strangers.fetch_add(1, Ordering::Relaxed);
                 self.bounded(|held| info!("{peer}: closed before its login was over, to make room{held}"));
             }
+            Outcome::Unheard => self.unheard(peer),
         }
+    }
+
+    /// Logs one whose source has failed too often.
+    pub fn unheard(&self, peer: SocketAddr) {
+        self.bounded(|held| debug!("{peer}: not listened to after failed logins{held}"));
     }
 
     /// Writes a line that strangers can cause, unless there were too many.

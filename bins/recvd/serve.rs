@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its end. [`serve`] is the whole security story, top to bottom: each step
 //! consumes what the one before it made, and nobody comes to a folder without a `Permit`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,15 +9,16 @@ use std::time::{Duration, Instant};
 use engine::lane::OUTBOX;
 use engine::receiver::{Ended as RoleEnded, Grant, Receiver};
 use kit::stop::Stop;
-use link::accept::{Candidate, Requester, client_hello};
+use link::accept::{Candidate, Failed, Requester, client_hello};
 use link::{Connection, Deliver, Drive, Ended as LinkEnded, ServerTls};
 use proto::login::{Durability, Hello, Open, Opened, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::auth::{Auth, Identity};
-use crate::handshakes::{Handshakes, Place, Stage};
+use crate::handshakes::{Caller, Handshakes, Stage};
 use crate::modules::{Modules, Permit, Unpermitted};
 use crate::outcome::{Escaped, Outcome, Report, Tally, Verdict};
 use crate::penalties::Penalties;
@@ -45,20 +47,48 @@ pub struct Service {
     pub idle_timeout: Duration,
 }
 
-/// Serves one connection and records its outcome.
-pub async fn serve(service: Arc<Service>, tcp: TcpStream, peer: SocketAddr, place: Place, stop: Stop) {
-    let began = Instant::now();
-    let entered = tokio::select! {
-        entered = enter(&service, tcp, peer, &place) => entered,
-        () = place.evicted() => Err(Outcome::Dropped),
+/// Serves one connection and records its outcome. What waits for its turn is small: all that follows is in a box.
+pub async fn serve(service: Arc<Service>, tcp: TcpStream, peer: SocketAddr, caller: Caller, stop: Stop) {
+    let called = tokio::select! {
+        called = wait_for_turn(&service, &tcp, peer, &caller) => called,
+        () = caller.sent_away() => Err(Outcome::Dropped),
         () = stop.requested() => Err(Outcome::Dropped),
     };
-    drop(place);
-    let outcome = match entered {
-        Ok(entered) => entered.run(&service, peer, began, &stop).await,
+    let outcome = match called {
+        Ok(()) => Box::pin(attend(&service, tcp, peer, caller, &stop)).await,
         Err(outcome) => outcome,
     };
     service.tally.record(peer, outcome);
+}
+
+/// A peer that says nothing waits for nothing.
+async fn wait_for_turn(service: &Service, tcp: &TcpStream, peer: SocketAddr, caller: &Caller) -> Result<(), Outcome> {
+    const STEP: &str = "the TLS greeting";
+    let gone = |error: io::Error| Outcome::Failed(Failed::Gone { step: STEP, error });
+    match timeout(service.handshake_timeout, tcp.peek(&mut [0])).await {
+        Ok(Ok(0)) => return Err(gone(io::ErrorKind::UnexpectedEof.into())),
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(gone(error)),
+        Err(_) => return Err(Outcome::Failed(Failed::Late(STEP))),
+    }
+    caller.turn().await;
+    // Others of its source may have failed meanwhile.
+    if service.penalties.holds(Source::from(peer.ip()), Instant::now()) { Err(Outcome::Unheard) } else { Ok(()) }
+}
+
+/// From the place to the end of the session.
+async fn attend(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: Caller, stop: &Stop) -> Outcome {
+    let began = Instant::now();
+    let entered = tokio::select! {
+        entered = enter(service, tcp, peer, &caller) => entered,
+        () = caller.sent_away() => Err(Outcome::Dropped),
+        () = stop.requested() => Err(Outcome::Dropped),
+    };
+    drop(caller);
+    match entered {
+        Ok(entered) => entered.run(service, peer, began, stop).await,
+        Err(outcome) => outcome,
+    }
 }
 
 /// A peer that may have its session, and is told so.
@@ -73,14 +103,14 @@ struct Entered {
 }
 
 /// TLS → Hello → Login → identity → Open → permit → session → Opened.
-async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, place: &Place) -> Result<Entered, Outcome> {
+async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Caller) -> Result<Entered, Outcome> {
     let deadline = tokio::time::Instant::now() + service.handshake_timeout;
     let arrived = client_hello(tcp, deadline).await.map_err(Outcome::Failed)?;
-    place.reached(Stage::Greeted);
+    caller.reached(Stage::Greeted);
     let secured = arrived.secure(&service.tls, deadline).await.map_err(Outcome::Failed)?;
-    place.reached(Stage::Secure);
+    caller.reached(Stage::Secure);
     let (hello, login, candidate) = secured.login(SOFTWARE, deadline).await.map_err(Outcome::Failed)?;
-    place.reached(Stage::Named);
+    caller.reached(Stage::Named);
 
     let user = login.user.clone();
     let identity = match service.auth.identify(login).await {

@@ -16,7 +16,7 @@ use crate::rig::rng::Rng;
 /// What a login may take longer because of strangers: 2 s are allowed, 1 s is for this machine.
 const DELAY: Duration = Duration::from_secs(3);
 
-fn connect_from(host: u8, to: SocketAddr) -> OwnedFd {
+pub fn connect_from(host: u8, to: SocketAddr) -> OwnedFd {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&fd, &SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, host), 0)).unwrap();
     connect(&fd, &to).unwrap();

@@ -14,6 +14,7 @@ mod atomic;
 mod brake;
 mod commit;
 mod crash;
+mod crowd;
 mod delta;
 mod fidelity;
 mod hostile;

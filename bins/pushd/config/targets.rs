@@ -1,12 +1,13 @@
 //! Reading the `[target.NAME]` sections.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::pack::Compress;
 use kit::config::{FromValue, Table, Value, Wrong};
-use link::{Address, Fingerprint, Trust};
+use link::{Address, Fingerprint, Trust, Turns};
 use proto::login::Password;
 use zeroize::Zeroizing;
 
@@ -29,10 +30,14 @@ pub(super) fn read_targets(root: &Table) -> Vec<Draft> {
             "there is no target: write a section [target.NAME] with address, module, user and password_file",
         );
     }
-    tables.into_iter().map(|(name, table)| read_target(name, table)).collect()
+    let mut servers = Servers::new();
+    tables.into_iter().map(|(name, table)| read_target(name, table, &mut servers)).collect()
 }
 
-fn read_target(name: String, table: Table) -> Draft {
+/// The turns at each server that was named so far.
+type Servers = HashMap<Address, Turns>;
+
+fn read_target(name: String, table: Table, servers: &mut Servers) -> Draft {
     check_name(&name, &table);
     let address = table.require::<Dialled>("address").map(|Dialled(address)| address);
     let destination = table.require::<Destination>("module");
@@ -60,9 +65,11 @@ fn read_target(name: String, table: Table) -> Draft {
         let (address, destination, user) = (address?, destination?, user?);
         let password_file = password_file?;
         let name = name.clone();
+        let turns = servers.entry(address.clone()).or_insert_with(Turns::new).clone();
         Some(Arc::new(Target {
             name,
             address,
+            turns,
             destination,
             user,
             password_file,

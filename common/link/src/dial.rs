@@ -11,14 +11,18 @@ use proto::limits::ALPN;
 use proto::login::{Direction, Open, Opened, Password, Refusal};
 use proto::{RelPath, codec};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::address::Address;
 use crate::connection::{Broken, Connection, socket};
 use crate::sentence::{self, escaped};
 use crate::tls::{TLS_BUFFER, TlsError, Trust, client_config};
+use crate::turns::Turns;
 
+/// How many times the time for name and TCP the answer to our greeting may take: a busy recvd lets its callers wait for
+/// their turn, and who gave up early and dialled again would only make that longer.
+const PATIENCE: u32 = 6;
 /// How long the login may take after TLS: a busy recvd checks one password after the other.
 const LOGIN: Duration = Duration::from_secs(30);
 /// The longest time that a recvd may ask us to stay away.
@@ -29,7 +33,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(600);
 #[allow(missing_docs)]
 pub struct Target {
     pub address: Address,
-    /// For name, TCP and TLS together.
+    /// Of all that dial this server.
+    pub turns: Turns,
+    /// For name and TCP together; TLS may take [`PATIENCE`] times as long.
     pub connect_timeout: Duration,
     /// Read once the server answers, so that files of certificates count as they are then.
     pub trust: Trust,
@@ -82,12 +88,12 @@ pub enum DialError {
     Unfit(#[from] Unfit),
 }
 
-/// Opens a session: on success the data phase begins.
+/// Opens a session, when it is our turn: on success the data phase begins.
 pub async fn dial(target: &Target) -> Result<(Opened, Connection), DialError> {
-    let deadline = Instant::now() + target.connect_timeout;
-    let tcp = connect(target, deadline).await?;
-    let mut connection = secure(target, tcp, deadline).await?;
-    match timeout_at(Instant::now() + LOGIN, log_in(target, &mut connection)).await {
+    let _turn = target.turns.turn().await;
+    let tcp = connect(target, Instant::now() + target.connect_timeout).await?;
+    let mut connection = secure(target, tcp, target.connect_timeout * PATIENCE).await?;
+    match timeout(LOGIN, log_in(target, &mut connection)).await {
         Ok(opened) => Ok((opened?, connection)),
         Err(_) => Err(timed_out(target, "the login", LOGIN)),
     }
@@ -106,7 +112,7 @@ async fn connect(target: &Target, deadline: Instant) -> Result<TcpStream, DialEr
     for (tried, peer) in found.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(found.len() - tried).unwrap_or(u32::MAX);
-        match timeout_at(Instant::now() + share, connect_to(*peer)).await {
+        match timeout(share, connect_to(*peer)).await {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(error)) => last = Some(unreachable(error.to_string())),
             Err(_) => last = last.or_else(|| Some(timed_out(target, "TCP", target.connect_timeout))),
@@ -121,7 +127,7 @@ async fn connect_to(peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Connection, DialError> {
+async fn secure(target: &Target, tcp: TcpStream, limit: Duration) -> Result<Connection, DialError> {
     let who = target.address.to_string();
     let unreachable =
         |error: &io::Error| DialError::Unreachable { address: target.address.clone(), reason: closed(error) };
@@ -129,8 +135,8 @@ async fn secure(target: &Target, tcp: TcpStream, deadline: Instant) -> Result<Co
     let tls =
         client_config(&target.trust).map_err(|error| DialError::Trust { address: target.address.clone(), error })?;
     let handshake = TlsConnector::from(tls.0).connect(name, socket(tcp));
-    let mut stream = match timeout_at(deadline, handshake).await {
-        Err(_) => return Err(timed_out(target, "TCP and TLS", target.connect_timeout)),
+    let mut stream = match timeout(limit, handshake).await {
+        Err(_) => return Err(timed_out(target, "TLS", limit)),
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             return Err(match sentence::tls_error(&error) {

@@ -16,6 +16,7 @@ mod presented;
 mod sentence;
 pub mod tls;
 mod trust;
+pub mod turns;
 mod verify;
 
 pub use address::Address;
@@ -24,3 +25,4 @@ pub use dial::{DialError, Target, dial};
 pub use drive::{Deliver, Drive, Ended, drive, sign_of_life};
 pub use fingerprint::Fingerprint;
 pub use tls::{ClientTls, ServerTls, TlsError, Trust, client_config, server_config};
+pub use turns::Turns;

@@ -246,3 +246,38 @@ async fn configurations_that_cannot_be() {
     let trust = Trust { ca_file: Some(empty), fingerprint: None };
     assert!(client_config(&trust).err().unwrap().to_string().contains("holds no certificate"));
 }
+
+#[tokio::test]
+async fn four_at_a_time_dial_one_server() {
+    let desk = Desk::new();
+    let (file, tls) = desk.own("own", params(&["localhost"]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut first = target(
+        &format!("localhost:{}", listener.local_addr().unwrap().port()),
+        Trust { ca_file: Some(file), fingerprint: None },
+    );
+    first.connect_timeout = SOON * 6;
+    let dials: Vec<_> = (0..12)
+        .map(|_| {
+            let target = first.clone();
+            tokio::spawn(async move { dial(&target).await.map(drop) })
+        })
+        .collect();
+    let mut inside = Vec::new();
+    for n in 0..12 {
+        if inside.len() == 4 {
+            // All others are still waiting: a fifth would be here by now.
+            let fifth = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+            assert!(fifth.is_err(), "after {n}");
+            let served = desk::serve(inside.remove(0), &tls).await;
+            assert!(served.is_ok());
+        }
+        inside.push(listener.accept().await.unwrap().0);
+    }
+    for tcp in inside {
+        assert!(desk::serve(tcp, &tls).await.is_ok());
+    }
+    for dialled in dials {
+        assert!(dialled.await.unwrap().is_ok());
+    }
+}

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use link::accept::{Failed, client_hello};
-use link::{Connection, DialError, ServerTls, Target, Trust, dial, server_config};
+use link::{Connection, DialError, ServerTls, Target, Trust, Turns, dial, server_config};
 use proto::login::{Direction, Durability, Login, Open, Opened, Refusal};
 use proto::{Keep, RelPath};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -68,23 +68,29 @@ pub async fn server(tls: ServerTls) -> (SocketAddr, JoinHandle<Served>) {
     let address = listener.local_addr().unwrap();
     let serving = async move {
         let (tcp, _) = listener.accept().await.unwrap();
-        let deadline = Instant::now() + SOON;
-        let secured = client_hello(tcp, deadline).await?.secure(&tls, deadline).await?;
-        let (_, login, candidate) = secured.login("recvd test", deadline).await?;
-        if login.password.as_bytes() != b"right" {
-            candidate.refuse(Refusal::Denied).await;
-            return Err(Failed::Refused(Refusal::Denied));
-        }
-        let (open, requester) = candidate.accept(deadline).await?;
-        let connection = requester.grant(&opened(), deadline).await?;
-        Ok((login, open, connection))
+        serve(tcp, &tls).await
     };
     (address, tokio::spawn(serving))
+}
+
+/// The same, of a peer that is connected.
+pub async fn serve(tcp: TcpStream, tls: &ServerTls) -> Served {
+    let deadline = Instant::now() + SOON;
+    let secured = client_hello(tcp, deadline).await?.secure(tls, deadline).await?;
+    let (_, login, candidate) = secured.login("recvd test", deadline).await?;
+    if login.password.as_bytes() != b"right" {
+        candidate.refuse(Refusal::Denied).await;
+        return Err(Failed::Refused(Refusal::Denied));
+    }
+    let (open, requester) = candidate.accept(deadline).await?;
+    let connection = requester.grant(&opened(), deadline).await?;
+    Ok((login, open, connection))
 }
 
 pub fn target(address: &str, trust: Trust) -> Target {
     Target {
         address: address.parse().unwrap(),
+        turns: Turns::new(),
         connect_timeout: SOON,
         trust,
         user: "web".into(),
