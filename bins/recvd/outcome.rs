@@ -10,10 +10,8 @@ use kit::log::Limiter;
 use kit::units;
 use link::accept::Failed;
 use proto::login::Refusal;
+use proto::shown::Shown;
 use tracing::{debug, info, warn};
-
-/// Longest text of a peer in a log line, in bytes.
-const SHOWN: usize = 512;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -171,14 +169,12 @@ fn refused(refusal: &Refusal) -> String {
     }
 }
 
-/// A peer's text: control characters escaped, and cut.
+/// A peer's text, as all that others have named is shown.
 pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = (0..=SHOWN.min(self.0.len())).rev().find(|at| self.0.is_char_boundary(*at)).unwrap_or(0);
-        proto::name::escape(&self.0.as_bytes()[..cut], f)?;
-        if cut < self.0.len() { f.write_str("…") } else { Ok(()) }
+        Shown(self.0.as_bytes()).fmt(f)
     }
 }
 
@@ -190,6 +186,6 @@ mod tests {
     fn a_peer_cannot_forge_a_line() {
         let shown = Escaped("a\nb\u{1b}[2J\u{9b}\u{202e}").to_string();
         assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown}");
-        assert!(Escaped(&"ж".repeat(1000)).to_string().len() <= SHOWN + 3);
+        assert!(Escaped(&"ж".repeat(1000)).to_string().len() <= proto::shown::SHOWN);
     }
 }

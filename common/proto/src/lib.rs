@@ -15,6 +15,7 @@ pub mod login;
 pub mod message;
 pub mod meta;
 pub mod name;
+pub mod shown;
 mod wire;
 
 pub use digest::Digest;

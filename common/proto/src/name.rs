@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::shown::Shown;
+pub use crate::shown::escape;
+
 /// Why bytes are not a name or a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -171,35 +174,10 @@ impl From<Name> for RelPath {
     }
 }
 
-/// Shows `bytes` with control characters, bidirectional controls and invalid UTF-8 escaped, so that a name from a peer
-/// cannot forge a log line or drive a terminal.
-pub fn escape(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c == '\\' {
-                out.write_str("\\\\")?;
-            } else if is_hostile(c) {
-                write!(out, "{}", c.escape_unicode())?;
-            } else {
-                out.write_char(c)?;
-            }
-        }
-        for byte in chunk.invalid() {
-            write!(out, "\\x{byte:02x}")?;
-        }
-    }
-    Ok(())
-}
-
-/// Control characters, line separators and bidirectional controls: what can forge a log line or drive a terminal.
-pub(crate) fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
+/// Escaped and cut: see [`Shown`].
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        escape(&self.0, f)
+        Shown(&self.0).fmt(f)
     }
 }
 
@@ -209,10 +187,10 @@ impl fmt::Debug for Name {
     }
 }
 
-/// Escaped; the root shows as `.`.
+/// Escaped and cut, see [`Shown`]; the root shows as `.`.
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_root() { f.write_str(".") } else { escape(&self.0, f) }
+        if self.is_root() { f.write_str(".") } else { Shown(&self.0).fmt(f) }
     }
 }
 

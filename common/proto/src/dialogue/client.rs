@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::codec::{self, Wire};
 use crate::limits;
 use crate::login::{Accepted, Hello, Login, Open, Opened, Password, Refusal, Welcome};
-use crate::name::is_hostile;
+use crate::shown::is_hostile;
 
 /// Why a login came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::Error;
-use crate::name::{Name, RelPath, is_hostile};
+use crate::name::{Name, RelPath};
+use crate::shown::is_hostile;
 
 /// What is left of a frame.
 pub struct Reader {

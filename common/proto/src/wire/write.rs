@@ -2,7 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::name::{RelPath, is_hostile};
+use crate::name::RelPath;
+use crate::shown::is_hostile;
 
 /// `u8` length and bytes. The caller's type bounds the length.
 pub(crate) fn put_bytes8(bytes: &[u8], buf: &mut BytesMut) {
