@@ -10,6 +10,7 @@ use kit::log::{Format, Level};
 use kit::progress::Show;
 
 use crate::config::DEFAULT_FILE;
+use crate::status::Detail;
 
 /// Keeps folders on backup hosts as they are here, at every moment.
 #[derive(Debug, Parser)]
@@ -71,6 +72,13 @@ pub struct SyncArgs {
     pub no_progress: bool,
 }
 
+impl StatusArgs {
+    /// How much is shown.
+    pub fn detail(&self) -> Detail {
+        if self.verbose { Detail::Whole } else { Detail::Usual }
+    }
+}
+
 impl SyncArgs {
     /// Whether a progress line may be shown.
     pub fn show(&self) -> Show {
@@ -95,6 +103,9 @@ pub struct StatusArgs {
     /// Again every second, until interrupted
     #[arg(long)]
     pub watch: bool,
+    /// Also what rules leave out
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Exit 0 however it goes; else 75 when something is behind or held, 1 when something is not mirrored
     #[arg(long)]
     pub exit_zero: bool,
@@ -155,6 +166,8 @@ mod tests {
             "pushd wait --timeout 250ms",
             "pushctl wait some/path",
             "pushctl status --exit-zero",
+            "pushctl status -v --watch",
+            "pushctl status --verbose",
         ] {
             assert!(read(line).is_ok(), "{line}");
         }

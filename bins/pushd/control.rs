@@ -170,9 +170,9 @@ pub fn status(config: &Path, args: &StatusArgs) -> Exit {
                     return Exit::Output;
                 }
             },
-            (false, false) => out::text(render(&status, before)),
+            (false, false) => out::text(render(&status, before, args.detail())),
             // Home, clear: the terminal shows the new state in the old one's place.
-            (false, true) => out::text(format_args!("\x1b[H\x1b[2J{}", render(&status, before))),
+            (false, true) => out::text(format_args!("\x1b[H\x1b[2J{}", render(&status, before, args.detail()))),
         }
         if !args.watch || out::is_closed() {
             return if args.exit_zero { Exit::Ok } else { status.exit() };

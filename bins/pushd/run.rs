@@ -255,7 +255,10 @@ fn target_status(lane: &Lane) -> TargetStatus {
         let pending = mirror.pending();
         (pending.len() as u64, pending.in_sync_at(Instant::now()))
     };
-    let problems = mirror.problems();
+    let (problems, problems_total) = {
+        let problems = mirror.problems();
+        (status::problems(&problems), problems.len())
+    };
     TargetStatus {
         name: lane.target.name.clone(),
         address: lane.target.address.to_string(),
@@ -267,8 +270,9 @@ fn target_status(lane: &Lane) -> TargetStatus {
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(Moment),
         sent: mirror.sent.totals().into(),
-        problems: status::problems(problems.iter()),
-        problems_total: problems.len(),
+        problems,
+        problems_total,
+        left_out: status::left_out(&mirror.left_out()),
         last_error: mirror.last_error(),
     }
 }

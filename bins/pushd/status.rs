@@ -6,7 +6,7 @@
 mod tests;
 mod text;
 
-pub use text::render;
+pub use text::{Detail, render};
 
 use kit::Exit;
 use kit::units::Moment;
@@ -89,6 +89,8 @@ pub struct TargetStatus {
     pub problems: Vec<Problem>,
     /// All paths that could not be mirrored.
     pub problems_total: u64,
+    /// What rules leave out.
+    pub left_out: LeftOut,
     /// Why the last connection failed or ended, or why it is halted.
     pub last_error: Option<String>,
 }
@@ -159,14 +161,41 @@ pub struct Problem {
     pub since: Moment,
 }
 
+/// What rules leave out: as it should be, and no problem.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// All of it.
+    pub entries: u64,
+    /// Which. The list is bounded.
+    pub paths: Vec<Omission>,
+}
+
+/// One entry that a rule leaves out, or of which it leaves out a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omission {
+    /// Relative to the source, as that of a [`Problem`].
+    pub path: String,
+    /// By which rule.
+    pub reason: String,
+}
+
+/// What the engine knows that rules leave out, as the status shows it.
+pub fn left_out(known: &engine::mirror::Notes) -> LeftOut {
+    let shown = |(path, note): (&proto::RelPath, &engine::mirror::Note)| Omission {
+        path: path.to_string(),
+        reason: note.reason.clone(),
+    };
+    LeftOut { entries: known.len(), paths: known.iter().map(shown).collect() }
+}
+
 /// The engine's problems as the status shows them.
-pub fn problems<'a>(known: impl Iterator<Item = (&'a proto::RelPath, &'a engine::mirror::Problem)>) -> Vec<Problem> {
-    let shown = |(path, problem): (&proto::RelPath, &engine::mirror::Problem)| Problem {
+pub fn problems(known: &engine::mirror::Notes) -> Vec<Problem> {
+    let shown = |(path, problem): (&proto::RelPath, &engine::mirror::Note)| Problem {
         path: path.to_string(),
         reason: problem.reason.clone(),
         since: Moment(problem.since),
     };
-    known.map(shown).collect()
+    known.iter().map(shown).collect()
 }
 
 impl From<engine::mirror::Totals> for Sent {

@@ -19,7 +19,7 @@ use crate::cli::SyncArgs;
 use crate::config::{Config, Source, Target};
 use crate::lane::{self, Unreached};
 use crate::nesting::nesting;
-use crate::status::{self, Problem};
+use crate::status::{self, LeftOut, Problem};
 
 /// How often the progress line may change.
 const TICK: Duration = Duration::from_millis(200);
@@ -38,6 +38,7 @@ struct Report {
     seconds: f64,
     problems: Vec<Problem>,
     problems_total: u64,
+    left_out: LeftOut,
     error: Option<String>,
     #[serde(skip)]
     exit: Exit,
@@ -189,8 +190,9 @@ fn report(source: &Source, target: &Target, mirror: &Mirror, done: Result<Passed
         deleted: totals.removed,
         compared: totals.compared,
         seconds: took.as_secs_f64(),
-        problems: status::problems(problems.iter()),
+        problems: status::problems(&problems),
         problems_total: problems.len(),
+        left_out: status::left_out(&mirror.left_out()),
         error,
         exit,
     }
@@ -211,12 +213,13 @@ fn tell(report: &Report, args: &SyncArgs) {
     }
     if args.stats && !args.json {
         out::line(format_args!(
-            "{source} to {target}: {} files, {} sent ({} on the wire), {} deleted, {} compared, {:.2} s",
+            "{source} to {target}: {} files, {} sent ({} on the wire), {} deleted, {} compared, {} left out, {:.2} s",
             report.files,
             units::bytes(report.bytes),
             units::bytes(report.wire_bytes),
             report.deleted,
             report.compared,
+            report.left_out.entries,
             report.seconds
         ));
     }

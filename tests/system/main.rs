@@ -18,6 +18,7 @@ mod crowd;
 mod delta;
 mod fidelity;
 mod hostile;
+mod left_out;
 mod limits;
 mod live;
 mod logs;

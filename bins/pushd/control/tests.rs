@@ -80,7 +80,7 @@ async fn every_command_reaches_the_daemon() {
     };
     let exits = blocking(move || {
         [
-            status(&file, &StatusArgs { json: true, watch: false, exit_zero: false }),
+            status(&file, &StatusArgs { json: true, watch: false, exit_zero: false, verbose: false }),
             release(&file, SourceArgs { source: None }),
             release(&file, named("www")),
             resync(&file, named("wwww")),
@@ -96,14 +96,16 @@ async fn every_command_reaches_the_daemon() {
     );
     stop.request();
     serving.await.unwrap();
-    let exit = blocking(move || status(&config, &StatusArgs { json: false, watch: false, exit_zero: false })).await;
+    let exit =
+        blocking(move || status(&config, &StatusArgs { json: false, watch: false, exit_zero: false, verbose: false }))
+            .await;
     assert_eq!(exit, Exit::Unreachable);
 }
 
 #[test]
 fn a_configuration_that_cannot_be_read_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let args = StatusArgs { json: false, watch: false, exit_zero: false };
+    let args = StatusArgs { json: false, watch: false, exit_zero: false, verbose: false };
     assert_eq!(status(&folder.path().join("none.toml"), &args), Exit::Config);
 }
 

@@ -21,6 +21,7 @@ fn example() -> Status {
         sent: Sent { files: 1204, bytes: 20 << 20, wire_bytes: 21 << 20 },
         problems: Vec::new(),
         problems_total: 0,
+        left_out: LeftOut::default(),
         last_error: None,
     };
     let behind = TargetStatus {
@@ -32,6 +33,7 @@ fn example() -> Status {
         last_in_sync: None,
         problems: vec![Problem { path: "a\\x1bb".into(), reason: "Permission denied".into(), since: moment }],
         problems_total: 3,
+        left_out: LeftOut { entries: 2, paths: vec![Omission { path: "f".into(), reason: "a FIFO".into() }] },
         last_error: Some("connection refused".into()),
         ..target.clone()
     };
@@ -62,11 +64,13 @@ fn json_names() {
         r#""address":"backup1:8730","module":"www/web1","state":"live","since":"2026-11-23T02:05:09.000Z","#,
         r#""durability":"batch","owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
         r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"problems":[],"problems_total":0,"#,
+        r#""left_out":{"entries":0,"paths":[]},"#,
         r#""last_error":null},{"name":"b2","address":"backup1:8730","module":"www/web1","state":"offline","#,
         r#""since":"2026-11-23T02:05:09.000Z","durability":"none","owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
         r#""last_in_sync":null,"sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"#,
         r#""problems":[{"path":"a\\x1bb","reason":"Permission denied","since":"2026-11-23T02:05:09.000Z"}],"#,
-        r#""problems_total":3,"last_error":"connection refused"}]}]}"#,
+        r#""problems_total":3,"left_out":{"entries":2,"paths":[{"path":"f","reason":"a FIFO"}]},"#,
+        r#""last_error":"connection refused"}]}]}"#,
     );
     assert_eq!(json, want);
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), example());
@@ -84,7 +88,7 @@ fn text() {
     let status = example();
     let mut earlier = example();
     earlier.sources[0].targets[0].sent.bytes = 10 << 20;
-    let text = render(&status, Some((&earlier, Duration::from_secs(1))));
+    let text = render(&status, Some((&earlier, Duration::from_secs(1))), Detail::Usual);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "pushd 0.1.0, process 7, up 1m00s, watching 1 204 folders of at most 192 536");
     assert_eq!(lines[2], "● www  degraded");
@@ -97,6 +101,19 @@ fn text() {
     assert_eq!(lines[9], "  b2: 3 not mirrored");
     assert!(lines[10].starts_with("    a\\x1bb: Permission denied ("), "{text}");
     assert_eq!(lines[11], "    and 2 more: see --json");
+}
+
+#[test]
+fn what_is_not_mirrored_goes_with_being_in_sync_and_what_is_left_out_is_asked_for() {
+    let mut status = example();
+    status.sources[0].targets.remove(0);
+    let target = &mut status.sources[0].targets[0];
+    (target.state, target.owed, target.lag_ms) = (TargetState::Live, Owed::default(), 0);
+    let usual = render(&status, None, Detail::Usual);
+    assert!(usual.contains("● www  in sync but for 3\n") && !usual.contains("FIFO"), "{usual}");
+    assert_eq!(usual.matches("in sync but for 3").count(), 2, "{usual}");
+    let whole = render(&status, None, Detail::Whole);
+    assert!(whole.ends_with("  b2: 2 left out by rule\n    f: a FIFO\n    and 1 more\n"), "{whole}");
 }
 
 #[test]

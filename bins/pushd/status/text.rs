@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use kit::units;
 
-use super::{Durability, SourceState, SourceStatus, Status, TargetState, TargetStatus};
+use super::{Durability, Omission, SourceState, SourceStatus, Status, TargetState, TargetStatus};
 
 /// Problems that are listed for one target; the rest is counted.
 const PROBLEMS: usize = 10;
 
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// States, numbers and problems.
+    Usual,
+    /// Also what rules leave out.
+    Whole,
+}
+
 /// The status as lines. With an `earlier` one, `since` before it, rates are shown.
-pub fn render(status: &Status, earlier: Option<(&Status, Duration)>) -> String {
+pub fn render(status: &Status, earlier: Option<(&Status, Duration)>, detail: Detail) -> String {
     let limit = status.watch_limit.map_or(String::new(), |limit| format!(" of at most {}", units::count(limit)));
     let mut out = format!(
         "pushd {}, process {}, up {}, watching {} folders{limit}\n",
@@ -23,12 +32,12 @@ pub fn render(status: &Status, earlier: Option<(&Status, Duration)>) -> String {
         let before = earlier
             .and_then(|(earlier, since)| Some((earlier.sources.iter().find(|one| one.name == source.name)?, since)));
         out.push('\n');
-        out.push_str(&render_source(source, before));
+        out.push_str(&render_source(source, before, detail));
     }
     out
 }
 
-fn render_source(source: &SourceStatus, earlier: Option<(&SourceStatus, Duration)>) -> String {
+fn render_source(source: &SourceStatus, earlier: Option<(&SourceStatus, Duration)>, detail: Detail) -> String {
     let mut out = format!("● {}  {}\n  {}", source.name, summary(source), source.path);
     out.push_str(&format!("  {} folders watched", units::count(source.watches)));
     if source.overflows > 0 {
@@ -47,32 +56,47 @@ fn render_source(source: &SourceStatus, earlier: Option<(&SourceStatus, Duration
     out.push_str(&table(&rows));
     for target in &source.targets {
         out.push_str(&remarks(target));
+        if detail == Detail::Whole {
+            out.push_str(&omissions(target));
+        }
     }
     out
 }
 
-/// One word or two for all of a source.
-fn summary(source: &SourceStatus) -> &'static str {
-    match source.state {
+/// A few words for all of a source.
+fn summary(source: &SourceStatus) -> String {
+    let word = match source.state {
         SourceState::Absent => "absent",
         SourceState::Halted => "halted",
         SourceState::Starting => "starting",
-        SourceState::Live if source.targets.iter().all(TargetStatus::is_in_sync) => "in sync",
+        SourceState::Live if source.targets.iter().all(TargetStatus::is_in_sync) => {
+            return in_sync(source.targets.iter().map(|target| target.problems_total).sum());
+        }
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Halted) => "halted",
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Offline) => "degraded",
         SourceState::Live => "catching up",
+    };
+    word.to_owned()
+}
+
+/// It is in sync, or would be if everything could be mirrored.
+fn in_sync(problems: u64) -> String {
+    match problems {
+        0 => "in sync".to_owned(),
+        problems => format!("in sync but for {}", units::count(problems)),
     }
 }
 
-fn state(target: &TargetStatus) -> &'static str {
-    match target.state {
+fn state(target: &TargetStatus) -> String {
+    let word = match target.state {
         TargetState::Connecting => "connecting",
         TargetState::Scanning => "scanning",
-        TargetState::Live if target.is_in_sync() => "in sync",
+        TargetState::Live if target.is_in_sync() => return in_sync(target.problems_total),
         TargetState::Live => "catching up",
         TargetState::Offline => "offline",
         TargetState::Halted => "halted",
-    }
+    };
+    word.to_owned()
 }
 
 fn row(target: &TargetStatus, earlier: Option<(&TargetStatus, Duration)>) -> [String; 7] {
@@ -91,7 +115,7 @@ fn row(target: &TargetStatus, earlier: Option<(&TargetStatus, Duration)>) -> [St
     });
     [
         target.name.clone(),
-        state(target).to_owned(),
+        state(target),
         owed,
         units::duration(Duration::from_millis(target.lag_ms)),
         in_sync,
@@ -136,6 +160,23 @@ fn remarks(target: &TargetStatus) -> String {
         if target.problems_total > listed {
             out.push_str(&format!("    and {} more: see --json\n", units::count(target.problems_total - listed)));
         }
+    }
+    out
+}
+
+/// What rules leave out.
+fn omissions(target: &TargetStatus) -> String {
+    let left_out = &target.left_out;
+    if left_out.entries == 0 {
+        return String::new();
+    }
+    let mut out = format!("  {}: {} left out by rule\n", target.name, units::count(left_out.entries));
+    for Omission { path, reason } in &left_out.paths {
+        out.push_str(&format!("    {path}: {reason}\n"));
+    }
+    let beyond = left_out.entries.saturating_sub(left_out.paths.len() as u64);
+    if beyond > 0 {
+        out.push_str(&format!("    and {} more\n", units::count(beyond)));
     }
     out
 }

@@ -1,20 +1,24 @@
 //! The state of one target that outlives its connections: what it is owed, how far it is, what is wrong with it. Shared
 //! by the watcher, the sender and the status; every lock is held for a moment and never across a wait.
 
-use std::collections::BTreeMap;
+mod lines;
+mod notes;
+mod rule;
+mod trouble;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use proto::RelPath;
 use proto::login::Durability;
 use tokio::sync::Notify;
 
 use crate::hint::Hint;
-use crate::pending::{Pending, Rules, range_beneath};
-
-/// Problems that are kept with their paths; more are counted.
-const PROBLEMS: usize = 1000;
+use crate::pending::{Pending, Rules};
+use lines::Lines;
+pub(crate) use notes::Round;
+pub use notes::{Note, Notes};
+pub use rule::Rule;
 
 /// Why a source was halted: nothing more is sent, and nothing deleted, until a person releases it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,50 +42,6 @@ pub enum Halt {
         /// Entries there are.
         total: u64,
     },
-}
-
-/// Where the trouble with an entry is. One entry may have both: each is named, and over by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Side {
-    /// It cannot be read here, or is not to be mirrored.
-    Here,
-    /// The target could not store it, or not all of it.
-    There,
-}
-
-/// Trouble with one entry, as data: work goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// What and why.
-    pub reason: String,
-    /// When it was first seen.
-    pub since: SystemTime,
-    /// When it was last seen.
-    seen: Instant,
-}
-
-/// Problems by path, and side.
-#[derive(Debug, Default)]
-pub struct Problems {
-    by_path: BTreeMap<(RelPath, Side), Problem>,
-    beyond: u64,
-}
-
-impl Problems {
-    /// The problems that are kept, in order of their paths.
-    pub fn iter(&self) -> impl Iterator<Item = (&RelPath, &Problem)> {
-        self.by_path.iter().map(|((path, _), problem)| (path, problem))
-    }
-
-    /// How many there are, those not kept included.
-    pub fn len(&self) -> u64 {
-        self.by_path.len() as u64 + self.beyond
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// Counters since the start; bytes are bytes.
@@ -138,8 +98,11 @@ impl Sent {
 
 /// See the module.
 pub struct Mirror {
+    /// Locked before those that follow, where more than one is.
     pending: Mutex<Pending>,
-    problems: Mutex<Problems>,
+    problems: Mutex<Notes>,
+    left_out: Mutex<Notes>,
+    lines: Mutex<Lines>,
     halt: Mutex<Option<Halt>>,
     last_error: Mutex<Option<String>>,
     durability: Mutex<Option<Durability>>,
@@ -157,6 +120,8 @@ impl Mirror {
         Mirror {
             pending: Mutex::new(Pending::new(rules)),
             problems: Mutex::default(),
+            left_out: Mutex::default(),
+            lines: Mutex::default(),
             halt: Mutex::default(),
             last_error: Mutex::default(),
             durability: Mutex::default(),
@@ -173,7 +138,14 @@ impl Mirror {
         let mut pending = self.pending();
         for hint in hints {
             tracing::trace!(?hint);
+            let places = match &hint {
+                Hint::Renamed { from, to, .. } => Some((from.clone(), to.clone())),
+                _ => None,
+            };
             pending.hint(hint, now);
+            if let Some((from, to)) = places {
+                self.renamed((&from, &to), pending.turn());
+            }
         }
         drop(pending);
         self.wake.notify_one();
@@ -187,65 +159,6 @@ impl Mirror {
     /// Age of the oldest change not acknowledged; zero when in sync.
     pub fn lag(&self) -> Duration {
         self.pending().oldest().map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    /// What is wrong with single entries.
-    pub fn problems(&self) -> MutexGuard<'_, Problems> {
-        lock(&self.problems)
-    }
-
-    /// Notes trouble with one entry at the source; the time of the first notice stays.
-    pub fn problem(&self, path: &RelPath, reason: String) {
-        self.note(path, Side::Here, reason);
-    }
-
-    /// The same of what the target could not store.
-    pub fn problem_there(&self, path: &RelPath, reason: String) {
-        self.note(path, Side::There, reason);
-    }
-
-    fn note(&self, path: &RelPath, side: Side, reason: String) {
-        let mut problems = self.problems();
-        let key = (path.clone(), side);
-        if let Some(known) = problems.by_path.get_mut(&key) {
-            known.reason = reason;
-            known.seen = Instant::now();
-        } else if problems.by_path.len() < PROBLEMS {
-            tracing::warn!(path = %path, "{reason}");
-            problems.by_path.insert(key, Problem { reason, since: SystemTime::now(), seen: Instant::now() });
-        } else {
-            problems.beyond += 1;
-        }
-    }
-
-    /// The trouble with this entry is over, or about to be met again; whether there was any.
-    pub fn resolved(&self, path: &RelPath) -> bool {
-        let [here, there] = [Side::Here, Side::There].map(|side| self.resolve(path, side));
-        here || there
-    }
-
-    /// It can be read here now, whatever the target said of it.
-    pub(crate) fn resolved_here(&self, path: &RelPath) {
-        self.resolve(path, Side::Here);
-    }
-
-    fn resolve(&self, path: &RelPath, side: Side) -> bool {
-        self.problems().by_path.remove(&(path.clone(), side)).is_some()
-    }
-
-    /// Whether there is trouble with anything beneath this folder that is kept with its path.
-    pub(crate) fn is_troubled_beneath(&self, folder: &RelPath) -> bool {
-        range_beneath(folder, |(from, to)| {
-            let bounds = (from.map(|path| (path, Side::There)), to.map(|path| (path, Side::Here)));
-            self.problems().by_path.range(bounds).next().is_some()
-        })
-    }
-
-    /// A comparison of everything, begun at this moment, has met all trouble that there still is.
-    pub(crate) fn forget_problems_before(&self, began: Instant) {
-        let mut problems = self.problems();
-        problems.by_path.retain(|_, problem| problem.seen >= began);
-        problems.beyond = 0;
     }
 
     /// Why it is halted, if it is.

@@ -27,6 +27,7 @@ use crate::hint::{Cause, Hint};
 use ages::Ages;
 use agreed::Agreed;
 use met::Deferred;
+pub(crate) use renamed::Turn;
 
 /// Entries that wait before they are merged into bigger hints: about 40 MB of paths of usual length.
 const WAITING: usize = 200_000;
@@ -179,6 +180,8 @@ pub struct Pending {
     moves: VecDeque<Move>,
     /// The last rename that was hinted: the first half of an exchange, perhaps.
     renamed_last: Option<(RelPath, RelPath, Instant)>,
+    /// What it turned out to be.
+    turn: Turn,
     taken: HashMap<Ticket, Work>,
     taken_at: BTreeSet<(RelPath, Ticket)>,
     /// Hints that wait for a comparison.
@@ -202,6 +205,7 @@ impl Pending {
             subtrees: BTreeSet::new(),
             moves: VecDeque::new(),
             renamed_last: None,
+            turn: Turn::Renamed,
             taken: HashMap::new(),
             taken_at: BTreeSet::new(),
             deferred: HashMap::new(),
@@ -232,7 +236,9 @@ impl Pending {
             Hint::Entry { path, cause } => self.entry(path, cause, since, now),
             Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), since, now),
             Hint::Subtree { path } => self.subtree(path, since, now),
-            Hint::Renamed { from, to, folder, since: before } => self.renamed((from, to), folder, before, since, now),
+            Hint::Renamed { from, to, folder, since: before } => {
+                self.turn = self.renamed((from, to), folder, before, since, now);
+            }
         }
         if self.waiting.len() > WAITING || self.moves.len() > MOVES {
             self.collapse(now);
@@ -280,13 +286,6 @@ impl Pending {
     /// Pieces of work that are owed, waiting or handed out.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.moves.len() + self.taken.len()
-    }
-
-    /// What is owed, in words.
-    #[cfg(test)]
-    pub(crate) fn owed(&self) -> String {
-        let taken: Vec<_> = self.taken.values().map(|work| (work.ticket, &work.task)).collect();
-        format!("waiting {:?}, moves {:?}, taken {taken:?}, deferred {:?}", self.waiting, self.moves, self.deferred)
     }
 
     /// Whether nothing is owed.

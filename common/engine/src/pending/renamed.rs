@@ -25,6 +25,15 @@ const SUSPECTS: usize = 64;
 /// Places of one piece of work that are followed; exchanges double them, too.
 const STANDS: usize = 16;
 
+/// What a rename turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// One thing took another place.
+    Renamed,
+    /// It was the second half of an exchange: what the first half took the place of stands where that came from.
+    Exchanged,
+}
+
 impl Pending {
     /// `from` is now `to`. What was looked at after `before` may have been looked at under the wrong name.
     pub(super) fn renamed(
@@ -34,10 +43,11 @@ impl Pending {
         before: Instant,
         since: Since,
         now: Instant,
-    ) {
+    ) -> Turn {
         if from == to || from.is_root() || to.is_root() || to.is_within(&from) || from.is_within(&to) {
             self.subtree(to, since, now);
-            return self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, since, now);
+            self.insert(from, Depth::Entry, Cause::VACATED | Cause::ATTRIBUTES, since, now);
+            return Turn::Renamed;
         }
         self.join_comparisons(&from, now);
         self.join_comparisons(&to, now);
@@ -63,6 +73,12 @@ impl Pending {
         for suspect in suspects {
             self.look_again(suspect, (&from, &to), exchanged, since, now);
         }
+        if exchanged { Turn::Exchanged } else { Turn::Renamed }
+    }
+
+    /// What the last rename that was hinted turned out to be.
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn
     }
 
     /// `a→b` followed at once by `b→a` is how the kernel tells of an exchange.

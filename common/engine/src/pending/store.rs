@@ -114,6 +114,13 @@ impl Pending {
         }
     }
 
+    /// What is owed, in words.
+    #[cfg(test)]
+    pub(crate) fn owed(&self) -> String {
+        let taken: Vec<_> = self.taken.values().map(|work| (work.ticket, &work.task)).collect();
+        format!("waiting {:?}, moves {:?}, taken {taken:?}, deferred {:?}", self.waiting, self.moves, self.deferred)
+    }
+
     /// The store is full: many entries of one folder become that folder, and if that is not enough all becomes the
     /// root.
     pub(super) fn collapse(&mut self, now: Instant) {

@@ -68,6 +68,7 @@ mod tests {
     use super::super::pass::{Reach, compare};
     use super::super::walk::Folder;
     use super::*;
+    use crate::mirror::Round;
 
     fn path(text: &str) -> RelPath {
         RelPath::parse(text.as_bytes()).unwrap()
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_beneath_a_blank_folder_is_blank() {
-        let mut pass = Pass::new(RelPath::root(), Reach::Subtree);
+        let mut pass = Pass::new(RelPath::root(), Reach::Subtree, Round::default());
         assert!(!pass.is_blank(&path("a")));
         pass.blank.insert(path("a/b"));
         let blank = ["a/b", "a/b/c/d"].map(|folder| pass.is_blank(&path(folder)));

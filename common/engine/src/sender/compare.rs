@@ -7,10 +7,10 @@ use super::blank;
 use super::flight::{End, Sent};
 use super::look::{Look, Why};
 use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
-use super::walk::{Detail, Folder, Listed, Listing};
+use super::walk::{Detail, Folder, Listed, Listing, Skipped};
 use super::{Ended, FLIGHT, LOOKS, MaxDelete, Options, Session};
 use crate::hint::{Cause, Hint};
-use crate::mirror::Halt;
+use crate::mirror::{Halt, Rule};
 use crate::pending::Ticket;
 
 /// Folders being listed, or listed and not compared.
@@ -52,7 +52,7 @@ impl Session<'_> {
             }
         }
         self.make_folder(ticket, &path)?;
-        let mut pass = Pass::new(path.clone(), reach);
+        let mut pass = Pass::new(path.clone(), reach, self.mirror.begin_round());
         pass.listing = 1;
         if pass.is_full() {
             self.mirror.set_scanning(true);
@@ -114,14 +114,18 @@ impl Session<'_> {
         };
         // It could not be listed before, perhaps.
         self.mirror.resolved_here(&path);
+        self.mirror.take_in(&path);
         let mates = self.groups.listed(&path, &listing);
         self.look_at_mates(ticket, mates);
-        for (name, reason) in listing.skipped() {
-            if let Ok(path) = path.join(name) {
-                self.mirror.problem(&path, reason.clone());
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        self.mirror.listed(&path, listing.names(), pass.round);
+        for (name, why) in listing.skipped() {
+            let Ok(path) = path.join(name) else { continue };
+            match why {
+                Skipped::Rule(rule) => self.mirror.leave_out(&path, *rule),
+                Skipped::Trouble(reason) => self.mirror.problem(&path, reason.clone()),
             }
         }
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.empty |= path.is_root() && listing.len() == 0 && listing.skipped().is_empty();
         if pass.reach == Reach::Subtree {
             pass.listing += self.common.queue_folders(ticket, &path, &listing);
@@ -163,9 +167,8 @@ impl Session<'_> {
                 self.owe(ticket, Hint::Folder { path: parent });
             }
         } else if error.kind() == std::io::ErrorKind::CrossesDevices {
-            let reason =
-                "what is in it is not mirrored: another file system is mounted there, and one_file_system is on";
-            self.mirror.problem(path, reason.into());
+            self.mirror.leave_out(path, Rule::Mounted);
+            self.mirror.resolved_here(path);
         } else {
             self.mirror.problem(path, format!("the folder cannot be listed, the backup keeps what it has: {error}"));
         }
@@ -424,8 +427,10 @@ impl Session<'_> {
         if pass.reach == Reach::Subtree && self.keep.has(Kept::Hardlinks) {
             self.send(ticket, &ToReceiver::Settle { path: pass.root.clone() }, Sent::Settle)?;
         }
+        if pass.reach == Reach::Subtree {
+            self.outdated.insert(ticket, (pass.root.clone(), pass.round));
+        }
         if pass.is_full() {
-            self.mirror.forget_problems_before(pass.began);
             self.mirror.rearm();
             self.mirror.set_scanning(false);
             self.passed = true;

@@ -10,7 +10,7 @@ use super::flight::{End, Sent};
 use super::pass::{Difference, Reach};
 use super::read::{self, Small};
 use super::upload::Upload;
-use super::walk::{Inode, not_mirrored};
+use super::walk::{Inode, left_out};
 use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
 use crate::hint::{Cause, Hint};
 use crate::pending::Ticket;
@@ -149,15 +149,19 @@ impl Session<'_> {
         let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
         let mates = self.groups.seen(&look.path, &stat);
         self.look_at_mates(look.ticket, mates);
-        if let Some(reason) = not_mirrored(&name, stat.kind, self.keep) {
-            self.mirror.problem(&look.path, reason);
+        if let Some(rule) = left_out(&name, stat.kind, self.keep) {
+            self.mirror.leave_out(&look.path, rule);
             return Ok(());
+        }
+        if stat.kind != Kind::Dir {
+            self.mirror.take_in(&look.path);
         }
         match stat.kind {
             Kind::Dir => self.folder_there(look),
             Kind::File => self.file_there(look, &dir, &name, stat),
             _ => match dir.meta(&name, &stat, self.keep) {
                 Ok(meta) => {
+                    self.mirror.resolved_here(&look.path);
                     self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone()))?;
                     self.link_others(look.ticket, look.path, &stat)
                 }
@@ -171,7 +175,7 @@ impl Session<'_> {
         match why {
             Why::Event(cause) if cause.only(itself) => {
                 let opened = cause.has(Cause::ATTRIBUTES) && self.mirror.is_troubled_beneath(&path);
-                if self.mirror.resolved(&path) || opened {
+                if self.mirror.is_troubled_here(&path) || opened {
                     // It could not be read before, perhaps: what is in it may not have been sent.
                     self.owe(ticket, Hint::Subtree { path: path.clone() });
                 }
@@ -208,7 +212,7 @@ impl Session<'_> {
     fn file_there(&mut self, look: Look, dir: &Dir, name: &Name, stat: Stat) -> Result<(), Ended> {
         let linked = stat.nlink > 1 && self.keep.has(Kept::Hardlinks);
         // What could not be read before may not have been sent.
-        let mended = self.mirror.resolved(&look.path);
+        let mended = self.mirror.is_troubled_here(&look.path);
         let need = if mended { Need::Content } else { self.need(look.why, linked) };
         let other = need == Need::Metadata && self.origins.differs(&look.path, Inode::of(&stat).id());
         match if other { Need::Content } else { need } {
@@ -316,7 +320,7 @@ impl Session<'_> {
             Why::Extra => self.remove(ticket, path),
             Why::Event(cause) if cause.has(Cause::GONE) => self.remove(ticket, path),
             Why::Event(cause) if cause.has(Cause::VACATED) || cause.only(Cause::ENTRIES | Cause::ATTRIBUTES) => {
-                self.mirror.resolved(&path);
+                self.mirror.gone(&path);
                 Ok(())
             }
             Why::Event(cause) if cause.has(Cause::LOST) => {
@@ -342,7 +346,7 @@ impl Session<'_> {
     }
 
     fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
-        self.mirror.resolved(&path);
+        self.mirror.gone(&path);
         if !self.options.delete {
             return Ok(());
         }

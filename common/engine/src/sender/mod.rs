@@ -38,7 +38,7 @@ pub use brake::{MaxDelete, Root};
 
 use crate::hint::{Cause, Hint};
 use crate::lane::{Outbox, Receipts};
-use crate::mirror::{Halt, Mirror};
+use crate::mirror::{Halt, Mirror, Round};
 use crate::pack::Compress;
 use crate::pending::{Since, Task, Ticket, Work};
 use flight::{End, Flight};
@@ -170,6 +170,8 @@ struct Session<'a> {
     changed: HashMap<RelPath, u32>,
     /// Whether the root was empty when a deletion of this turn asked.
     root_empty: Option<bool>,
+    /// What passes that are over, but not acknowledged, will have met: where, and since when.
+    outdated: HashMap<Ticket, (RelPath, Round)>,
     /// A pass over the whole has ended, which takes more memory than what follows.
     passed: bool,
 }
@@ -212,6 +214,7 @@ impl Sender {
             failures: 0,
             changed: HashMap::new(),
             root_empty: None,
+            outdated: HashMap::new(),
             passed: false,
         };
         let ended = session.run(stop);
@@ -361,6 +364,14 @@ impl Session<'_> {
             self.retry = (self.retry * 2).min(RETRY.1);
         } else {
             (self.retry, self.failures) = (RETRY.0, 0);
+        }
+        for (ticket, end) in &ended {
+            if let Some((top, round)) = self.outdated.remove(ticket)
+                && *end == End::Done
+            {
+                self.mirror.forget_before(&top, round);
+                self.mirror.tell_held_back();
+            }
         }
         let mut pending = self.mirror.pending();
         for (ticket, end) in ended {

@@ -2,11 +2,11 @@
 //! delete what is not here. Holds the state of it; the session moves it on.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Instant;
 
 use proto::{Entry, Kind, Name, RelPath};
 
 use super::walk::{Folder, Inode};
+use crate::mirror::Round;
 
 /// How far down a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,8 @@ pub(super) struct Pass {
     pub root: RelPath,
     pub reach: Reach,
     pub stage: Stage,
-    pub began: Instant,
+    /// What is noted of entries since it began is of this round, or later.
+    pub round: Round,
     /// Folders queued for listing or being listed.
     pub listing: usize,
     /// Folders compared and not answered, by the number of the operation.
@@ -113,12 +114,12 @@ pub(super) struct Compared {
 }
 
 impl Pass {
-    pub fn new(root: RelPath, reach: Reach) -> Pass {
+    pub fn new(root: RelPath, reach: Reach, round: Round) -> Pass {
         Pass {
             root,
             reach,
             stage: Stage::Comparing,
-            began: Instant::now(),
+            round,
             listing: 0,
             comparing: HashMap::new(),
             asked_at: BTreeMap::new(),

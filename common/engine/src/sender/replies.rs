@@ -54,13 +54,13 @@ impl Session<'_> {
             }
             Outcome::Absent => self.absent(op, ticket, sent),
             Outcome::Partly { reason } => {
-                self.mirror.problem_there(place(&sent), format!("stored, but not all of it: {reason}"))
+                self.trouble_there(op, &sent, format!("stored, but not all of it: {reason}"));
             }
             Outcome::Refused { reason } => {
                 if let Sent::Folder(path) = &sent {
                     self.refused.insert(path.clone());
                 }
-                self.mirror.problem_there(place(&sent), format!("not stored: {reason}"));
+                self.trouble_there(op, &sent, format!("not stored: {reason}"));
                 self.forget_compare(op)?;
             }
             Outcome::Failed { reason } => {
@@ -77,6 +77,12 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what became of an operation where what it was about stands by now; a rename that is hinted later takes it along.
+    fn trouble_there(&self, op: u64, sent: &Sent, reason: String) {
+        let pending = self.mirror.pending();
+        self.mirror.problem_there(&pending.forwarded(&self.flight.forwarded(op, place(sent))), reason);
     }
 
     /// What failed may have left the folders that hold it with another mtime.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
 use sys::{Dir, Found, Stat, Tree};
 
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Rule};
 use crate::parts::in_parts;
 use crate::pending::Ticket;
 
@@ -35,7 +35,7 @@ pub(super) struct Folder {
     /// What has more than one name; folders never do.
     pub linked: Vec<(Name, Inode)>,
     /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
-    pub skipped: Vec<(Name, String)>,
+    pub skipped: Vec<(Name, Skipped)>,
 }
 
 /// Device and inode number.
@@ -82,7 +82,16 @@ impl Inode {
 pub(super) struct Names {
     /// In order.
     pub entries: Vec<(Name, Kind)>,
-    pub skipped: Vec<(Name, String)>,
+    pub skipped: Vec<(Name, Skipped)>,
+}
+
+/// Why an entry is not mirrored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Skipped {
+    /// A rule leaves it out.
+    Rule(Rule),
+    /// In words.
+    Trouble(String),
 }
 
 /// How much is asked about the entries of a folder.
@@ -118,11 +127,16 @@ impl Listing {
         }
     }
 
-    pub fn skipped(&self) -> &[(Name, String)] {
+    pub fn skipped(&self) -> &[(Name, Skipped)] {
         match self {
             Listing::Folder(folder) => &folder.skipped,
             Listing::Names(names) => &names.skipped,
         }
+    }
+
+    /// All names that there are.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.kinds().map(|(name, _)| name).chain(self.skipped().iter().map(|(name, _)| name))
     }
 
     /// What stands under a name, if it is known to be mirrored.
@@ -329,9 +343,9 @@ fn sorted(dir: &Dir) -> io::Result<Vec<Found>> {
 }
 
 /// What stands under the name; `None` when it has vanished. What cannot be looked at is noted.
-fn look(dir: &Dir, name: &Name, skipped: &mut Vec<(Name, String)>) -> Option<Stat> {
+fn look(dir: &Dir, name: &Name, skipped: &mut Vec<(Name, Skipped)>) -> Option<Stat> {
     dir.lookup(name).unwrap_or_else(|error| {
-        skipped.push((name.clone(), format!("cannot be looked at: {error}")));
+        skipped.push((name.clone(), Skipped::Trouble(format!("cannot be looked at: {error}"))));
         None
     })
 }
@@ -343,8 +357,8 @@ fn names(dir: &Dir, keep: Keep) -> io::Result<Names> {
     for Found { name, kind, .. } in found {
         let kind = kind.or_else(|| look(dir, &name, &mut names.skipped).map(|stat| stat.kind));
         let Some(kind) = kind else { continue };
-        match not_mirrored(&name, kind, keep) {
-            Some(reason) => names.skipped.push((name, reason)),
+        match left_out(&name, kind, keep) {
+            Some(rule) => names.skipped.push((name, Skipped::Rule(rule))),
             None => names.entries.push((name, kind)),
         }
     }
@@ -370,8 +384,8 @@ fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> Folder {
     let inside = dir.inside();
     for name in names {
         let Some(stat) = look(dir, &name, &mut folder.skipped) else { continue };
-        if let Some(reason) = not_mirrored(&name, stat.kind, keep) {
-            folder.skipped.push((name, reason));
+        if let Some(rule) = left_out(&name, stat.kind, keep) {
+            folder.skipped.push((name, Skipped::Rule(rule)));
             continue;
         }
         match inside.extra(&name, &stat, keep) {
@@ -383,29 +397,21 @@ fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> Folder {
                 folder.ids.push((stat.dev, stat.ino));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => folder.skipped.push((name, format!("its metadata cannot be read: {error}"))),
+            Err(error) => {
+                let reason = format!("its metadata cannot be read: {error}");
+                folder.skipped.push((name, Skipped::Trouble(reason)));
+            }
         }
     }
     folder
 }
 
-/// Why an entry is not mirrored, if it is not.
-pub(super) fn not_mirrored(name: &Name, kind: Kind, keep: Keep) -> Option<String> {
+/// What leaves an entry out, if something does.
+pub(super) fn left_out(name: &Name, kind: Kind, keep: Keep) -> Option<Rule> {
     if sys::stage::is_reserved(name) {
-        return Some("not mirrored: the name is reserved for recvd's temporaries".into());
+        return Some(Rule::Reserved);
     }
-    if keep.admits(kind) {
-        return None;
-    }
-    let what = match kind {
-        Kind::Symlink => "a symbolic link",
-        Kind::Fifo => "a FIFO",
-        Kind::Socket => "a socket",
-        Kind::CharDevice | Kind::BlockDevice => "a device",
-        Kind::File | Kind::Dir => return None,
-    };
-    let word = if kind == Kind::Symlink { "symlinks" } else { "specials" };
-    Some(format!("not mirrored: {what}, and the module does not keep \"{word}\""))
+    (!keep.admits(kind)).then_some(Rule::Kind(kind))
 }
 
 #[cfg(test)]

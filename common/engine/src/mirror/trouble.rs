@@ -1,0 +1,141 @@
+//! What the mirror says of single entries: trouble, which is a problem until it is over, and what a rule leaves out, which is
+//! none.
+//!
+//! Both are noted under the places where things stand at the source after all renames that were hinted. So whoever notes
+//! what an answer was about asks [`Pending`](crate::pending::Pending) where that stands by now, and notes it before letting
+//! go of that.
+
+use std::sync::MutexGuard;
+use std::time::Instant;
+
+use proto::{Name, RelPath};
+use sys::stage::is_reserved_path;
+
+use super::notes::{Notes, Round, Side};
+use super::{Mirror, Rule, lock};
+use crate::pending::Turn;
+
+impl Mirror {
+    /// What is wrong with single entries. While it is held, ask for nothing else of the mirror.
+    pub fn problems(&self) -> MutexGuard<'_, Notes> {
+        lock(&self.problems)
+    }
+
+    /// What rules leave out. While it is held, ask for nothing else of the mirror.
+    pub fn left_out(&self) -> MutexGuard<'_, Notes> {
+        lock(&self.left_out)
+    }
+
+    /// Notes trouble with one entry at the source; the time of the first notice stays.
+    pub fn problem(&self, path: &RelPath, reason: String) {
+        self.note(path, Side::Here, reason);
+    }
+
+    /// The same of what the target could not store.
+    pub fn problem_there(&self, path: &RelPath, reason: String) {
+        self.note(path, Side::There, reason);
+    }
+
+    fn note(&self, path: &RelPath, side: Side, reason: String) {
+        let mut problems = self.problems();
+        if problems.has(path, side) {
+            problems.add(path, side, reason);
+            return;
+        }
+        match lock(&self.lines).permit(Instant::now()) {
+            Some(0) => tracing::warn!(%path, "{reason}"),
+            Some(held_back) => tracing::warn!(%path, "{reason} ({held_back} such lines were held back)"),
+            None => {}
+        }
+        problems.add(path, side, reason);
+    }
+
+    /// Tells how many lines about problems were held back since the last one.
+    pub(crate) fn tell_held_back(&self) {
+        let held_back = lock(&self.lines).take_held_back();
+        if held_back > 0 {
+            let all = self.problems().len();
+            tracing::warn!("{held_back} more such lines were held back; {all} problems in all");
+        }
+    }
+
+    /// The trouble with this entry is over, or about to be met again; whether there was any.
+    pub fn resolved(&self, path: &RelPath) -> bool {
+        let mut problems = self.problems();
+        let [here, there] = [Side::Here, Side::There].map(|side| problems.clear(path, side));
+        here || there
+    }
+
+    /// It can be read here now, whatever the target said of it.
+    pub(crate) fn resolved_here(&self, path: &RelPath) {
+        self.problems().clear(path, Side::Here);
+    }
+
+    /// Whether it could not be read here.
+    pub(crate) fn is_troubled_here(&self, path: &RelPath) -> bool {
+        self.problems().has(path, Side::Here)
+    }
+
+    /// Whether there may be trouble here with anything beneath this folder.
+    pub(crate) fn is_troubled_beneath(&self, folder: &RelPath) -> bool {
+        let problems = self.problems();
+        problems.has_any(Side::Here) && problems.is_any_beneath(folder)
+    }
+
+    /// A rule leaves this entry out, or a part of it. That is as it should be: counted and listed, and no problem.
+    pub fn leave_out(&self, path: &RelPath, rule: Rule) {
+        if self.left_out().add(path, Side::Here, rule.to_string()) {
+            tracing::debug!(%path, "left out: {rule}");
+        }
+        if rule.is_of_all() {
+            self.problems().gone(path);
+        }
+    }
+
+    /// No rule leaves anything of this entry out, or none does any more.
+    pub fn take_in(&self, path: &RelPath) {
+        self.left_out().clear(path, Side::Here);
+    }
+
+    /// The entry is gone from the source, and what was beneath it.
+    pub(crate) fn gone(&self, path: &RelPath) {
+        self.problems().gone(path);
+        self.left_out().gone(path);
+    }
+
+    /// What was hinted to have moved takes along what is said of it. To be called before what is owed is let go of.
+    pub(super) fn renamed(&self, (from, to): (&RelPath, &RelPath), turn: Turn) {
+        for mut notes in [self.problems(), self.left_out()] {
+            match turn {
+                _ if is_reserved_path(to) => notes.gone(from),
+                _ if is_reserved_path(from) => notes.gone(to),
+                Turn::Renamed => notes.renamed(from, to),
+                Turn::Exchanged => notes.renamed_back(from, to),
+            }
+        }
+    }
+
+    /// What is noted from now on is newer than what a comparison finds outdated that begins now.
+    pub(crate) fn begin_round(&self) -> Round {
+        self.left_out().begin_round();
+        self.problems().begin_round()
+    }
+
+    /// Since this round began the folder was found to hold just these names: nothing older is to be said of others.
+    pub(crate) fn listed<'a>(&self, folder: &RelPath, names: impl Iterator<Item = &'a Name>, round: Round) {
+        let concerned = [self.problems().is_any_beneath(folder), self.left_out().is_any_beneath(folder)];
+        if concerned == [false; 2] {
+            return;
+        }
+        let mut names: Vec<&Name> = names.collect();
+        names.sort_unstable();
+        self.problems().listed(folder, &names, round);
+        self.left_out().listed(folder, &names, round);
+    }
+
+    /// A comparison of all that is at and beneath `top`, begun with this round, has met all that there still is to be said.
+    pub(crate) fn forget_before(&self, top: &RelPath, round: Round) {
+        self.problems().forget_before(top, round);
+        self.left_out().forget_before(top, round);
+    }
+}
