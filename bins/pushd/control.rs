@@ -13,12 +13,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kit::control::{AskError, CONVERSATIONS, Server, ask};
+use kit::progress::Done;
 use kit::{Exit, Stop, out};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::cli::{SourceArgs, StatusArgs, WaitArgs};
 use crate::config;
+use crate::report::{Brake, Far, Outcome, Pair};
 use crate::status::{Status, render};
 
 /// How long a daemon may take for what needs no waiting.
@@ -38,6 +40,11 @@ pub trait Control: Send + Sync + 'static {
     fn release(&self, source: Option<&str>) -> Result<String, String>;
     /// Begins a full pass of one source or of all. The reply, or the error, is a sentence.
     fn resync(&self, source: Option<&str>) -> Result<String, String>;
+    /// Begins full passes of those pairs that are served; says which these are, and under which number to ask for them. `None`
+    /// when there are too many already.
+    fn sync(&self, pairs: &[Pair], brake: Brake) -> Option<(u64, Vec<bool>)>;
+    /// How far such passes are; `None` when there are none of this number.
+    fn syncing(&self, number: u64) -> Option<Far>;
     /// Begins to wait for all that changed before this call, at and beneath the first of these places that is in a source;
     /// everywhere when none is given. The error is a sentence.
     fn barrier(&self, places: &[PathBuf]) -> Result<Box<dyn Barrier>, String>;
@@ -86,6 +93,18 @@ pub enum Request {
         /// All when left out.
         source: Option<String>,
     },
+    /// `pushd sync`
+    Sync {
+        /// Which passes.
+        pairs: Vec<Pair>,
+        /// What they may delete.
+        brake: Brake,
+    },
+    /// `pushd sync` asks how far it is.
+    Syncing {
+        /// Which of them.
+        number: u64,
+    },
     /// `pushd wait`
     Wait {
         /// Most milliseconds to wait.
@@ -107,7 +126,18 @@ pub enum Reply {
     Done(String),
     /// To `Wait`.
     Waited(Waited),
-    /// To `Wait`: so many wait already that this one cannot.
+    /// To `Sync`: what is served has begun.
+    Begun {
+        /// What to ask for.
+        number: u64,
+        /// Of each pair whether it is served.
+        served: Vec<bool>,
+    },
+    /// To `Syncing`: so much is done.
+    Syncing(Done),
+    /// To `Syncing`: all of it is over, in the order of the pairs served.
+    Synced(Vec<Outcome>),
+    /// To `Wait` and `Sync`: so many wait already that this one cannot.
     Full,
 }
 
@@ -123,6 +153,15 @@ async fn answer(control: Arc<dyn Control>, waits: Arc<Semaphore>, request: Reque
         Request::Status => Ok(Reply::Status(Box::new(control.status()))),
         Request::Release { source } => control.release(source.as_deref()).map(Reply::Done),
         Request::Resync { source } => control.resync(source.as_deref()).map(Reply::Done),
+        Request::Sync { pairs, brake } => Ok(match control.sync(&pairs, brake) {
+            Some((number, served)) => Reply::Begun { number, served },
+            None => Reply::Full,
+        }),
+        Request::Syncing { number } => match control.syncing(number) {
+            Some(Far::Under(done)) => Ok(Reply::Syncing(done)),
+            Some(Far::Over(outcomes)) => Ok(Reply::Synced(outcomes)),
+            None => Err("this pass is not known: pushd was started anew, or not asked for a minute".to_owned()),
+        },
         Request::Wait { timeout_ms, places } => {
             let Ok(_place) = waits.try_acquire() else { return Ok(Reply::Full) };
             let places: Vec<PathBuf> = places.into_iter().map(|bytes| OsString::from_vec(bytes).into()).collect();

@@ -2,7 +2,7 @@
 //! target has its own lane, so that a dead or slow one delays nobody else.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::hint::Hint;
@@ -14,7 +14,7 @@ use kit::{Exit, Stop, apart};
 use link::{Deliver, DialError, Drive};
 use proto::RelPath;
 use proto::login::{Direction, Opened, Refusal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{Retry, Source, Target};
 use crate::nesting::{Nesting, nesting};
@@ -46,6 +46,27 @@ pub struct Lane {
     /// Tells the receiver that it is us again.
     sender_id: u64,
     state: Mutex<(TargetState, Moment)>,
+    trouble: Mutex<Trouble>,
+    /// Somebody wants the next try now.
+    hurry: Notify,
+}
+
+/// What went wrong with the ways to a target since the start, counted.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble {
+    /// Tries that did not get in, and sessions that were ended for a reason.
+    refused: u64,
+    /// Sessions that were lost. One may be of a link that had been dead for long.
+    lost: u64,
+    /// The last of both.
+    last: Option<(Exit, String)>,
+}
+
+impl Trouble {
+    /// The trouble that has come since `earlier`, if it is more than one lost link.
+    pub fn since(self, earlier: &Trouble) -> Option<(Exit, String)> {
+        if self.refused > earlier.refused || self.lost > earlier.lost + 1 { self.last } else { None }
+    }
 }
 
 /// How one session went.
@@ -60,7 +81,23 @@ impl Lane {
     pub fn new(target: Arc<Target>, source: &Source) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
         let mirror = Arc::new(Mirror::new(source.rules()));
-        Lane { target, mirror, source: source.name.clone(), sender_id: sys::process::random_u64(), state }
+        let (trouble, hurry) = (Mutex::default(), Notify::new());
+        let (sender_id, source) = (sys::process::random_u64(), source.name.clone());
+        Lane { target, mirror, source, sender_id, state, trouble, hurry }
+    }
+
+    /// What went wrong so far.
+    pub fn trouble(&self) -> Trouble {
+        self.lock_trouble().clone()
+    }
+
+    /// Ends the pause before the next try, if there is one.
+    pub fn hurry(&self) {
+        self.hurry.notify_waiters();
+    }
+
+    fn lock_trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a person has to look at before anything more is sent, with the command that lets it go on. A root that is lost is
@@ -115,7 +152,7 @@ impl Lane {
                 Ok(dialled) => dialled,
                 Err(error) => {
                     self.not_reached(&error);
-                    retry.wait(error.pause(), &stop).await;
+                    self.pause(&mut retry, error.pause(), &stop).await;
                     continue;
                 }
             };
@@ -141,9 +178,16 @@ impl Lane {
             if session.lasted > SILENCE {
                 retry = Backoff::new(self.target.retry);
             }
-            retry.wait(session.pause(), &stop).await;
+            self.pause(&mut retry, session.pause(), &stop).await;
         }
         self.enter(TargetState::Offline);
+    }
+
+    async fn pause(&self, retry: &mut Backoff, pause: Pause, stop: &Stop) {
+        tokio::select! {
+            () = retry.wait(pause, stop) => {}
+            () = self.hurry.notified() => {}
+        }
     }
 
     /// The source's root, once it has one.
@@ -233,8 +277,15 @@ impl Lane {
                 _ => tracing::warn!(target_name = %self.target.name, "{text}"),
             }
         }
+        self.refused(error.exit(), &text);
         self.mirror.set_last_error(Some(text));
         self.enter(TargetState::Offline);
+    }
+
+    fn refused(&self, exit: Exit, text: &str) {
+        let mut trouble = self.lock_trouble();
+        trouble.refused += 1;
+        trouble.last = Some((exit, text.to_owned()));
     }
 
     fn ended(&self, session: &Session) {
@@ -251,6 +302,14 @@ impl Lane {
         }
         let reason = session.reason();
         tracing::warn!(target_name = %name, "disconnected after {after:.1} s: {reason}");
+        match &session.ended {
+            Ended::Lost => {
+                let mut trouble = self.lock_trouble();
+                trouble.lost += 1;
+                trouble.last = Some((Exit::Unreachable, reason.clone()));
+            }
+            ended => self.refused(exit_of(ended), &reason),
+        }
         self.mirror.set_last_error(Some(reason));
         self.enter(TargetState::Offline);
     }
@@ -294,6 +353,16 @@ impl Session {
             Ended::Halted(_) | Ended::Stopped | Ended::InSync => Pause::None,
             _ => Pause::Usual,
         }
+    }
+}
+
+/// What a command ends with for which a sender's run ended so.
+pub fn exit_of(ended: &Ended) -> Exit {
+    match ended {
+        Ended::InSync => Exit::Ok,
+        Ended::Lost => Exit::Unreachable,
+        Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
+        Ended::Bye(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
     }
 }
 

@@ -16,7 +16,9 @@ use tokio::task::JoinHandle;
 use crate::barrier::AllSeen;
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
+use crate::errand::Errands;
 use crate::lane::Lane;
+use crate::report::{Brake, Far, Pair};
 use crate::source::Live;
 use crate::status::{self, Durability, Owed, SourceState, SourceStatus, Status, TargetStatus};
 
@@ -174,12 +176,13 @@ fn spawn(ends: Ends, work: impl Future<Output = ()> + Send + 'static) -> JoinHan
 struct Daemon {
     started: Instant,
     sources: Vec<Arc<Live>>,
+    errands: Errands,
 }
 
 impl Daemon {
     fn new(config: Config) -> Daemon {
         let sources = config.sources.into_iter().map(|source| Arc::new(Live::new(Arc::new(source)))).collect();
-        Daemon { started: Instant::now(), sources }
+        Daemon { started: Instant::now(), sources, errands: Errands::default() }
     }
 
     fn select(&self, name: Option<&str>) -> Result<Vec<&Arc<Live>>, String> {
@@ -225,6 +228,14 @@ impl Control for Daemon {
             "comparing {} in full",
             chosen.iter().map(|live| live.source.name.as_str()).collect::<Vec<_>>().join(", ")
         ))
+    }
+
+    fn sync(&self, pairs: &[Pair], brake: Brake) -> Option<(u64, Vec<bool>)> {
+        self.errands.begin(&self.sources, pairs, brake)
+    }
+
+    fn syncing(&self, number: u64) -> Option<Far> {
+        self.errands.look(number)
     }
 
     fn barrier(&self, places: &[PathBuf]) -> Result<Box<dyn Barrier>, String> {

@@ -117,37 +117,53 @@ impl Live {
     /// Lets what is halted go on: a root that was replaced is accepted, a mass deletion is let through once. Returns
     /// whether anything was halted.
     pub fn release(&self) -> bool {
-        let mut halted = false;
-        if self.board().state == SourceState::Halted {
-            self.accept.store(true, Ordering::Release);
-            halted = true;
-        }
+        let mut halted = self.accept_root();
         for lane in &self.lanes {
-            match lane.mirror.halted() {
-                None => continue,
-                Some(Halt::Root(_)) => {
-                    self.accept.store(true, Ordering::Release);
-                    self.wake();
-                }
-                Some(Halt::Empty { .. } | Halt::Deletes { .. }) => {
-                    lane.mirror.release(Deletes::Once);
-                    lane.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
-                }
+            if matches!(lane.mirror.halted(), Some(Halt::Empty { .. } | Halt::Deletes { .. })) {
+                lane.mirror.release(Deletes::Once);
+                self.resync_one(lane);
+                halted = true;
             }
-            halted = true;
         }
         halted
+    }
+
+    /// The next full pass to this target may delete whatever it finds, and a root that was replaced is accepted.
+    pub fn release_once(&self, lane: &Lane) {
+        self.accept_root();
+        if !matches!(lane.mirror.halted(), Some(Halt::Root(_))) {
+            lane.mirror.release(Deletes::Once);
+        }
+    }
+
+    /// If a person was to look at the root, it is accepted as it is now; whether that was so.
+    fn accept_root(&self) -> bool {
+        let lost = self.lanes.iter().any(|lane| matches!(lane.mirror.halted(), Some(Halt::Root(_))));
+        let halted = lost || self.board().state == SourceState::Halted;
+        if halted {
+            self.accept.store(true, Ordering::Release);
+            self.wake();
+        }
+        halted
+    }
+
+    /// Why nothing of the source is sent, if that is so: it is absent, or halted and not let go.
+    pub fn standstill(&self) -> Option<(SourceState, String)> {
+        let Board { state, reason, .. } = self.board();
+        let stands = match state {
+            SourceState::Absent => true,
+            SourceState::Halted => !self.accept.load(Ordering::Acquire),
+            SourceState::Starting | SourceState::Live => false,
+        };
+        stands.then(|| (state, reason.unwrap_or_default()))
     }
 
     /// What a person has to look at before all that is owed can be sent, with the command that lets it go on. Nothing, once
     /// that was typed.
     pub fn held(&self) -> Option<String> {
-        if self.accept.load(Ordering::Acquire) {
-            return None;
-        }
-        let board = self.board();
-        match board.state {
-            SourceState::Halted => board.reason,
+        match self.standstill() {
+            Some((SourceState::Halted, reason)) => Some(reason),
+            _ if self.accept.load(Ordering::Acquire) => None,
             _ => self.lanes.iter().find_map(|lane| lane.held()),
         }
     }
@@ -161,6 +177,12 @@ impl Live {
     /// All targets are compared with the source from the root down.
     pub fn resync(&self) {
         self.hint_all(vec![Hint::Subtree { path: RelPath::root() }]);
+    }
+
+    /// One target is compared with the source from the root down; if it is not connected, it is dialled at once.
+    pub fn resync_one(&self, lane: &Lane) {
+        lane.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+        lane.hurry();
     }
 
     /// Asks for a moment at which all that happened before has become hints; returns its number.

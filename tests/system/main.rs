@@ -11,6 +11,7 @@ mod rig;
 mod access;
 mod asking;
 mod atomic;
+mod beside;
 mod brake;
 mod commit;
 mod crash;

@@ -46,6 +46,14 @@ impl Control for Talker {
         self.release(source)
     }
 
+    fn sync(&self, pairs: &[Pair], _: Brake) -> Option<(u64, Vec<bool>)> {
+        Some((1, vec![false; pairs.len()]))
+    }
+
+    fn syncing(&self, _: u64) -> Option<Far> {
+        None
+    }
+
     fn barrier(&self, places: &[PathBuf]) -> Result<Box<dyn Barrier>, String> {
         match places.first() {
             Some(path) => Ok(Box::new(At(path.clone()))),

@@ -2,8 +2,11 @@
 
 use std::process::{ExitCode, Termination};
 
+use serde::{Deserialize, Serialize};
+
 /// How a command ended. The numbers are a contract with scripts and service managers (sysexits.h where one fits).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Exit {
     /// Done, and true.

@@ -5,6 +5,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::units;
 
 /// Draws at most this often.
@@ -20,7 +22,7 @@ pub enum Show {
 }
 
 /// How far the work is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// Files that are done.
     pub files: u64,
@@ -28,6 +30,14 @@ pub struct Done {
     pub bytes: u64,
     /// All bytes that there are to do, once that is known.
     pub total: Option<u64>,
+}
+
+impl Done {
+    /// Both together.
+    pub fn and(self, other: Done) -> Done {
+        let total = self.total.zip(other.total).map(|(one, other)| one + other);
+        Done { files: self.files + other.files, bytes: self.bytes + other.bytes, total }
+    }
 }
 
 /// One line on stderr, drawn over and over. Dropped: wiped.

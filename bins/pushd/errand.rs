@@ -1,0 +1,153 @@
+//! Full passes that the daemon makes for a `pushd sync`, and what became of each. Asked over the control socket, again and
+//! again; a `sync` that goes away is forgotten, its passes go on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use engine::mirror::{Halt, Totals};
+use kit::Exit;
+use kit::progress::Done;
+use proto::RelPath;
+
+use crate::lane::{Lane, Trouble};
+use crate::report::{self, Brake, Failed, Far, Outcome, Pair};
+use crate::source::Live;
+use crate::status::SourceState;
+
+/// Those who may ask at the same time.
+const MOST: usize = 64;
+/// Who has not asked for this long has gone away.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// All that is under way.
+#[derive(Default)]
+pub struct Errands {
+    running: Mutex<(u64, HashMap<u64, Errand>)>,
+}
+
+/// What one `sync` asked for.
+struct Errand {
+    passes: Vec<Pass>,
+    asked: Instant,
+}
+
+impl Errands {
+    /// Begins passes of those pairs that are served as they are described, and says which these are; `None` when there are
+    /// too many errands.
+    pub fn begin(&self, sources: &[Arc<Live>], pairs: &[Pair], brake: Brake) -> Option<(u64, Vec<bool>)> {
+        let now = Instant::now();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, errands) = &mut *running;
+        errands.retain(|_, errand| now.duration_since(errand.asked) < FORGOTTEN);
+        if errands.len() >= MOST {
+            return None;
+        }
+        let found: Vec<_> = pairs.iter().map(|pair| served(sources, pair)).collect();
+        let which = found.iter().map(Option::is_some).collect();
+        let passes = found.into_iter().flatten().map(|(live, lane)| Pass::begin(live, lane, brake)).collect();
+        *last += 1;
+        errands.insert(*last, Errand { passes, asked: now });
+        Some((*last, which))
+    }
+
+    /// How far it is; one that is over is forgotten. `None` when there is no such errand.
+    pub fn look(&self, number: u64) -> Option<Far> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let errand = running.1.get_mut(&number)?;
+        errand.asked = Instant::now();
+        errand.passes.iter_mut().for_each(Pass::look);
+        if errand.passes.iter().any(|pass| pass.outcome.is_none()) {
+            return Some(Far::Under(errand.passes.iter().map(Pass::done).fold(Done::default(), Done::and)));
+        }
+        let errand = running.1.remove(&number)?;
+        Some(Far::Over(errand.passes.into_iter().filter_map(|pass| pass.outcome).collect()))
+    }
+}
+
+fn served(sources: &[Arc<Live>], pair: &Pair) -> Option<(Arc<Live>, Arc<Lane>)> {
+    sources.iter().find_map(|live| {
+        let lane = live.lanes.iter().find(|lane| Pair::new(&live.source, &lane.target) == *pair)?;
+        Some((live.clone(), lane.clone()))
+    })
+}
+
+/// One pass of one source to one target, with all that was owed when it began.
+struct Pass {
+    live: Arc<Live>,
+    lane: Arc<Lane>,
+    began: Instant,
+    before: (Totals, Trouble),
+    stage: Stage,
+    outcome: Option<Outcome>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// That the watcher has told of all that happened before the call.
+    Seeing(u64),
+    /// That all that was noticed up to this moment is acknowledged, the pass included.
+    Passing(Instant),
+    /// The same of what the pass has found on its way and left to be looked at anew.
+    Mending(Instant),
+}
+
+impl Pass {
+    fn begin(live: Arc<Live>, lane: Arc<Lane>, brake: Brake) -> Pass {
+        let before = (lane.mirror.sent.totals(), lane.trouble());
+        if brake == Brake::Released {
+            live.release_once(&lane);
+        }
+        live.resync_one(&lane);
+        let stage = Stage::Seeing(live.ask_barrier());
+        Pass { live, lane, began: Instant::now(), before, stage, outcome: None }
+    }
+
+    /// Sees whether it is over.
+    fn look(&mut self) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let done = match (self.failed(), self.is_through()) {
+            (Some(failed), _) => Err(failed),
+            (None, true) => Ok(()),
+            (None, false) => return,
+        };
+        let pair = (&*self.live.source.name, &*self.lane.target.name);
+        self.outcome = Some(Outcome::new(pair, &self.lane.mirror, self.before.0, self.began.elapsed(), done));
+    }
+
+    /// What a `sync` that dials by itself would have failed of.
+    fn failed(&self) -> Option<Failed> {
+        if let Some((state, reason)) = self.live.standstill() {
+            let exit = if state == SourceState::Absent { Exit::Input } else { Exit::Busy };
+            return Some((exit, reason));
+        }
+        match self.lane.mirror.halted() {
+            Some(Halt::Root(_)) | None => self.lane.trouble().since(&self.before.1),
+            Some(halt) => Some(report::halted(&halt)),
+        }
+    }
+
+    fn is_through(&mut self) -> bool {
+        let settled = |moment| self.lane.mirror.halted().is_none() && !self.owes(moment);
+        let now = Instant::now();
+        match self.stage {
+            Stage::Seeing(number) if self.live.has_passed(number) => self.stage = Stage::Passing(now),
+            Stage::Passing(moment) if settled(moment) => self.stage = Stage::Mending(now),
+            Stage::Mending(moment) => return settled(moment),
+            Stage::Seeing(_) | Stage::Passing(_) => {}
+        }
+        false
+    }
+
+    fn owes(&self, moment: Instant) -> bool {
+        self.lane.mirror.pending().owes(&RelPath::root(), moment)
+    }
+
+    fn done(&self) -> Done {
+        let (now, before) = (self.lane.mirror.sent.totals(), self.before.0);
+        Done { files: now.files - before.files, bytes: now.bytes - before.bytes, total: None }
+    }
+}

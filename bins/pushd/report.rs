@@ -1,0 +1,172 @@
+//! What one full pass of one source to one target comes to, be it by `pushd sync` itself or by a running daemon for it: what
+//! is asked, how far it is, and the report at the end.
+
+use std::time::Duration;
+
+use engine::mirror::{Halt, Mirror, Totals};
+use kit::progress::Done;
+use kit::{Exit, out, units};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Source, Target};
+use crate::status::{self, LeftOut, Problem};
+
+/// One source and one of its targets, as a configuration describes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Name of the source.
+    pub source: String,
+    /// Name of the target.
+    pub target: String,
+    /// All that decides what a pass would do: two configurations that agree in it mean the same.
+    terms: String,
+}
+
+impl Pair {
+    /// By this configuration.
+    pub fn new(source: &Source, target: &Target) -> Pair {
+        let here = (&source.path, source.delete, source.mounts, source.attributes, source.max_delete);
+        let there = (target.address.to_string(), target.destination.to_string(), &target.user);
+        Pair { source: source.name.clone(), target: target.name.clone(), terms: format!("{here:?} {there:?}") }
+    }
+}
+
+/// What a pass may delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Brake {
+    /// As `max_delete` allows.
+    On,
+    /// Whatever it finds.
+    Released,
+}
+
+/// What became of one target, as `--json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    source: String,
+    target: String,
+    in_sync: bool,
+    files: u64,
+    bytes: u64,
+    wire_bytes: u64,
+    deleted: u64,
+    compared: u64,
+    seconds: f64,
+    problems: Vec<Problem>,
+    problems_total: u64,
+    left_out: LeftOut,
+    error: Option<String>,
+}
+
+/// A report, and what the command ends with on its account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// For people and scripts.
+    pub report: Report,
+    /// For the shell.
+    pub exit: Exit,
+}
+
+/// How far passes are.
+pub enum Far {
+    /// Something is still to be done.
+    Under(Done),
+    /// Each is done, or has failed.
+    Over(Vec<Outcome>),
+}
+
+/// Why a pass did not come to its end.
+pub type Failed = (Exit, String);
+
+/// Of a pass that would delete too much.
+pub fn halted(halt: &Halt) -> Failed {
+    (Exit::Busy, format!("halted: {halt}; if that is right, run again with --release"))
+}
+
+impl Outcome {
+    /// Of a pass that took so long and counted from `before`; what is not mirrored the target's record knows.
+    pub fn new(
+        pair: (&str, &str),
+        mirror: &Mirror,
+        before: Totals,
+        took: Duration,
+        done: Result<(), Failed>,
+    ) -> Outcome {
+        let problems = mirror.problems();
+        let (error, exit) = match done {
+            Err((exit, error)) => (Some(error), exit),
+            Ok(()) if !problems.is_empty() => (None, Exit::Differences),
+            Ok(()) => (None, Exit::Ok),
+        };
+        let now = mirror.sent.totals();
+        let report = Report {
+            source: pair.0.to_owned(),
+            target: pair.1.to_owned(),
+            in_sync: exit == Exit::Ok,
+            files: now.files - before.files,
+            bytes: now.bytes - before.bytes,
+            wire_bytes: now.wire_bytes - before.wire_bytes,
+            deleted: now.removed - before.removed,
+            compared: now.compared - before.compared,
+            seconds: took.as_secs_f64(),
+            problems: status::problems(&problems),
+            problems_total: problems.len(),
+            left_out: status::left_out(&mirror.left_out()),
+            error,
+        };
+        Outcome { report, exit }
+    }
+
+    /// Of a pass of which nothing is known but that it came to no end.
+    pub fn unknown(pair: (&str, &str), (exit, error): Failed) -> Outcome {
+        let report = Report {
+            source: pair.0.to_owned(),
+            target: pair.1.to_owned(),
+            in_sync: false,
+            files: 0,
+            bytes: 0,
+            wire_bytes: 0,
+            deleted: 0,
+            compared: 0,
+            seconds: 0.0,
+            problems: Vec::new(),
+            problems_total: 0,
+            left_out: LeftOut::default(),
+            error: Some(error),
+        };
+        Outcome { report, exit }
+    }
+}
+
+impl Report {
+    /// What a person has to know, to stderr.
+    pub fn complain(&self) {
+        let Report { source, target, .. } = self;
+        if let Some(error) = &self.error {
+            out::complain(format_args!("pushd: {source} to {target}: {error}"));
+        }
+        for Problem { path, reason, .. } in &self.problems {
+            out::complain(format_args!("pushd: {source} to {target}: {path}: {reason}"));
+        }
+        let beyond = self.problems_total - self.problems.len() as u64;
+        if beyond > 0 {
+            out::complain(format_args!("pushd: {source} to {target}: and {beyond} more"));
+        }
+    }
+
+    /// What was done, in one line.
+    pub fn stats(&self) -> String {
+        let Report { source, target, .. } = self;
+        format!(
+            "{source} to {target}: {} files, {} sent ({} on the wire), {} deleted, {} compared, {} left out, {:.2} s",
+            self.files,
+            units::bytes(self.bytes),
+            units::bytes(self.wire_bytes),
+            self.deleted,
+            self.compared,
+            self.left_out.entries,
+            self.seconds
+        )
+    }
+}

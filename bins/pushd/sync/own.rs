@@ -1,0 +1,87 @@
+//! A pass of our own: dial, compare, send what differs, until nothing is owed.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use engine::hint::Hint;
+use engine::mirror::{Deletes, Mirror, Totals};
+use engine::sender::{Ended, Root, Sender, Until};
+use kit::{Exit, apart};
+use proto::RelPath;
+use proto::login::Direction;
+use sys::Tree;
+use tokio::task::JoinHandle;
+
+use crate::config::{Source, Target};
+use crate::lane::{self, Unreached};
+use crate::nesting::nesting;
+use crate::report::{self, Brake, Failed, Outcome};
+
+/// One pass under way.
+pub(super) struct Own {
+    source: Arc<Source>,
+    target: Arc<Target>,
+    /// Its counters.
+    pub(super) mirror: Arc<Mirror>,
+    passing: JoinHandle<(Duration, Result<(), Failed>)>,
+}
+
+impl Own {
+    /// Begins. To be called inside of a runtime.
+    pub(super) fn begin(source: Arc<Source>, target: Arc<Target>, brake: Brake) -> Own {
+        let mirror = Arc::new(Mirror::new(source.rules()));
+        if brake == Brake::Released {
+            mirror.release(Deletes::Once);
+        }
+        let passing = tokio::spawn(pass(source.clone(), target.clone(), mirror.clone()));
+        Own { source, target, mirror, passing }
+    }
+}
+
+/// Waits for the end of each.
+pub(super) async fn gather(passes: Vec<Own>) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for Own { source, target, mirror, passing } in passes {
+        let panicked = |error: tokio::task::JoinError| (Duration::ZERO, Err((Exit::Busy, error.to_string())));
+        let (took, done) = passing.await.unwrap_or_else(panicked);
+        outcomes.push(Outcome::new((&source.name, &target.name), &mirror, Totals::default(), took, done));
+    }
+    outcomes
+}
+
+async fn pass(source: Arc<Source>, target: Arc<Target>, mirror: Arc<Mirror>) -> (Duration, Result<(), Failed>) {
+    let began = Instant::now();
+    let done = try_pass(&source, &target, mirror).await;
+    (began.elapsed(), done)
+}
+
+async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Result<(), Failed> {
+    let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
+    let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
+    let refused = |error: Unreached| (error.exit(), error.to_string());
+    let whom =
+        target.dialling(Direction::Push, sys::process::random_u64()).map_err(|e| refused(Unreached::Password(e)))?;
+    let (opened, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
+    if let Some(nesting) = nesting(&root.tree, source.mounts, &opened.place) {
+        connection.close().await;
+        return Err(refused(nesting.into()));
+    }
+    mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+    let mut sender = Sender::new(root, source.options(), mirror);
+    let (frames, driving) = lane::drive(target, opened, connection);
+    let name = format!("send-{}", target.name);
+    let span = tracing::error_span!("send", target_name = %target.name);
+    let working = apart(&name, move || span.in_scope(|| sender.run(frames, Until::InSync, &AtomicBool::new(false))));
+    let ended = working.await.map_err(|failed| (Exit::Busy, failed.to_string()))?;
+    let driven = driving.await;
+    match ended {
+        Ended::InSync => Ok(()),
+        Ended::Lost => {
+            let reason = driven.map_or_else(|error| error.to_string(), |ended| ended.to_string());
+            Err((Exit::Unreachable, reason))
+        }
+        Ended::Halted(halt) => Err(report::halted(&halt)),
+        ended => Err((lane::exit_of(&ended), lane::sentence(&ended))),
+    }
+}
