@@ -40,8 +40,6 @@ fn what_is_written_into_a_large_file_is_all_that_travels() {
         content.splice(3_000_000..3_000_000, rng.bytes(100));
         let before = wire_bytes(&pair);
         fs::write(pair.scratch.path().join("saved"), &content).unwrap();
-        fs::copy(pair.backup.join("database"), "/tmp/mb/old.bin").unwrap();
-        fs::copy(pair.scratch.path().join("saved"), "/tmp/mb/new.bin").unwrap();
         fs::rename(pair.scratch.path().join("saved"), &at).unwrap();
         pair.settle();
         let sent = wire_bytes(&pair) - before;

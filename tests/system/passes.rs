@@ -100,7 +100,7 @@ pub fn fill_with_types(root: &Path, turn: usize) {
                     fs::write(path.join(format!("sub/{k}")), b"content").unwrap();
                 }
             }
-            4 => symlink("/tmp", &path).unwrap(),
+            4 => symlink("/etc", &path).unwrap(),
             _ => {}
         }
     }

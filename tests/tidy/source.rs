@@ -105,28 +105,53 @@ pub fn blank(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut n = 0;
     while n < chars.len() {
-        let rest = &chars[n..];
-        let end = match rest {
-            ['/', '/', ..] => n + rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => find(&chars, n + 2, &['*', '/']),
-            ['r', '"', ..] | ['r', '#', ..] if !word_before(&chars, n) => match raw_string(&chars, n) {
-                Some(end) => end,
-                None => n,
-            },
-            ['"', ..] => string(&chars, n + 1),
-            ['\'', '\\', ..] => find(&chars, n + 3, &['\'']),
-            ['\'', _, '\'', ..] => n + 3,
-            _ => n,
-        };
-        if end == n {
-            out.push(chars[n]);
-            n += 1;
-        } else {
+        if let Some((_, end)) = no_code(&chars, n) {
             out.extend(chars[n..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
             n = end;
+        } else {
+            out.push(chars[n]);
+            n += 1;
         }
     }
     out
+}
+
+/// The strings of `text` as they are written, with the line that each begins in.
+pub fn strings(text: &str) -> Vec<(usize, String)> {
+    let chars: Vec<char> = text.chars().collect();
+    let (mut out, mut n, mut line) = (Vec::new(), 0, 1);
+    while n < chars.len() {
+        let (what, end) = no_code(&chars, n).unwrap_or((NoCode::Other, n + 1));
+        if what == NoCode::Text {
+            out.push((line, chars[n..end].iter().collect()));
+        }
+        line += chars[n..end].iter().filter(|c| **c == '\n').count();
+        n = end;
+    }
+    out
+}
+
+#[derive(PartialEq, Eq)]
+enum NoCode {
+    Text,
+    /// A comment or a character.
+    Other,
+}
+
+/// What begins at `n`, if it is no code, and where it ends.
+fn no_code(chars: &[char], n: usize) -> Option<(NoCode, usize)> {
+    let rest = &chars[n..];
+    match rest {
+        ['/', '/', ..] => Some((NoCode::Other, n + rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()))),
+        ['/', '*', ..] => Some((NoCode::Other, find(chars, n + 2, &['*', '/']))),
+        ['r', '"', ..] | ['r', '#', ..] if !word_before(chars, n) => {
+            raw_string(chars, n).map(|end| (NoCode::Text, end))
+        }
+        ['"', ..] => Some((NoCode::Text, string(chars, n + 1))),
+        ['\'', '\\', ..] => Some((NoCode::Other, find(chars, n + 3, &['\'']))),
+        ['\'', _, '\'', ..] => Some((NoCode::Other, n + 3)),
+        _ => None,
+    }
 }
 
 fn word_before(chars: &[char], n: usize) -> bool {
