@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::rig::mounted::Mounted;
 use crate::rig::pair::{Pair, Setup};
-use crate::rig::{compare, eventually, is_root, stays};
+use crate::rig::{compare, eventually, is_root, patience, stays};
 
 /// A live pair with 200 files in 10 folders.
 fn full(test: &str, setup: Setup) -> Pair {
@@ -163,6 +164,23 @@ fn an_unmounted_root_halts_and_comes_back() {
     // The pair's folder can only go when nothing is mounted in it.
     unmount(&pair.source, UnmountFlags::DETACH).unwrap();
     drop(mounted);
+}
+
+#[test]
+fn a_watched_source_is_busy_until_pushd_ends() {
+    if !is_root("a_watched_source_is_busy_until_pushd_ends") {
+        return;
+    }
+    let mut pair = Pair::new("busy", Setup::default());
+    let source = pair.source.clone();
+    let _mounted = Mounted::tmpfs(&source);
+    fill(&source);
+    pair.start();
+    pair.settle();
+    assert_eq!(unmount(&source, UnmountFlags::empty()), Err(Errno::BUSY));
+    pair.settle();
+    assert_eq!(pair.pushd.daemon.end(patience()), Some(0));
+    assert_eq!(unmount(&source, UnmountFlags::empty()), Ok(()));
 }
 
 #[test]
