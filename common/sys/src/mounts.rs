@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_mount_stands_on_all_that_is_beneath_it() {
         let table = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 8:2 / /srv rw - xfs /dev/sdb rw\n\
-                     40 30 0:50 / /srv/x rw - tmpfs x rw\n41 20 0:51 / /tmp rw - tmpfs y rw\n50 50 0:2 / / rw - rootfs r rw\n";
+                     40 30 0:50 / /srv/x rw - tmpfs x rw\n41 20 0:51 / /run rw - tmpfs y rw\n50 50 0:2 / / rw - rootfs r rw\n";
         for (mount, below, stands) in [
             (40, 30, true),
             (40, 20, true),

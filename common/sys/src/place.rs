@@ -147,14 +147,14 @@ mod tests {
 
     #[test]
     fn a_line_is_read_with_what_is_escaped_in_it() {
-        let mount = parse(br"36 35 98:0 /a\040b\134 /mnt/x\011y rw,noatime master:1 - ext3 /dev/root rw").unwrap();
+        let mount = parse(br"36 35 98:0 /a\040b\134 /srv/x\011y rw,noatime master:1 - ext3 /dev/root rw").unwrap();
         assert_eq!((mount.id, mount.device.as_str()), (36, "98:0"));
-        assert_eq!((&mount.root[..], &mount.at[..]), (&b"/a b\\"[..], &b"/mnt/x\ty"[..]));
+        assert_eq!((&mount.root[..], &mount.at[..]), (&b"/a b\\"[..], &b"/srv/x\ty"[..]));
         assert!(parse(b"").is_none());
-        assert_eq!(below(b"/mnt/a", b"/mnt"), Some(&b"/a"[..]));
-        assert_eq!(below(b"/mnta", b"/mnt"), None);
+        assert_eq!(below(b"/srv/a", b"/srv"), Some(&b"/a"[..]));
+        assert_eq!(below(b"/srva", b"/srv"), None);
         assert_eq!(
-            (below(b"/mnt", b"/mnt"), below(b"/", b"/"), below(b"/a", b"/")),
+            (below(b"/srv", b"/srv"), below(b"/", b"/"), below(b"/a", b"/")),
             (Some(&b""[..]), Some(&b""[..]), Some(&b"/a"[..]))
         );
     }
