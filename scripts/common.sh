@@ -12,11 +12,27 @@ fail() {
     exit 1
 }
 
+# Ends with one sentence where the Rust that is here does not suffice: an older cargo does not even read our manifests, and
+# what it says then is about their words.
+toolchain() {
+    local least how tool version
+    least=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+    how='rustup installs it, beside the Rust of a distribution and without root: https://rustup.rs; where rustup is there: rustup update'
+    for tool in cargo rustc; do
+        command -v "$tool" >/dev/null || fail "$tool is missing, and Rust $least or newer is needed: $how"
+        version=$(cd "$root" && "$tool" --version)
+        version=${version#* }
+        version=${version%% *}
+        [[ $(printf '%s\n' "$least" "$version" | sort -V | head -n 1) == "$least" ]] ||
+            fail "$(command -v "$tool") is $version, and Rust $least or newer is needed: $how"
+    done
+}
+
 # need COMMAND PACKAGE …: installs the Debian packages of the commands that are missing, and nothing else.
 need() {
     local missing=()
     while (($# > 1)); do
-        command -v "$1" >/dev/null || missing+=("$2")
+        [[ " ${missing[*]} " == *" $2 "* ]] || command -v "$1" >/dev/null || missing+=("$2")
         shift 2
     done
     ((${#missing[@]})) || return 0
@@ -36,7 +52,7 @@ need() {
 
 # Builds both programs; sets $pushd and $recvd.
 build_release() {
-    command -v cargo >/dev/null || fail 'cargo is missing: see https://rustup.rs'
+    toolchain
     # Rust needs a linker, and the cryptography a C compiler.
     command -v cc >/dev/null || need gcc gcc
     [[ -e /usr/include/stdio.h ]] || need /usr/include/stdio.h libc6-dev

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use super::report;
 use super::source::{blank, files, product, relative, root, without_tests};
@@ -131,4 +132,19 @@ fn every_command_and_option_is_in_the_manual() {
         }
     }
     report("every command and option is documented", found);
+}
+
+#[test]
+fn man_pages_are_set_without_a_warning() {
+    let mut found = Vec::new();
+    for page in files("etc/man", &[".5", ".8"]) {
+        let Ok(set) = Command::new("groff").args(["-t", "-man", "-Tutf8", "-ww"]).arg(&page).output() else {
+            eprintln!("LEFT OUT: man_pages_are_set_without_a_warning needs groff");
+            return;
+        };
+        if !set.stderr.is_empty() {
+            found.push(String::from_utf8_lossy(&set.stderr).into_owned());
+        }
+    }
+    report("groff complains of nothing in a man page", found);
 }
