@@ -20,7 +20,7 @@ use crate::errand::Errands;
 use crate::lane::Lane;
 use crate::report::{Brake, Far, Pair};
 use crate::source::Live;
-use crate::status::{self, Durability, Owed, SourceState, SourceStatus, Status, TargetStatus};
+use crate::status::{self, Durability, SourceState, SourceStatus, Status, TargetStatus};
 
 /// How long lanes may take to end when the program stops.
 const LAST: Duration = Duration::from_secs(5);
@@ -262,10 +262,7 @@ fn source_status(live: &Live) -> SourceStatus {
 fn target_status(lane: &Lane) -> TargetStatus {
     let (state, since) = lane.state();
     let mirror = &lane.mirror;
-    let (paths, in_sync_at) = {
-        let pending = mirror.pending();
-        (pending.len() as u64, pending.in_sync_at(Instant::now()))
-    };
+    let in_sync_at = mirror.pending().in_sync_at(Instant::now());
     let (problems, problems_total) = {
         let problems = mirror.problems();
         (status::problems(&problems), problems.len())
@@ -277,7 +274,7 @@ fn target_status(lane: &Lane) -> TargetStatus {
         state,
         since,
         durability: mirror.durability().map(Durability::from),
-        owed: Owed { paths, bytes: mirror.sent.owed_bytes() },
+        owed: mirror.owed().into(),
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(Moment),
         sent: mirror.sent.totals().into(),

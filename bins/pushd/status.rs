@@ -133,13 +133,20 @@ impl From<proto::login::Durability> for Durability {
 /// What a target is still owed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
-    /// Paths to look at; a folder with all beneath it counts once.
+    /// Entries that differ or may, as far as is known: changes that wait, differences that a comparison has found so far,
+    /// what is not acknowledged.
     pub paths: u64,
-    /// Bytes, as far as they are known.
+    /// What large files under way have still to send, and small ones that are not acknowledged.
     pub bytes: u64,
 }
 
-/// What a target got.
+impl From<engine::mirror::Owed> for Owed {
+    fn from(engine::mirror::Owed { paths, bytes }: engine::mirror::Owed) -> Owed {
+        Owed { paths, bytes }
+    }
+}
+
+/// What a target got: it has acknowledged it, and not refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Files.

@@ -47,18 +47,30 @@ pub enum Halt {
 /// Counters since the start; bytes are bytes.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// Regular files whose content was sent.
+    /// Regular files whose content has arrived: it was acknowledged, and not refused.
     pub files: AtomicU64,
     /// Their content.
     pub bytes: AtomicU64,
     /// All frames, before TLS.
     pub wire_bytes: AtomicU64,
-    /// Entries removed at the target by this side's word.
+    /// Removals at the target by this side's word, acknowledged likewise; a folder with all that is in it is one.
     pub removed: AtomicU64,
     /// Entries looked at by comparisons.
     pub compared: AtomicU64,
-    /// Content of large files under way that has not been sent yet.
-    pub(crate) uploading: AtomicU64,
+    /// What is known of the work under way, see [`Owed`].
+    entries_under_way: AtomicU64,
+    bytes_under_way: AtomicU64,
+}
+
+/// What a target is owed at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Owed {
+    /// Changes that wait to be looked at, differences that comparisons have found so far, and what was sent and is not
+    /// acknowledged; at least one for each piece of work, however much there will be found in it.
+    pub paths: u64,
+    /// Content that large files under way have still to send, and that of small files that were sent and are not
+    /// acknowledged.
+    pub bytes: u64,
 }
 
 /// [`Sent`] at one moment.
@@ -85,9 +97,16 @@ impl Sent {
         }
     }
 
-    /// Bytes owed, as far as they are known: what large files under way have still to send.
-    pub fn owed_bytes(&self) -> u64 {
-        self.uploading.load(Ordering::Relaxed)
+    pub(crate) fn arrived(&self, files: u64, bytes: u64, removed: u64) {
+        for (counter, more) in [(&self.files, files), (&self.bytes, bytes), (&self.removed, removed)] {
+            counter.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// Of the work under way so many entries and bytes are known.
+    pub(crate) fn under_way(&self, entries: u64, bytes: u64) {
+        self.entries_under_way.store(entries, Ordering::Relaxed);
+        self.bytes_under_way.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether nothing was ever sent.
@@ -154,6 +173,17 @@ impl Mirror {
     /// What is owed.
     pub fn pending(&self) -> MutexGuard<'_, Pending> {
         lock(&self.pending)
+    }
+
+    /// What it is owed, as far as that is known.
+    pub fn owed(&self) -> Owed {
+        let (waiting, under_way) = self.pending().sizes();
+        if under_way == 0 {
+            return Owed { paths: waiting, bytes: 0 };
+        }
+        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let paths = waiting + under_way.max(now(&self.sent.entries_under_way));
+        Owed { paths, bytes: now(&self.sent.bytes_under_way) }
     }
 
     /// Age of the oldest change not acknowledged; zero when in sync.

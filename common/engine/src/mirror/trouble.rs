@@ -59,16 +59,19 @@ impl Mirror {
         }
     }
 
-    /// The trouble with this entry is over, or about to be met again; whether there was any.
-    pub fn resolved(&self, path: &RelPath) -> bool {
-        let mut problems = self.problems();
-        let [here, there] = [Side::Here, Side::There].map(|side| problems.clear(path, side));
-        here || there
-    }
-
     /// It can be read here now, whatever the target said of it.
     pub(crate) fn resolved_here(&self, path: &RelPath) {
         self.problems().clear(path, Side::Here);
+    }
+
+    /// The target has it whole.
+    pub(crate) fn resolved_there(&self, path: &RelPath) {
+        self.problems().clear(path, Side::There);
+    }
+
+    /// Whether the target had trouble with anything.
+    pub(crate) fn is_troubled_there(&self) -> bool {
+        self.problems().has_any(Side::There)
     }
 
     /// Whether it could not be read here.

@@ -283,6 +283,11 @@ impl Pending {
         if self.moves.is_empty() { self.due.first().map(|(due, _)| *due) } else { Some(Instant::now()) }
     }
 
+    /// Pieces of work that wait, and that are handed out.
+    pub(crate) fn sizes(&self) -> (u64, u64) {
+        ((self.waiting.len() + self.moves.len()) as u64, self.taken.len() as u64)
+    }
+
     /// Pieces of work that are owed, waiting or handed out.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.moves.len() + self.taken.len()

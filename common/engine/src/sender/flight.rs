@@ -34,10 +34,46 @@ pub(super) enum Sent {
     Settle,
 }
 
+impl Sent {
+    fn is_move(&self) -> bool {
+        matches!(self, Sent::Rename(..) | Sent::Exchange(..))
+    }
+
+    /// Whether it brings or changes an entry, or one more name of it.
+    fn is_change(&self) -> bool {
+        !matches!(self, Sent::Forerunner(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle)
+    }
+}
+
 struct Op {
     /// Whose it is; 0 once it was answered.
     ticket: Ticket,
     sent: Sent,
+    /// Bytes of a file's content that it brings.
+    content: Option<u64>,
+    answer: Answer,
+}
+
+/// What the target has said of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Nothing: with the receipt it is carried out.
+    None,
+    /// It is carried out, but for some metadata.
+    Partly,
+    /// It is not.
+    Not,
+}
+
+/// What a receipt says has arrived.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Arrived {
+    /// Regular files with their content.
+    pub files: u64,
+    /// Bytes of that.
+    pub bytes: u64,
+    /// Entries that are removed.
+    pub removed: u64,
 }
 
 /// How work ends when all its operations are through.
@@ -65,17 +101,39 @@ pub(super) struct Flight {
     /// Number of the first in `ops`.
     first: u64,
     open: HashMap<Ticket, Open>,
+    /// Renames and exchanges among `ops`.
+    moves: usize,
+    /// Those of `ops` that bring or change an entry.
+    changes: usize,
+    /// Content of small files that they bring.
+    content: u64,
+    /// The last operation in flight of which there is trouble, by what it was about.
+    troubled: HashMap<RelPath, u64>,
     ended: Vec<(Ticket, End)>,
 }
 
 impl Flight {
     pub fn new() -> Flight {
-        Flight { ops: VecDeque::new(), first: 1, open: HashMap::new(), ended: Vec::new() }
+        Flight {
+            ops: VecDeque::new(),
+            first: 1,
+            open: HashMap::new(),
+            moves: 0,
+            changes: 0,
+            content: 0,
+            troubled: HashMap::new(),
+            ended: Vec::new(),
+        }
     }
 
     /// Operations in flight.
     pub fn len(&self) -> u64 {
         self.ops.len() as u64
+    }
+
+    /// Entries that they bring or change, and the content that is in the operations themselves.
+    pub fn owed(&self) -> (usize, u64) {
+        (self.changes, self.content)
     }
 
     /// Whether no operation is in flight and no work is open.
@@ -86,8 +144,18 @@ impl Flight {
     /// Numbers an operation that is being sent for this work.
     pub fn sent(&mut self, ticket: Ticket, sent: Sent) -> u64 {
         self.hold(ticket);
-        self.ops.push_back(Op { ticket, sent });
+        self.moves += usize::from(sent.is_move());
+        self.changes += usize::from(sent.is_change());
+        self.ops.push_back(Op { ticket, sent, content: None, answer: Answer::None });
         self.first + self.ops.len() as u64 - 1
+    }
+
+    /// The operation that was numbered last brings so much content of a file.
+    pub fn brings(&mut self, bytes: u64) {
+        if let Some(op) = self.ops.back_mut() {
+            op.content = Some(bytes);
+            self.content += small(bytes);
+        }
     }
 
     /// What operation `number` was; `None` when it is not in flight, which is the peer's mistake.
@@ -98,6 +166,9 @@ impl Flight {
 
     /// Where what operation `number` knew as `place` stands at the target after the renames that followed it.
     pub fn forwarded(&self, number: u64, place: &RelPath) -> RelPath {
+        if self.moves == 0 {
+            return place.clone();
+        }
         let later = usize::try_from((number + 1).saturating_sub(self.first)).unwrap_or(usize::MAX);
         let mut at = place.clone();
         for op in self.ops.iter().skip(later) {
@@ -117,16 +188,56 @@ impl Flight {
     }
 
     /// Operations up to `upto` are acknowledged. `None` when it names one that was never sent.
-    pub fn acknowledged(&mut self, upto: u64) -> Option<()> {
+    pub fn acknowledged(&mut self, upto: u64) -> Option<Arrived> {
         if upto >= self.first + self.len() {
             return None;
         }
+        let mut arrived = Arrived::default();
         while self.first <= upto {
             let op = self.ops.pop_front()?;
             self.first += 1;
+            self.moves -= usize::from(op.sent.is_move());
+            self.changes -= usize::from(op.sent.is_change());
+            self.content -= small(op.content.unwrap_or_default());
+            if op.answer != Answer::Not {
+                arrived.files += u64::from(op.content.is_some());
+                arrived.bytes += op.content.unwrap_or_default();
+                arrived.removed += u64::from(matches!(op.sent, Sent::Remove(_)));
+            }
             self.let_go(op.ticket);
         }
-        Some(())
+        self.troubled.retain(|_, number| *number > upto);
+        Some(arrived)
+    }
+
+    /// What the target said of this operation; with `place`, there is trouble with that.
+    pub fn answered(&mut self, number: u64, answer: Answer, place: Option<&RelPath>) {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
+            op.answer = answer;
+        }
+        if let Some(place) = place {
+            self.troubled.insert(place.clone(), number);
+        }
+    }
+
+    /// Where what is whole at the target by a receipt up to this number stands there by now. What an operation that was
+    /// answered before, but sent later, had trouble with is not.
+    pub fn whole(&self, upto: u64) -> Vec<RelPath> {
+        let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        let good = acknowledged.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0);
+        let mut whole = Vec::new();
+        for ((number, sent), _) in good {
+            let places = match sent {
+                Sent::Entry(path) | Sent::Folder(path) | Sent::Remove(path) => std::slice::from_ref(path),
+                Sent::Offer(path) | Sent::LinkedOffer(path, _) => std::slice::from_ref(path),
+                Sent::Link(_, others) => others,
+                _ => &[],
+            };
+            let fine = places.iter().filter(|place| self.troubled.get(place).is_none_or(|later| *later < number));
+            whole.extend(fine.map(|place| self.forwarded(number, place)));
+        }
+        whole
     }
 
     /// The receiver could not do this now: its work need not wait for a receipt, which may not come before more is sent.
@@ -190,6 +301,11 @@ impl Flight {
     pub fn take_ended(&mut self) -> Vec<(Ticket, End)> {
         std::mem::take(&mut self.ended)
     }
+}
+
+/// The content of a file, if it travels in one piece with it.
+fn small(bytes: u64) -> u64 {
+    if bytes <= proto::limits::INLINE as u64 { bytes } else { 0 }
 }
 
 #[cfg(test)]

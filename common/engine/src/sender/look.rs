@@ -1,7 +1,6 @@
 //! Looks: the one place where the source is asked what stands under a name, and where the answer is sent.
 
 use std::io;
-use std::sync::atomic::Ordering;
 
 use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{Dir, File, Stat, is_absence};
@@ -297,11 +296,11 @@ impl Session<'_> {
         self.link_others(ticket, path, &stat)
     }
 
+    /// The operation that was sent last brings this content.
     pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
         self.origins.sent(path, Inode::of(stat).id(), stat.mtime);
-        self.mirror.sent.files.fetch_add(1, Ordering::Relaxed);
-        self.mirror.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.mirror.resolved(path);
+        self.flight.brings(bytes);
+        self.mirror.resolved_here(path);
     }
 
     fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {
@@ -357,7 +356,6 @@ impl Session<'_> {
         }
         self.origins.removed(&path);
         self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
-        self.mirror.sent.removed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

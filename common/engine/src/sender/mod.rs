@@ -221,7 +221,7 @@ impl Sender {
         let unanswered: Vec<_> = session.flight.unanswered().map(|(op, sent)| (op, sent.clone())).collect();
         unanswered.iter().for_each(|(op, sent)| session.doubt_origins(*op, sent));
         session.origins.answered();
-        self.mirror.sent.uploading.store(0, Ordering::Relaxed);
+        self.mirror.sent.under_way(0, 0);
         self.groups.forget_work();
         self.mirror.pending().link_lost(Instant::now());
         self.mirror.set_scanning(false);
@@ -269,7 +269,18 @@ impl Session<'_> {
         worked |= self.take_work()?;
         worked |= self.step_search()?;
         self.finish_work();
+        self.tell_owed();
         Ok(if worked { Turn::Worked } else { Turn::Idle })
+    }
+
+    /// Tells what is known of the work under way: differences that were found and not looked at, and what is not
+    /// acknowledged.
+    fn tell_owed(&self) {
+        let extras: usize = self.passes.values().map(|pass| pass.extras.len()).sum();
+        let (changes, sent) = self.flight.owed();
+        let entries = extras + self.looks.len() + self.uploads.len() + changes;
+        let bytes = sent + self.uploads.iter().map(Upload::left).sum::<u64>();
+        self.mirror.sent.under_way(entries as u64, bytes);
     }
 
     /// Sends what is ready and waits for an answer, a hint, a listed folder or the time of a hint.

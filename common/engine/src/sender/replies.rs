@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
 
-use super::flight::Sent;
+use super::flight::{Answer, Arrived, Sent};
 use super::look::{Look, Why};
 use super::pass::Difference;
 use super::{Ended, PATIENCE, RETRY, Session, Until};
@@ -34,11 +34,24 @@ impl Session<'_> {
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
         self.compared_alike(upto)?;
         self.name_groups_of(self.flight.linked(upto))?;
-        self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
+        self.resolve_whole(upto);
+        let Arrived { files, bytes, removed } = self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
+        self.mirror.sent.arrived(files, bytes, removed);
         if self.flight.is_empty() {
             self.origins.answered();
         }
         Ok(())
+    }
+
+    /// What is acknowledged and was answered with no trouble has none at the target any more.
+    fn resolve_whole(&self, upto: u64) {
+        if !self.mirror.is_troubled_there() {
+            return;
+        }
+        let pending = self.mirror.pending();
+        for place in self.flight.whole(upto) {
+            self.mirror.resolved_there(&pending.forwarded(&place));
+        }
     }
 
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
@@ -47,6 +60,12 @@ impl Session<'_> {
         if matches!(outcome, Outcome::Absent | Outcome::Refused { .. } | Outcome::Failed { .. }) {
             self.doubt_origins(op, &sent);
         }
+        let (answer, trouble) = match &outcome {
+            Outcome::Partly { .. } => (Answer::Partly, Some(place(&sent))),
+            Outcome::Refused { .. } => (Answer::Not, Some(place(&sent))),
+            Outcome::Want | Outcome::Absent | Outcome::Failed { .. } => (Answer::Not, None),
+        };
+        self.flight.answered(op, answer, trouble);
         match outcome {
             Outcome::Want => {
                 self.flight.wanted(op);

@@ -4,7 +4,9 @@ mod ages;
 mod bounds;
 mod delta;
 mod links;
+mod owed;
 mod storm;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,6 +39,7 @@ struct Pair {
     options: Options,
     durability: Durability,
     compress: Compress,
+    limits: Limits,
     signatures: Arc<Signatures>,
     mirror: Arc<Mirror>,
     sender: Option<Sender>,
@@ -65,6 +68,7 @@ impl Pair {
             options,
             durability: Durability::None,
             compress: Compress::default(),
+            limits: Limits { max_file_size: None },
             signatures: Arc::default(),
             mirror,
             sender: None,
@@ -113,7 +117,7 @@ impl Pair {
         });
         let tree = Arc::new(Tree::open(&self.there, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
-        let (durability, limits) = (self.durability, Limits { max_file_size: None });
+        let (durability, limits) = (self.durability, self.limits);
         let signatures = self.signatures.clone();
         let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits, signatures });
         let (outbox, inbox) = mpsc::channel(OUTBOX);

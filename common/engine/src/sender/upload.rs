@@ -3,7 +3,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use proto::digest::Transcript;
@@ -278,8 +277,6 @@ impl Session<'_> {
                 }
             }
         }
-        let left = self.uploads.iter().map(Upload::left).sum();
-        self.mirror.sent.uploading.store(left, Ordering::Relaxed);
         Ok(worked)
     }
 

@@ -1,0 +1,83 @@
+//! What a target is owed counts files where it can, not folders of work; what it got counts when it says so.
+
+use proto::ToSender;
+use proto::codec;
+
+use super::*;
+
+const FILES: u64 = 500;
+
+/// A target that answers what it is told to.
+struct Mute {
+    pair: Pair,
+    answers: mpsc::UnboundedSender<bytes::Bytes>,
+    /// Read by nobody: a few buffers wait in it.
+    _inbox: mpsc::Receiver<bytes::Bytes>,
+    stop: Arc<AtomicBool>,
+    sending: tokio::task::JoinHandle<Ended>,
+}
+
+impl Mute {
+    fn new(pair: Pair) -> Mute {
+        let (answers, receipts) = mpsc::unbounded_channel();
+        let (outbox, _inbox) = mpsc::channel(OUTBOX);
+        let (durability, compress, keep) = (Durability::Batch, pair.compress, Keep::DEFAULT);
+        let connection = Connection { outbox, receipts, keep, durability, compress };
+        let tree = Arc::new(Tree::open(&pair.here, Mounts::Stay).unwrap());
+        let mut sender = Sender::new(Root::new(tree).unwrap(), pair.options, pair.mirror.clone());
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let sending = pair.runtime.spawn_blocking(move || sender.run(connection, Until::Stopped, &stopped));
+        Mute { pair, answers, _inbox, stop, sending }
+    }
+
+    fn answer(&self, message: &ToSender) {
+        let mut frames = bytes::BytesMut::new();
+        codec::put(message, &mut frames);
+        self.answers.send(frames.freeze()).unwrap();
+    }
+
+    fn eventually(&self, what: &str, mut is: impl FnMut(&Mirror) -> bool) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while !is(&self.pair.mirror) {
+            let now = (self.pair.mirror.owed(), self.pair.mirror.sent.totals());
+            assert!(std::time::Instant::now() < deadline, "never {what}: {now:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn end(self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Release);
+        self.pair.mirror.wake.notify_one();
+        assert_eq!(self.pair.runtime.block_on(self.sending).unwrap(), Ended::Stopped);
+    }
+}
+
+#[test]
+fn files_that_a_pass_has_found_are_owed_one_by_one_until_they_are_acknowledged() {
+    let pair = Pair::new();
+    for n in 0..FILES {
+        fs::write(pair.here.join(n.to_string()), "five!").unwrap();
+    }
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    assert_eq!(pair.mirror.owed().paths, 1);
+    let mute = Mute::new(pair);
+    // The root is made, then compared: the target has nothing.
+    mute.eventually("compared", |mirror| mirror.sent.totals().compared == FILES);
+    mute.answer(&ToSender::Listing { op: 2, entries: Vec::new(), last: true });
+    mute.eventually("owed", |mirror| mirror.owed().paths >= FILES && mirror.owed().bytes == FILES * 5);
+    assert_eq!(mute.pair.mirror.sent.totals().files, 0, "what was only handed on is not sent");
+    // The root, the comparison and a hundred files; two of these are refused, one is stored without its owner.
+    let reason = || "no".to_owned();
+    for (op, outcome) in
+        [(3, proto::Outcome::Refused { reason: reason() }), (4, proto::Outcome::Partly { reason: reason() })]
+    {
+        mute.answer(&ToSender::Outcome { op, outcome });
+    }
+    mute.answer(&ToSender::Durable { upto: 102 });
+    mute.eventually("acknowledged", |mirror| mirror.sent.totals().files == 99);
+    assert_eq!(mute.pair.mirror.sent.totals().bytes, 99 * 5);
+    mute.eventually("less is owed", |mirror| mirror.owed().bytes == (FILES - 100) * 5);
+    assert_eq!(mute.pair.mirror.problems().len(), 2);
+    mute.end();
+}

@@ -1,0 +1,111 @@
+//! What is said of single entries: what the target refuses is counted, follows its entry and ends with it.
+
+use super::*;
+
+/// More than are in flight at a time and kept with their paths together.
+const MANY: u64 = 12_000;
+
+/// A pair whose target takes no file of more than four bytes.
+fn strict() -> Pair {
+    Pair { limits: Limits { max_file_size: Some(4) }, ..Pair::new() }
+}
+
+/// The paths of what is wrong, all of which are kept.
+fn troubled(pair: &Pair) -> Vec<String> {
+    let problems = pair.mirror.problems();
+    let paths: Vec<String> = problems.iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(problems.len(), paths.len() as u64);
+    paths
+}
+
+#[test]
+fn refused_files_count_one_by_one_and_are_not_sent() {
+    let mut pair = strict();
+    fs::create_dir(pair.here.join("d")).unwrap();
+    for n in 0..MANY {
+        fs::write(pair.here.join(format!("d/{n}")), "large").unwrap();
+    }
+    fs::write(pair.here.join("fits"), "fit").unwrap();
+    for sent in [(1, 3), (0, 0)] {
+        let (ended, took) = pair.pass();
+        assert_eq!((ended, took.files, took.bytes), (Ended::InSync, sent.0, sent.1));
+        assert_eq!(pair.mirror.problems().len(), MANY);
+    }
+    pair.renamed("d", "e");
+    fs::remove_file(pair.here.join("e/0")).unwrap();
+    pair.entry("e/0", Cause::GONE);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.mirror.problems().len(), MANY - 1);
+    pair.limits.max_file_size = None;
+    let (ended, took) = pair.pass();
+    assert_eq!((ended, took.files, took.bytes), (Ended::InSync, MANY - 1, (MANY - 1) * 5));
+    pair.assert_equal();
+}
+
+#[test]
+fn trouble_follows_its_entry_and_ends_with_it() {
+    let mut pair = strict();
+    for folder in ["a", "b"] {
+        fs::create_dir(pair.here.join(folder)).unwrap();
+        fs::write(pair.here.join(folder).join(format!("of {folder}")), "large").unwrap();
+    }
+    fs::write(pair.here.join("file"), "large").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    assert_eq!(troubled(&pair), ["a/of a", "b/of b", "file"]);
+    // Before anything else happens, and before the sender knows of it.
+    pair.renamed("a", "c");
+    assert_eq!(troubled(&pair), ["b/of b", "c/of a", "file"]);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.renamed("c", "b/c");
+    pair.renamed("file", "b/of b");
+    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(troubled(&pair), ["b/c/of a", "b/of b"]);
+    fs::write(pair.here.join("b/of b"), "fits").unwrap();
+    pair.entry("b/of b", Cause::WRITTEN);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(troubled(&pair), ["b/c/of a"]);
+    fs::remove_dir_all(pair.here.join("b")).unwrap();
+    fs::write(pair.here.join("else"), "").unwrap();
+    pair.entry("b", Cause::GONE);
+    pair.entry("else", Cause::WRITTEN);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn trouble_of_what_vanished_unseen_ends_with_a_listing() {
+    let mut pair = strict();
+    fs::create_dir(pair.here.join("d")).unwrap();
+    fs::write(pair.here.join("d/large"), "large").unwrap();
+    fs::write(pair.here.join("large"), "large").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    fs::remove_file(pair.here.join("d/large")).unwrap();
+    fs::remove_file(pair.here.join("large")).unwrap();
+    pair.hint(Hint::Folder { path: path("d") });
+    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(troubled(&pair), ["large"]);
+    pair.hint(Hint::Folder { path: RelPath::root() });
+    assert_eq!(pair.settle().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn what_is_refused_again_stays_and_what_arrives_meanwhile_does_not_end_it() {
+    let mut pair = strict();
+    fs::write(pair.here.join("file"), "fits").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    let since = |pair: &Pair| pair.mirror.problems().iter().next().map(|(_, note)| note.since);
+    fs::write(pair.here.join("file"), "large").unwrap();
+    pair.entry("file", Cause::WRITTEN);
+    assert_eq!(pair.settle().0, Ended::InSync);
+    let first = since(&pair);
+    assert!(first.is_some());
+    for _ in 0..3 {
+        assert_eq!(pair.pass().0, Ended::InSync);
+        pair.entry("file", Cause::ATTRIBUTES);
+        pair.entry("", Cause::ENTRIES);
+        assert_eq!(pair.settle().0, Ended::InSync);
+        assert_eq!((troubled(&pair), since(&pair)), (vec!["file".to_owned()], first));
+    }
+}
