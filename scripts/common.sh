@@ -81,7 +81,7 @@ pair() {
     mkdir -p "$dir"
     "$recvd" cert --dir "$dir" --name 127.0.0.1 >"$dir/cert.txt"
     (umask 077 && printf '%s\n' "$password" >"$dir/password")
-    "$recvd" passwd --users-file "$dir/users.toml" demo <"$dir/password"
+    "$recvd" passwd --users-file "$dir/users.toml" demo <"$dir/password" >/dev/null
     cat >"$dir/recvd.toml" <<TOML
 listen     = ["127.0.0.1:0"]
 users_file = "users.toml"

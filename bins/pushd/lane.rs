@@ -130,6 +130,7 @@ impl Lane {
         let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now.0 != state {
             *now = (state, Moment::now());
+            kit::notify::changed();
         }
     }
 

@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod control;
 mod errand;
+mod headline;
 mod lane;
 mod nesting;
 mod report;

@@ -17,6 +17,7 @@ use crate::barrier::AllSeen;
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::errand::Errands;
+use crate::headline::headline;
 use crate::lane::Lane;
 use crate::report::{Brake, Far, Pair};
 use crate::source::Live;
@@ -54,7 +55,7 @@ async fn serve(config: Config) -> Exit {
             return Exit::Busy;
         }
     };
-    tokio::spawn(tell_ready(daemon.clone(), stop.clone()));
+    tokio::spawn(tell(daemon.clone(), stop.clone()));
     let failed = workers.watch(&stop).await;
     kit::notify::stopping();
     let exit = match failed {
@@ -80,13 +81,17 @@ fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
     Ok((stop, server))
 }
 
-/// Says that the service is up once the first source is watched, or known to be absent or halted.
-async fn tell_ready(daemon: Arc<Daemon>, stop: Stop) {
+/// Says that the service is up once the first source is watched, or known to be absent or halted; then how it does.
+async fn tell(daemon: Arc<Daemon>, stop: Stop) {
     let Some(first) = daemon.sources.first() else { return };
     let mut roots = first.roots();
     let known = roots.wait_for(|footing| !matches!(footing, Err(SourceState::Starting)));
     tokio::select! {
         _ = tokio::time::timeout(READY, known) => kit::notify::ready("watching"),
+        () = stop.requested() => return,
+    }
+    tokio::select! {
+        never = kit::notify::keep_status(|| headline(&daemon.sources)) => match never {},
         () = stop.requested() => {}
     }
 }

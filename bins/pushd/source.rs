@@ -216,6 +216,7 @@ impl Live {
             tracing::error!(source_name = %self.source.name, "{reason}");
         }
         (board.state, board.reason) = (state, reason);
+        kit::notify::changed();
     }
 
     /// The root, once it is there and is the one that it was. `None` when the program stops.
@@ -361,6 +362,7 @@ impl Live {
         for lane in &self.lanes {
             lane.mirror.hint(hints.iter().cloned());
         }
+        kit::notify::changed();
     }
 
     fn say_overflow(&self) {

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 use crate::cli::PasswdArgs;
 use crate::users::{self, Users};
 
+/// recvd reads its users when it starts.
+const RESTART: &str = "a recvd that runs knows of it when it is started again";
+
 /// Why the file was not changed.
 struct Failed(Exit, String);
 
@@ -39,7 +42,15 @@ fn set(file: &Path, user: &str) -> Result<(), Failed> {
     read(file)?;
     let password = ask(user)?;
     let hash = users::hash(&password).map_err(|error| Failed(Exit::Usage, format!("argon2 does not work: {error}")))?;
-    change(file, |old| with_user(&old.unwrap_or_default(), user, &hash))
+    let mut is_new = true;
+    change(file, |old| {
+        let old = old.unwrap_or_default();
+        is_new = line_of(&old, user).is_none();
+        with_user(&old, user, &hash)
+    })?;
+    let what = if is_new { "new user" } else { "new password for" };
+    out::line(format_args!("{what} {user:?} in {}; {RESTART}", file.display()));
+    Ok(())
 }
 
 fn remove(file: &Path, user: &str) -> Result<(), Failed> {
@@ -51,7 +62,9 @@ fn remove(file: &Path, user: &str) -> Result<(), Failed> {
         let no_user = || format!("{}: there is no user \"{}\"", file.display(), user.escape_debug());
         let at = line_of(&old, user).ok_or_else(|| Failed(Exit::Input, no_user()))?;
         Ok(replaced(&old, at, None))
-    })
+    })?;
+    out::line(format_args!("user {user:?} is removed from {}; {RESTART}", file.display()));
+    Ok(())
 }
 
 /// Replaces the file by what `new` makes of it. Whoever else changes it waits, so that no change is lost.

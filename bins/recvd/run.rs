@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use kit::notify::Again;
 use kit::stop::Stop;
 use kit::{Exit, notify, out};
 use tokio::runtime::Builder;
@@ -68,7 +69,10 @@ async fn serve(config: Config) -> Exit {
     let service = Arc::new(service(config));
     let listening = begin(listeners, &service, &stop);
     notify::ready("serving");
-    stop.requested().await;
+    tokio::select! {
+        never = notify::keep_status(|| (headline(&service), Again::OnChange)) => match never {},
+        () = stop.requested() => {}
+    }
     notify::stopping();
     end(listening).await;
     info!("stopped: {}", service.tally);
@@ -107,6 +111,17 @@ fn begin(listeners: Vec<Listener>, service: &Arc<Service>, stop: &Stop) -> JoinS
         listening.spawn(listener.run(service.clone(), stop.clone()));
     }
     listening
+}
+
+/// The whole daemon in one line.
+fn headline(service: &Service) -> String {
+    let (sessions, busy) = service.sessions.count();
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let modules = counted(service.modules.iter().count(), "module");
+    match sessions {
+        0 => format!("no session, {modules}"),
+        _ => format!("{} in {busy} of {modules}", counted(sessions, "session")),
+    }
 }
 
 async fn end(mut listening: JoinSet<()>) {

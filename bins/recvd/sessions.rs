@@ -106,6 +106,12 @@ impl Sessions {
         Sessions { state: Arc::default(), most, handover: HANDOVER, news: NEWS, ended: Arc::new(watch::Sender::new(0)) }
     }
 
+    /// How many there are, and in how many modules.
+    pub fn count(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.running, state.modules.values().filter(|module| module.running > 0).count())
+    }
+
     /// Opens one, or says why not now. Where the same sender's last session has not ended yet (its link is dead, or it
     /// would not have dialled again), that is ended first.
     pub async fn open(&self, claim: Claim) -> Result<Session, Refusal> {
@@ -122,6 +128,7 @@ impl Sessions {
             return Err(busy("the server has all the sessions that it may have", RETRY));
         }
         state.running += 1;
+        kit::notify::changed();
         let holder = Arc::new(Holder::new(claim.from));
         Ok(Session { sessions: self.clone(), claim, holder, continued })
     }
@@ -293,6 +300,7 @@ impl Drop for Session {
         let mut state = self.sessions.state();
         state.moment += 1;
         state.running -= 1;
+        kit::notify::changed();
         let moment = state.moment;
         if let Some(module) = state.leave(&self.claim.module)
             && let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.holder, &self.holder))

@@ -32,6 +32,7 @@ mod places;
 mod power;
 mod renames;
 mod rivals;
+mod service;
 mod targets;
 mod unprivileged;
 mod unreadable;

@@ -1,10 +1,19 @@
 //! Telling systemd how the service does (the sd_notify protocol, `Type=notify`). Without `NOTIFY_SOCKET` nothing happens,
 //! and a message that does not arrive is never an error of ours.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// What happens within this time is one change of the status.
+const PAUSE: Duration = Duration::from_secs(3);
+
+static CHANGED: Notify = Notify::const_new();
 
 /// The service is up: watches stand, or the listener is bound.
 pub fn ready(status: &str) {
@@ -14,6 +23,40 @@ pub fn ready(status: &str) {
 /// The service has begun to stop.
 pub fn stopping() {
     send("STOPPING=1\nSTATUS=stopping");
+}
+
+/// Says that what [`keep_status`] shows may be another by now. Cheap; anybody may say so at any time.
+pub fn changed() {
+    CHANGED.notify_one();
+}
+
+/// When the status is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// When somebody says that it has [`changed`].
+    OnChange,
+    /// By itself: it counts something that is under way.
+    Soon,
+}
+
+/// Keeps the status that the service manager shows true, from now on: `look` says what it is. A daemon at rest is not woken
+/// for it, nor one that nobody asked for it.
+pub async fn keep_status(mut look: impl FnMut() -> (String, Again)) -> Infallible {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return std::future::pending().await;
+    }
+    let mut shown = String::new();
+    loop {
+        let (text, again) = look();
+        if text != shown {
+            send(&format!("STATUS={}", one_line(&text)));
+            shown = text;
+        }
+        if again == Again::OnChange {
+            CHANGED.notified().await;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn send(message: &str) {

@@ -1,0 +1,121 @@
+//! The whole daemon in one line, as the service manager shows it (`Status:` of systemctl).
+
+use std::sync::Arc;
+
+use kit::notify::Again;
+use kit::units;
+
+use crate::lane::Lane;
+use crate::source::Live;
+use crate::status::{SourceState, TargetState};
+
+/// What the line knows of a target.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    state: TargetState,
+    owed: u64,
+    problems: u64,
+}
+
+impl Seen {
+    fn of(lane: &Lane) -> Seen {
+        let (owed, problems) = (lane.mirror.pending().len() as u64, lane.mirror.problems().len());
+        let state = match lane.state().0 {
+            // One that tries again and again does not change with each try.
+            TargetState::Connecting if lane.mirror.last_error().is_some() => TargetState::Offline,
+            state => state,
+        };
+        Seen { state, owed, problems }
+    }
+
+    fn is_in_sync(self) -> bool {
+        self.state == TargetState::Live && self.owed == 0
+    }
+
+    /// What it does that is not in sync.
+    fn word(self) -> &'static str {
+        match self.state {
+            TargetState::Connecting => "connecting",
+            TargetState::Scanning => "scanning",
+            TargetState::Live => "catching up",
+            TargetState::Offline => "offline",
+            TargetState::Halted => "halted",
+        }
+    }
+}
+
+/// The line, and when it may be another one.
+pub fn headline(sources: &[Arc<Live>]) -> (String, Again) {
+    let seen: Vec<Seen> = sources.iter().flat_map(|live| &live.lanes).map(|lane| Seen::of(lane)).collect();
+    let sources: Vec<_> = sources.iter().map(|live| (live.source.name.as_str(), live.board().state)).collect();
+    (sentence(&sources, &seen), again(&seen))
+}
+
+/// What is owed to a target that is connected gets less without anything else happening.
+fn again(targets: &[Seen]) -> Again {
+    let moves = |seen: &Seen| seen.owed > 0 && matches!(seen.state, TargetState::Live | TargetState::Scanning);
+    if targets.iter().any(moves) { Again::Soon } else { Again::OnChange }
+}
+
+fn sentence(sources: &[(&str, SourceState)], targets: &[Seen]) -> String {
+    let (all, in_sync) = (targets.len(), targets.iter().filter(|seen| seen.is_in_sync()).count());
+    let mut out = match (all, in_sync) {
+        (1, 1) => "1 target in sync".to_owned(),
+        (1, _) => "1 target not in sync".to_owned(),
+        (all, in_sync) if all == in_sync => format!("{all} targets in sync"),
+        (all, in_sync) => format!("{in_sync} of {all} targets in sync"),
+    };
+    for word in ["connecting", "scanning", "catching up", "offline", "halted"] {
+        let count = targets.iter().filter(|seen| !seen.is_in_sync() && seen.word() == word).count();
+        if count > 0 {
+            out.push_str(&format!(", {count} {word}"));
+        }
+    }
+    let sum = |of: fn(&Seen) -> u64| targets.iter().map(of).sum::<u64>();
+    for (count, word) in [(sum(|seen| seen.owed), "owed"), (sum(|seen| seen.problems), "not mirrored")] {
+        if count > 0 {
+            out.push_str(&format!("; {} {word}", units::count(count)));
+        }
+    }
+    for (name, state) in sources {
+        match state {
+            SourceState::Starting => out.push_str(&format!("; source {name} starting")),
+            SourceState::Live => {}
+            SourceState::Absent => out.push_str(&format!("; source {name} absent")),
+            SourceState::Halted => out.push_str(&format!("; source {name} halted")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seen(state: TargetState, owed: u64, problems: u64) -> Seen {
+        Seen { state, owed, problems }
+    }
+
+    #[test]
+    fn one_line_tells_how_it_goes() {
+        let (good, live) = (seen(TargetState::Live, 0, 0), [("www", SourceState::Live)]);
+        assert_eq!(sentence(&live, &[good]), "1 target in sync");
+        assert_eq!(sentence(&live, &[good, good]), "2 targets in sync");
+        let (away, busy) = (seen(TargetState::Offline, 12, 0), seen(TargetState::Live, 1200, 3));
+        assert_eq!(
+            sentence(&live, &[good, busy, away, away]),
+            "1 of 4 targets in sync, 1 catching up, 2 offline; 1 224 owed; 3 not mirrored"
+        );
+        let absent = [("www", SourceState::Absent), ("db", SourceState::Live)];
+        let text = sentence(&absent, &[seen(TargetState::Offline, 0, 0)]);
+        assert_eq!(text, "1 target not in sync, 1 offline; source www absent");
+    }
+
+    #[test]
+    fn only_work_under_way_is_looked_at_again_by_itself() {
+        let at_rest =
+            [seen(TargetState::Live, 0, 7), seen(TargetState::Offline, 9, 0), seen(TargetState::Halted, 1, 0)];
+        assert_eq!(again(&at_rest), Again::OnChange);
+        assert_eq!(again(&[at_rest[0], seen(TargetState::Scanning, 1, 0)]), Again::Soon);
+    }
+}
