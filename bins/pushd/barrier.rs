@@ -78,15 +78,11 @@ impl Unmirrored {
     /// What the target has not of a place, be it because of a folder above.
     fn add(&mut self, source: &str, lane: &Lane, place: &RelPath) {
         let problems = lane.mirror.problems();
-        let before = self.total;
         for (path, problem) in problems.iter().filter(|(path, _)| path.is_within(place) || place.is_within(path)) {
-            self.total += 1;
             if self.named.len() < NAMED {
                 self.named.push(format!("{source} to {}: {path}: {}", lane.target.name, problem.reason));
             }
         }
-        if place.is_root() {
-            self.total = before + problems.len();
-        }
+        self.total += problems.len_at(place);
     }
 }

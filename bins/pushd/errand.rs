@@ -61,7 +61,9 @@ impl Errands {
             return Some(Far::Under(errand.passes.iter().map(Pass::done).fold(Done::default(), Done::and)));
         }
         let errand = running.1.remove(&number)?;
-        Some(Far::Over(errand.passes.into_iter().filter_map(|pass| pass.outcome).collect()))
+        let mut outcomes: Vec<Outcome> = errand.passes.into_iter().filter_map(|pass| pass.outcome).collect();
+        report::cut(&mut outcomes);
+        Some(Far::Over(outcomes))
     }
 }
 

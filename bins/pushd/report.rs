@@ -9,7 +9,7 @@ use kit::{Exit, out, units};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Source, Target};
-use crate::status::{self, LeftOut, Problem};
+use crate::status::{LeftOut, Problem, shown};
 
 /// One source and one of its targets, as a configuration describes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,12 @@ pub enum Far {
 /// Why a pass did not come to its end.
 pub type Failed = (Exit, String);
 
+/// Cuts what several list so that it is no more than one may list.
+pub fn cut(outcomes: &mut [Outcome]) {
+    shown::cut(outcomes.iter_mut().map(|outcome| &mut outcome.report.problems).collect());
+    shown::cut(outcomes.iter_mut().map(|outcome| &mut outcome.report.left_out.paths).collect());
+}
+
 /// Of a pass that would delete too much.
 pub fn halted(halt: &Halt) -> Failed {
     (Exit::Busy, format!("halted: {halt}; if that is right, run again with --release"))
@@ -93,10 +99,10 @@ impl Outcome {
         took: Duration,
         done: Result<(), Failed>,
     ) -> Outcome {
-        let problems = mirror.problems();
+        let total = mirror.problems().len();
         let (error, exit) = match done {
             Err((exit, error)) => (Some(error), exit),
-            Ok(()) if !problems.is_empty() => (None, Exit::Differences),
+            Ok(()) if total > 0 => (None, Exit::Differences),
             Ok(()) => (None, Exit::Ok),
         };
         let now = mirror.sent.totals();
@@ -110,9 +116,9 @@ impl Outcome {
             deleted: now.removed - before.removed,
             compared: now.compared - before.compared,
             seconds: took.as_secs_f64(),
-            problems: status::problems(&problems),
-            problems_total: problems.len(),
-            left_out: status::left_out(&mirror.left_out()),
+            problems: shown::problems(&[mirror]).pop().unwrap_or_default(),
+            problems_total: total,
+            left_out: shown::left_out(&[mirror]).pop().unwrap_or_default(),
             error,
         };
         Outcome { report, exit }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use engine::mirror::Mirror;
 use kit::control::Server;
 use kit::units::Moment;
 use kit::{Exit, Stop, out};
@@ -21,7 +22,7 @@ use crate::headline::headline;
 use crate::lane::Lane;
 use crate::report::{Brake, Far, Pair};
 use crate::source::Live;
-use crate::status::{self, Durability, SourceState, SourceStatus, Status, TargetStatus};
+use crate::status::{Durability, LeftOut, Problem, SourceState, SourceStatus, Status, TargetStatus, shown};
 
 /// How long lanes may take to end when the program stops.
 const LAST: Duration = Duration::from_secs(5);
@@ -202,7 +203,10 @@ impl Daemon {
 
 impl Control for Daemon {
     fn status(&self) -> Status {
-        let sources: Vec<SourceStatus> = self.sources.iter().map(|live| source_status(live)).collect();
+        let lanes = self.sources.iter().flat_map(|live| &live.lanes);
+        let mirrors: Vec<&Mirror> = lanes.map(|lane| &*lane.mirror).collect();
+        let mut shown = shown::problems(&mirrors).into_iter().zip(shown::left_out(&mirrors));
+        let sources: Vec<SourceStatus> = self.sources.iter().map(|live| source_status(live, &mut shown)).collect();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -251,7 +255,10 @@ impl Control for Daemon {
     }
 }
 
-fn source_status(live: &Live) -> SourceStatus {
+/// What is shown of the entries of one target.
+type Shown = (Vec<Problem>, LeftOut);
+
+fn source_status(live: &Live, shown: &mut impl Iterator<Item = Shown>) -> SourceStatus {
     let board = live.board();
     SourceStatus {
         name: live.source.name.clone(),
@@ -260,18 +267,14 @@ fn source_status(live: &Live) -> SourceStatus {
         reason: board.reason,
         watches: board.watches,
         overflows: board.overflows,
-        targets: live.lanes.iter().map(|lane| target_status(lane)).collect(),
+        targets: live.lanes.iter().zip(shown).map(|(lane, shown)| target_status(lane, shown)).collect(),
     }
 }
 
-fn target_status(lane: &Lane) -> TargetStatus {
+fn target_status(lane: &Lane, (problems, left_out): Shown) -> TargetStatus {
     let (state, since) = lane.state();
     let mirror = &lane.mirror;
     let in_sync_at = mirror.pending().in_sync_at(Instant::now());
-    let (problems, problems_total) = {
-        let problems = mirror.problems();
-        (status::problems(&problems), problems.len())
-    };
     TargetStatus {
         name: lane.target.name.clone(),
         address: lane.target.address.to_string(),
@@ -284,8 +287,8 @@ fn target_status(lane: &Lane) -> TargetStatus {
         last_in_sync: in_sync_at.map(Moment),
         sent: mirror.sent.totals().into(),
         problems,
-        problems_total,
-        left_out: status::left_out(&mirror.left_out()),
+        problems_total: mirror.problems().len(),
+        left_out,
         last_error: mirror.last_error(),
     }
 }

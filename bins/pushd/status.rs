@@ -2,6 +2,7 @@
 //!
 //! `run` fills it in, the control socket carries it, the client prints it. It measures nothing itself.
 
+pub mod shown;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -85,7 +86,7 @@ pub struct TargetStatus {
     pub last_in_sync: Option<Moment>,
     /// Since the start.
     pub sent: Sent,
-    /// Paths that could not be mirrored. The list is bounded, `problems_total` is the true number.
+    /// Paths that could not be mirrored. The list is bounded, see [`shown`]; `problems_total` is the true number.
     pub problems: Vec<Problem>,
     /// All paths that could not be mirrored.
     pub problems_total: u64,
@@ -173,7 +174,7 @@ pub struct Problem {
 pub struct LeftOut {
     /// All of it.
     pub entries: u64,
-    /// Which. The list is bounded.
+    /// Which. The list is bounded as that of the problems.
     pub paths: Vec<Omission>,
 }
 
@@ -184,25 +185,6 @@ pub struct Omission {
     pub path: String,
     /// By which rule.
     pub reason: String,
-}
-
-/// What the engine knows that rules leave out, as the status shows it.
-pub fn left_out(known: &engine::mirror::Notes) -> LeftOut {
-    let shown = |(path, note): (&proto::RelPath, &engine::mirror::Note)| Omission {
-        path: path.to_string(),
-        reason: note.reason.clone(),
-    };
-    LeftOut { entries: known.len(), paths: known.iter().map(shown).collect() }
-}
-
-/// The engine's problems as the status shows them.
-pub fn problems(known: &engine::mirror::Notes) -> Vec<Problem> {
-    let shown = |(path, problem): (&proto::RelPath, &engine::mirror::Note)| Problem {
-        path: path.to_string(),
-        reason: problem.reason.clone(),
-        since: Moment(problem.since),
-    };
-    known.iter().map(shown).collect()
 }
 
 impl From<engine::mirror::Totals> for Sent {

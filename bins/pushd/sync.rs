@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::cli::SyncArgs;
 use crate::config::{Config, Source, Target};
-use crate::report::{Brake, Outcome, Pair, Report};
+use crate::report::{self, Brake, Outcome, Pair, Report};
 use handed::Handed;
 use own::Own;
 
@@ -50,7 +50,8 @@ pub fn sync(config: Config, args: &SyncArgs) -> Exit {
         Ok(handed) => handed,
         Err(exit) => return exit,
     };
-    let outcomes = runtime.block_on(all(chosen, served, handed, brake, Progress::new(args.show())));
+    let mut outcomes = runtime.block_on(all(chosen, served, handed, brake, Progress::new(args.show())));
+    report::cut(&mut outcomes);
     outcomes.iter().for_each(|outcome| tell(&outcome.report, args));
     if args.json {
         let targets = outcomes.iter().map(|outcome| &outcome.report).collect();

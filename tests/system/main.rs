@@ -30,6 +30,7 @@ mod nesting;
 mod passes;
 mod places;
 mod power;
+mod problems;
 mod renames;
 mod rivals;
 mod service;

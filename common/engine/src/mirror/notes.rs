@@ -103,6 +103,15 @@ impl Notes {
         self.count.iter().sum()
     }
 
+    /// How many there are of what is at and beneath a place, and of the folders above it.
+    pub fn len_at(&self, place: &RelPath) -> u64 {
+        let above = std::iter::successors(place.parent(), RelPath::parent);
+        let sides = above.flat_map(|folder| [Side::Here, Side::There].map(|side| self.has(&folder, side)));
+        let kept = self.kept_within(place).into_iter().flat_map(|path| self.kept[&path].iter().flatten());
+        let beyond: u64 = self.beyond.count_within(place).iter().sum();
+        (sides.filter(|has| *has).count() + kept.count()) as u64 + beyond
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -119,6 +119,15 @@ impl Beyond {
         lost
     }
 
+    /// Notes at and beneath `top`, by side.
+    pub fn count_within(&self, top: &RelPath) -> [u64; SIDES] {
+        let mut count = sum([&self.get(top)]);
+        for folder in self.folders_within(top) {
+            add(&mut count, sum(self.folders[&folder].values()));
+        }
+        count
+    }
+
     /// Whether anything is noted of what is beneath.
     pub fn is_any_beneath(&self, folder: &RelPath) -> bool {
         self.folders.contains_key(folder) || range_beneath(folder, |bounds| self.folders.range(bounds).next().is_some())

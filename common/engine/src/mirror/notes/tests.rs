@@ -75,6 +75,8 @@ fn notes_go_where_their_folder_goes_and_vanish_with_it() {
     notes.add(&path("ab"), Side::Here, "other".into());
     notes.renamed(&path("a"), &path("x/b"));
     assert_eq!(notes.len(), (KEPT + MORE + 1) as u64);
+    let at = ["", "x", "x/b/inner", "x/b/inner/1", "x/c", "a"].map(|at| notes.len_at(&path(at)));
+    assert_eq!(at, [notes.len(), notes.len() - 1, notes.len() - 1, 1, 0, 0]);
     for n in [0, KEPT + 1] {
         assert!(notes.has(&path(&format!("x/b/inner/{n}")), Side::There), "{n}");
         assert!(!notes.has(&path(&format!("a/inner/{n}")), Side::There), "{n}");
