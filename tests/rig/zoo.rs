@@ -231,10 +231,15 @@ impl Keeper {
 
     fn modes(&mut self, root: &Path) -> io::Result<()> {
         let folder = self.folder(root, b"modes")?;
-        for mode in [0o000, 0o400, 0o200, 0o111, 0o644, 0o777, 0o1777] {
+        // What even its owner cannot read, nobody but root can mirror.
+        let whoever = rustix::process::geteuid().is_root();
+        let modes = [0o000, 0o400, 0o200, 0o111, 0o644, 0o777, 0o1777];
+        for mode in modes.into_iter().filter(|mode| whoever || mode & 0o400 == 0o400) {
             let file = folder.join(format!("file {mode:04o}"));
             fs::write(&file, b"x")?;
             chmod(&file, mode)?;
+        }
+        for mode in modes.into_iter().filter(|mode| whoever || mode & 0o500 == 0o500) {
             let inner = self.folder(&folder, format!("folder {mode:04o}").as_bytes())?;
             fs::write(inner.join("inside"), b"x")?;
             chmod(&inner, mode)?;
