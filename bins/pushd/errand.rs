@@ -17,6 +17,8 @@ use crate::status::SourceState;
 
 /// Those who may ask at the same time.
 const MOST: usize = 64;
+/// How long what fails each time is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Who has not asked for this long has gone away.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
@@ -126,15 +128,20 @@ impl Pass {
             let exit = if state == SourceState::Absent { Exit::Input } else { Exit::Busy };
             return Some((exit, reason));
         }
-        match self.lane.mirror.halted() {
+        let mirror = &self.lane.mirror;
+        match mirror.halted() {
+            Some(Halt::Root(_)) | None if mirror.is_stuck() => {
+                Some((Exit::Busy, mirror.last_error().unwrap_or_else(|| "the target cannot store it".to_owned())))
+            }
             Some(Halt::Root(_)) | None => self.lane.trouble().since(&self.before.1),
             Some(halt) => Some(report::halted(&halt)),
         }
     }
 
     fn is_through(&mut self) -> bool {
-        let settled = |moment| self.lane.mirror.halted().is_none() && !self.owes(moment);
         let now = Instant::now();
+        let settled =
+            |moment| self.lane.mirror.halted().is_none() && (!self.owes(moment) || self.gives_up(moment, now));
         match self.stage {
             Stage::Seeing(number) if self.live.has_passed(number) => self.stage = Stage::Passing(now),
             Stage::Passing(moment) if settled(moment) => self.stage = Stage::Mending(now),
@@ -142,6 +149,11 @@ impl Pass {
             Stage::Seeing(_) | Stage::Passing(_) => {}
         }
         false
+    }
+
+    /// Whether what is still owed was tried for long enough, and is named.
+    fn gives_up(&self, moment: Instant, now: Instant) -> bool {
+        now.duration_since(moment) >= PATIENCE && self.lane.mirror.owes_but_problems(moment)
     }
 
     fn owes(&self, moment: Instant) -> bool {

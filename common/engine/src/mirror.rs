@@ -127,6 +127,7 @@ pub struct Mirror {
     durability: Mutex<Option<Durability>>,
     released: AtomicBool,
     scanning: AtomicBool,
+    stuck: AtomicBool,
     /// Wakes the sender: hints came in, a folder was listed, or it is to stop.
     pub wake: Notify,
     /// Counters.
@@ -146,6 +147,7 @@ impl Mirror {
             durability: Mutex::default(),
             released: AtomicBool::new(false),
             scanning: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             wake: Notify::new(),
             sent: Sent::default(),
         }
@@ -225,6 +227,15 @@ impl Mirror {
 
     pub(crate) fn set_scanning(&self, scanning: bool) {
         self.scanning.store(scanning, Ordering::Relaxed);
+    }
+
+    /// Whether the target fails again and again to store what it gets, and has for about 15 seconds.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
     }
 
     /// The last trouble with the connection or the target as a whole.

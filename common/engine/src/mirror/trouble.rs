@@ -15,6 +15,9 @@ use super::notes::{Notes, Round, Side};
 use super::{Mirror, Rule, lock};
 use crate::pending::Turn;
 
+/// Entries that are tried again and again, up to which it is looked whether they are named.
+const STRAGGLERS: usize = 1000;
+
 impl Mirror {
     /// What is wrong with single entries. While it is held, ask for nothing else of the mirror.
     pub fn problems(&self) -> MutexGuard<'_, Notes> {
@@ -24,6 +27,15 @@ impl Mirror {
     /// What rules leave out. While it is held, ask for nothing else of the mirror.
     pub fn left_out(&self) -> MutexGuard<'_, Notes> {
         lock(&self.left_out)
+    }
+
+    /// Whether all that was noticed at `moment` or before and is still owed are some entries with which something is wrong: it
+    /// is tried again and again, as with a file that never holds still.
+    pub fn owes_but_problems(&self, moment: Instant) -> bool {
+        let pending = self.pending();
+        let Some(left) = pending.stragglers(moment, STRAGGLERS) else { return false };
+        let problems = self.problems();
+        left.iter().all(|path| problems.has(path, Side::Here) || problems.has(path, Side::There))
     }
 
     /// Notes trouble with one entry at the source; the time of the first notice stays.

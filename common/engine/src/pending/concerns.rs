@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use proto::RelPath;
 
-use super::{Depth, Move, Pending, Task, Work, range_beneath};
+use super::{Depth, Move, Pending, Since, Task, Work, range_beneath};
 use crate::hint::Cause;
 
 impl Pending {
@@ -15,6 +15,27 @@ impl Pending {
             return self.oldest().is_some_and(|at| at <= moment);
         }
         self.waits_for(place, moment) || self.moves(place, moment) || self.works_at(place, moment)
+    }
+
+    /// What was noticed at `moment` or before and is still owed, if it is some single entries, `most` of them at most.
+    pub(crate) fn stragglers(&self, moment: Instant, most: usize) -> Option<Vec<RelPath>> {
+        let (mut found, old) = (Vec::new(), |since: Since| since.at() <= moment);
+        for (path, waiting) in self.waiting.iter().filter(|(_, waiting)| old(waiting.since)) {
+            if waiting.depth != Depth::Entry || found.len() == most {
+                return None;
+            }
+            found.push(path.clone());
+        }
+        for work in self.taken.values().filter(|work| old(work.since)) {
+            if !matches!(work.task, Task::Entry { .. }) || found.len() + work.stands.len() > most {
+                return None;
+            }
+            found.extend(work.stands.iter().cloned());
+        }
+        let moved = self.moves.iter().any(|step| match step {
+            Move::Rename { since, .. } | Move::Exchange { since, .. } => old(*since),
+        });
+        (!moved).then_some(found)
     }
 
     fn waits_for(&self, place: &RelPath, moment: Instant) -> bool {
@@ -92,6 +113,22 @@ mod tests {
         assert_eq!(concerned(Hint::Subtree { path: path("a/b") }), ["", "a", "a/b", "a/b/c"]);
         assert_eq!(concerned(Hint::Folder { path: path("a") }), ["", "a", "a/b", "a/b/c", "a/bc"]);
         assert_eq!(concerned(Hint::Subtree { path: RelPath::root() }).len(), 7);
+    }
+
+    #[test]
+    fn single_entries_that_are_left_are_listed() {
+        let (mut pending, now) = (Pending::new(RULES), Instant::now());
+        let later = now + Duration::from_secs(1);
+        assert_eq!(pending.stragglers(now, 2), Some(vec![]));
+        pending.hint(entry("a", Cause::ATTRIBUTES), now);
+        assert!(pending.take(now).is_some());
+        pending.hint(entry("b", Cause::WRITING), now);
+        pending.hint(Hint::Subtree { path: path("c") }, later);
+        let mut both = pending.stragglers(now, 2).unwrap();
+        both.sort_unstable();
+        assert_eq!(both, [path("a"), path("b")]);
+        assert_eq!(pending.stragglers(now, 1), None, "too many");
+        assert_eq!(pending.stragglers(later, 9), None, "a comparison is no single entry");
     }
 
     #[test]

@@ -225,6 +225,7 @@ impl Sender {
         self.groups.forget_work();
         self.mirror.pending().link_lost(Instant::now());
         self.mirror.set_scanning(false);
+        self.mirror.set_stuck(false);
         if let Ended::Halted(halt) = &ended {
             self.mirror.halt(halt.clone());
         }
@@ -375,6 +376,7 @@ impl Session<'_> {
             self.retry = (self.retry * 2).min(RETRY.1);
         } else {
             (self.retry, self.failures) = (RETRY.0, 0);
+            self.mirror.set_stuck(false);
         }
         for (ticket, end) in &ended {
             if let Some((top, round)) = self.outdated.remove(ticket)

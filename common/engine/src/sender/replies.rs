@@ -89,7 +89,9 @@ impl Session<'_> {
                 self.failures += 1;
                 self.flight.failed(op, self.retry);
                 self.look_at_folders_of(op, ticket, &sent);
-                if self.until == Until::InSync && self.failures > PATIENCE && self.retry >= RETRY.0 * 16 {
+                let stuck = self.failures > PATIENCE && self.retry >= RETRY.0 * 16;
+                self.mirror.set_stuck(stuck);
+                if self.until == Until::InSync && stuck {
                     let reason = format!("{}: {reason}", place(&sent));
                     return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retry }));
                 }
