@@ -193,14 +193,12 @@ pub fn status(config: &Path, args: &StatusArgs) -> Exit {
         Ok(socket) => socket,
         Err(exit) => return exit,
     };
-    let mut earlier: Option<(Status, Instant)> = None;
     loop {
         let now = Instant::now();
         let status = match ask_status(&socket) {
             Ok(status) => status,
             Err(exit) => return exit,
         };
-        let before = earlier.as_ref().map(|(status, at)| (status, now.saturating_duration_since(*at)));
         match (args.json, args.watch) {
             (true, _) => match serde_json::to_string(&status) {
                 Ok(json) => out::line(json),
@@ -209,14 +207,13 @@ pub fn status(config: &Path, args: &StatusArgs) -> Exit {
                     return Exit::Output;
                 }
             },
-            (false, false) => out::text(render(&status, before, args.detail())),
+            (false, false) => out::text(render(&status, args.detail())),
             // Home, clear: the terminal shows the new state in the old one's place.
-            (false, true) => out::text(format_args!("\x1b[H\x1b[2J{}", render(&status, before, args.detail()))),
+            (false, true) => out::text(format_args!("\x1b[H\x1b[2J{}", render(&status, args.detail()))),
         }
         if !args.watch || out::is_closed() {
             return if args.exit_zero { Exit::Ok } else { status.exit() };
         }
-        earlier = Some((status, now));
         std::thread::sleep(Duration::from_secs(1).saturating_sub(now.elapsed()));
     }
 }

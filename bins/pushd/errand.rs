@@ -60,7 +60,7 @@ impl Errands {
         errand.asked = Instant::now();
         errand.passes.iter_mut().for_each(Pass::look);
         if errand.passes.iter().any(|pass| pass.outcome.is_none()) {
-            return Some(Far::Under(errand.passes.iter().map(Pass::done).fold(Done::default(), Done::and)));
+            return Some(Far::Under(errand.passes.iter().map(Pass::done).reduce(Done::and).unwrap_or_default()));
         }
         let errand = running.1.remove(&number)?;
         let mut outcomes: Vec<Outcome> = errand.passes.into_iter().filter_map(|pass| pass.outcome).collect();
@@ -161,7 +161,9 @@ impl Pass {
     }
 
     fn done(&self) -> Done {
-        let (now, before) = (self.lane.mirror.sent.totals(), self.before.0);
-        Done { files: now.files - before.files, bytes: now.bytes - before.bytes, total: None }
+        match &self.outcome {
+            Some(outcome) => outcome.done(),
+            None => report::done(self.lane.mirror.progress.far()),
+        }
     }
 }

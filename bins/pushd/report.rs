@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use engine::mirror::{Halt, Mirror, Totals};
-use kit::progress::Done;
+use kit::progress::{All, Done, Search};
 use kit::{Exit, out, units};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,12 @@ pub struct Outcome {
     pub exit: Exit,
 }
 
+/// How far the sending to a target is.
+pub fn done(far: engine::mirror::Far) -> Done {
+    let search = if far.whole { Search::Over } else { Search::On };
+    Done { files: far.files, bytes: far.bytes, all: All { files: far.found_files, bytes: far.found_bytes, search } }
+}
+
 /// How far passes are.
 pub enum Far {
     /// Something is still to be done.
@@ -122,6 +128,12 @@ impl Outcome {
             error,
         };
         Outcome { report, exit }
+    }
+
+    /// All that there was to do, as far as it was done.
+    pub fn done(&self) -> Done {
+        let Report { files, bytes, .. } = self.report;
+        Done { files, bytes, all: All { files, bytes, search: Search::Over } }
     }
 
     /// Of a pass of which nothing is known but that it came to no end.

@@ -20,7 +20,7 @@ use crate::control::{self, Barrier, Control};
 use crate::errand::Errands;
 use crate::headline::headline;
 use crate::lane::Lane;
-use crate::report::{Brake, Far, Pair};
+use crate::report::{self, Brake, Far, Pair};
 use crate::source::Live;
 use crate::status::{Durability, LeftOut, Problem, SourceState, SourceStatus, Status, TargetStatus, shown};
 
@@ -286,6 +286,8 @@ fn target_status(lane: &Lane, (problems, left_out): Shown) -> TargetStatus {
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(Moment),
         sent: mirror.sent.totals().into(),
+        rate: mirror.progress.rate(),
+        progress: Some(report::done(mirror.progress.far())).filter(|done| done.all.files > 0),
         problems,
         problems_total: mirror.problems().len(),
         left_out,

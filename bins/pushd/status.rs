@@ -10,6 +10,7 @@ mod text;
 pub use text::{Detail, render};
 
 use kit::Exit;
+use kit::progress::Done;
 use kit::units::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,10 @@ pub struct TargetStatus {
     pub last_in_sync: Option<Moment>,
     /// Since the start.
     pub sent: Sent,
+    /// Bytes of content a second, lately.
+    pub rate: u64,
+    /// How far it is with what was found to be sent, also of a large file under way; `null` when nothing was.
+    pub progress: Option<Done>,
     /// Paths that could not be mirrored. The list is bounded, see [`shown`]; `problems_total` is the true number.
     pub problems: Vec<Problem>,
     /// All paths that could not be mirrored.

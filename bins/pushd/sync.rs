@@ -121,10 +121,9 @@ async fn draw(
 ) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(TICK).await;
-        let totals = mirrors.iter().map(|mirror| mirror.sent.totals());
-        let own = totals.map(|totals| Done { files: totals.files, bytes: totals.bytes, total: None });
+        let own = mirrors.iter().map(|mirror| report::done(mirror.progress.far()));
         let theirs = handed.iter().map(|handed| handed.done());
-        progress.update(own.chain(theirs).fold(Done::default(), Done::and));
+        progress.update(own.chain(theirs).reduce(Done::and).unwrap_or_default());
     }
 }
 

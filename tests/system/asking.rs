@@ -107,3 +107,32 @@ fn the_moment_in_sync_never_goes_back() {
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(last(&pair), owed, "while it is behind the moment stands");
 }
+
+#[test]
+fn one_large_file_moves_while_it_is_sent() {
+    let setup = Setup { proxy: true, target: "compress = \"off\"".into(), ..Setup::default() };
+    let pair = Pair::live("moves", setup);
+    let size = 40_000_000;
+    let before = pair.pushd.target("t")["sent"]["files"].clone();
+    let proxy = pair.proxy.as_ref().unwrap();
+    proxy.delay(Duration::from_millis(20));
+    fs::write(pair.source.join("large"), vec![b'x'; size]).unwrap();
+    let mut seen = Vec::new();
+    eventually("it was seen to move, and how fast", || {
+        let target = pair.pushd.target("t");
+        let progress = &target["progress"];
+        let bytes = progress["bytes"].as_u64().unwrap_or_default();
+        let under_way = bytes > 0 && bytes < size as u64;
+        if under_way && target["rate"].as_u64() > Some(0) && seen.last().is_none_or(|last| *last < bytes) {
+            assert_eq!((&target["sent"]["files"], &progress["files"]), (&before, &0.into()), "{target:#}");
+            assert_eq!(progress["all"], serde_json::json!({"files": 1, "bytes": size, "search": "over"}), "{target:#}");
+            seen.push(bytes);
+        }
+        assert!(progress["files"] != 1, "it was never seen under way: {seen:?}");
+        seen.len() >= 3
+    });
+    let shown = pair.pushd.command(&["status", "--exit-zero"]).out;
+    assert!(shown.contains("t: 0 of 1 files  ") && shown.contains("%)"), "{shown}");
+    proxy.heal();
+    pair.settle();
+}

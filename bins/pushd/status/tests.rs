@@ -2,6 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use kit::progress::{All, Search};
 use kit::units::Moment;
 
 use super::*;
@@ -19,6 +20,8 @@ fn example() -> Status {
         lag_ms: 0,
         last_in_sync: Some(moment),
         sent: Sent { files: 1204, bytes: 20 << 20, wire_bytes: 21 << 20 },
+        rate: 10 << 20,
+        progress: None,
         problems: Vec::new(),
         problems_total: 0,
         left_out: LeftOut::default(),
@@ -31,6 +34,8 @@ fn example() -> Status {
         owed: Owed { paths: 1204, bytes: 2 << 30 },
         lag_ms: 252_000,
         last_in_sync: None,
+        rate: 0,
+        progress: Some(Done { files: 1, bytes: 1 << 30, all: All { files: 9, bytes: 2 << 30, search: Search::Over } }),
         problems: vec![Problem { path: "a\\x1bb".into(), reason: "Permission denied".into(), since: moment }],
         problems_total: 3,
         left_out: LeftOut { entries: 2, paths: vec![Omission { path: "f".into(), reason: "a FIFO".into() }] },
@@ -63,11 +68,12 @@ fn json_names() {
         r#""path":"/srv/www","state":"live","reason":null,"watches":1204,"overflows":1,"targets":[{"name":"backup1","#,
         r#""address":"backup1:8730","module":"www/web1","state":"live","since":"2026-11-23T02:05:09.000Z","#,
         r#""durability":"batch","owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
-        r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"problems":[],"problems_total":0,"#,
-        r#""left_out":{"entries":0,"paths":[]},"#,
+        r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"rate":10485760,"progress":null,"#,
+        r#""problems":[],"problems_total":0,"left_out":{"entries":0,"paths":[]},"#,
         r#""last_error":null},{"name":"b2","address":"backup1:8730","module":"www/web1","state":"offline","#,
         r#""since":"2026-11-23T02:05:09.000Z","durability":"none","owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
-        r#""last_in_sync":null,"sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"#,
+        r#""last_in_sync":null,"sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"rate":0,"#,
+        r#""progress":{"files":1,"bytes":1073741824,"all":{"files":9,"bytes":2147483648,"search":"over"}},"#,
         r#""problems":[{"path":"a\\x1bb","reason":"Permission denied","since":"2026-11-23T02:05:09.000Z"}],"#,
         r#""problems_total":3,"left_out":{"entries":2,"paths":[{"path":"f","reason":"a FIFO"}]},"#,
         r#""last_error":"connection refused"}]}]}"#,
@@ -86,21 +92,20 @@ fn every_target_state_of_the_contract() {
 #[test]
 fn text() {
     let status = example();
-    let mut earlier = example();
-    earlier.sources[0].targets[0].sent.bytes = 10 << 20;
-    let text = render(&status, Some((&earlier, Duration::from_secs(1))), Detail::Usual);
+    let text = render(&status, Detail::Usual);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "pushd 0.1.0, process 7, up 1m00s, watching 1 204 folders of at most 192 536");
     assert_eq!(lines[2], "● www  degraded");
     assert_eq!(lines[3], "  /srv/www  1 204 folders watched, 1 overflows of the kernel's queue (repaired)");
     assert_eq!(lines[4], "  TARGET   STATE    OWED           LAG    IN SYNC  SENT                 RATE");
     assert_eq!(lines[5], "  backup1  in sync  0              0s     now      1 204 files, 20 MiB  10 MiB/s");
-    assert_eq!(lines[6], "  b2       offline  1 204 / 2 GiB  4m12s  never    1 204 files, 20 MiB  0 B/s");
+    assert_eq!(lines[6], "  b2       offline  1 204 / 2 GiB  4m12s  never    1 204 files, 20 MiB  -");
     assert_eq!(lines[7], "  b2 (backup1:8730): connection refused");
-    assert_eq!(lines[8], "  b2: acknowledges what is in its memory, not on its disk (durability none)");
-    assert_eq!(lines[9], "  b2: 3 not mirrored");
-    assert!(lines[10].starts_with("    a\\x1bb: Permission denied ("), "{text}");
-    assert_eq!(lines[11], "    and 2 more: see --json");
+    assert_eq!(lines[8], "  b2: 1 of 9 files  1 GiB of 2 GiB (50%)");
+    assert_eq!(lines[9], "  b2: acknowledges what is in its memory, not on its disk (durability none)");
+    assert_eq!(lines[10], "  b2: 3 not mirrored");
+    assert!(lines[11].starts_with("    a\\x1bb: Permission denied ("), "{text}");
+    assert_eq!(lines[12], "    and 2 more: see --json");
 }
 
 #[test]
@@ -109,10 +114,10 @@ fn what_is_not_mirrored_goes_with_being_in_sync_and_what_is_left_out_is_asked_fo
     status.sources[0].targets.remove(0);
     let target = &mut status.sources[0].targets[0];
     (target.state, target.owed, target.lag_ms) = (TargetState::Live, Owed::default(), 0);
-    let usual = render(&status, None, Detail::Usual);
+    let usual = render(&status, Detail::Usual);
     assert!(usual.contains("● www  in sync but for 3\n") && !usual.contains("FIFO"), "{usual}");
     assert_eq!(usual.matches("in sync but for 3").count(), 2, "{usual}");
-    let whole = render(&status, None, Detail::Whole);
+    let whole = render(&status, Detail::Whole);
     assert!(whole.ends_with("  b2: 2 left out by rule\n    f: a FIFO\n    and 1 more\n"), "{whole}");
 }
 

@@ -18,8 +18,8 @@ pub enum Detail {
     Whole,
 }
 
-/// The status as lines. With an `earlier` one, `since` before it, rates are shown.
-pub fn render(status: &Status, earlier: Option<(&Status, Duration)>, detail: Detail) -> String {
+/// The status as lines.
+pub fn render(status: &Status, detail: Detail) -> String {
     let limit = status.watch_limit.map_or(String::new(), |limit| format!(" of at most {}", units::count(limit)));
     let mut out = format!(
         "pushd {}, process {}, up {}, watching {} folders{limit}\n",
@@ -29,15 +29,13 @@ pub fn render(status: &Status, earlier: Option<(&Status, Duration)>, detail: Det
         units::count(status.watches),
     );
     for source in &status.sources {
-        let before = earlier
-            .and_then(|(earlier, since)| Some((earlier.sources.iter().find(|one| one.name == source.name)?, since)));
         out.push('\n');
-        out.push_str(&render_source(source, before, detail));
+        out.push_str(&render_source(source, detail));
     }
     out
 }
 
-fn render_source(source: &SourceStatus, earlier: Option<(&SourceStatus, Duration)>, detail: Detail) -> String {
+fn render_source(source: &SourceStatus, detail: Detail) -> String {
     let mut out = format!("● {}  {}\n  {}", source.name, summary(source), source.path);
     out.push_str(&format!("  {} folders watched", units::count(source.watches)));
     if source.overflows > 0 {
@@ -48,11 +46,7 @@ fn render_source(source: &SourceStatus, earlier: Option<(&SourceStatus, Duration
         out.push_str(&format!("  {reason}\n"));
     }
     let mut rows = vec![["TARGET", "STATE", "OWED", "LAG", "IN SYNC", "SENT", "RATE"].map(str::to_owned)];
-    rows.extend(source.targets.iter().map(|target| {
-        let before = earlier
-            .and_then(|(earlier, since)| Some((earlier.targets.iter().find(|one| one.name == target.name)?, since)));
-        row(target, before)
-    }));
+    rows.extend(source.targets.iter().map(row));
     out.push_str(&table(&rows));
     for target in &source.targets {
         out.push_str(&remarks(target));
@@ -99,7 +93,7 @@ fn state(target: &TargetStatus) -> String {
     word.to_owned()
 }
 
-fn row(target: &TargetStatus, earlier: Option<(&TargetStatus, Duration)>) -> [String; 7] {
+fn row(target: &TargetStatus) -> [String; 7] {
     let owed = match (target.owed.paths, target.owed.bytes) {
         (0, 0) => "0".to_owned(),
         (paths, 0) => units::count(paths),
@@ -110,9 +104,10 @@ fn row(target: &TargetStatus, earlier: Option<(&TargetStatus, Duration)>) -> [St
         Some(moment) => format!("{} ago", units::duration(moment.age())),
         None => "never".to_owned(),
     };
-    let rate = earlier.map_or("-".to_owned(), |(earlier, since)| {
-        units::rate(target.sent.bytes.saturating_sub(earlier.sent.bytes), since)
-    });
+    let rate = match target.rate {
+        0 => "-".to_owned(),
+        rate => units::rate(rate, Duration::from_secs(1)),
+    };
     [
         target.name.clone(),
         state(target),
@@ -145,6 +140,9 @@ fn remarks(target: &TargetStatus) -> String {
     let mut out = String::new();
     if let (Some(error), false) = (&target.last_error, target.is_in_sync()) {
         out.push_str(&format!("  {} ({}): {error}\n", target.name, target.address));
+    }
+    if let Some(done) = target.progress {
+        out.push_str(&format!("  {}: {}\n", target.name, done.sentence(target.rate)));
     }
     if target.durability == Some(Durability::None) {
         let sentence = "acknowledges what is in its memory, not on its disk (durability none)";

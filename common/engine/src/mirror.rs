@@ -3,6 +3,7 @@
 
 mod lines;
 mod notes;
+mod progress;
 mod rule;
 mod trouble;
 
@@ -18,6 +19,7 @@ use crate::pending::{Pending, Rules};
 use lines::Lines;
 pub(crate) use notes::Round;
 pub use notes::{Note, Notes};
+pub use progress::{Far, Progress};
 pub use rule::Rule;
 
 /// Why a source was halted: nothing more is sent, and nothing deleted, until a person releases it.
@@ -132,6 +134,8 @@ pub struct Mirror {
     pub wake: Notify,
     /// Counters.
     pub sent: Sent,
+    /// How far the sending of content is.
+    pub progress: Progress,
 }
 
 impl Mirror {
@@ -150,6 +154,7 @@ impl Mirror {
             stuck: AtomicBool::new(false),
             wake: Notify::new(),
             sent: Sent::default(),
+            progress: Progress::default(),
         }
     }
 

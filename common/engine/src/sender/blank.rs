@@ -44,7 +44,7 @@ impl Session<'_> {
             }
             for number in numbers {
                 let Some(compared) = self.take_compared(number, ticket) else { continue };
-                let entries = compared.here.entries.iter().map(|entry| (&entry.name, entry.kind));
+                let entries = compared.here.entries.iter().map(|entry| (&entry.name, entry.kind, Some(entry.size)));
                 self.look_at_all(ticket, &compared.path, entries);
             }
         }
@@ -55,10 +55,10 @@ impl Session<'_> {
         &mut self,
         ticket: Ticket,
         folder: &RelPath,
-        entries: impl Iterator<Item = (&'a Name, Kind)>,
+        entries: impl Iterator<Item = (&'a Name, Kind, Option<u64>)>,
     ) {
-        for (name, kind) in entries {
-            self.look_in_pass(ticket, folder, name, (kind, Difference::Missing), false);
+        for (name, kind, size) in entries {
+            self.look_in_pass(ticket, folder, name, (kind, size, Difference::Missing), false);
         }
     }
 }

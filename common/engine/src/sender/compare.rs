@@ -56,6 +56,7 @@ impl Session<'_> {
         pass.listing = 1;
         if pass.is_full() {
             self.mirror.set_scanning(true);
+            self.mirror.progress.begin();
             // What stood in the way may be gone.
             self.refused.clear();
             self.absences.clear();
@@ -134,7 +135,7 @@ impl Session<'_> {
         match listing {
             Listing::Folder(folder) if !pass.is_blank(&path) => self.compare(ticket, path, folder),
             listing => {
-                self.look_at_all(ticket, &path, listing.kinds());
+                self.look_at_all(ticket, &path, listing.sized());
                 self.advance(ticket)
             }
         }
@@ -273,7 +274,8 @@ impl Session<'_> {
             }
         }
         for (name, kind, difference) in found.looks {
-            self.look_in_pass(ticket, &path, &name, (kind, difference), shallow);
+            let size = here.find(&name).map(|(entry, _)| entry.size);
+            self.look_in_pass(ticket, &path, &name, (kind, size, difference), shallow);
         }
         self.are_blank(ticket, blank);
         self.advance(ticket)
@@ -291,7 +293,7 @@ impl Session<'_> {
         ticket: Ticket,
         folder: &RelPath,
         name: &Name,
-        (kind, difference): (Kind, Difference),
+        (kind, size, difference): (Kind, Option<u64>, Difference),
         shallow: bool,
     ) {
         let Ok(path) = folder.join(name) else {
@@ -302,7 +304,7 @@ impl Session<'_> {
             self.owe(ticket, Hint::Subtree { path });
         } else {
             let kind = (difference != Difference::Metadata).then_some(kind);
-            self.queue_look(Look { ticket, path, why: Why::Differs(difference), kind });
+            self.queue_look(Look { ticket, path, why: Why::Differs(difference), kind, size });
         }
     }
 

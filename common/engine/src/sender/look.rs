@@ -21,12 +21,14 @@ pub(super) struct Look {
     pub why: Why,
     /// What a listing said that it is, where all of it is to be sent.
     pub kind: Option<Kind>,
+    /// Its size, where that was seen.
+    pub size: Option<u64>,
 }
 
 impl Look {
     /// At something that is still to be found out.
     pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
-        Look { ticket, path, why, kind: None }
+        Look { ticket, path, why, kind: None, size: None }
     }
 }
 
@@ -69,12 +71,12 @@ impl Session<'_> {
         if let Some(pass) = self.passes.get_mut(&look.ticket) {
             pass.looking += 1;
         }
-        self.looks.push_back(look);
+        self.put_last(look);
     }
 
     /// Looks now, unless it is at a large file while enough of those are on their way.
     pub(super) fn look_or_queue(&mut self, look: Look) -> Result<(), Ended> {
-        if self.uploads.len() >= UPLOADS && self.is_large(&look) {
+        if self.uploads.len() >= UPLOADS && self.large(&look).is_some() {
             self.queue_look(look);
             return Ok(());
         }
@@ -95,11 +97,13 @@ impl Session<'_> {
             if self.flight.len() >= FLIGHT {
                 break;
             }
-            let Some(look) = self.looks.pop_front() else { break };
+            let Some(look) = self.take_first() else { break };
             let (ticket, blobs) = (look.ticket, self.next_blob);
-            if self.uploads.len() >= UPLOADS && self.is_large(&look) {
+            if self.uploads.len() >= UPLOADS
+                && let Some(size) = self.large(&look)
+            {
                 // It waits for a free upload; the small ones behind it do not.
-                self.looks.push_back(look);
+                self.put_last(Look { size: Some(size), ..look });
                 return Ok(worked);
             }
             worked = true;
@@ -124,9 +128,33 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn is_large(&self, look: &Look) -> bool {
-        let stat = self.find(&look.path).ok().flatten().map(|(_, _, stat)| stat);
-        stat.is_some_and(|stat| stat.kind == Kind::File && is_blob(&stat))
+    /// The size of a file that travels in pieces.
+    fn large(&self, look: &Look) -> Option<u64> {
+        if let Some(size) = look.size.filter(|size| *size > proto::limits::INLINE as u64) {
+            return Some(size);
+        }
+        let stat = self.find(&look.path).ok().flatten().map(|(_, _, stat)| stat)?;
+        (stat.kind == Kind::File && is_blob(&stat)).then_some(stat.size)
+    }
+
+    fn put_last(&mut self, look: Look) {
+        match look.size {
+            _ if look.kind != Some(Kind::File) => {}
+            Some(size) => self.mirror.progress.find(size),
+            None => self.unsized_looks += 1,
+        }
+        self.looks.push_back(look);
+    }
+
+    /// It counts as found again when its file is open.
+    fn take_first(&mut self) -> Option<Look> {
+        let look = self.looks.pop_front()?;
+        match look.size {
+            _ if look.kind != Some(Kind::File) => {}
+            Some(size) => self.mirror.progress.lose(size),
+            None => self.unsized_looks -= 1,
+        }
+        Some(look)
     }
 
     /// Looks at one entry and sends what is there.
@@ -288,6 +316,8 @@ impl Session<'_> {
             Ok(Small::Whole(bytes)) => {
                 self.flight.sent(ticket, Sent::Entry(path.clone()));
                 self.wire.added(self.mirror)?;
+                self.mirror.progress.find(bytes);
+                self.mirror.progress.advance(bytes);
                 self.sent_content(&path, &stat, bytes);
             }
             Ok(Small::Changing) => self.changing(ticket, look.path),
@@ -300,6 +330,7 @@ impl Session<'_> {
     pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
         self.origins.sent(path, Inode::of(stat).id(), stat.mtime);
         self.flight.brings(bytes);
+        self.mirror.progress.complete();
         self.mirror.resolved_here(path);
     }
 

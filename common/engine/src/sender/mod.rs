@@ -153,6 +153,8 @@ struct Session<'a> {
     passes: HashMap<Ticket, Pass>,
     common: compare::Passes,
     looks: VecDeque<look::Look>,
+    /// Those of them at files whose size was not seen.
+    unsized_looks: usize,
     near: RefCell<Near>,
     uploads: VecDeque<Upload>,
     next_blob: u32,
@@ -203,6 +205,7 @@ impl Sender {
             passes: HashMap::new(),
             common: compare::Passes::default(),
             looks: VecDeque::new(),
+            unsized_looks: 0,
             near: RefCell::default(),
             uploads: VecDeque::new(),
             next_blob: 1,
@@ -222,6 +225,7 @@ impl Sender {
         unanswered.iter().for_each(|(op, sent)| session.doubt_origins(*op, sent));
         session.origins.answered();
         self.mirror.sent.under_way(0, 0);
+        self.mirror.progress.begin();
         self.groups.forget_work();
         self.mirror.pending().link_lost(Instant::now());
         self.mirror.set_scanning(false);
@@ -251,6 +255,9 @@ impl Session<'_> {
                 self.passed = false;
                 sys::process::give_back_memory();
             }
+            if !self.mirror.progress.is_fresh() && self.is_in_sync() {
+                self.mirror.progress.begin();
+            }
             if let Err(ended) = self.wait() {
                 return ended;
             }
@@ -271,6 +278,7 @@ impl Session<'_> {
         worked |= self.step_search()?;
         self.finish_work();
         self.tell_owed();
+        self.tell_search();
         Ok(if worked { Turn::Worked } else { Turn::Idle })
     }
 
@@ -282,6 +290,14 @@ impl Session<'_> {
         let entries = extras + self.looks.len() + self.uploads.len() + changes;
         let bytes = sent + self.uploads.iter().map(Upload::left).sum::<u64>();
         self.mirror.sent.under_way(entries as u64, bytes);
+    }
+
+    /// Tells whether all that is to be sent is found, and its size.
+    fn tell_search(&self) {
+        if !self.mirror.progress.is_fresh() {
+            let over = self.unsized_looks == 0 && self.passes.values().all(Pass::is_compared);
+            self.mirror.progress.set_whole(over);
+        }
     }
 
     /// Sends what is ready and waits for an answer, a hint, a listed folder or the time of a hint.

@@ -5,6 +5,7 @@ mod bounds;
 mod delta;
 mod links;
 mod owed;
+mod progress;
 mod storm;
 mod trouble;
 

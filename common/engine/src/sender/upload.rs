@@ -25,6 +25,8 @@ pub(super) struct Upload {
     before: Stat,
     limit: u64,
     offset: u64,
+    /// Up to where its progress was told.
+    told: u64,
     extent: Option<Range<u64>>,
     hash: Transcript,
     /// Whether the target may have an older version of it, and the comparison with that, while there is one.
@@ -72,6 +74,7 @@ impl Upload {
             before: stat,
             limit: stat.size,
             offset: 0,
+            told: 0,
             extent: None,
             hash: Transcript::new(),
             replaces,
@@ -203,7 +206,7 @@ impl Upload {
         if !grew {
             (self.before, self.limit) = (now, now.size);
         }
-        (self.id, self.offset, self.extent, self.hash) = (id, 0, None, Transcript::new());
+        (self.id, self.offset, self.told, self.extent, self.hash) = (id, 0, 0, None, Transcript::new());
         (self.delta, self.copying, self.after) = (self.replaces.then(Delta::default), 0, None);
         self.attempt += 1;
         Ok(self)
@@ -257,6 +260,7 @@ impl Session<'_> {
             let copying = upload.copying;
             let step = upload.step(self.keep, &mut self.wire.buffer);
             self.copying += upload.copying - copying;
+            self.tell_progress(&mut upload);
             worked |= !matches!(step, Ok(Step::Wait));
             match step {
                 Ok(Step::More) => {
@@ -280,8 +284,20 @@ impl Session<'_> {
         Ok(worked)
     }
 
+    fn tell_progress(&self, upload: &mut Upload) {
+        self.mirror.progress.advance(upload.offset - upload.told);
+        upload.told = upload.offset;
+    }
+
+    /// What was told of it is not so.
+    fn take_back(&self, upload: &Upload) {
+        self.mirror.progress.retreat(upload.told);
+        self.mirror.progress.lose(upload.limit);
+    }
+
     /// Opens the blob of an upload, which is the next to be read.
     pub(super) fn start_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.mirror.progress.find(upload.limit);
         for message in upload.opening() {
             self.wire.put(&message, self.mirror)?;
         }
@@ -318,6 +334,7 @@ impl Session<'_> {
             return self.drop_upload(upload);
         }
         self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
+        self.mirror.progress.advance(upload.limit.saturating_sub(upload.told));
         self.sent_content(&upload.path, stat, upload.sent_bytes());
         if part == Part::Beginning {
             // What told of the rest may have been about another name of it, and have been sent before this.
@@ -328,6 +345,7 @@ impl Session<'_> {
     }
 
     fn upload_again(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
         let (id, ticket, path) = (self.blob_id(), upload.ticket, upload.path.clone());
         match upload.again(id) {
@@ -340,6 +358,7 @@ impl Session<'_> {
     }
 
     pub(super) fn drop_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id }, self.mirror)?;
         self.end_upload(upload.ticket)
     }

@@ -120,6 +120,16 @@ impl Listing {
         entries.iter().map(|entry| (&entry.name, entry.kind)).chain(names)
     }
 
+    /// The same with sizes, where they were looked at anyway.
+    pub fn sized(&self) -> impl Iterator<Item = (&Name, Kind, Option<u64>)> {
+        let (entries, names) = match self {
+            Listing::Folder(folder) => (&folder.entries[..], &[][..]),
+            Listing::Names(names) => (&[][..], &names.entries[..]),
+        };
+        let names = names.iter().map(|(name, kind)| (name, *kind, None));
+        entries.iter().map(|entry| (&entry.name, entry.kind, Some(entry.size))).chain(names)
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Listing::Folder(folder) => folder.entries.len(),

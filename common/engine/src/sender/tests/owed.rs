@@ -8,19 +8,19 @@ use super::*;
 const FILES: u64 = 500;
 
 /// A target that answers what it is told to.
-struct Mute {
-    pair: Pair,
+pub(super) struct Mute {
+    pub(super) pair: Pair,
     answers: mpsc::UnboundedSender<bytes::Bytes>,
-    /// Read by nobody: a few buffers wait in it.
-    _inbox: mpsc::Receiver<bytes::Bytes>,
+    /// Read by nobody, unless by hand: a few buffers wait in it.
+    pub(super) inbox: mpsc::Receiver<bytes::Bytes>,
     stop: Arc<AtomicBool>,
     sending: tokio::task::JoinHandle<Ended>,
 }
 
 impl Mute {
-    fn new(pair: Pair) -> Mute {
+    pub(super) fn new(pair: Pair) -> Mute {
         let (answers, receipts) = mpsc::unbounded_channel();
-        let (outbox, _inbox) = mpsc::channel(OUTBOX);
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (durability, compress, keep) = (Durability::Batch, pair.compress, Keep::DEFAULT);
         let connection = Connection { outbox, receipts, keep, durability, compress };
         let tree = Arc::new(Tree::open(&pair.here, Mounts::Stay).unwrap());
@@ -28,22 +28,29 @@ impl Mute {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let sending = pair.runtime.spawn_blocking(move || sender.run(connection, Until::Stopped, &stopped));
-        Mute { pair, answers, _inbox, stop, sending }
+        Mute { pair, answers, inbox, stop, sending }
     }
 
-    fn answer(&self, message: &ToSender) {
+    pub(super) fn answer(&self, message: &ToSender) {
         let mut frames = bytes::BytesMut::new();
         codec::put(message, &mut frames);
         self.answers.send(frames.freeze()).unwrap();
     }
 
-    fn eventually(&self, what: &str, mut is: impl FnMut(&Mirror) -> bool) {
+    pub(super) fn eventually(&self, what: &str, mut is: impl FnMut(&Mirror) -> bool) {
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
         while !is(&self.pair.mirror) {
             let now = (self.pair.mirror.owed(), self.pair.mirror.sent.totals());
             assert!(std::time::Instant::now() < deadline, "never {what}: {now:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Ends the connection in the midst of what is sent.
+    pub(super) fn hang_up(self) {
+        let Mute { pair, answers, inbox, sending, .. } = self;
+        drop((answers, inbox));
+        assert_eq!(pair.runtime.block_on(sending).unwrap(), Ended::Lost);
     }
 
     fn end(self) {
