@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use proto::login::Durability;
+use sys::stage::is_reserved_path;
 use tokio::sync::Notify;
 
-use crate::hint::Hint;
+use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
 use lines::Lines;
 pub(crate) use notes::Round;
@@ -166,6 +167,11 @@ impl Mirror {
             tracing::trace!(?hint);
             let places = match &hint {
                 Hint::Renamed { from, to, .. } => Some((from.clone(), to.clone())),
+                // Nothing is owed of it, so nobody looks.
+                Hint::Entry { path, cause } if cause.has(Cause::GONE) && is_reserved_path(path) => {
+                    self.gone(path);
+                    None
+                }
                 _ => None,
             };
             pending.hint(hint, now);

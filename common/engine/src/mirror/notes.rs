@@ -205,7 +205,7 @@ impl Notes {
     /// `from` is now `to`, and took the place of what was there.
     pub(super) fn renamed(&mut self, from: &RelPath, to: &RelPath) {
         self.displaced = None;
-        if self.is_empty() || from.is_within(to) || to.is_within(from) {
+        if from.is_within(to) || to.is_within(from) {
             return;
         }
         self.displaced = Some(self.take(to));

@@ -54,12 +54,17 @@ impl Mirror {
             problems.add(path, side, reason);
             return;
         }
+        self.say(path, &reason);
+        problems.add(path, side, reason);
+    }
+
+    /// Writes a line about one entry, unless there were many of late.
+    pub(crate) fn say(&self, path: &RelPath, what: &str) {
         match lock(&self.lines).permit(Instant::now()) {
-            Some(0) => tracing::warn!(%path, "{reason}"),
-            Some(held_back) => tracing::warn!(%path, "{reason} ({held_back} such lines were held back)"),
+            Some(0) => tracing::warn!(%path, "{what}"),
+            Some(held_back) => tracing::warn!(%path, "{what} ({held_back} such lines were held back)"),
             None => {}
         }
-        problems.add(path, side, reason);
     }
 
     /// Tells how many lines about problems were held back since the last one.
@@ -67,7 +72,7 @@ impl Mirror {
         let held_back = lock(&self.lines).take_held_back();
         if held_back > 0 {
             let all = self.problems().len();
-            tracing::warn!("{held_back} more such lines were held back; {all} problems in all");
+            tracing::warn!("{held_back} more lines about single entries were held back; {all} are not mirrored in all");
         }
     }
 

@@ -84,7 +84,7 @@ impl Session<'_> {
             }
             Outcome::Failed { reason } => {
                 self.mirror.set_last_error(Some(format!("{}: {reason}", place(&sent))));
-                tracing::warn!(path = %place(&sent), "the target could not store it, trying again: {reason}");
+                self.mirror.say(place(&sent), &format!("the target could not store it, trying again: {reason}"));
                 self.forget_compare(op)?;
                 self.failures += 1;
                 self.flight.failed(op, self.retry);

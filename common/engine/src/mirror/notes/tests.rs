@@ -152,3 +152,97 @@ fn memory_is_bounded_however_long_the_paths() {
     assert_eq!(notes.len(), KEPT as u64);
     assert!(notes.bytes <= BYTES && notes.iter().count() > 100);
 }
+
+/// What [`Notes`] must agree with, by path: the round in which each side spoke last.
+type Model = BTreeMap<RelPath, [Option<u32>; SIDES]>;
+
+fn take(model: &mut Model, top: &RelPath) -> Model {
+    let (within, others) = std::mem::take(model).into_iter().partition(|(path, _)| path.is_within(top));
+    *model = others;
+    within
+}
+
+fn put(model: &mut Model, branch: Model, (from, to): (&RelPath, &RelPath), round: u32) {
+    for (path, said) in branch {
+        model.insert(path.rebase(from, to).unwrap(), said.map(|said| said.map(|_| round)));
+    }
+}
+
+fn outdated(said: &mut [Option<u32>; SIDES], round: u32) {
+    said.iter_mut().for_each(|said| *said = said.filter(|said| *said >= round));
+}
+
+/// A path of up to three of three names.
+fn any_path(random: &mut fastrand::Rng) -> RelPath {
+    let names: Vec<&str> = (0..random.usize(1..4)).map(|_| ["a", "b", "c"][random.usize(..3)]).collect();
+    path(&names.join("/"))
+}
+
+#[test]
+fn random_work_leaves_what_a_plain_list_would_hold() {
+    for seed in 0..40 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut notes, mut model, mut round, mut displaced) = (Notes::default(), Model::new(), 1, None);
+        // In every second run there is room for a few only: the others are beyond.
+        let filler = if seed % 2 == 0 { 0 } else { KEPT - 5 };
+        fill(&mut notes, "filler", filler);
+        for _ in 0..2000 {
+            let (at, other, side) =
+                (any_path(&mut random), any_path(&mut random), [Side::Here, Side::There][random.usize(..2)]);
+            match random.u8(..12) {
+                0..6 => {
+                    notes.add(&at, side, "so".into());
+                    model.entry(at).or_default()[side as usize] = Some(round);
+                }
+                6 => {
+                    notes.clear(&at, side);
+                    model.entry(at).or_default()[side as usize] = None;
+                }
+                7 => {
+                    notes.gone(&at);
+                    take(&mut model, &at);
+                }
+                8 => {
+                    notes.renamed(&at, &other);
+                    displaced = None;
+                    if !at.is_within(&other) && !other.is_within(&at) {
+                        let before = take(&mut model, &other);
+                        let moved = take(&mut model, &at);
+                        put(&mut model, moved, (&at, &other), round);
+                        displaced = Some((before, at, other));
+                    }
+                }
+                9 => {
+                    if let Some((before, a, b)) = displaced.take() {
+                        notes.renamed_back(&b, &a);
+                        take(&mut model, &a);
+                        put(&mut model, before, (&b, &a), round);
+                    }
+                }
+                10 => {
+                    notes.begin_round();
+                    round += 1;
+                    notes.listed(&at, &[&name("a")], Round(NonZeroU32::new(round).unwrap()));
+                    let gone = |path: &RelPath| child(&at, path).is_some_and(|child| child != name("a"));
+                    model.iter_mut().filter(|(path, _)| gone(path)).for_each(|(_, said)| outdated(said, round));
+                }
+                _ => {
+                    let since = random.u32(1..=round);
+                    notes.forget_before(&at, Round(NonZeroU32::new(since).unwrap()));
+                    model
+                        .iter_mut()
+                        .filter(|(path, _)| path.is_within(&at))
+                        .for_each(|(_, said)| outdated(said, since));
+                }
+            }
+            let count = |model: &Model| model.values().flatten().flatten().count() as u64;
+            assert_eq!(notes.len(), count(&model) + filler as u64, "seed {seed}");
+        }
+        for (path, said) in &model {
+            let has = [Side::Here, Side::There].map(|side| notes.has(path, side));
+            assert_eq!(has, said.map(|said| said.is_some()), "{path}, seed {seed}");
+        }
+        notes.gone(&RelPath::root());
+        assert_eq!((notes.len(), notes.bytes, notes.is_any_beneath(&RelPath::root())), (0, 0, false), "seed {seed}");
+    }
+}

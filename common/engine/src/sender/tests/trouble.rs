@@ -3,7 +3,7 @@
 use super::*;
 
 /// More than are in flight at a time and kept with their paths together.
-const MANY: u64 = 12_000;
+const MANY: u64 = 9_500;
 
 /// A pair whose target takes no file of more than four bytes.
 fn strict() -> Pair {
@@ -108,4 +108,22 @@ fn what_is_refused_again_stays_and_what_arrives_meanwhile_does_not_end_it() {
         assert_eq!(pair.settle().0, Ended::InSync);
         assert_eq!((troubled(&pair), since(&pair)), (vec!["file".to_owned()], first));
     }
+}
+
+#[test]
+fn what_has_a_reserved_name_is_left_out_until_it_is_gone() {
+    let mut pair = Pair::new();
+    fs::create_dir(pair.here.join("d")).unwrap();
+    fs::write(pair.here.join("d/.recvd-stage-0"), "").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    let left_out = |pair: &Pair| pair.mirror.left_out().iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    assert_eq!(left_out(&pair), [path("d/.recvd-stage-0")]);
+    pair.renamed("d", "e");
+    assert_eq!(left_out(&pair), [path("e/.recvd-stage-0")]);
+    fs::remove_file(pair.here.join("e/.recvd-stage-0")).unwrap();
+    pair.entry("e/.recvd-stage-0", Cause::GONE);
+    pair.entry("e", Cause::ENTRIES);
+    assert!(left_out(&pair).is_empty());
+    assert_eq!(pair.settle().0, Ended::InSync);
+    assert!(pair.mirror.problems().is_empty());
 }
