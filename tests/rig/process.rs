@@ -112,9 +112,18 @@ impl Daemon {
         }
     }
 
-    /// What all its runs have logged.
+    /// What all its runs have logged. Lines are written by a thread of theirs, so a moment passes in which no more come.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        let read = || fs::read(&self.log).unwrap_or_default();
+        let mut log = read();
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(20));
+            let before = std::mem::replace(&mut log, read());
+            if before.len() == log.len() {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&log).into_owned()
     }
 }
 
