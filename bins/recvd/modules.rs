@@ -151,13 +151,26 @@ impl Permit {
     fn prepare(&self, root: Arc<Tree>, durability: Durability) -> io::Result<Grant> {
         let Module { keep, max_file_size, .. } = *self.module;
         let stage = Arc::new(Stage::new(root.clone())?);
-        let mut folder = root.root()?;
-        for name in self.folder.names() {
-            folder = step_into(&folder, &name, &stage, keep)?;
-        }
-        let tree = if self.folder.is_root() { root } else { Arc::new(root.beneath(&self.folder)?) };
+        let tree = match self.open(&root, &stage) {
+            // Ours, perhaps, and shut to all.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                stage.widen(&root, &self.folder)?;
+                let opened = self.open(&root, &stage);
+                stage.narrow()?;
+                opened?
+            }
+            opened => opened?,
+        };
         let signatures = self.signatures.clone();
         Ok(Grant { stage, tree, keep, durability, limits: Limits { max_file_size }, signatures })
+    }
+
+    fn open(&self, root: &Arc<Tree>, stage: &Arc<Stage>) -> io::Result<Arc<Tree>> {
+        let mut folder = root.root()?;
+        for name in self.folder.names() {
+            folder = step_into(&folder, &name, stage, self.module.keep)?;
+        }
+        if self.folder.is_root() { Ok(root.clone()) } else { Ok(Arc::new(root.beneath(&self.folder)?)) }
     }
 }
 

@@ -73,6 +73,11 @@ impl Dir {
         self.fd.as_fd()
     }
 
+    /// What stands at a path beneath, which is not opened.
+    pub(crate) fn handle(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        self.reach.handle(self.fd(), path)
+    }
+
     pub(crate) fn place<'a>(&'a self, name: &'a Name) -> Place<'a> {
         Place { folder: self.fd.as_fd(), name: name.as_bytes() }
     }
@@ -229,7 +234,7 @@ impl Dir {
     /// `InvalidInput` when it is not a regular file; `NotFound`; else as [`set_meta`](Dir::set_meta).
     pub fn set_file_meta(&self, name: &Name, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
         let (file, stat) = match self.open_regular(name, OFlags::RDONLY) {
-            // Ours, but without the right to read: add it, the wanted mode follows.
+            // Ours, but without the right to read, and not [unlocked](crate::Stage::unlock): add it, the wanted mode follows.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let handle = self.reach.handle(self.fd.as_fd(), name.as_bytes())?;
                 let stat = Stat::of(&handle)?;
@@ -286,8 +291,12 @@ impl Dir {
     }
 
     /// How many entries stand at the name and beneath it; 0 when there is nothing. Mounts count as one with
-    /// [`Mounts::Stay`](crate::Mounts::Stay).
-    pub fn count(&self, name: &Name) -> io::Result<u64> {
+    /// [`Mounts::Stay`](crate::Mounts::Stay). A folder that may not be opened is given to `open`, and counts as one if
+    /// that does not help.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn count(&self, name: &Name, mut open: impl FnMut(&[u8])) -> io::Result<u64> {
         match self.lookup(name)? {
             None => return Ok(0),
             Some(stat) if stat.kind != Kind::Dir => return Ok(1),
@@ -296,11 +305,22 @@ impl Dir {
         let mut count = 1;
         let mut left: Vec<Vec<u8>> = vec![name.as_bytes().into()];
         while let Some(path) = left.pop() {
-            let folder = match self.reach.folder(self.fd.as_fd(), &path) {
+            let try_open = || self.reach.folder(self.fd.as_fd(), &path);
+            let opened = match try_open() {
+                Err(error) if errno(&error) == Some(Errno::ACCESS) => {
+                    open(&path);
+                    try_open()
+                }
+                opened => opened,
+            };
+            let folder = match opened {
                 Ok(folder) => folder,
-                // Gone or replaced since, or another mount.
+                // Gone or replaced since, another mount, or closed to us.
                 Err(error)
-                    if matches!(errno(&error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV)) =>
+                    if matches!(
+                        errno(&error),
+                        Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::ACCESS)
+                    ) =>
                 {
                     continue;
                 }

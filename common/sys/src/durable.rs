@@ -39,6 +39,8 @@ pub fn seal(tree: &Tree, touched: &[&Dir], files: &[(&Dir, &Name)]) -> io::Resul
         match dir.sync_file(name) {
             // Replaced by something else: its folder is among the touched.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {}
+            // Its mode closes it to us too.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => rustix::fs::syncfs(tree.fd())?,
             synced => synced?,
         }
     }

@@ -1,8 +1,9 @@
-//! Setting an entry's metadata, in the one order that gives the source's: owner, mode, extended attributes with ACLs,
-//! and the mtime last.
+//! Setting an entry's metadata, in the one order that gives the source's: owner, attributes of users, mode, ACLs and file
+//! capabilities, and the mtime last.
 //!
-//! Changing the owner clears setuid, setgid and file capabilities, so it comes first; an ACL holds the group bits of the
-//! mode, so it comes after it. What the receiver's rights or its file system refuse is said in words and does not fail
+//! Changing the owner clears setuid, setgid and file capabilities, so it comes first; without the powers of root an attribute
+//! `user.*` needs the right to write, which the mode may take away; an ACL holds the group bits of the mode, so it comes after
+//! it. What the receiver's rights or its file system refuse is said in words and does not fail
 //! the entry; a disk that fails, is full or has become read-only does.
 
 use std::fmt::Write;
@@ -45,6 +46,14 @@ pub(crate) enum Origin {
     Existing,
 }
 
+/// Attributes, by what they need.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// `user.*`, which `Kept::Xattrs` keeps.
+    User,
+    Other,
+}
+
 /// What became of the owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -64,8 +73,9 @@ pub fn is_passing(error: &io::Error) -> bool {
 pub(crate) fn apply(on: On<'_>, now: Now, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
     let mut work = Work { on, now, meta, keep, problems: Vec::new() };
     let owner = work.owner()?;
+    work.xattrs(Class::User)?;
     work.mode(owner)?;
-    work.xattrs()?;
+    work.xattrs(Class::Other)?;
     if keep.has(Kept::Mtime)
         && let Err(error) = set_mtime(on, meta.mtime)
     {
@@ -171,9 +181,10 @@ impl Work<'_> {
         (self.meta.kind != Kind::Symlink && !left).then(|| mode_of_new(self.meta, self.keep))
     }
 
-    fn xattrs(&mut self) -> io::Result<()> {
+    fn xattrs(&mut self, class: Class) -> io::Result<()> {
         let fresh = self.now.origin == Origin::Fresh;
-        if !xattr::any_kept(self.keep) || (fresh && self.meta.xattrs.is_empty()) {
+        let keep: Keep = self.keep.iter().filter(|kept| (*kept == Kept::Xattrs) == (class == Class::User)).collect();
+        if !xattr::any_kept(keep) || (fresh && self.meta.xattrs.is_empty()) {
             return Ok(());
         }
         let path;
@@ -185,7 +196,7 @@ impl Work<'_> {
             }
         };
         // An entry whose attributes pass the limits is set on top of what it has.
-        let have = if fresh { Ok(Default::default()) } else { xattr::read(of, self.keep) }.or_else(|error| {
+        let have = if fresh { Ok(Default::default()) } else { xattr::read(of, keep) }.or_else(|error| {
             self.problems.push(format!("extended attributes: {error}"));
             Ok::<_, io::Error>(Default::default())
         })?;
@@ -194,7 +205,7 @@ impl Work<'_> {
                 self.note(format_args!("xattr {}", name.escape_ascii()), error)?;
             }
         }
-        let (meta, keep) = (self.meta, self.keep);
+        let meta = self.meta;
         for (name, value) in meta.xattrs.iter().filter(|(name, _)| keep.keeps_xattr(name)) {
             if have.get(name) == Some(value) {
                 continue;

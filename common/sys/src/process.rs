@@ -69,6 +69,19 @@ pub(crate) fn umask() -> Option<u32> {
     *UMASK
 }
 
+/// Whether modes do not bind us (`CAP_DAC_OVERRIDE`). Asked once; no where the kernel does not tell.
+pub fn overrides_modes() -> bool {
+    /// The number of the capability.
+    const DAC_OVERRIDE: u32 = 1;
+    static OVERRIDES: LazyLock<bool> = LazyLock::new(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let effective = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok());
+        effective.is_some_and(|effective| effective >> DAC_OVERRIDE & 1 == 1)
+    });
+    *OVERRIDES
+}
+
 /// Whose rights we have.
 pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -5,7 +5,9 @@
 //! a killed session leaves is removed by [`sweep`]. The module root's mtime is kept throughout.
 
 mod folder;
+mod note;
 mod staged;
+mod wide;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,6 +30,8 @@ use folder::Folder;
 pub use folder::sweep;
 use staged::{Origins, Temp};
 pub use staged::{Staged, StagedFile};
+use wide::Wide;
+pub use wide::{Unlocked, not_ours};
 
 /// How the names of stage folders begin; reserved in every folder of a module.
 pub const PREFIX: &[u8] = b".recvd-stage-";
@@ -55,13 +59,15 @@ pub struct Stage {
     tree: Arc<Tree>,
     name: String,
     next: AtomicU64,
+    /// Entries of the module that have more rights for a moment. Locked before `state`.
+    wide: Mutex<Vec<Wide>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     folder: Option<Arc<Folder>>,
-    /// Temporaries and removals that stand in the folder.
+    /// Temporaries, removals and notes that stand in the folder.
     live: usize,
     /// The mtime that the module root is to get back, and the one that it got when that failed.
     owed: Option<(Time, Time)>,
@@ -91,7 +97,7 @@ impl Stage {
     /// A stage in the root of `tree`, the module. Touches no disk.
     pub fn new(tree: Arc<Tree>) -> io::Result<Stage> {
         let name = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
-        Ok(Stage { tree, name, next: AtomicU64::new(0), state: Mutex::default() })
+        Ok(Stage { tree, name, next: AtomicU64::new(0), wide: Mutex::default(), state: Mutex::default() })
     }
 
     /// A file to be written, at most `size` bytes. Space is not reserved: how much of it is holes is not known yet, and
@@ -104,8 +110,10 @@ impl Stage {
     pub fn file_like(self: &Arc<Self>, meta: &Meta, keep: Keep) -> io::Result<StagedFile> {
         // In a folder that nobody else can enter it may have it before its content and its owner.
         let wanted = metadata::mode_of_new(meta, keep) & 0o777;
+        // Attributes are set before the mode, which may forbid it.
+        let plain = meta.xattrs.is_empty() || process::overrides_modes();
         match process::umask() {
-            Some(umask) if wanted & umask == 0 => self.file_of_mode(meta.size, wanted),
+            Some(umask) if wanted & umask == 0 && plain => self.file_of_mode(meta.size, wanted),
             _ => self.file(meta.size),
         }
     }
@@ -333,7 +341,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         // Nothing is staged any more: each temporary holds the stage. What cannot be removed is swept at the next start.
-        if let Err(error) = self.rest() {
+        if let Err(error) = self.narrow().and_then(|()| self.rest()) {
             tracing::warn!("cannot remove {} in {}: {error}", self.name, self.tree.path().display());
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use proto::RelPath;
+use proto::{Name, RelPath};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::dir::Dir;
@@ -117,6 +117,11 @@ impl Tree {
     /// As given, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What stands under a single name of a folder that is held with a [`HANDLE`](resolve::HANDLE).
+    pub(crate) fn handle(&self, at: BorrowedFd<'_>, name: &Name) -> io::Result<OwnedFd> {
+        self.reach.handle(at, name.as_bytes())
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

@@ -147,7 +147,9 @@ impl<'a> Publisher<'a> {
                 }
                 Step::Count { path } => {
                     self.close()?;
-                    match self.replica.count(&path) {
+                    let counted = self.replica.count(&path);
+                    self.replica.close_up();
+                    match counted {
                         Ok(entries) => self.receipts.counted(op, entries)?,
                         Err(error) => self.report(op, Err(verdict::failed(format!("cannot count: {error}"))))?,
                     }
@@ -249,6 +251,7 @@ impl<'a> Publisher<'a> {
                 self.receipts.frames(answer.frames)?;
             }
         }
+        self.replica.close_up();
         self.receipts.send()
     }
 

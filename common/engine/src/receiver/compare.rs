@@ -3,8 +3,8 @@
 use std::io;
 
 use bytes::Bytes;
-use proto::{Digest, Entry, Keep, Kept, Kind, Name, Outcome, RelPath, ToSender, codec, digest};
-use sys::{Dir, Tree, stage};
+use proto::{Digest, Entry, Keep, Kept, Kind, Name, RelPath, ToSender, codec, digest};
+use sys::{Dir, Stage, Tree};
 
 use super::POOL;
 use super::receipts::frame;
@@ -43,34 +43,48 @@ pub(super) struct Shared {
 /// Lists the folder and compares.
 ///
 /// LIMIT: the whole listing is held in memory while it is compared and sent, about 200 bytes an entry.
-pub(super) fn compare(tree: &Tree, keep: Keep, ask: Ask) -> Answer {
+pub(super) fn compare(tree: &Tree, stage: &Stage, keep: Keep, ask: Ask) -> Answer {
     let Ask { place, op, path, digest: theirs } = ask;
     let mut shared = Vec::new();
     let mut problem = false;
-    let frames = match tree.dir(&path).and_then(|dir| entries(&dir, keep, &mut shared)) {
+    let here = Here { tree, stage, keep, path: &path };
+    let list = |shared: &mut _| tree.dir(&path).and_then(|dir| entries(&dir, here, shared));
+    let listed = match list(&mut shared) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            shared.clear();
+            stage.widen(tree, &path).and_then(|()| list(&mut shared))
+        }
+        listed => listed,
+    };
+    let frames = match listed {
         Ok(entries) if digest::folder(&entries) == theirs => Vec::new(),
         Ok(entries) => listing(op, entries),
         Err(error) if sys::is_absence(&error) => vec![frame(&ToSender::NoFolder { op })],
         Err(error) => {
             problem = true;
-            let outcome = match verdict::of("list the folder", &error) {
-                Outcome::Refused { reason } => Outcome::Failed { reason },
-                outcome => outcome,
-            };
-            vec![frame(&ToSender::Outcome { op, outcome })]
+            vec![frame(&ToSender::Outcome { op, outcome: verdict::of("list the folder", &error) })]
         }
     };
     Answer { place, path, frames, shared, problem }
 }
 
+/// The folder that is compared, and how.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    tree: &'a Tree,
+    stage: &'a Stage,
+    keep: Keep,
+    path: &'a RelPath,
+}
+
 /// What stands in the folder, in order of names, without temporaries. Kinds that the module does not make are listed
 /// too, so that the sender can have them removed.
-fn entries(dir: &Dir, keep: Keep, shared: &mut Vec<Shared>) -> io::Result<Vec<Entry>> {
+fn entries(dir: &Dir, here: Here<'_>, shared: &mut Vec<Shared>) -> io::Result<Vec<Entry>> {
     let mut names: Vec<Name> = dir.list()?.into_iter().map(|found| found.name).collect();
-    names.retain(|name| !stage::is_reserved(name));
+    names.retain(|name| !sys::stage::is_reserved(name));
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
-    for part in in_parts(names, POOL, |part| look_at(dir, keep, part)) {
+    for part in in_parts(names, POOL, |part| look_at(dir, here, part)) {
         let (mut seen, mut linked) = part?;
         entries.append(&mut seen);
         shared.append(&mut linked);
@@ -79,14 +93,21 @@ fn entries(dir: &Dir, keep: Keep, shared: &mut Vec<Shared>) -> io::Result<Vec<En
 }
 
 /// Those entries of a folder, and which of them have other names too.
-fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> io::Result<(Vec<Entry>, Vec<Shared>)> {
+fn look_at(dir: &Dir, here: Here<'_>, names: Vec<Name>) -> io::Result<(Vec<Entry>, Vec<Shared>)> {
     let (mut entries, mut shared) = (Vec::with_capacity(names.len()), Vec::new());
+    let Here { tree, stage, keep, path } = here;
     let inside = dir.inside();
     for name in names {
         // RACE: a name may vanish after it was listed; then it is as if it had never been there.
-        let Some(stat) = dir.lookup(&name)? else { continue };
+        let Some(mut stat) = dir.lookup(&name)? else { continue };
+        stat.mode = stage.mode_before(&stat).unwrap_or(stat.mode);
         let extra = match inside.extra(&name, &stat, keep) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let path = path.join(&name).map_err(io::Error::other)?;
+                let _unlocked = stage.unlock_reading(tree, (dir, &name), &path)?;
+                inside.extra(&name, &stat, keep)?
+            }
             extra => extra?,
         };
         if stat.kind == Kind::File && stat.nlink > 1 && keep.has(Kept::Hardlinks) {

@@ -18,6 +18,9 @@ pub(super) const FOLDERS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Folder {
     pub dir: Dir,
+    path: RelPath,
+    /// Whether all can be done in it, whatever its mode.
+    wide: Cell<bool>,
     /// The mtime that it is to have at the end, once it was touched.
     mtime: Cell<Option<Time>>,
     touched: Cell<bool>,
@@ -78,6 +81,7 @@ impl Folders {
         if let Some((last, folder)) = &self.last
             && **last == *path
         {
+            self.open_up(folder)?;
             return Ok(Rc::clone(folder));
         }
         let folder = match self.held.get(path) {
@@ -89,9 +93,15 @@ impl Folders {
                     // Its mtime may be read or set now, which the making of the stage in it must not cross.
                     self.stage.prepare()?;
                 }
-                let dir = self.tree.dir(&parsed)?;
-                let (mtime, touched, op) = Default::default();
-                let folder = Rc::new(Folder { dir, mtime, touched, op });
+                let dir = match self.tree.dir(&parsed) {
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        self.stage.widen(&self.tree, &parsed)?;
+                        self.tree.dir(&parsed)?
+                    }
+                    dir => dir?,
+                };
+                let (wide, mtime, touched, op) = Default::default();
+                let folder = Rc::new(Folder { dir, path: parsed, wide, mtime, touched, op });
                 if self.held.len() >= FOLDERS {
                     // Those that were touched, or are about to be, keep what they owe: they must stay found.
                     self.held.retain(|_, folder| folder.touched.get() || Rc::strong_count(folder) > 1);
@@ -100,13 +110,25 @@ impl Folders {
                 folder
             }
         };
+        self.open_up(&folder)?;
         self.last = Some((path.into(), Rc::clone(&folder)));
         Ok(folder)
+    }
+
+    /// Makes sure that one can look in it: its mode may have been set since it was opened.
+    fn open_up(&self, folder: &Folder) -> io::Result<()> {
+        if !folder.wide.get() && self.stage.is_shut(&folder.dir)? {
+            self.stage.widen(&self.tree, &folder.path)?;
+        }
+        Ok(())
     }
 
     /// To be called before a name in the folder appears or vanishes.
     pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> io::Result<()> {
         folder.op.set(self.op);
+        if !folder.wide.replace(true) {
+            self.stage.widen(&self.tree, &folder.path)?;
+        }
         if folder.touched.get() {
             return Ok(());
         }
@@ -126,6 +148,7 @@ impl Folders {
     /// The sender has said which mtime the folder has; its metadata was set in place.
     pub(super) fn made(&mut self, folder: &Rc<Folder>, mtime: Time) {
         folder.op.set(self.op);
+        folder.wide.set(false);
         if folder.mtime.get().is_some() {
             folder.mtime.set(Some(mtime));
         }

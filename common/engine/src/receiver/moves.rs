@@ -1,6 +1,6 @@
 //! Operations that move or take away names: `Remove`, `Rename`, `Exchange`.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use proto::{Kind, Outcome, RelPath};
 
@@ -15,9 +15,17 @@ impl Replica {
             parent => parent?,
         };
         self.touch(&folder)?;
+        let failed = |error: io::Error| match sys::stage::not_ours(&folder.dir, &name) {
+            Some(why) if error.kind() == ErrorKind::PermissionDenied => {
+                verdict::refused(format!("cannot remove it: {why}"))
+            }
+            _ => verdict::of("remove it", &error),
+        };
+        let unlocked = self.stage.unlock(&self.tree, &[(&folder.dir, &name)], &[path]).map_err(failed)?;
         let taken = self.stage.take_out(&folder.dir, &name);
+        drop(unlocked);
         self.folders.moved(path);
-        taken.map_err(|error| verdict::of("remove it", &error))
+        taken.map_err(failed)
     }
 
     pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath) -> Verdict {
@@ -28,6 +36,8 @@ impl Replica {
         let there = to_folder.dir.lookup(&to_name).map_err(failed)?;
         self.touch(&folder)?;
         self.touch(&to_folder)?;
+        let places = [(&folder.dir, &name), (&to_folder.dir, &to_name)];
+        let _unlocked = self.stage.unlock(&self.tree, &places, &[from, to]).map_err(failed)?;
         let renamed = match there {
             // Two names of one file: the kernel's rename would leave both.
             Some(there) if (there.dev, there.ino) == (stat.dev, stat.ino) => self.stage.take_out(&folder.dir, &name),
@@ -60,6 +70,8 @@ impl Replica {
         }
         self.touch(&a_folder)?;
         self.touch(&b_folder)?;
+        let places = [(&a_folder.dir, &a_name), (&b_folder.dir, &b_name)];
+        let _unlocked = self.stage.unlock(&self.tree, &places, &[a, b]).map_err(failed)?;
         let exchanged = a_folder.dir.exchange(&a_name, &b_folder.dir, &b_name);
         self.folders.moved(a);
         self.folders.moved(b);

@@ -173,7 +173,7 @@ impl Pool {
                 }
                 Job::Compare(asks, answers) => {
                     // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
-                    let all = asks.into_iter().map(|ask| compare(&self.tree, self.keep, ask)).collect();
+                    let all = asks.into_iter().map(|ask| compare(&self.tree, &self.stage, self.keep, ask)).collect();
                     let _ = answers.send(all);
                 }
                 Job::Sign(mut signing, mut buffer) => {

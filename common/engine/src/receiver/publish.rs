@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use proto::login::Durability;
-use proto::{Keep, Kind, Meta, Name, Outcome, RelPath};
+use proto::{Keep, Kept, Kind, Meta, Name, Outcome, RelPath};
 use sys::{Durable, Stage, Staged, Tree, durable};
 
 use super::Grant;
@@ -75,7 +75,7 @@ impl Replica {
     }
 
     pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> Verdict {
-        self.folders.touch(folder).map_err(|error| verdict::of("look at its folder", &error))
+        self.folders.touch(folder).map_err(|error| verdict::of("work in its folder", &error))
     }
 
     /// Puts something complete under its name.
@@ -83,7 +83,10 @@ impl Replica {
         let (folder, name) = self.parent(path)?;
         self.touch(&folder)?;
         let verdict = verdict::done(staged.problems());
-        staged.publish(&folder.dir, &name, &self.stage).map_err(|error| verdict::of("put it in place", &error))?;
+        let failed = |error| verdict::of("put it in place", &error);
+        let _there = self.stage.unlock(&self.tree, &[(&folder.dir, &name)], &[path]).map_err(failed)?;
+        let _new = self.stage.unlock_staged(&self.tree, &staged, path).map_err(failed)?;
+        staged.publish(&folder.dir, &name, &self.stage).map_err(failed)?;
         self.folders.moved(path);
         verdict
     }
@@ -149,16 +152,41 @@ impl Replica {
 
     /// A folder that exists gets its metadata, unless it has it already.
     fn make_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
+        let Some(mode) = self.stage.open_mode(&self.tree, path, meta.mode).filter(|_| self.keep.has(Kept::Mode)) else {
+            return self.set_in_place(path, meta);
+        };
+        let text = format!(
+            "mode {:04o}: recvd is not root, and needs all rights to the module's own folder: its mode is {mode:04o}",
+            meta.mode
+        );
+        match self.set_in_place(path, &Meta { mode, ..meta.clone() }) {
+            Ok(()) => verdict::done(&[text]),
+            Err(Outcome::Partly { reason }) => verdict::done(&[text, reason]),
+            failed => failed,
+        }
+    }
+
+    fn set_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
         let failed = |error: io::Error| verdict::of("set its metadata", &error);
         let folder = self.folders.open(path).map_err(|error| verdict::of_parent(&error))?;
+        let stat = folder.dir.stat().map_err(failed)?;
         let mut there = folder.dir.own_meta(self.keep).map_err(failed)?;
+        if let Some(mode) = self.stage.mode_before(&stat) {
+            there.mode = mode;
+            self.keep.project_meta(&mut there);
+        }
         if let Some(mtime) = self.folders.mtime(&folder) {
             there.mtime = mtime;
         }
         if there.same_metadata(meta) {
             return Ok(());
         }
+        // Attributes may need the right to write. Of another user's folder the problems tell.
+        let _ = self.stage.widen(&self.tree, path);
         let problems = folder.dir.set_meta(meta, self.keep).map_err(failed)?;
+        if self.keep.has(Kept::Mode) {
+            self.stage.settled(&stat);
+        }
         self.folders.made(&folder, meta.mtime);
         verdict::done(&problems)
     }
@@ -182,7 +210,12 @@ impl Replica {
         if stat.nlink != 1 {
             return Err(Outcome::Want);
         }
+        let unlocked = self.stage.unlock_file(&self.tree, (&folder.dir, &name), path).map_err(failed)?;
         let problems = folder.dir.set_file_meta(&name, &meta, self.keep).map_err(failed)?;
+        if self.keep.has(Kept::Mode) {
+            self.stage.settled(&stat);
+        }
+        drop(unlocked);
         self.altered.push((folder, name));
         verdict::done(&problems)
     }
@@ -194,15 +227,41 @@ impl Replica {
             let mut entries = 1;
             for found in root.dir.list()? {
                 if !sys::stage::is_reserved(&found.name) {
-                    entries += root.dir.count(&found.name)?;
+                    entries += root.dir.count(&found.name, |beneath| self.open_up(&RelPath::root(), beneath))?;
                 }
             }
             return Ok(entries);
         }
         match self.folders.parent(path) {
-            Ok((folder, name)) => folder.dir.count(&name),
+            Ok((folder, name)) => {
+                let parent = path.parent().unwrap_or_default();
+                folder.dir.count(&name, |beneath| self.open_up(&parent, beneath))
+            }
             Err(error) if sys::is_absence(&error) => Ok(0),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Opens what is closed to us, if that is in our power: if not, the next try says so.
+    fn open_up(&self, folder: &RelPath, beneath: &[u8]) {
+        let path = if folder.is_root() { beneath.to_vec() } else { [folder.as_bytes(), b"/", beneath].concat() };
+        if let Ok(path) = RelPath::parse(&path) {
+            let _ = self.stage.widen(&self.tree, &path);
+        }
+    }
+
+    /// Gives every entry that was opened up its own mode back.
+    pub(super) fn narrow(&self) {
+        if let Err(error) = self.stage.narrow() {
+            tracing::warn!("cannot give folders their modes back now: {error}");
+        }
+    }
+
+    /// The same after looking: what is held was open then.
+    pub(super) fn close_up(&mut self) {
+        if self.stage.has_wide() {
+            self.narrow();
+            self.folders.clear();
         }
     }
 
@@ -214,7 +273,9 @@ impl Replica {
     /// Gives the touched folders their mtimes. After this all that was performed looks as the sender says, but for the
     /// folders that are returned.
     pub(super) fn finish(&mut self) -> Vec<Unrestored> {
-        self.folders.restore()
+        let unrestored = self.folders.restore();
+        self.narrow();
+        unrestored
     }
 
     /// Lets go of what the batch held.

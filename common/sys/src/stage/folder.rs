@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::PREFIX;
+use super::{PREFIX, note};
 use crate::dir::Dir;
 use crate::metadata::{Now, Origin};
 use crate::moves::{self, Place};
@@ -83,8 +83,8 @@ impl Folder {
     }
 }
 
-/// Removes what killed sessions left in the module root, whose mtime is kept. Returns how many there were. Only before
-/// any session has begun: it cannot tell a dead stage from a live one.
+/// Removes what killed sessions left in the module root, whose mtime is kept, and gives back the modes that they had
+/// changed. Returns how many there were. Only before any session has begun: it cannot tell a dead stage from a live one.
 pub fn sweep(tree: &Tree) -> io::Result<u64> {
     let root = tree.root()?;
     let mut names: Vec<Box<[u8]>> = Vec::new();
@@ -101,6 +101,7 @@ pub fn sweep(tree: &Tree) -> io::Result<u64> {
     for name in &names {
         if remove::unlink(root.fd(), name) == Err(Errno::ISDIR) {
             let stage = moves::open_anyway(Place { folder: root.fd(), name }, FOLDER, 0o700)?;
+            note::heal(&root, stage.as_fd())?;
             remove::contents(stage.as_fd())?;
             rustix::fs::unlinkat(root.fd(), &name[..], AtFlags::REMOVEDIR)?;
         }

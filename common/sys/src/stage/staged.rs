@@ -180,6 +180,14 @@ impl Staged {
         &self.problems
     }
 
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
+        self.temp.folder()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.temp.name()
+    }
+
     /// How it is now.
     pub fn stat(&self) -> io::Result<Stat> {
         let found = Stat::at(self.temp.folder(), self.temp.name().as_bytes())?;

@@ -82,7 +82,7 @@ fn operate(house: &House, dir: &crate::Dir, link: &str) {
     assert_eq!(dir.set_file_meta(&link, &meta, Keep::EVERYTHING).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     assert!(!dir.meta(&link, &stat, Keep::EVERYTHING).unwrap().link.is_empty());
     assert_ne!(dir.inside().extra(&link, &stat, Keep::EVERYTHING).unwrap(), [0; 16]);
-    assert_eq!(dir.count(&link).unwrap(), 1);
+    assert_eq!(dir.count(&link, |_| ()).unwrap(), 1);
     // A copy and a further name are of the link, not of what it leads to.
     for staged in [house.stage.copy(dir, &link).unwrap(), house.stage.link(dir, &link).unwrap()] {
         staged.publish(dir, &other, &house.stage).unwrap();
@@ -129,7 +129,7 @@ fn mounts_are_entered_only_when_told() {
             assert_eq!(stay.dir(&path(place)).unwrap_err().kind(), io::ErrorKind::CrossesDevices);
         }
         assert_eq!(stay.root().unwrap().open_dir(&name("proc")).unwrap_err().kind(), io::ErrorKind::CrossesDevices);
-        assert_eq!(stay.root().unwrap().count(&name("proc")).unwrap(), 1);
+        assert_eq!(stay.root().unwrap().count(&name("proc"), |_| ()).unwrap(), 1);
         let cross = Tree::open_with(Path::new("/"), Mounts::Cross, how).unwrap();
         let proc = cross.dir(&path("proc/sys")).unwrap();
         assert!(!proc.list().unwrap().is_empty());
@@ -151,7 +151,7 @@ fn paths_longer_than_a_system_call_takes() {
         let dir = house.tree.dir(&at).unwrap();
         house.put("file", b"deep");
         house.root.rename(&name("file"), &dir, &name("file")).unwrap();
-        assert_eq!(house.root.count(&name(&long)).unwrap(), 21);
+        assert_eq!(house.root.count(&name(&long), |_| ()).unwrap(), 21);
         assert_eq!(house.tree.beneath(&at).unwrap().root().unwrap().list().unwrap().len(), 1);
         symlink("..", house.path("link")).unwrap();
         refused(house.tree.dir(&proto::RelPath::parse(&[b"link/", at.as_bytes()].concat()).unwrap()));

@@ -23,7 +23,7 @@ fn deepen(house: &House, depth: usize) {
 fn a_folder_deeper_than_any_path() {
     let house = House::new(crate::Resolve::Openat2);
     deepen(&house, 3000);
-    assert_eq!(house.root.count(&name("deep")).unwrap(), 1 + 2 * 3000);
+    assert_eq!(house.root.count(&name("deep"), |_| ()).unwrap(), 1 + 2 * 3000);
     house.stage.take_out(&house.root, &name("deep")).unwrap();
     assert_eq!((house.path("deep").exists(), house.staged()), (false, 0));
 }
@@ -36,7 +36,7 @@ fn wide_and_locked_folders() {
         fs::write(house.path(&format!("wide/{at}/x/file")), "").unwrap();
         fs::set_permissions(house.path(&format!("wide/{at}")), fs::Permissions::from_mode(0o000)).unwrap();
     }
-    assert_eq!(house.root.count(&name("nothing")).unwrap(), 0);
+    assert_eq!(house.root.count(&name("nothing"), |_| ()).unwrap(), 0);
     house.stage.take_out(&house.root, &name("wide")).unwrap();
     house.stage.take_out(&house.root, &name("wide")).unwrap();
     assert_eq!((house.path("wide").exists(), house.staged()), (false, 0));
