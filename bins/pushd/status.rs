@@ -142,7 +142,7 @@ pub struct Owed {
     /// Entries that differ or may, as far as is known: changes that wait, differences that a comparison has found so far,
     /// what is not acknowledged.
     pub paths: u64,
-    /// What large files under way have still to send, and small ones that are not acknowledged.
+    /// Content that is still to be sent, as far as is known, and small files that are not acknowledged.
     pub bytes: u64,
 }
 

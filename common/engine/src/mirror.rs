@@ -71,8 +71,8 @@ pub struct Owed {
     /// Changes that wait to be looked at, differences that comparisons have found so far, and what was sent and is not
     /// acknowledged; at least one for each piece of work, however much there will be found in it.
     pub paths: u64,
-    /// Content that large files under way have still to send, and that of small files that were sent and are not
-    /// acknowledged.
+    /// Content of files that comparisons have found, where a listing told the size, and that large files under way have
+    /// still to send; that of small files until they are acknowledged.
     pub bytes: u64,
 }
 

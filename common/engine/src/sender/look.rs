@@ -140,7 +140,10 @@ impl Session<'_> {
     fn put_last(&mut self, look: Look) {
         match look.size {
             _ if look.kind != Some(Kind::File) => {}
-            Some(size) => self.mirror.progress.find(size),
+            Some(size) => {
+                self.mirror.progress.find(size);
+                self.sized_looks += u128::from(size);
+            }
             None => self.unsized_looks += 1,
         }
         self.looks.push_back(look);
@@ -151,7 +154,10 @@ impl Session<'_> {
         let look = self.looks.pop_front()?;
         match look.size {
             _ if look.kind != Some(Kind::File) => {}
-            Some(size) => self.mirror.progress.lose(size),
+            Some(size) => {
+                self.mirror.progress.lose(size);
+                self.sized_looks -= u128::from(size);
+            }
             None => self.unsized_looks -= 1,
         }
         Some(look)

@@ -155,6 +155,8 @@ struct Session<'a> {
     looks: VecDeque<look::Look>,
     /// Those of them at files whose size was not seen.
     unsized_looks: usize,
+    /// Bytes of the files that the other queued looks are at.
+    sized_looks: u128,
     near: RefCell<Near>,
     uploads: VecDeque<Upload>,
     next_blob: u32,
@@ -206,6 +208,7 @@ impl Sender {
             common: compare::Passes::default(),
             looks: VecDeque::new(),
             unsized_looks: 0,
+            sized_looks: 0,
             near: RefCell::default(),
             uploads: VecDeque::new(),
             next_blob: 1,
@@ -288,7 +291,9 @@ impl Session<'_> {
         let extras: usize = self.passes.values().map(|pass| pass.extras.len()).sum();
         let (changes, sent) = self.flight.owed();
         let entries = extras + self.looks.len() + self.uploads.len() + changes;
-        let bytes = sent + self.uploads.iter().map(Upload::left).sum::<u64>();
+        let queued = u64::try_from(self.sized_looks).unwrap_or(u64::MAX);
+        let left = self.uploads.iter().map(Upload::left);
+        let bytes = left.chain([queued]).fold(sent, u64::saturating_add);
         self.mirror.sent.under_way(entries as u64, bytes);
     }
 

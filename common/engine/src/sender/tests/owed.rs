@@ -88,3 +88,21 @@ fn files_that_a_pass_has_found_are_owed_one_by_one_until_they_are_acknowledged()
     assert_eq!(mute.pair.mirror.problems().len(), 2);
     mute.end();
 }
+
+#[test]
+fn the_content_of_large_files_that_wait_for_others_is_owed() {
+    const LARGE: u64 = 1 << 20;
+    let pair = Pair::new();
+    for n in 0..20 {
+        fs::write(pair.here.join(n.to_string()), vec![n; LARGE as usize]).unwrap();
+    }
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    let mute = Mute::new(pair);
+    mute.eventually("compared", |mirror| mirror.sent.totals().compared == 20);
+    mute.answer(&ToSender::Listing { op: 2, entries: Vec::new(), last: true });
+    // A few are on their way at a time, and of those a part has been handed on.
+    mute.eventually("owed", |mirror| (15 * LARGE..=20 * LARGE).contains(&mirror.owed().bytes));
+    let mirror = mute.pair.mirror.clone();
+    mute.hang_up();
+    assert_eq!(mirror.owed().bytes, 0, "of what is not under way nothing is known");
+}
