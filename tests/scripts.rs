@@ -22,11 +22,22 @@ fn said(output: &Output) -> String {
 /// PATH with programs of ours before all others: each says its version, or fails where that is none. None builds.
 fn path_with(folder: &Path, programs: &[(&str, Option<&str>)]) -> OsString {
     for (name, version) in programs {
-        let program = folder.join(name);
-        let does = version.map_or("exit 1".to_string(), |line| format!("test \"$1\" != build && echo '{line}'"));
-        fs::write(&program, format!("#!/bin/sh\n{does}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        program(
+            folder,
+            name,
+            &version.map_or("exit 1".into(), |line| format!("test \"$1\" != build && echo '{line}'")),
+        );
     }
+    path_from(folder)
+}
+
+fn program(folder: &Path, name: &str, does: &str) {
+    let program = folder.join(name);
+    fs::write(&program, format!("#!/bin/sh\n{does}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn path_from(folder: &Path) -> OsString {
     let path = env::var_os("PATH").unwrap();
     env::join_paths([folder.to_path_buf()].into_iter().chain(env::split_paths(&path))).unwrap()
 }
@@ -104,6 +115,27 @@ fn a_demo_that_is_refused_leaves_nothing_behind() {
         assert!(said(&output).contains(why), "{why}: {}", said(&output));
         assert_eq!(names(), before, "{} to {}", from.display(), to.display());
     }
+}
+
+#[test]
+fn a_demo_that_does_not_start_leaves_no_folder_that_it_made() {
+    let (place, stand_in) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    fs::create_dir_all(place.path().join("source/in")).unwrap();
+    fs::create_dir(place.path().join("there")).unwrap();
+    // It builds, and what it has built fails.
+    program(stand_in.path(), "cargo", "echo cargo 1.999.0");
+    program(stand_in.path(), "rustc", "echo rustc 1.999.0");
+    fs::create_dir(stand_in.path().join("release")).unwrap();
+    for name in ["pushd", "recvd"] {
+        program(&stand_in.path().join("release"), name, "echo no memory >&2; exit 71");
+    }
+    let before = walk(place.path());
+    let mut demo = script("demo");
+    demo.args(["--once".as_ref(), place.path().join("source").as_os_str()]).arg(place.path().join("there/new/deeper"));
+    demo.env("PATH", path_from(stand_in.path())).env("CARGO_TARGET_DIR", stand_in.path()).env("TMPDIR", place.path());
+    let output = demo.output().unwrap();
+    assert!(!output.status.success() && said(&output).contains("no memory"), "{}", said(&output));
+    assert_eq!(walk(place.path()), before);
 }
 
 fn walk(folder: &Path) -> Vec<PathBuf> {
