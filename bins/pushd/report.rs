@@ -71,7 +71,8 @@ pub struct Outcome {
 /// How far the sending to a target is.
 pub fn done(far: engine::mirror::Far) -> Done {
     let search = if far.whole { Search::Over } else { Search::On };
-    Done { files: far.files, bytes: far.bytes, all: All { files: far.found_files, bytes: far.found_bytes, search } }
+    let engine::mirror::Far { files, bytes, compared, .. } = far;
+    Done { files, bytes, compared, all: All { files: far.found_files, bytes: far.found_bytes, search } }
 }
 
 /// How far passes are.
@@ -132,8 +133,8 @@ impl Outcome {
 
     /// All that there was to do, as far as it was done.
     pub fn done(&self) -> Done {
-        let Report { files, bytes, .. } = self.report;
-        Done { files, bytes, all: All { files, bytes, search: Search::Over } }
+        let Report { files, bytes, compared, .. } = self.report;
+        Done { files, bytes, compared, all: All { files, bytes, search: Search::Over } }
     }
 
     /// Of a pass of which nothing is known but that it came to no end.

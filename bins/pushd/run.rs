@@ -22,7 +22,9 @@ use crate::headline::headline;
 use crate::lane::Lane;
 use crate::report::{self, Brake, Far, Pair};
 use crate::source::Live;
-use crate::status::{Durability, LeftOut, Problem, SourceState, SourceStatus, Status, TargetStatus, shown};
+use crate::status::{
+    Durability, LeftOut, Problem, SourceState, SourceStatus, Status, TargetState, TargetStatus, shown,
+};
 
 /// How long lanes may take to end when the program stops.
 const LAST: Duration = Duration::from_secs(5);
@@ -287,7 +289,8 @@ fn target_status(lane: &Lane, (problems, left_out): Shown) -> TargetStatus {
         last_in_sync: in_sync_at.map(Moment),
         sent: mirror.sent.totals().into(),
         rate: mirror.progress.rate(),
-        progress: Some(report::done(mirror.progress.far())).filter(|done| done.all.files > 0),
+        progress: Some(report::done(mirror.progress.far()))
+            .filter(|done| done.all.files > 0 || state == TargetState::Scanning),
         problems,
         problems_total: mirror.problems().len(),
         left_out,

@@ -149,13 +149,13 @@ impl Live {
 
     /// Why nothing of the source is sent, if that is so: it is absent, or halted and not let go.
     pub fn standstill(&self) -> Option<(SourceState, String)> {
-        let Board { state, reason, .. } = self.board();
-        let stands = match state {
+        let board = self.lock_board();
+        let stands = match board.state {
             SourceState::Absent => true,
             SourceState::Halted => !self.accept.load(Ordering::Acquire),
             SourceState::Starting | SourceState::Live => false,
         };
-        stands.then(|| (state, reason.unwrap_or_default()))
+        stands.then(|| (board.state, board.reason.clone().unwrap_or_default()))
     }
 
     /// What a person has to look at before all that is owed can be sent, with the command that lets it go on. Nothing, once

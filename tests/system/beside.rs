@@ -2,7 +2,7 @@
 //! without one.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::rig::pair::{Pair, Setup};
@@ -99,26 +99,38 @@ fn what_keeps_a_sync_from_its_target_has_its_own_exit() {
     fs::rename(&aside, &pair.source).unwrap();
 }
 
+/// A `sync` whose pass cannot get on: nothing comes through.
+fn stuck(pair: &Pair) -> Child {
+    pair.proxy.as_ref().unwrap().black_hole(Switch::On);
+    spoil(pair);
+    let mut command = Command::new(pushd_program());
+    command.args(["sync", "--config"]).arg(&pair.pushd.config).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut sync = command.spawn().unwrap();
+    eventually("the daemon compares", || pair.pushd.target("t")["state"] == "scanning");
+    assert!(stays(Duration::from_millis(300), || matches!(sync.try_wait(), Ok(None))), "it did not wait for the pass");
+    sync
+}
+
 #[test]
 fn a_sync_that_is_killed_ends_nothing_but_itself() {
     let pair = Pair::live("killed", Setup { proxy: true, ..Setup::default() });
-    let proxy = pair.proxy.as_ref().unwrap();
-    proxy.black_hole(Switch::On);
-    spoil(&pair);
-    let mut sync = Command::new(pushd_program())
-        .args(["sync", "--config"])
-        .arg(&pair.pushd.config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("the daemon compares", || pair.pushd.target("t")["state"] == "scanning");
-    assert!(stays(Duration::from_millis(300), || matches!(sync.try_wait(), Ok(None))), "it did not wait for the pass");
+    let mut sync = stuck(&pair);
     sync.kill().unwrap();
     sync.wait().unwrap();
-    proxy.heal();
+    pair.proxy.as_ref().unwrap().heal();
     eventually("the daemon ends the pass", || compare::trees(&pair.source, &pair.backup).is_empty());
     assert_undisturbed(&pair);
+}
+
+#[test]
+fn a_link_that_is_lost_is_dialled_again_and_the_pass_made() {
+    let pair = Pair::live("relinked", Setup { proxy: true, ..Setup::default() });
+    let mut sync = stuck(&pair);
+    let proxy = pair.proxy.as_ref().unwrap();
+    proxy.heal();
+    proxy.cut();
+    assert_eq!(sync.wait().unwrap().code(), Some(0));
+    pair.assert_equal();
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Done {
     pub files: u64,
     /// Bytes that are done, of files that are and of those under way.
     pub bytes: u64,
+    /// Entries that were looked at on the search for what there is to do.
+    pub compared: u64,
     /// What there is to do.
     pub all: All,
 }
@@ -64,20 +66,22 @@ impl Done {
         let over = self.all.search == Search::Over && other.all.search == Search::Over;
         let search = if over { Search::Over } else { Search::On };
         let all = All { files: self.all.files + other.all.files, bytes: self.all.bytes + other.all.bytes, search };
-        Done { files: self.files + other.files, bytes: self.bytes + other.bytes, all }
+        let compared = self.compared + other.compared;
+        Done { files: self.files + other.files, bytes: self.bytes + other.bytes, compared, all }
     }
 
     /// In words, where it moves by so many bytes a second: percent and time left once all is known, and what was found before
     /// that.
     pub fn sentence(self, rate: u64) -> String {
-        let Done { files, bytes, all } = self;
+        let Done { files, bytes, compared, all } = self;
         let (files, found, bytes_done) = (units::count(files), units::count(all.files), units::bytes(bytes));
         let of = units::bytes(all.bytes);
         if all.files == 0 {
-            return "nothing to send so far".to_owned();
+            return format!("{} entries compared, nothing to send so far", units::count(compared));
         }
         if all.search == Search::On || all.bytes == 0 {
-            return format!("{files} of {found} files  {bytes_done} of {of} found so far");
+            let compared = units::count(compared);
+            return format!("{files} of {found} files  {bytes_done} of {of} found so far in {compared} entries");
         }
         let percent = (bytes.min(all.bytes) as f64 / all.bytes as f64 * 100.0).floor();
         let left = match all.bytes.saturating_sub(bytes).checked_div(rate) {
@@ -162,7 +166,7 @@ mod tests {
     use super::*;
 
     fn done(bytes: u64, of: u64, search: Search) -> Done {
-        Done { files: 1204, bytes, all: All { files: 2000, bytes: of, search } }
+        Done { files: 1204, bytes, compared: 5000, all: All { files: 2000, bytes: of, search } }
     }
 
     #[test]
@@ -171,9 +175,9 @@ mod tests {
         assert_eq!(line(known, 5 << 20), "1 204 of 2 000 files  50 MiB of 200 MiB (25%)  30s left  5 MiB/s");
         assert_eq!(line(known, 0), "1 204 of 2 000 files  50 MiB of 200 MiB (25%)  0 B/s");
         let unknown = done(50 << 20, 200 << 20, Search::On);
-        assert_eq!(line(unknown, 2), "1 204 of 2 000 files  50 MiB of 200 MiB found so far  2 B/s");
+        assert_eq!(line(unknown, 2), "1 204 of 2 000 files  50 MiB of 200 MiB found so far in 5 000 entries  2 B/s");
         assert!(line(done(20, 10, Search::Over), 2).contains("20 B of 10 B (100%)  0s left"));
-        assert!(line(Done::default(), 0).starts_with("nothing to send so far"));
+        assert!(line(Done::default(), 0).starts_with("0 entries compared, nothing to send so far"));
     }
 
     #[test]
@@ -181,7 +185,7 @@ mod tests {
         let (one, other) = (done(1, 2, Search::Over), done(3, 4, Search::On));
         assert_eq!(
             one.and(one),
-            Done { files: 2408, bytes: 2, all: All { files: 4000, bytes: 4, search: Search::Over } }
+            Done { files: 2408, bytes: 2, compared: 10_000, all: All { files: 4000, bytes: 4, search: Search::Over } }
         );
         assert_eq!(one.and(other).all, All { files: 4000, bytes: 6, search: Search::On });
     }

@@ -15,6 +15,7 @@ const REST: Duration = Duration::from_secs(3);
 pub struct Progress {
     found: Amount,
     done: Amount,
+    compared: AtomicU64,
     whole: AtomicBool,
     rate: Mutex<Rate>,
 }
@@ -36,6 +37,8 @@ pub struct Far {
     pub found_files: u64,
     /// Their bytes, as far as they are known.
     pub found_bytes: u64,
+    /// Entries that were compared with the target.
+    pub compared: u64,
     /// Whether that is all: the source was looked through, and all sizes are known.
     pub whole: bool,
 }
@@ -59,6 +62,7 @@ impl Progress {
             bytes,
             found_files: found_files.max(files),
             found_bytes: found_bytes.max(bytes),
+            compared: self.compared.load(Ordering::Relaxed),
             whole: self.whole.load(Ordering::Relaxed),
         }
     }
@@ -71,12 +75,18 @@ impl Progress {
     pub(crate) fn begin(&self) {
         self.found.clear();
         self.done.clear();
+        self.compared.store(0, Ordering::Relaxed);
         self.whole.store(false, Ordering::Relaxed);
     }
 
-    /// Whether nothing was found since it began.
+    /// Whether nothing was found or compared since it began.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.found.read() == (0, 0)
+        self.far() == Far { whole: self.whole.load(Ordering::Relaxed), ..Far::default() }
+    }
+
+    /// So many entries were compared.
+    pub(crate) fn compare(&self, entries: u64) {
+        self.compared.fetch_add(entries, Ordering::Relaxed);
     }
 
     /// A file that is to be sent.
@@ -198,7 +208,7 @@ mod tests {
         progress.advance(100);
         progress.complete();
         progress.lose(50);
-        let far = Far { files: 1, bytes: 100, found_files: 1, found_bytes: 100, whole: false };
+        let far = Far { files: 1, bytes: 100, found_files: 1, found_bytes: 100, ..Far::default() };
         assert_eq!(progress.far(), far);
         progress.begin();
         progress.retreat(5);

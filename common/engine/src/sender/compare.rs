@@ -132,6 +132,7 @@ impl Session<'_> {
             pass.listing += self.common.queue_folders(ticket, &path, &listing);
         }
         self.mirror.sent.compared.fetch_add(listing.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.mirror.progress.compare(listing.len() as u64);
         match listing {
             Listing::Folder(folder) if !pass.is_blank(&path) => self.compare(ticket, path, folder),
             listing => {

@@ -31,7 +31,7 @@ fn it_moves_during_one_large_file() {
         let far = mute.pair.mirror.progress.far();
         before = far.bytes;
         assert!(far.bytes < size, "{far:?}");
-        assert_eq!(far, Far { files: 0, found_files: 1, found_bytes: size, whole: far.whole, bytes: before });
+        assert_eq!(far, Far { files: 0, found_files: 1, found_bytes: size, bytes: before, ..far });
         // The rest waits for the target to take something.
         for _ in 0..3 {
             mute.inbox.blocking_recv().unwrap();
@@ -62,7 +62,7 @@ fn all_that_there_is_to_do_is_known_before_it_is_done() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let far = mute.pair.mirror.progress.far();
-    assert_eq!((far.found_files, far.found_bytes), (11, all), "{far:?}");
+    assert_eq!((far.found_files, far.found_bytes, far.compared), (11, all, 12), "{far:?}");
     assert!(far.bytes < all && far.files < 11, "{far:?}");
     mute.hang_up();
 }
