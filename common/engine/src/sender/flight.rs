@@ -221,6 +221,17 @@ impl Flight {
         }
     }
 
+    /// Folders whose comparison a receipt up to this number says was carried out, where they stand there by now.
+    pub fn listed(&self, upto: u64) -> Vec<RelPath> {
+        let good = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        good.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0)
+            .filter_map(|((number, sent), _)| match sent {
+                Sent::Compare(path) => Some(self.forwarded(number, path)),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Where what is whole at the target by a receipt up to this number stands there by now. What an operation that was
     /// answered before, but sent later, had trouble with is not.
     pub fn whole(&self, upto: u64) -> Vec<RelPath> {

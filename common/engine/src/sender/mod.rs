@@ -164,6 +164,8 @@ struct Session<'a> {
     copying: u64,
     /// Folders that the receiver has refused since the last full pass began: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
+    /// Folders that it could not list when it was asked last.
+    unlisted: HashSet<RelPath>,
     /// How often a missing folder was sent again, since then.
     absences: HashMap<RelPath, (u32, Instant)>,
     retry: Duration,
@@ -214,6 +216,7 @@ impl Sender {
             next_blob: 1,
             copying: 0,
             refused: HashSet::new(),
+            unlisted: HashSet::new(),
             absences: HashMap::new(),
             retry: RETRY.0,
             until,

@@ -43,15 +43,20 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What is acknowledged and was answered with no trouble has none at the target any more.
-    fn resolve_whole(&self, upto: u64) {
+    /// What is acknowledged and was answered with no trouble has none at the target any more. Of a folder that the target
+    /// could not list only a listing says so.
+    fn resolve_whole(&mut self, upto: u64) {
         if !self.mirror.is_troubled_there() {
             return;
         }
-        let pending = self.mirror.pending();
-        for place in self.flight.whole(upto) {
-            self.mirror.resolved_there(&pending.forwarded(&place));
+        let mut whole = self.flight.whole(upto);
+        whole.retain(|place| !self.unlisted.contains(place));
+        if !self.unlisted.is_empty() {
+            let listed = self.flight.listed(upto);
+            whole.extend(listed.into_iter().filter(|place| self.unlisted.remove(place)));
         }
+        let pending = self.mirror.pending();
+        whole.iter().for_each(|place| self.mirror.resolved_there(&pending.forwarded(place)));
     }
 
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
@@ -78,6 +83,9 @@ impl Session<'_> {
             Outcome::Refused { reason } => {
                 if let Sent::Folder(path) = &sent {
                     self.refused.insert(path.clone());
+                }
+                if let Sent::Compare(path) = &sent {
+                    self.unlisted.insert(self.flight.forwarded(op, path));
                 }
                 self.trouble_there(op, &sent, format!("not stored: {reason}"));
                 self.forget_compare(op)?;

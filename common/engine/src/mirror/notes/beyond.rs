@@ -10,7 +10,7 @@ use proto::{Name, RelPath};
 use super::{Round, SIDES, Side};
 use crate::pending::range_beneath;
 
-/// LIMIT: notes that are told apart, about 25 bytes each; more are not counted.
+/// LIMIT: notes that are told apart, about 32 bytes each; more are not counted.
 const ENTRIES: usize = 2_000_000;
 /// LIMIT: bytes of the folders that they are in; in more folders they are not counted.
 const FOLDERS: usize = 32 * 1024 * 1024;

@@ -37,11 +37,24 @@ impl Mute {
         self.answers.send(frames.freeze()).unwrap();
     }
 
+    /// Takes so many frames out.
+    fn wait_for_frames(&mut self, mut many: usize) {
+        while many > 0 {
+            let frames = self.pair.runtime.block_on(self.inbox.recv()).expect("the sender has ended");
+            let frames = std::iter::successors(Some((frames, None)), |(rest, _)| {
+                let mut rest = rest.clone();
+                let frame = codec::split(&mut rest, proto::limits::FRAME).unwrap();
+                frame.map(|frame| (rest, Some(frame)))
+            });
+            many -= frames.skip(1).count();
+        }
+    }
+
     pub(super) fn eventually(&self, what: &str, mut is: impl FnMut(&Mirror) -> bool) {
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
         while !is(&self.pair.mirror) {
             let now = (self.pair.mirror.owed(), self.pair.mirror.sent.totals());
-            assert!(std::time::Instant::now() < deadline, "never {what}: {now:?}");
+            assert!(!self.sending.is_finished() && std::time::Instant::now() < deadline, "never {what}: {now:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -68,9 +81,9 @@ fn files_that_a_pass_has_found_are_owed_one_by_one_until_they_are_acknowledged()
     }
     pair.hint(Hint::Subtree { path: RelPath::root() });
     assert_eq!(pair.mirror.owed().paths, 1);
-    let mute = Mute::new(pair);
+    let mut mute = Mute::new(pair);
     // The root is made, then compared: the target has nothing.
-    mute.eventually("compared", |mirror| mirror.sent.totals().compared == FILES);
+    mute.wait_for_frames(2);
     mute.answer(&ToSender::Listing { op: 2, entries: Vec::new(), last: true });
     mute.eventually("owed", |mirror| mirror.owed().paths >= FILES && mirror.owed().bytes == FILES * 5);
     assert_eq!(mute.pair.mirror.sent.totals().files, 0, "what was only handed on is not sent");
@@ -97,12 +110,38 @@ fn the_content_of_large_files_that_wait_for_others_is_owed() {
         fs::write(pair.here.join(n.to_string()), vec![n; LARGE as usize]).unwrap();
     }
     pair.hint(Hint::Subtree { path: RelPath::root() });
-    let mute = Mute::new(pair);
-    mute.eventually("compared", |mirror| mirror.sent.totals().compared == 20);
+    let mut mute = Mute::new(pair);
+    mute.wait_for_frames(2);
     mute.answer(&ToSender::Listing { op: 2, entries: Vec::new(), last: true });
     // A few are on their way at a time, and of those a part has been handed on.
     mute.eventually("owed", |mirror| (15 * LARGE..=20 * LARGE).contains(&mirror.owed().bytes));
     let mirror = mute.pair.mirror.clone();
     mute.hang_up();
     assert_eq!(mirror.owed().bytes, 0, "of what is not under way nothing is known");
+}
+
+#[test]
+fn of_a_folder_that_the_target_cannot_list_only_a_listing_says_that_it_can() {
+    let pair = Pair { compress: Compress::Off, ..Pair::new() };
+    fs::write(pair.here.join("file"), "x").unwrap();
+    let mut mute = Mute::new(pair);
+    let problems = |mute: &Mute| mute.pair.mirror.problems().len();
+    mute.pair.hint(Hint::Subtree { path: RelPath::root() });
+    mute.wait_for_frames(2);
+    mute.answer(&ToSender::Outcome { op: 2, outcome: proto::Outcome::Refused { reason: "cannot list it".into() } });
+    mute.wait_for_frames(1);
+    mute.answer(&ToSender::Durable { upto: 3 });
+    mute.eventually("acknowledged", |mirror| mirror.owed().paths == 0);
+    assert_eq!(problems(&mute), 1);
+    // It is made again.
+    mute.pair.entry("", Cause::ENTRIES);
+    mute.wait_for_frames(1);
+    mute.answer(&ToSender::Durable { upto: 4 });
+    mute.eventually("acknowledged", |mirror| mirror.owed().paths == 0);
+    assert_eq!(problems(&mute), 1, "that it can be made says nothing");
+    mute.pair.hint(Hint::Subtree { path: RelPath::root() });
+    mute.wait_for_frames(2);
+    mute.answer(&ToSender::Durable { upto: 6 });
+    mute.eventually("over", |mirror| mirror.problems().is_empty());
+    mute.end();
 }
