@@ -16,9 +16,13 @@ use crate::source::Source;
 
 /// Places of one [`Source`].
 const PER_SOURCE: usize = 8;
-/// Peers without a place: of one source, and in all. Each costs a socket and a few hundred bytes.
+/// Peers without a place: of one source, and in all. Each costs an open file and a kilobyte.
 const WAITING_OF_SOURCE: usize = 64;
 const WAITING: usize = 1024;
+/// Of the files that may be open, strangers who wait get at most one in so many; sessions need them too.
+const SHARE_OF_FILES: u64 = 4;
+/// How often those that wait look at least whether somebody has outstayed.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a peer may be silent before it makes room for a newcomer where no more may wait: an honest greeting follows
 /// upon the connection at once, however long the way is.
 const SILENCE: Duration = Duration::from_millis(50);
@@ -72,6 +76,7 @@ impl Stage {
 pub struct Handshakes {
     table: Arc<Mutex<Table>>,
     most: usize,
+    waiting: usize,
 }
 
 #[derive(Debug, Default)]
@@ -104,15 +109,16 @@ pub struct Caller {
 }
 
 impl Handshakes {
-    /// With so many places.
-    pub fn new(most: usize) -> Handshakes {
-        Handshakes { table: Arc::default(), most }
+    /// With so many places, in a process that may have so many files open.
+    pub fn new(most: usize, files: u64) -> Handshakes {
+        let waiting = usize::try_from(files / SHARE_OF_FILES).unwrap_or(usize::MAX).min(WAITING);
+        Handshakes { table: Arc::default(), most, waiting }
     }
 
     /// A newcomer; `None` when no more may wait and nobody makes room.
     pub fn arrive(&self, source: Source, now: Instant) -> Option<Caller> {
         let mut table = self.table();
-        if !table.has_room(source, now) {
+        if !table.has_room(self.waiting, source, now) {
             return None;
         }
         let bell = Arc::new(Bell::default());
@@ -139,12 +145,12 @@ impl Caller {
         }
     }
 
-    /// Whether it has no place yet, and when the next one may have to give its place up.
+    /// Whether it has no place yet, and when to look again for one that has to give its place up.
     fn waits(&self, now: Instant) -> Option<Instant> {
         let mut table = self.handshakes.table();
         table.settle(self.handshakes.most, now);
         let own = table.callers.get(&self.number)?;
-        (!own.stage.has_place()).then(|| table.next_outstay(now).unwrap_or(now + Duration::from_secs(60)))
+        (!own.stage.has_place()).then(|| table.next_outstay(now).map_or(now + LOOK, |next| next.min(now + LOOK)))
     }
 
     /// The peer has come this far.
@@ -182,10 +188,13 @@ impl Table {
 
     /// Who gets a place now: one of the source that has fewest, the one that waits longest.
     fn next_in_turn(&mut self, most: usize, now: Instant) -> Option<u64> {
-        let inside = self.count(|known| known.stage.has_place());
-        let of = |source: Source| inside.get(&source).copied().unwrap_or(0);
         let waiting = self.callers.iter().filter(|(_, known)| known.stage == Stage::Waiting);
         let waiting: Vec<(u64, Source)> = waiting.map(|(number, known)| (*number, known.source)).collect();
+        if waiting.is_empty() {
+            return None;
+        }
+        let inside = self.count(|known| known.stage.has_place());
+        let of = |source: Source| inside.get(&source).copied().unwrap_or(0);
         let fair = waiting.iter().filter(|(_, source)| of(*source) < PER_SOURCE);
         if let Some((number, _)) = fair.min_by_key(|(number, source)| (of(*source), *number))
             && (inside.values().sum::<usize>() < most || self.make_room(now, Rival::Anybody, |_| true))
@@ -223,7 +232,7 @@ impl Table {
     }
 
     /// Whether a newcomer may wait, if need be instead of another: of a silent one, or of one whose source has more of them.
-    fn has_room(&mut self, source: Source, now: Instant) -> bool {
+    fn has_room(&mut self, most: usize, source: Source, now: Instant) -> bool {
         let outside = self.count(|known| !known.stage.has_place());
         let own = outside.get(&source).copied().unwrap_or(0);
         let is_silent = |known: &Known| known.stage == Stage::Silent && known.since + SILENCE <= now;
@@ -231,7 +240,7 @@ impl Table {
             let silent = self.callers.iter().find(|(_, known)| known.source == source && is_silent(known));
             return self.send_away(silent.map(|(number, _)| *number));
         }
-        if outside.values().sum::<usize>() < WAITING {
+        if outside.values().sum::<usize>() < most {
             return true;
         }
         let silent = self.callers.iter().find(|(_, known)| is_silent(known)).map(|(number, _)| *number);

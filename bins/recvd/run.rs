@@ -25,7 +25,7 @@ use crate::sessions::Sessions;
 /// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address can never be bound, 75
 /// when an address is taken or not there yet.
 pub fn run(path: &Path) -> Exit {
-    kit::limits::raise_open_files();
+    let files = kit::limits::raise_open_files();
     let config = match config::load(path) {
         Ok((config, warnings)) => {
             warnings.iter().for_each(|warning| warn!("{warning}"));
@@ -46,13 +46,13 @@ pub fn run(path: &Path) -> Exit {
             return Exit::Busy;
         }
     };
-    let exit = runtime.block_on(serve(config));
+    let exit = runtime.block_on(serve(config, files));
     // What has not ended by now is stuck in the disk; nothing that it has in hand was acknowledged.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(config: Config) -> Exit {
+async fn serve(config: Config, files: u64) -> Exit {
     let listeners = match listen::bind(&config.listen).await {
         Ok(listeners) => listeners,
         Err((address, error)) => return not_bound(address, &error),
@@ -66,7 +66,7 @@ async fn serve(config: Config) -> Exit {
     };
     // After binding: a second recvd that was started by mistake must not sweep away what the first one is working on.
     sweep(&config.modules);
-    let service = Arc::new(service(config));
+    let service = Arc::new(service(config, files));
     let listening = begin(listeners, &service, &stop);
     notify::ready("serving");
     tokio::select! {
@@ -89,13 +89,13 @@ fn sweep(modules: &Modules) {
     }
 }
 
-fn service(config: Config) -> Service {
+fn service(config: Config, files: u64) -> Service {
     Service {
         tls: config.tls,
         auth: Auth::new(config.users),
         modules: config.modules,
         sessions: Sessions::new(config.max_connections),
-        handshakes: Handshakes::new(config.max_handshakes),
+        handshakes: Handshakes::new(config.max_handshakes, files),
         penalties: Penalties::default(),
         tally: Tally::new(),
         durability: config.durability,

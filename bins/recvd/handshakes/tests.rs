@@ -1,6 +1,8 @@
 use super::*;
 use std::net::{IpAddr, Ipv4Addr};
 
+const FILES: u64 = 65_536;
+
 fn from(n: usize) -> Source {
     let [.., a, b] = n.to_be_bytes();
     Source::from(IpAddr::V4(Ipv4Addr::new(127, 0, a, b)))
@@ -28,7 +30,7 @@ fn is_known(caller: &Caller) -> bool {
 
 #[test]
 fn who_says_nothing_takes_no_place() {
-    let handshakes = Handshakes::new(2);
+    let handshakes = Handshakes::new(2, FILES);
     let now = Instant::now();
     let silent: Vec<Caller> = (0..500).filter_map(|n| handshakes.arrive(from(n), now)).collect();
     let talks = talker(&handshakes, from(600), now).unwrap();
@@ -37,7 +39,7 @@ fn who_says_nothing_takes_no_place() {
 
 #[test]
 fn those_of_one_address_have_their_turn_in_order() {
-    let handshakes = Handshakes::new(64);
+    let handshakes = Handshakes::new(64, FILES);
     let now = Instant::now();
     let mut callers: Vec<Caller> = (0..72).map(|_| talker(&handshakes, from(1), now).unwrap()).collect();
     assert!(talker(&handshakes, from(1), now).is_none(), "64 wait");
@@ -53,7 +55,7 @@ fn those_of_one_address_have_their_turn_in_order() {
 
 #[test]
 fn places_go_round_over_addresses() {
-    let handshakes = Handshakes::new(4);
+    let handshakes = Handshakes::new(4, FILES);
     let now = Instant::now();
     let mut crowd: Vec<Caller> = (0..50).map(|_| talker(&handshakes, from(1), now).unwrap()).collect();
     assert_eq!(places(&crowd), 4);
@@ -68,7 +70,7 @@ fn places_go_round_over_addresses() {
 
 #[tokio::test]
 async fn who_has_come_least_far_makes_room_when_its_grace_is_over() {
-    let handshakes = Handshakes::new(3);
+    let handshakes = Handshakes::new(3, FILES);
     let start = Instant::now();
     let callers: Vec<Caller> = (1..4).map(|n| talker(&handshakes, from(n), start).unwrap()).collect();
     callers[0].reached(Stage::Named);
@@ -95,7 +97,7 @@ async fn who_has_come_least_far_makes_room_when_its_grace_is_over() {
 
 #[test]
 fn for_its_own_source_a_slow_peer_has_longer() {
-    let handshakes = Handshakes::new(64);
+    let handshakes = Handshakes::new(64, FILES);
     let start = Instant::now();
     let slow: Vec<Caller> = (0..8).map(|_| talker(&handshakes, from(1), start).unwrap()).collect();
     slow.iter().for_each(|caller| caller.reached(Stage::Greeted));
@@ -108,7 +110,7 @@ fn for_its_own_source_a_slow_peer_has_longer() {
 
 #[tokio::test]
 async fn turns_come_by_themselves() {
-    let handshakes = Handshakes::new(1);
+    let handshakes = Handshakes::new(1, FILES);
     let first = handshakes.arrive(from(1), Instant::now()).unwrap();
     first.turn().await;
     first.reached(Stage::Named);
@@ -124,7 +126,7 @@ async fn turns_come_by_themselves() {
 
 #[test]
 fn a_flood_of_one_address_is_bounded_and_makes_room_for_itself() {
-    let handshakes = Handshakes::new(64);
+    let handshakes = Handshakes::new(64, FILES);
     let start = Instant::now();
     let silent: Vec<Caller> = (0..1000).filter_map(|_| handshakes.arrive(from(1), start)).collect();
     assert_eq!(silent.len(), WAITING_OF_SOURCE);
@@ -135,7 +137,7 @@ fn a_flood_of_one_address_is_bounded_and_makes_room_for_itself() {
 
 #[test]
 fn a_flood_of_many_addresses_is_bounded_and_the_crowd_makes_room() {
-    let handshakes = Handshakes::new(1);
+    let handshakes = Handshakes::new(1, FILES);
     let now = Instant::now();
     let inside = talker(&handshakes, from(0), now).unwrap();
     let crowd: Vec<Caller> =
@@ -148,4 +150,12 @@ fn a_flood_of_many_addresses_is_bounded_and_the_crowd_makes_room() {
     assert!(places(&crowd) == 1 && !has_place(&other), "the first one had waited longer");
     drop(crowd);
     assert!(has_place(&other));
+}
+
+#[test]
+fn where_few_files_may_be_open_fewer_wait() {
+    let handshakes = Handshakes::new(64, 256);
+    let now = Instant::now();
+    let strangers: Vec<Caller> = (0..1000).filter_map(|n| handshakes.arrive(from(n), now)).collect();
+    assert_eq!(strangers.len(), 64);
 }

@@ -7,12 +7,12 @@
 
 pub mod accept;
 pub mod address;
+mod certificate;
 pub mod connection;
 pub mod dial;
 pub mod drive;
 pub mod fingerprint;
 mod pem;
-mod presented;
 mod sentence;
 pub mod tls;
 mod trust;

@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use crate::certificate::unusable;
+
 /// Why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -26,7 +28,7 @@ pub enum TlsError {
     #[error("the private key {key} does not belong to the certificate {certificate}",
         key = key.display(), certificate = certificate.display())]
     Mismatch { certificate: PathBuf, key: PathBuf },
-    #[error("the certificate {path} cannot be used: {error}", path = path.display())]
+    #[error("the certificate {path} {fault}", path = path.display(), fault = unusable(error))]
     Certificate { path: PathBuf, error: Error },
     #[error("this system has no root certificates{detail}: install ca-certificates, or set ca_file or fingerprint")]
     NoSystemRoots { detail: String },

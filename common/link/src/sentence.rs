@@ -7,9 +7,9 @@ use std::io;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::presented::hosts;
+use crate::certificate::{fault, hosts, is_authority};
 use crate::trust::Trust;
-use crate::verify::{PinMismatch, is_authority};
+use crate::verify::PinMismatch;
 
 /// The TLS error inside an I/O error, if it is one.
 pub(crate) fn tls_error(error: &io::Error) -> Option<&Error> {
@@ -83,9 +83,9 @@ fn explain_certificate(error: &CertificateError, who: &str, trust: &Trust) -> St
                 "{who} has another certificate than the pinned one: it shows {shown}, pinned is {pinned}; if recvd has a \
                  new certificate, set fingerprint anew, else somebody is in between"
             ),
-            None => format!("the certificate of {who} is refused: {other}"),
+            None => format!("the certificate of {who} {}", fault(error)),
         },
-        error => format!("the certificate of {who} is refused: {error}"),
+        error => format!("the certificate of {who} {}", fault(error)),
     }
 }
 

@@ -14,8 +14,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme};
 
+use crate::certificate::{hosts, is_authority};
 use crate::fingerprint::Fingerprint;
-use crate::presented::hosts;
 
 /// What has to hold of the server's certificate.
 #[derive(Debug)]
@@ -68,12 +68,6 @@ impl Roots {
             error => Err(error),
         }
     }
-}
-
-/// Whether a certificate was refused because it is an authority's (CA:TRUE), as `openssl req -x509` makes it.
-pub(crate) fn is_authority(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
-    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// The server has another certificate than the pinned one.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use desk::{Desk, params, refused, server, target};
 use link::{DialError, Fingerprint, ServerTls, Trust, dial, server_config};
-use rcgen::{BasicConstraints, IsCa, date_time_ymd};
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 
 fn by_file(file: &Path) -> Trust {
     Trust { ca_file: Some(file.into()), fingerprint: None }
@@ -69,6 +69,36 @@ async fn a_pinned_certificate_with_names_is_held_to_them() {
     let both = desk.put("both.pem", &both);
     trusted(&tls, "localhost", by_file(&both)).await;
     refused(&tls, "127.0.0.1", by_file(&both)).await;
+}
+
+#[tokio::test]
+async fn what_cannot_serve_is_told_in_words() {
+    let desk = Desk::new();
+    let mut client = params(&["localhost", "192.0.2.7"]);
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let (file, tls) = desk.own("client", client);
+    let text = refused(&tls, "localhost", by_file(&file)).await;
+    assert!(text.contains("is for another purpose") && text.contains("serverAuth"), "{text}");
+    let (file, tls) = desk.own("own", params(&["localhost", "192.0.2.7"]));
+    let text = refused(&tls, "127.0.0.1", by_file(&file)).await;
+    assert!(text.contains("is for localhost, 192.0.2.7, not for 127.0.0.1"), "{text}");
+    // As `openssl x509 -req -signkey` signs a request: without extensions.
+    let (key, request) = (desk.path("v1.key"), desk.path("v1.csr"));
+    let mut req = Command::new("openssl");
+    req.args(["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=backup", "-keyout"]).arg(&key);
+    let Ok(made) = req.arg("-out").arg(&request).output() else { return };
+    assert!(made.status.success());
+    let first = desk.path("v1.pem");
+    let mut sign = Command::new("openssl");
+    sign.args(["x509", "-req", "-days", "2", "-in"]).arg(&request).arg("-signkey").arg(&key).arg("-out").arg(&first);
+    assert!(sign.output().unwrap().status.success());
+    match server_config(&first, &key) {
+        Ok(tls) => {
+            let text = refused(&tls, "localhost", by_file(&first)).await;
+            assert!(text.contains("is of version 1"), "{text}");
+        }
+        Err(error) => assert!(error.to_string().contains("is of version 1"), "{error}"),
+    }
 }
 
 #[tokio::test]
