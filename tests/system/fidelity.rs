@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::rig::compare::{self, Difference};
-use crate::rig::is_root;
 use crate::rig::pair::{DURABILITIES, Pair, Setup};
 use crate::rig::process::run;
 use crate::rig::zoo::Zoo;
+use crate::rig::{eventually, is_root};
 
 /// A copy of `source` by rsync, for comparison; `None` where there is no rsync.
 fn rsync_copy(source: &Path, to: PathBuf) -> Option<PathBuf> {
@@ -122,4 +122,35 @@ fn assert_no_setid(root: &Path) {
     for (path, (mode, ..)) in compare::fingerprint(root) {
         assert_eq!(mode & 0o6000, 0, "setid bits on {}", crate::rig::fs::show(&path));
     }
+}
+
+#[test]
+fn setuid_and_setgid_that_the_module_does_not_keep_are_listed_and_no_trouble() {
+    let pair = Pair::live("setid", Setup::default());
+    let at = |name: &str| pair.source.join(name);
+    let left_out = || {
+        let target = pair.pushd.target("t");
+        let all = target["left_out"]["paths"].as_array().cloned().unwrap_or_default();
+        let setid = all.into_iter().filter(|left| left["reason"].as_str().is_some_and(|why| why.contains("setid")));
+        setid.map(|left| left["path"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    std::fs::create_dir(at("d")).unwrap();
+    for (name, mode) in [("d/uid", 0o4755), ("d/gid", 0o2755), ("d/plain", 0o755)] {
+        std::fs::write(at(name), name).unwrap();
+        crate::rig::fs::chmod(&at(name), mode).unwrap();
+    }
+    crate::rig::fs::chmod(&at("d"), 0o2775).unwrap();
+    eventually("all are listed", || left_out() == ["d", "d/gid", "d/uid"]);
+    let waited = pair.pushd.command(&["wait", "--timeout", "60s"]);
+    assert_eq!(waited.code, 0, "{}", waited.text());
+    assert_no_setid(&pair.backup);
+    assert_eq!(pair.pushd.command(&["resync"]).code, 0);
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    assert_eq!(left_out(), ["d", "d/gid", "d/uid"], "after a full pass");
+    crate::rig::fs::chmod(&at("d/uid"), 0o755).unwrap();
+    std::fs::remove_file(at("d/gid")).unwrap();
+    eventually("those that are over are not", || left_out() == ["d"]);
+    crate::rig::fs::chmod(&at("d"), 0o775).unwrap();
+    eventually("none is left", || left_out().is_empty());
+    pair.settle();
 }

@@ -133,6 +133,11 @@ impl Keep {
         }
     }
 
+    /// Whether an entry of this mode loses its setuid or setgid bit.
+    pub const fn drops_setid(self, kind: Kind, mode: u32) -> bool {
+        !matches!(kind, Kind::Symlink) && self.has(Kept::Mode) && !self.has(Kept::Setid) && mode & 0o6000 != 0
+    }
+
     /// Whether an extended attribute of this full name (`user.comment`) is kept. What is not named here never is:
     /// `trusted.*`, and all of `security.*` but file capabilities, speak of the host and not of the file.
     pub fn keeps_xattr(self, name: &[u8]) -> bool {

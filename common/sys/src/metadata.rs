@@ -170,9 +170,26 @@ impl Work<'_> {
             return Ok(());
         }
         match self.chmod(wanted) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.see_setid(wanted),
             Err(error) => self.note(format_args!("mode {wanted:04o}"), error),
         }
+    }
+
+    /// The kernel leaves out setgid without a word where the group is not one of ours.
+    fn see_setid(&mut self, wanted: u32) -> io::Result<()> {
+        if wanted & 0o6000 == 0 {
+            return Ok(());
+        }
+        let mode = match self.on {
+            On::Fd(fd) => rustix::fs::fstat(fd)?,
+            On::Staged(folder, name) => rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?,
+        }
+        .st_mode
+            & 0o7777;
+        if mode != wanted {
+            self.problems.push(format!("mode {wanted:04o}: is {mode:04o}, as the kernel lets us set no more"));
+        }
+        Ok(())
     }
 
     /// `None` when it is left as it is.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use proto::Kind;
 
+use super::notes::Side;
+
 /// What leaves an entry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
@@ -14,6 +16,8 @@ pub enum Rule {
     Kind(Kind),
     /// `one_file_system` is on, and another file system is mounted there: the folder is kept, not what is in it.
     Mounted,
+    /// The module does not keep setuid and setgid bits: the entry is kept without them.
+    Setid,
 }
 
 impl Rule {
@@ -21,7 +25,15 @@ impl Rule {
     pub(super) fn is_of_all(self) -> bool {
         match self {
             Rule::Reserved | Rule::Kind(_) => true,
-            Rule::Mounted => false,
+            Rule::Mounted | Rule::Setid => false,
+        }
+    }
+
+    /// Who says so: what the target leaves out of an entry stands beside what leaves it out here.
+    pub(super) fn side(self) -> Side {
+        match self {
+            Rule::Reserved | Rule::Kind(_) | Rule::Mounted => Side::Here,
+            Rule::Setid => Side::There,
         }
     }
 }
@@ -31,6 +43,7 @@ impl fmt::Display for Rule {
         let (what, word) = match self {
             Rule::Reserved => return f.write_str("its name is reserved for recvd's temporaries"),
             Rule::Mounted => return f.write_str("another file system is mounted there, and one_file_system is on"),
+            Rule::Setid => ("setuid or setgid", "setid"),
             Rule::Kind(Kind::Symlink) => ("a symbolic link", "symlinks"),
             Rule::Kind(Kind::Fifo) => ("a FIFO", "specials"),
             Rule::Kind(Kind::Socket) => ("a socket", "specials"),

@@ -104,7 +104,7 @@ impl Mirror {
 
     /// A rule leaves this entry out, or a part of it. That is as it should be: counted and listed, and no problem.
     pub fn leave_out(&self, path: &RelPath, rule: Rule) {
-        if self.left_out().add(path, Side::Here, rule.to_string()) {
+        if self.left_out().add(path, rule.side(), rule.to_string()) {
             tracing::debug!(%path, "left out: {rule}");
         }
         if rule.is_of_all() {
@@ -112,9 +112,14 @@ impl Mirror {
         }
     }
 
-    /// No rule leaves anything of this entry out, or none does any more.
+    /// No rule leaves this entry out, or none does any more.
     pub fn take_in(&self, path: &RelPath) {
         self.left_out().clear(path, Side::Here);
+    }
+
+    /// Nor does the target leave out a part of it.
+    pub(crate) fn take_in_there(&self, path: &RelPath) {
+        self.left_out().clear(path, Side::There);
     }
 
     /// The entry is gone from the source, and what was beneath it.

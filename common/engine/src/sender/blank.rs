@@ -84,7 +84,7 @@ mod tests {
     fn a_folder_is_blank_that_is_empty_there_or_missing() {
         let entries = vec![entry("a", Kind::Dir), entry("b", Kind::File), entry("c", Kind::Dir), entry("d", Kind::Dir)];
         let (ids, linked, skipped) = Default::default();
-        let here = Folder { entries, ids, digest: [0; 16], linked, skipped };
+        let here = Folder { entries, ids, linked, skipped, ..Folder::default() };
         let of = |there: &[Entry]| found(&path("x"), there, &compare(&here, there));
         assert_eq!(of(&[]), [path("x")]);
         // A file stands where `c` is to be: what would be beneath it is not known to be missing, but is asked about.

@@ -127,6 +127,10 @@ impl Session<'_> {
                 Skipped::Trouble(reason) => self.mirror.problem(&path, reason.clone()),
             }
         }
+        if let Listing::Folder(folder) = &listing {
+            let setid = folder.setid.iter().filter_map(|name| path.join(name).ok());
+            setid.for_each(|path| self.mirror.leave_out(&path, Rule::Setid));
+        }
         pass.empty |= path.is_root() && listing.len() == 0 && listing.skipped().is_empty();
         if pass.reach == Reach::Subtree {
             pass.listing += self.common.queue_folders(ticket, &path, &listing);

@@ -12,6 +12,7 @@ use super::upload::Upload;
 use super::walk::{Inode, left_out};
 use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
 use crate::hint::{Cause, Hint};
+use crate::mirror::Rule;
 use crate::pending::Ticket;
 
 /// One entry to look at.
@@ -195,6 +196,7 @@ impl Session<'_> {
             _ => match dir.meta(&name, &stat, self.keep) {
                 Ok(meta) => {
                     self.mirror.resolved_here(&look.path);
+                    self.note_setid(&look.path, &stat);
                     self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone()))?;
                     self.link_others(look.ticket, look.path, &stat)
                 }
@@ -256,6 +258,7 @@ impl Session<'_> {
             }
             Need::Metadata => match dir.meta(name, &stat, self.keep) {
                 Ok(meta) => {
+                    self.note_setid(&look.path, &stat);
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
                     // A pass names its groups at its end.
                     let in_pass = self.passes.contains_key(&look.ticket);
@@ -310,6 +313,7 @@ impl Session<'_> {
             self.takes_over(look.ticket, older.ticket);
             self.drop_upload(older)?;
         }
+        self.note_setid(&look.path, &stat);
         if is_blob(&stat) {
             let known = look.why.replaces() || self.origins.sent_as(&look.path).is_some();
             let replaces = known && !stat.is_hollow();
@@ -410,7 +414,11 @@ impl Session<'_> {
 
     /// Sends a folder with its metadata, without what is in it.
     pub(super) fn make_folder(&mut self, ticket: Ticket, path: &RelPath) -> Result<(), Ended> {
-        match self.root.tree.dir(path).and_then(|dir| dir.own_meta(self.keep)) {
+        let look = |dir: Dir| {
+            self.note_setid(path, &dir.stat()?);
+            dir.own_meta(self.keep)
+        };
+        match self.root.tree.dir(path).and_then(look) {
             Ok(meta) => self.make(ticket, path, meta, Sent::Folder(path.clone())),
             Err(error) if is_absence(&error) => Ok(()),
             Err(error) => self.make_unopened(ticket, path, &error),
@@ -420,7 +428,10 @@ impl Session<'_> {
     /// A folder that may not be opened still has metadata.
     fn make_unopened(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
         let meta = self.find(path).and_then(|found| match found {
-            Some((dir, name, stat)) => dir.meta(&name, &stat, self.keep).map(Some),
+            Some((dir, name, stat)) => {
+                self.note_setid(path, &stat);
+                dir.meta(&name, &stat, self.keep).map(Some)
+            }
             None => Ok(None),
         });
         match meta {
@@ -430,6 +441,15 @@ impl Session<'_> {
                     .problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
                 Ok(())
             }
+        }
+    }
+
+    /// Counts what the target gets without its setuid or setgid bit, as the module's rule is.
+    fn note_setid(&self, path: &RelPath, stat: &Stat) {
+        if self.keep.drops_setid(stat.kind, stat.mode) {
+            self.mirror.leave_out(path, Rule::Setid);
+        } else {
+            self.mirror.take_in_there(path);
         }
     }
 

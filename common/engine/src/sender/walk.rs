@@ -34,6 +34,8 @@ pub(super) struct Folder {
     pub digest: Digest,
     /// What has more than one name; folders never do.
     pub linked: Vec<(Name, Inode)>,
+    /// What the target gets without setuid and setgid.
+    pub setid: Vec<Name>,
     /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
     pub skipped: Vec<(Name, Skipped)>,
 }
@@ -53,6 +55,7 @@ impl Folder {
         self.entries.append(&mut part.entries);
         self.ids.append(&mut part.ids);
         self.linked.append(&mut part.linked);
+        self.setid.append(&mut part.setid);
         self.skipped.append(&mut part.skipped);
     }
 }
@@ -402,6 +405,9 @@ fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> Folder {
             Ok(extra) => {
                 if stat.kind != Kind::Dir && stat.nlink > 1 {
                     folder.linked.push((name.clone(), Inode::of(&stat)));
+                }
+                if keep.drops_setid(stat.kind, stat.mode) {
+                    folder.setid.push(name.clone());
                 }
                 folder.entries.push(stat.entry(name, extra, keep));
                 folder.ids.push((stat.dev, stat.ino));

@@ -21,6 +21,9 @@ fn a_receiver_without_privileges() {
     // The program may stand where only root can go: a copy of it goes with the user.
     let program = temp.path().join("tests");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let foreign = temp.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    std::os::unix::fs::chown(&foreign, Some(NOBODY), Some(12_345)).unwrap();
     let mut command = Command::new(program);
     command.args(["--exact", "tests::nobody::a_receiver_without_privileges"]).env("TMPDIR", temp.path());
     let output = command.uid(NOBODY).gid(NOBODY).current_dir("/").output().unwrap();
@@ -43,6 +46,14 @@ fn unprivileged() {
     let device = Meta { device: proto::Device { major: 1, minor: 3 }, ..plain(Kind::CharDevice, 0) };
     let error = house.stage.make(&device, Keep::EVERYTHING).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+
+    // Nor its setgid bit where the group is not one of ours.
+    let foreign = std::env::temp_dir().join("foreign");
+    if let Ok(tree) = crate::Tree::open(&foreign, crate::Mounts::Stay) {
+        let meta = Meta { gid: 12_345, mode: 0o2755, ..plain(Kind::Dir, 0) };
+        let problems = tree.root().unwrap().set_meta(&meta, WITHOUT_SPECIALS).unwrap();
+        assert_eq!(problems, ["mode 2755: is 0755, as the kernel lets us set no more"]);
+    }
 
     // A file and a folder of mode 0 are still ours to change, move and remove.
     let locked = Meta { mode: 0, ..plain(Kind::File, 0) };
