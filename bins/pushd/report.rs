@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::mirror::{Halt, Mirror, Totals};
 use kit::progress::{All, Done, Search};
 use kit::{Exit, out, units};
+use proto::{Digest, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Source, Target};
@@ -18,8 +19,8 @@ pub struct Pair {
     pub source: String,
     /// Name of the target.
     pub target: String,
-    /// All that decides what a pass would do: two configurations that agree in it mean the same.
-    terms: String,
+    /// Digest of all that decides what a pass would do: two configurations that agree in it mean the same.
+    terms: Digest,
 }
 
 impl Pair {
@@ -27,7 +28,8 @@ impl Pair {
     pub fn new(source: &Source, target: &Target) -> Pair {
         let here = (&source.path, source.delete, source.mounts, source.attributes, source.max_delete);
         let there = (target.address.to_string(), target.destination.to_string(), &target.user);
-        Pair { source: source.name.clone(), target: target.name.clone(), terms: format!("{here:?} {there:?}") }
+        let terms = digest::chunk(format!("{here:?} {there:?}").as_bytes());
+        Pair { source: source.name.clone(), target: target.name.clone(), terms }
     }
 }
 

@@ -126,3 +126,17 @@ fn requests_are_spelled_as_people_spell_them() {
     assert!(serde_json::from_str::<Request>(r#"{"command":"release","force":true}"#).is_err());
     assert!(serde_json::from_str::<Request>(r#"{"command":"pause"}"#).is_err());
 }
+
+#[tokio::test]
+async fn a_sync_of_thousands_of_targets_fits_into_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let server = Server::bind(&path).unwrap();
+    tokio::spawn(serve(server, Stop::new(), Arc::new(Talker { looks: Arc::default() })));
+    let name = "n".repeat(64);
+    let pair = serde_json::json!({ "source": name, "target": name, "terms": vec![255; 16] });
+    let pair: Pair = serde_json::from_value(pair).unwrap();
+    let request = Request::Sync { pairs: vec![pair; 10_000], brake: Brake::On };
+    let reply = blocking(move || ask(&path, &request, PATIENCE)).await;
+    assert!(matches!(reply, Ok(Reply::Begun { served, .. }) if served.len() == 10_000));
+}
