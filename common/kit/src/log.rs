@@ -133,7 +133,7 @@ fn fit(level: tracing::Level, lines: Vec<u8>) -> Vec<u8> {
 }
 
 fn gap(lines: u64) -> String {
-    format!("{lines} lines of this log are missing here: nobody read it, and there was no room for more")
+    format!("{lines} lines of this log are missing here: nobody read it in time, or it could not be written")
 }
 
 fn text_gap(lines: u64) -> Vec<u8> {

@@ -30,6 +30,8 @@ struct State {
     /// Lines that were dropped since the last notice. While there are any, all others are dropped too, so that a gap is
     /// one and the notice stands where it is.
     dropped: u64,
+    /// Lines that were not written because of an error, as on a full disk, and not told of yet.
+    failed: u64,
     /// How the notice about so many dropped lines looks.
     notice: fn(u64) -> Vec<u8>,
     thread: Writer,
@@ -53,6 +55,7 @@ impl Queue {
             lines: Vec::new(),
             in_hand: 0,
             dropped: 0,
+            failed: 0,
             notice: |_| Vec::new(),
             thread: Writer::None,
             flushing: 0,
@@ -109,9 +112,8 @@ impl Queue {
             let mut rest = batch.as_slice();
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(whole_lines(rest));
-                // LIMIT: what a full disk or a reader that is gone does not take is lost, as there is nobody to tell.
-                let _ = (self.sink)(now);
-                self.wrote(now.len());
+                let done = (self.sink)(now);
+                self.wrote(now, done);
                 rest = later;
             }
             batch.clear();
@@ -130,9 +132,18 @@ impl Queue {
         state.in_hand = batch.len();
     }
 
-    fn wrote(&self, bytes: usize) {
+    fn wrote(&self, lines: &[u8], done: io::Result<()>) {
         let mut state = self.state();
-        state.in_hand -= bytes;
+        state.in_hand -= lines.len();
+        match done {
+            // Only now, as a disk that is full would not take the notice either.
+            Ok(()) if state.failed > 0 => {
+                let notice = (state.notice)(std::mem::take(&mut state.failed));
+                state.lines.extend(notice);
+            }
+            Ok(()) => {}
+            Err(_) => state.failed += lines.iter().filter(|byte| **byte == b'\n').count() as u64,
+        }
         // Half of it free: a reader who takes a line now and then is not told of a gap each time.
         if state.dropped > 0 && state.waiting() <= MOST / 2 {
             let notice = (state.notice)(std::mem::take(&mut state.dropped));
@@ -168,6 +179,7 @@ fn whole_lines(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
     use std::time::Instant;
 
@@ -230,6 +242,30 @@ mod tests {
         let mut expected: String = (0..most).map(line).collect();
         expected.push_str("gap 501\nafter\n");
         assert!(*TAKEN.lock().unwrap() == expected.into_bytes());
+    }
+
+    #[test]
+    fn what_a_full_disk_did_not_take_is_told_when_it_takes_again() {
+        static FULL: AtomicBool = AtomicBool::new(true);
+        static TAKEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        static QUEUE: Queue = Queue::new(|bytes| match FULL.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => {
+                TAKEN.lock().unwrap().extend_from_slice(bytes);
+                Ok(())
+            }
+        });
+        QUEUE.tell_gaps_by(notice);
+        for lines in ["one\n", "two\nthree\n"] {
+            QUEUE.push(lines.as_bytes());
+            QUEUE.flush(PATIENCE);
+        }
+        FULL.store(false, Ordering::Relaxed);
+        for line in ["four\n", "five\n"] {
+            QUEUE.push(line.as_bytes());
+            QUEUE.flush(PATIENCE);
+        }
+        assert_eq!(String::from_utf8_lossy(&TAKEN.lock().unwrap()), "four\ngap 3\nfive\n");
     }
 
     #[test]
