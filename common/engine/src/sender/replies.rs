@@ -87,7 +87,7 @@ impl Session<'_> {
                 if let Sent::Compare(path) = &sent {
                     self.unlisted.insert(self.flight.forwarded(op, path));
                 }
-                self.trouble_there(op, &sent, format!("not stored: {reason}"));
+                self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
                 self.forget_compare(op)?;
             }
             Outcome::Failed { reason } => {
@@ -207,6 +207,17 @@ impl Session<'_> {
         if let Some(pause) = pause {
             self.mirror.pending().postpone(&folder, now + pause);
         }
+    }
+}
+
+/// What has not happened when an operation is refused.
+fn undone(sent: &Sent) -> &'static str {
+    match sent {
+        Sent::Remove(_) => "not deleted at the target",
+        Sent::Rename(..) | Sent::Exchange(..) => "not renamed at the target",
+        Sent::Link(..) => "not all of its names are stored",
+        Sent::Compare(_) | Sent::Count(_) => "cannot be compared with the target",
+        _ => "not stored",
     }
 }
 
