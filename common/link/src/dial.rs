@@ -92,7 +92,7 @@ pub enum DialError {
 pub async fn dial(target: &Target) -> Result<(Opened, Connection), DialError> {
     let _turn = target.turns.turn().await;
     let tcp = connect(target, Instant::now() + target.connect_timeout).await?;
-    let mut connection = secure(target, tcp, target.connect_timeout * PATIENCE).await?;
+    let mut connection = secure(target, tcp, target.connect_timeout.saturating_mul(PATIENCE)).await?;
     match timeout(LOGIN, log_in(target, &mut connection)).await {
         Ok(opened) => Ok((opened?, connection)),
         Err(_) => Err(timed_out(target, "the login", LOGIN)),

@@ -281,3 +281,19 @@ async fn four_at_a_time_dial_one_server() {
         assert!(dialled.await.unwrap().is_ok());
     }
 }
+
+#[tokio::test]
+async fn a_server_that_makes_one_wait_for_ones_turn_is_waited_for() {
+    let desk = Desk::new();
+    let (file, tls) = desk.own("own", params(&["localhost"]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let mut target = target(&address, Trust { ca_file: Some(file), fingerprint: None });
+    target.connect_timeout = Duration::from_secs(2);
+    let dialling = tokio::spawn(async move { dial(&target).await.map(drop) });
+    let (tcp, _) = listener.accept().await.unwrap();
+    // Its greeting lies here for longer than name and TCP may take.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(desk::serve(tcp, &tls).await.is_ok());
+    assert!(dialling.await.unwrap().is_ok());
+}
