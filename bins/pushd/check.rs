@@ -1,9 +1,10 @@
 //! `pushd check`: whether `pushd run` would work. It changes nothing, here or there.
 //!
-//! First the file, then what it names here: roots, rights, the watch limit; then, unless `--offline`, every target up to
-//! its opened module. One line each on stdout, and the exit of the worst.
+//! First the file, then what it names here: roots, rights, the limits of the system; then, unless `--offline`, every
+//! target up to its opened module. One line each on stdout, and the exit of the worst.
 
 mod folders;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -58,16 +59,13 @@ fn report(verdict: Verdict) -> Exit {
 
 fn check_sources(config: &Config) -> Exit {
     let mut exit = Exit::Ok;
-    let mut needed = 0;
+    let mut folders = Vec::new();
     for source in &config.sources {
-        let (verdict, folders) = check_source(source);
+        let (verdict, found) = check_source(source);
         exit = exit.worse(report(verdict));
-        needed += folders;
+        folders.push(found);
     }
-    match sys::notify::watch_limit() {
-        Some(limit) => exit.worse(report(check_limit(needed, limit))),
-        None => exit,
-    }
+    limits::verdicts(config, &folders).into_iter().fold(exit, |exit, verdict| exit.worse(report(verdict)))
 }
 
 /// The verdict on one source, and the number of its folders.
@@ -95,20 +93,6 @@ fn check_source(source: &Source) -> (Verdict, u64) {
         sentence.push_str(&format!("\n      and {} more", unreadable - NAMED));
     }
     (Verdict { exit: Exit::Differences, sentence }, counted.folders)
-}
-
-/// Other programs of the same user take from the same limit, and folders are added: what is raised is raised well above.
-fn check_limit(needed: u64, limit: u64) -> Verdict {
-    let (folders, most) = (units::count(needed), units::count(limit));
-    if needed <= limit {
-        return Verdict::ok(format!("watch limit: {folders} folders need a watch, {most} are allowed"));
-    }
-    let enough = needed.saturating_mul(2).checked_next_power_of_two().unwrap_or(u64::MAX);
-    let sentence = format!(
-        "watch limit: {folders} folders need a watch, {most} are allowed: run `sysctl -w fs.inotify.max_user_watches={enough}` \
-         and write `fs.inotify.max_user_watches = {enough}` to /etc/sysctl.d/60-pushd.conf"
-    );
-    Verdict { exit: Exit::Config, sentence }
 }
 
 /// All targets at the same time, told in the order of the file.

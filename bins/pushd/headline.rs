@@ -47,7 +47,11 @@ impl Seen {
 /// The line, and when it may be another one.
 pub fn headline(sources: &[Arc<Live>]) -> (String, Again) {
     let seen: Vec<Seen> = sources.iter().flat_map(|live| &live.lanes).map(|lane| Seen::of(lane)).collect();
-    let sources: Vec<_> = sources.iter().map(|live| (live.source.name.as_str(), live.board().state)).collect();
+    let of = |live: &'_ Arc<Live>| {
+        let board = live.board();
+        (board.state, board.unwatched)
+    };
+    let sources: Vec<_> = sources.iter().map(|live| (live.source.name.as_str(), of(live))).collect();
     (sentence(&sources, &seen), again(&seen))
 }
 
@@ -57,7 +61,8 @@ fn again(targets: &[Seen]) -> Again {
     if targets.iter().any(moves) { Again::Soon } else { Again::OnChange }
 }
 
-fn sentence(sources: &[(&str, SourceState)], targets: &[Seen]) -> String {
+/// With the state of each source, and how much of it is not watched.
+fn sentence(sources: &[(&str, (SourceState, u64))], targets: &[Seen]) -> String {
     let (all, in_sync) = (targets.len(), targets.iter().filter(|seen| seen.is_in_sync()).count());
     let mut out = match (all, in_sync) {
         (1, 1) => "1 target in sync".to_owned(),
@@ -79,10 +84,11 @@ fn sentence(sources: &[(&str, SourceState)], targets: &[Seen]) -> String {
     }
     for (name, state) in sources {
         match state {
-            SourceState::Starting => out.push_str(&format!("; source {name} starting")),
-            SourceState::Live => {}
-            SourceState::Absent => out.push_str(&format!("; source {name} absent")),
-            SourceState::Halted => out.push_str(&format!("; source {name} halted")),
+            (SourceState::Starting, _) => out.push_str(&format!("; source {name} starting")),
+            (SourceState::Live, 0) => {}
+            (SourceState::Live, _) => out.push_str(&format!("; source {name} not watched in full")),
+            (SourceState::Absent, _) => out.push_str(&format!("; source {name} absent")),
+            (SourceState::Halted, _) => out.push_str(&format!("; source {name} halted")),
         }
     }
     out
@@ -98,7 +104,7 @@ mod tests {
 
     #[test]
     fn one_line_tells_how_it_goes() {
-        let (good, live) = (seen(TargetState::Live, 0, 0), [("www", SourceState::Live)]);
+        let (good, live) = (seen(TargetState::Live, 0, 0), [("www", (SourceState::Live, 0))]);
         assert_eq!(sentence(&live, &[good]), "1 target in sync");
         assert_eq!(sentence(&live, &[good, good]), "2 targets in sync");
         let (away, busy) = (seen(TargetState::Offline, 12, 0), seen(TargetState::Live, 1200, 3));
@@ -106,7 +112,9 @@ mod tests {
             sentence(&live, &[good, busy, away, away]),
             "1 of 4 targets in sync, 1 catching up, 2 offline; 1 224 owed; 3 not mirrored"
         );
-        let absent = [("www", SourceState::Absent), ("db", SourceState::Live)];
+        let part = [("www", (SourceState::Live, 153))];
+        assert_eq!(sentence(&part, &[good]), "1 target in sync; source www not watched in full");
+        let absent = [("www", (SourceState::Absent, 0)), ("db", (SourceState::Live, 0))];
         let text = sentence(&absent, &[seen(TargetState::Offline, 0, 0)]);
         assert_eq!(text, "1 target not in sync, 1 offline; source www absent");
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod board;
 mod check;
 mod cli;
 mod config;
@@ -19,6 +20,7 @@ mod source;
 mod status;
 mod sync;
 mod watch;
+mod watching;
 
 use cli::{Cli, Command};
 use config::Config;

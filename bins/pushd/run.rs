@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::barrier::AllSeen;
+use crate::board::Board;
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::errand::Errands;
@@ -25,6 +26,7 @@ use crate::source::Live;
 use crate::status::{
     Durability, LeftOut, Problem, SourceState, SourceStatus, Status, TargetState, TargetStatus, shown,
 };
+use crate::watch::Instances;
 
 /// How long lanes may take to end when the program stops.
 const LAST: Duration = Duration::from_secs(5);
@@ -50,7 +52,13 @@ async fn serve(config: Config) -> Exit {
         Ok(begun) => begun,
         Err(exit) => return exit,
     };
-    let daemon = Arc::new(Daemon::new(config));
+    let daemon = match Daemon::new(config) {
+        Ok(daemon) => Arc::new(daemon),
+        Err(error) => {
+            out::complain(format_args!("pushd: cannot start: {error}"));
+            return Exit::Busy;
+        }
+    };
     let mut workers = match Workers::start(&daemon, server, &stop) {
         Ok(workers) => workers,
         Err(error) => {
@@ -107,7 +115,7 @@ struct Workers {
 }
 
 impl Workers {
-    /// Starts a task for each lane and for the control socket, and a thread for each source.
+    /// Starts a task for each lane and for the control socket, and a thread for each source and each shared inotify.
     fn start(daemon: &Arc<Daemon>, server: Server, stop: &Stop) -> io::Result<Workers> {
         let (told, ended) = mpsc::unbounded_channel();
         let ends = |name: String| Ends { name, told: told.clone() };
@@ -128,6 +136,15 @@ impl Workers {
                 live.run(&stop);
             })?);
         }
+        for (number, hub) in daemon.instances.hubs().iter().enumerate() {
+            let ends = ends(format!("the reader of shared inotify {number}"));
+            let thread = thread::Builder::new().name(format!("inotify-{number}"));
+            let (hub, stop) = (hub.clone(), stop.clone());
+            threads.push(thread.spawn(move || {
+                let _ends = ends;
+                hub.serve(&stop);
+            })?);
+        }
         Ok(Workers { tasks, threads, ended })
     }
 
@@ -143,9 +160,8 @@ impl Workers {
 
     /// Waits for all to end.
     async fn finish(self, daemon: &Daemon) {
-        for live in &daemon.sources {
-            live.wake();
-        }
+        daemon.sources.iter().for_each(|live| live.wake());
+        daemon.instances.hubs().iter().for_each(|hub| hub.wake());
         for task in self.tasks {
             // What a lane still owed when its time is over is found by the next start's comparison.
             if tokio::time::timeout(LAST, task).await.is_err() {
@@ -184,13 +200,17 @@ fn spawn(ends: Ends, work: impl Future<Output = ()> + Send + 'static) -> JoinHan
 struct Daemon {
     started: Instant,
     sources: Vec<Arc<Live>>,
+    instances: Instances,
     errands: Errands,
 }
 
 impl Daemon {
-    fn new(config: Config) -> Daemon {
-        let sources = config.sources.into_iter().map(|source| Arc::new(Live::new(Arc::new(source)))).collect();
-        Daemon { started: Instant::now(), sources, errands: Errands::default() }
+    fn new(config: Config) -> io::Result<Daemon> {
+        let instances = Instances::of(config.sources.len())?;
+        let sources = config.sources.into_iter().enumerate();
+        let live = |(number, source)| Arc::new(Live::new(Arc::new(source), instances.supply(number)));
+        let sources = sources.map(live).collect();
+        Ok(Daemon { started: Instant::now(), sources, instances, errands: Errands::default() })
     }
 
     fn select(&self, name: Option<&str>) -> Result<Vec<&Arc<Live>>, String> {
@@ -266,17 +286,23 @@ fn source_status(live: &Live, shown: &mut impl Iterator<Item = Shown>) -> Source
         name: live.source.name.clone(),
         path: live.source.path.display().to_string(),
         state: board.state,
-        reason: board.reason,
+        reason: board.reason.clone(),
         watches: board.watches,
         overflows: board.overflows,
-        targets: live.lanes.iter().zip(shown).map(|(lane, shown)| target_status(lane, shown)).collect(),
+        unwatched: board.unwatched,
+        compared_at: board.known(0),
+        // After the board was read.
+        targets: live.lanes.iter().zip(shown).map(|(lane, shown)| target_status(lane, &board, shown)).collect(),
     }
 }
 
-fn target_status(lane: &Lane, (problems, left_out): Shown) -> TargetStatus {
+fn target_status(lane: &Lane, board: &Board, (problems, left_out): Shown) -> TargetStatus {
     let (state, since) = lane.state();
     let mirror = &lane.mirror;
-    let in_sync_at = mirror.pending().in_sync_at(Instant::now());
+    let (paths, in_sync_at) = {
+        let pending = mirror.pending();
+        (pending.len() as u64, pending.in_sync_at(Instant::now()))
+    };
     TargetStatus {
         name: lane.target.name.clone(),
         address: lane.target.address.to_string(),
@@ -286,7 +312,7 @@ fn target_status(lane: &Lane, (problems, left_out): Shown) -> TargetStatus {
         durability: mirror.durability().map(Durability::from),
         owed: mirror.owed().into(),
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
-        last_in_sync: in_sync_at.map(Moment),
+        last_in_sync: in_sync_at.map(|at| board.known(paths).map_or(Moment(at), |known| Moment(at.min(known.0)))),
         sent: mirror.sent.totals().into(),
         rate: mirror.progress.rate(),
         progress: Some(report::done(mirror.progress.far()))

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use engine::hint::Hint;
 use engine::mirror::{Deletes, Halt};
@@ -15,15 +15,15 @@ use proto::RelPath;
 use sys::{RootId, Tree};
 use tokio::sync::watch;
 
+use crate::board::Board;
 use crate::config::{InitialSync, Source};
 use crate::lane::{Footing, Lane};
 use crate::status::SourceState;
-use crate::watch::{InotifyWatcher, Notice, PATIENCE, Waker, Watcher};
+use crate::watch::{Notice, PATIENCE, Supply, Waker, Watcher};
+use crate::watching::{UNWATCHED, Watching};
 
 /// How often a root that is missing, or another than it was, is looked for.
 const ABSENT: Duration = Duration::from_secs(1);
-/// How often folders that cannot be watched are compared instead.
-const UNWATCHED: Duration = Duration::from_secs(30);
 /// How often a barrier is looked at: a little longer than a rename waits for its second half, so that at rest the first
 /// look suffices.
 const LOOK: Duration = PATIENCE.saturating_add(Duration::from_millis(5));
@@ -36,24 +36,12 @@ pub struct Live {
     pub lanes: Vec<Arc<Lane>>,
     roots: watch::Sender<Footing>,
     board: Mutex<Board>,
+    supply: Supply,
     waker: Mutex<Option<Waker>>,
     /// A person accepts the folder that stands at the path now.
     accept: AtomicBool,
     /// Barriers asked for, and reached.
     barriers: (AtomicU64, AtomicU64),
-}
-
-/// What the status shows of a source.
-#[derive(Clone)]
-pub struct Board {
-    /// How the watching goes.
-    pub state: SourceState,
-    /// Why it is absent or halted.
-    pub reason: Option<String>,
-    /// Folders watched.
-    pub watches: u64,
-    /// Queue overflows since the start.
-    pub overflows: u64,
 }
 
 /// The barrier that is looked for: it is reached when all that happened up to a moment has become hints.
@@ -69,15 +57,15 @@ enum Over {
 }
 
 impl Live {
-    /// Of a source that is not watched yet.
-    pub fn new(source: Arc<Source>) -> Live {
+    /// Of a source that is not watched yet, and how it is to be.
+    pub fn new(source: Arc<Source>, supply: Supply) -> Live {
         let lanes = source.targets.iter().map(|target| Arc::new(Lane::new(target.clone(), &source))).collect();
-        let board = Board { state: SourceState::Starting, reason: None, watches: 0, overflows: 0 };
         Live {
             source,
             lanes,
             roots: watch::Sender::new(Err(SourceState::Starting)),
-            board: Mutex::new(board),
+            board: Mutex::new(Board::new()),
+            supply,
             waker: Mutex::new(None),
             accept: AtomicBool::new(false),
             barriers: (AtomicU64::new(0), AtomicU64::new(0)),
@@ -251,7 +239,7 @@ impl Live {
     }
 
     fn lose(&self, reason: &str) {
-        self.lock_board().watches = 0;
+        self.lock_board().watched(0, 0);
         let path = self.source.path.display();
         self.show(SourceState::Absent, Some(format!("{path} was lost ({reason}): nothing is sent or deleted")));
     }
@@ -261,14 +249,11 @@ impl Live {
     fn watch(&self, root: &Root, earlier: Option<RootId>, stop: &Stop) -> Over {
         self.show(SourceState::Starting, None);
         let mut notices = Vec::new();
-        let mut watcher = match InotifyWatcher::new(root.tree.clone()) {
-            Ok(watcher) => watcher,
+        let watching = match Watching::begin(root, &self.supply, &mut notices) {
+            Ok(watching) => watching,
             Err(error) => return self.cannot_watch(&error, stop),
         };
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher.waker());
-        if let Err(error) = watcher.place(&mut notices) {
-            return self.cannot_watch(&error, stop);
-        }
+        self.wake_by(&watching);
         if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
             self.resync();
         }
@@ -278,19 +263,22 @@ impl Live {
             }
         }
         self.roots.send_modify(|footing| *footing = Ok(root.clone()));
-        self.show(SourceState::Live, None);
-        self.carry(&mut watcher, notices, root, stop)
+        self.show(SourceState::Live, watching.reason.clone());
+        self.carry(watching, notices, root, stop)
     }
 
-    fn carry(&self, watcher: &mut InotifyWatcher, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
+    fn wake_by(&self, watching: &Watching) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(watching.watcher.waker());
+    }
+
+    fn carry(&self, mut watching: Watching, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
         let mut asked = None;
-        let mut unwatched_due = Instant::now() + UNWATCHED;
         loop {
             if let Some(reason) = self.tell(&mut notices) {
                 return Over::Lost(reason);
             }
-            self.look_for_barrier(&mut asked, watcher);
-            self.lock_board().watches = watcher.watches() as u64;
+            self.look_for_barrier(&mut asked, &*watching.watcher);
+            self.lock_board().watched(watching.watcher.watches(), watching.watcher.unwatched_count());
             if stop.is_requested() {
                 return Over::Stopped;
             }
@@ -298,16 +286,34 @@ impl Live {
                 self.accept.store(true, Ordering::Release);
                 return Over::Lost("another folder was accepted in its place".into());
             }
-            let now = Instant::now();
-            if unwatched_due <= now {
-                self.hint_subtrees(watcher.unwatched());
-                unwatched_due = now + UNWATCHED;
+            if watching.is_to_compare() {
+                self.compare_unwatched(&*watching.watcher);
             }
-            let pause = if asked.is_some() { LOOK } else { unwatched_due - now };
-            if let Err(error) = watcher.next(Some(pause), &mut notices) {
+            if watching.try_again(root, &self.supply, &mut notices) {
+                self.wake_by(&watching);
+                tracing::info!(source_name = %self.source.name, "{} is watched now", self.source.path.display());
+                self.show(SourceState::Live, None);
+                // Nothing told of what happened before.
+                self.resync();
+                continue;
+            }
+            let pause = if asked.is_some() { LOOK } else { watching.pause() };
+            if let Err(error) = watching.watcher.next(Some(pause), &mut notices) {
                 return self.cannot_watch(&error, stop);
             }
         }
+    }
+
+    /// What happens where nothing is watched is found by looking.
+    fn compare_unwatched(&self, watcher: &dyn Watcher) {
+        let folders = watcher.unwatched();
+        if folders.is_empty() {
+            return;
+        }
+        let now = SystemTime::now();
+        self.hint_all(folders.into_iter().map(|path| Hint::Subtree { path }).collect());
+        // Not before they are owed: who reads it and then finds nothing owed knows that they are acknowledged.
+        self.lock_board().compared(now);
     }
 
     /// Notes that a barrier is asked for; says that it is reached once the watcher has caught up. To be called when all
@@ -317,7 +323,7 @@ impl Live {
             && watcher.caught_up().is_some_and(|moment| moment >= *until)
         {
             // What happened where nothing is watched belongs to it too.
-            self.hint_subtrees(watcher.unwatched());
+            self.compare_unwatched(watcher);
             self.barriers.1.store(*number, Ordering::Release);
             *asked = None;
         }
@@ -349,10 +355,6 @@ impl Live {
         }
         self.hint_all(hints);
         lost
-    }
-
-    fn hint_subtrees(&self, folders: Vec<RelPath>) {
-        self.hint_all(folders.into_iter().map(|path| Hint::Subtree { path }).collect());
     }
 
     fn hint_all(&self, hints: Vec<Hint>) {

@@ -44,6 +44,10 @@ pub struct SourceStatus {
     pub reason: Option<String>,
     /// Folders of it that are watched.
     pub watches: u64,
+    /// Folders that are not watched, each with all beneath it, but compared every 30 seconds; 1 where nothing of it is watched.
+    pub unwatched: u64,
+    /// When they were last compared, and so up to when they are known; `null` where all is watched.
+    pub compared_at: Option<Moment>,
     /// How often the kernel's queue overflowed since the start, each repaired by looking again.
     pub overflows: u64,
     /// In the order of the configuration.
@@ -199,7 +203,7 @@ impl From<engine::mirror::Totals> for Sent {
 }
 
 impl Status {
-    /// What `pushd status` ends with: something is behind, offline or held, or else something is not mirrored.
+    /// What `pushd status` ends with: something is behind, offline or held, or else something is not mirrored or not watched.
     pub fn exit(&self) -> Exit {
         let behind = |source: &SourceStatus| {
             source.state != SourceState::Live || !source.targets.iter().all(TargetStatus::is_in_sync)
@@ -207,6 +211,7 @@ impl Status {
         let mut targets = self.sources.iter().flat_map(|source| &source.targets);
         match self.sources.iter().any(behind) {
             true => Exit::Busy,
+            false if self.sources.iter().any(|source| source.unwatched > 0) => Exit::Differences,
             false if targets.any(|target| target.problems_total > 0) => Exit::Differences,
             false => Exit::Ok,
         }

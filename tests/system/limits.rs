@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::rig::eventually;
 use crate::rig::pair::{Pair, Setup};
+use crate::rig::process::{pushd_program, run};
 
 #[test]
 fn an_overflow_of_the_event_queue_is_reported_and_repaired() {
@@ -59,11 +60,18 @@ fn is_stopped(pid: u32) -> bool {
 /// A shell in a new user namespace that lowers the limit of watches and becomes pushd.
 const FEW_WATCHES: &str = "echo 20 > /proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"";
 
-#[test]
-fn the_limit_of_watches_is_named_and_what_is_not_watched_arrives_all_the_same() {
+/// Whether a user may have a user namespace; says which test is left out where not.
+fn has_namespaces(test: &str) -> bool {
     let works = Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|s| s.success());
     if !works {
-        eprintln!("LEFT OUT: no user namespaces here");
+        eprintln!("LEFT OUT: {test} needs user namespaces");
+    }
+    works
+}
+
+#[test]
+fn the_limit_of_watches_is_named_and_what_is_not_watched_arrives_all_the_same() {
+    if !has_namespaces("the_limit_of_watches_is_named_and_what_is_not_watched_arrives_all_the_same") {
         return;
     }
     // pushd is root in its namespace, so that it may read its files.
@@ -86,4 +94,76 @@ fn the_limit_of_watches_is_named_and_what_is_not_watched_arrives_all_the_same() 
     eventually("what is not watched arrives too", equal);
     let status = pair.pushd.status().unwrap();
     assert!(status["watches"].as_u64().is_some_and(|n| n <= 20), "{status:#}");
+    // It is said at once that not all is watched, and not that all is in sync now.
+    let source = &status["sources"][0];
+    assert!(source["unwatched"].as_u64().is_some_and(|n| n >= 40), "{source:#}");
+    let (compared, in_sync) = (&source["compared_at"], &source["targets"][0]["last_in_sync"]);
+    assert!(compared.is_string() && in_sync.as_str() <= compared.as_str(), "{source:#}");
+    let mut text = String::new();
+    eventually("the text says so", || {
+        let done = pair.pushd.command(&["status"]);
+        text = done.text();
+        done.code == 1 && text.contains("● s  watching in part") && text.contains("in sync ")
+    });
+    assert!(!text.contains(" now "), "{text}");
+    // A wait compares what is not watched.
+    for n in 0..60 {
+        fs::write(pair.source.join(format!("folder {n:02}/last")), b"last").unwrap();
+    }
+    assert_eq!(pair.pushd.command(&["wait", "--timeout", "60s"]).code, 0);
+    pair.assert_equal();
+}
+
+/// The same for the limit of instances.
+const NO_INSTANCE: &str = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"";
+
+#[test]
+fn without_an_instance_of_inotify_a_source_is_compared_and_watched_when_there_is_one() {
+    if !has_namespaces("without_an_instance_of_inotify_a_source_is_compared_and_watched_when_there_is_one") {
+        return;
+    }
+    let prefix = vec!["unshare", "-Ur", "sh", "-c", NO_INSTANCE];
+    let setup = Setup { pushd_prefix: prefix, ..Setup::default() };
+    let mut pair = Pair::new("instances", setup);
+    fs::create_dir(pair.source.join("folder")).unwrap();
+    pair.start();
+    let source = || pair.pushd.status().unwrap_or_default()["sources"][0].clone();
+    eventually("it says that nothing is watched", || source()["state"] == "live" && source()["unwatched"] == 1);
+    let names_sysctl = |text: &str| text.contains("sysctl -w fs.inotify.max_user_instances=");
+    assert!(source()["reason"].as_str().is_some_and(names_sysctl), "{:#}", source());
+    let text = pair.pushd.command(&["status"]).text();
+    assert!(text.contains("0 folders watched: compared in full every 30 s"), "{text}");
+    fs::write(pair.source.join("folder/one"), b"one").unwrap();
+    assert_eq!(pair.pushd.command(&["wait", "--timeout", "60s"]).code, 0);
+    pair.assert_equal();
+    let log = pair.pushd.daemon.log();
+    assert_eq!(log.lines().filter(|line| names_sysctl(line)).count(), 1, "said once: {log}");
+    // It is in a namespace of its own, where there may be some now.
+    let pid = pair.pushd.daemon.pid().to_string();
+    let raise = "echo 8 > /proc/sys/user/max_inotify_instances";
+    let mut command = Command::new("nsenter");
+    let raised = command.args(["-U", "--preserve-credentials", "-t", &pid, "sh", "-c", raise]).status().unwrap();
+    assert!(raised.success());
+    fs::write(pair.source.join("folder/two"), b"two").unwrap();
+    eventually("it arrives without a wait", || pair.backup.join("folder/two").exists());
+    eventually("it is watched", || source()["unwatched"] == 0 && source()["watches"] == 2);
+    assert!(source()["reason"].is_null());
+    fs::write(pair.source.join("folder/three"), b"three").unwrap();
+    pair.settle();
+}
+
+#[test]
+fn check_names_a_limit_that_does_not_suffice() {
+    if !has_namespaces("check_names_a_limit_that_does_not_suffice") {
+        return;
+    }
+    let pair = Pair::new("checklimits", Setup::default());
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" check --offline --config \"$1\"";
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", "sh", "-c", script]).arg(pushd_program()).arg(&pair.pushd.config);
+    let done = run(&mut command, None);
+    assert_eq!(done.code, 78, "{}", done.text());
+    assert!(done.out.contains("FAIL  inotify limit: 1 instances are needed, 0 are allowed"), "{}", done.text());
+    assert!(done.out.contains("sysctl -w fs.inotify.max_user_instances=1024"), "{}", done.text());
+    assert!(done.out.contains("ok    watch limit") && done.out.contains("ok    open files"), "{}", done.text());
 }

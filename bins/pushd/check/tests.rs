@@ -4,10 +4,15 @@ use super::*;
 
 #[test]
 fn a_limit_that_does_not_fit_names_the_line_to_run() {
-    assert_eq!(check_limit(8192, 8192).exit, Exit::Ok);
-    let verdict = check_limit(300_000, 192_536);
+    assert_eq!(limits::watches(8192, 8192).exit, Exit::Ok);
+    let verdict = limits::watches(300_000, 192_536);
     assert_eq!(verdict.exit, Exit::Config);
     assert!(verdict.sentence.contains("sysctl -w fs.inotify.max_user_watches=1048576"), "{}", verdict.sentence);
+    assert_eq!(limits::instances(16, 128).exit, Exit::Ok);
+    let verdict = limits::instances(16, 8);
+    assert_eq!(verdict.exit, Exit::Config);
+    assert!(verdict.sentence.contains("sysctl -w fs.inotify.max_user_instances=1024"), "{}", verdict.sentence);
+    assert_eq!((limits::files(100, 100).exit, limits::files(101, 100).exit), (Exit::Ok, Exit::Config));
 }
 
 #[test]

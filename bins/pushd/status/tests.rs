@@ -59,6 +59,8 @@ fn example() -> Status {
             state: SourceState::Live,
             reason: None,
             watches: 1204,
+            unwatched: 0,
+            compared_at: None,
             overflows: 1,
             targets: vec![target, behind],
         }],
@@ -70,7 +72,7 @@ fn json_names() {
     let json = serde_json::to_string(&example()).unwrap();
     let want = concat!(
         r#"{"version":"0.1.0","pid":7,"uptime_s":60,"watches":1204,"watch_limit":192536,"sources":[{"name":"www","#,
-        r#""path":"/srv/www","state":"live","reason":null,"watches":1204,"overflows":1,"targets":[{"name":"backup1","#,
+        r#""path":"/srv/www","state":"live","reason":null,"watches":1204,"unwatched":0,"compared_at":null,"overflows":1,"targets":[{"name":"backup1","#,
         r#""address":"backup1:8730","module":"www/web1","state":"live","since":"2026-11-23T02:05:09.000Z","#,
         r#""durability":"batch","owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
         r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"rate":10485760,"progress":null,"#,
@@ -124,6 +126,29 @@ fn what_is_not_mirrored_goes_with_being_in_sync_and_what_is_left_out_is_asked_fo
     assert_eq!(usual.matches("in sync but for 3").count(), 2, "{usual}");
     let whole = render(&status, Detail::Whole);
     assert!(whole.ends_with("  b2: 2 left out by rule\n    f: a FIFO\n    and 1 more\n"), "{whole}");
+}
+
+#[test]
+fn in_sync_is_not_said_of_what_is_not_watched() {
+    let mut status = example();
+    let source = &mut status.sources[0];
+    source.targets.truncate(1);
+    (source.unwatched, source.compared_at) = (153, Some(Moment::now()));
+    source.targets[0].last_in_sync = source.compared_at;
+    let text = render(&status, Detail::Usual);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[2], "● www  watching in part");
+    let said =
+        "  /srv/www  1 204 folders watched, watching in part: 153 more and all beneath are compared every 30 s instead";
+    assert!(lines[3].starts_with(said), "{text}");
+    assert!(lines[5].contains("in sync 0s ago") && !lines[5].contains("now"), "{text}");
+    assert_eq!(status.exit(), Exit::Differences);
+    (status.sources[0].watches, status.sources[0].unwatched) = (0, 1);
+    let text = render(&status, Detail::Usual);
+    assert!(
+        text.contains("● www  not watched") && text.contains("0 folders watched: compared in full every 30 s"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn render(status: &Status, detail: Detail) -> String {
 fn render_source(source: &SourceStatus, detail: Detail) -> String {
     let mut out = format!("● {}  {}\n  {}", source.name, summary(source), source.path);
     out.push_str(&format!("  {} folders watched", units::count(source.watches)));
+    out.push_str(&unwatched(source));
     if source.overflows > 0 {
         out.push_str(&format!(", {} overflows of the kernel's queue (repaired)", units::count(source.overflows)));
     }
@@ -46,7 +47,7 @@ fn render_source(source: &SourceStatus, detail: Detail) -> String {
         out.push_str(&format!("  {reason}\n"));
     }
     let mut rows = vec![["TARGET", "STATE", "OWED", "LAG", "IN SYNC", "SENT", "RATE"].map(str::to_owned)];
-    rows.extend(source.targets.iter().map(row));
+    rows.extend(source.targets.iter().map(|target| row(source, target)));
     out.push_str(&table(&rows));
     for target in &source.targets {
         out.push_str(&remarks(target));
@@ -57,6 +58,20 @@ fn render_source(source: &SourceStatus, detail: Detail) -> String {
     out
 }
 
+/// What is not watched of a source, and up to when it is known.
+fn unwatched(source: &SourceStatus) -> String {
+    let ago =
+        source.compared_at.map_or("not yet".to_owned(), |moment| format!("{} ago", units::duration(moment.age())));
+    match (source.unwatched, source.watches) {
+        (0, _) => String::new(),
+        (_, 0) => format!(": compared in full every 30 s instead (last: {ago})"),
+        (count, _) => format!(
+            ", watching in part: {} more and all beneath are compared every 30 s instead (last: {ago})",
+            units::count(count)
+        ),
+    }
+}
+
 /// A few words for all of a source.
 fn summary(source: &SourceStatus) -> String {
     let word = match source.state {
@@ -64,7 +79,11 @@ fn summary(source: &SourceStatus) -> String {
         SourceState::Halted => "halted",
         SourceState::Starting => "starting",
         SourceState::Live if source.targets.iter().all(TargetStatus::is_in_sync) => {
-            return in_sync(source.targets.iter().map(|target| target.problems_total).sum());
+            match (source.unwatched, source.watches) {
+                (0, _) => return in_sync(source.targets.iter().map(|target| target.problems_total).sum()),
+                (_, 0) => "not watched",
+                _ => "watching in part",
+            }
         }
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Halted) => "halted",
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Offline) => "degraded",
@@ -81,7 +100,11 @@ fn in_sync(problems: u64) -> String {
     }
 }
 
-fn state(target: &TargetStatus) -> String {
+/// In sync is said of now only where all is watched.
+fn state(source: &SourceStatus, target: &TargetStatus) -> String {
+    if let (true, Some(moment)) = (target.is_in_sync(), source.compared_at) {
+        return format!("{} {} ago", in_sync(target.problems_total), units::duration(moment.age()));
+    }
     let word = match target.state {
         TargetState::Connecting => "connecting",
         TargetState::Scanning => "scanning",
@@ -93,14 +116,14 @@ fn state(target: &TargetStatus) -> String {
     word.to_owned()
 }
 
-fn row(target: &TargetStatus) -> [String; 7] {
+fn row(source: &SourceStatus, target: &TargetStatus) -> [String; 7] {
     let owed = match (target.owed.paths, target.owed.bytes) {
         (0, 0) => "0".to_owned(),
         (paths, 0) => units::count(paths),
         (paths, bytes) => format!("{} / {}", units::count(paths), units::bytes(bytes)),
     };
     let in_sync = match target.last_in_sync {
-        _ if target.is_in_sync() => "now".to_owned(),
+        _ if target.is_in_sync() && source.unwatched == 0 => "now".to_owned(),
         Some(moment) => format!("{} ago", units::duration(moment.age())),
         None => "never".to_owned(),
     };
@@ -110,7 +133,7 @@ fn row(target: &TargetStatus) -> [String; 7] {
     };
     [
         target.name.clone(),
-        state(target),
+        state(source, target),
         owed,
         units::duration(Duration::from_millis(target.lag_ms)),
         in_sync,

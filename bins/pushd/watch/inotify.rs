@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use proto::RelPath;
-use sys::notify::{Inotify, Watch};
+use sys::notify::Watch;
 use sys::tree::{Tree, identity_at};
 
-use super::event::{Change, Event, Place};
+use super::event::{Change, Place};
 use super::pairing::Pairing;
+use super::queue::{Queue, READS, Rest, Supply, read};
 use super::settle::{Doubt, Expected, Lost, Where};
 use super::tree::WatchTree;
 use super::unwatched::Why;
@@ -24,13 +25,7 @@ const BATCH: usize = 4096;
 
 /// So many events may be read ahead of being applied (some 25 MB); beyond it they are dropped like those of a full kernel
 /// queue: by renewing everything.
-const AHEAD: usize = 262_144;
-
-/// The kernel's bytes for an event without a name; names take a multiple of it.
-const EVENT: usize = 16;
-
-/// A read that gave less than this has not filled its buffer, which is larger by more than any one event.
-const ROOM: usize = 60 * 1024;
+pub(super) const AHEAD: usize = 262_144;
 
 /// So many steps are applied before the kernel's queue is read again.
 const STEPS: usize = 64;
@@ -38,16 +33,15 @@ const STEPS: usize = 64;
 /// Whether the root is still at its path is asked so often while nothing happens: for folders above it that are renamed,
 /// of which nothing tells. Where nothing tells of mounts either, it is asked more often.
 const ROOT: Duration = Duration::from_secs(10);
-const ROOT_UNTOLD: Duration = Duration::from_secs(1);
-
-/// So many full buffers are read in a row before what they hold is applied.
-const READS: usize = 64;
+pub(super) const ROOT_UNTOLD: Duration = Duration::from_secs(1);
 
 /// The watcher on inotify.
 #[derive(Debug)]
 pub struct InotifyWatcher {
     pub(super) source: Arc<Tree>,
-    pub(super) inotify: Inotify,
+    pub(super) queue: Queue,
+    /// There was no instance of its own for it, large as it is.
+    pub(super) crowded: bool,
     pub(super) waker: Waker,
     pub(super) tree: WatchTree,
     pub(super) pairing: Pairing,
@@ -86,12 +80,14 @@ pub struct InotifyWatcher {
 
 impl InotifyWatcher {
     /// A watcher of the folder that `source` holds open. Nothing is watched before [`place`](Watcher::place).
-    pub fn new(source: Arc<Tree>) -> io::Result<InotifyWatcher> {
+    pub fn new(source: Arc<Tree>, supply: &Supply) -> io::Result<InotifyWatcher> {
         let now = Instant::now();
+        let waker = Waker::new()?;
         Ok(InotifyWatcher {
             source,
-            inotify: Inotify::new()?,
-            waker: Waker::new()?,
+            queue: Queue::new(supply, &waker)?,
+            crowded: false,
+            waker,
             tree: WatchTree::default(),
             pairing: Pairing::default(),
             drained: now,
@@ -112,39 +108,44 @@ impl InotifyWatcher {
         })
     }
 
-    /// What ends its wait from another thread.
-    pub fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
-
     /// Reads what the kernel has, without waiting. Called in the middle of long walks too: a queue that nobody reads
     /// overflows after 16,384 events.
     pub(super) fn pump(&mut self) -> io::Result<()> {
-        for _ in 0..READS {
-            let now = Instant::now();
-            let mut bytes = 0;
-            let Self { inotify, pairing, drained, overflowed, strays, .. } = self;
-            pairing.mark(*drained);
-            inotify.read(|raw| {
-                bytes += EVENT + raw.name.map_or(0, |name| name.len().next_multiple_of(EVENT) + EVENT);
-                match Event::from_raw(&raw, *drained) {
-                    Some(event) if event.change == Change::Overflow => *overflowed = true,
-                    Some(event) => pairing.push(event, now),
-                    None => *strays += 1,
+        let Self { queue, pairing, drained, overflowed, strays, .. } = self;
+        match queue {
+            Queue::Own(inotify) => {
+                for _ in 0..READS {
+                    let now = Instant::now();
+                    pairing.mark(*drained);
+                    let rest = read(inotify, *drained, |event| match event {
+                        Some(event) if event.change == Change::Overflow => *overflowed = true,
+                        Some(event) => pairing.push(event, now),
+                        None => *strays += 1,
+                    })?;
+                    if rest == Rest::Nothing {
+                        // All that happened before `now` has been read.
+                        *drained = now;
+                        break;
+                    }
+                    if pairing.len() > AHEAD {
+                        break;
+                    }
                 }
-            })?;
-            if self.pairing.len() > AHEAD {
-                self.overflowed = true;
             }
-            if self.overflowed {
-                // What is held is covered by looking at everything.
-                self.pairing.clear();
+            Queue::Shared(seat) => {
+                let taken = seat.take()?;
+                for reading in taken.reads {
+                    pairing.mark(reading.since);
+                    reading.events.into_iter().for_each(|event| pairing.push(event, reading.at));
+                }
+                *overflowed |= taken.overflowed;
+                *drained = taken.drained;
             }
-            if bytes < ROOM {
-                // It ended because nothing more was there: all that happened before `now` has been read.
-                self.drained = now;
-                break;
-            }
+        }
+        self.overflowed |= self.pairing.len() > AHEAD;
+        if self.overflowed {
+            // What is held is covered by looking at everything.
+            self.pairing.clear();
         }
         Ok(())
     }
@@ -175,14 +176,14 @@ impl InotifyWatcher {
             self.settle(notices);
             self.tell_unwatched(notices);
         }
-        if self.inotify.mounts_changed() || notices.len() > before || self.root_due() <= Instant::now() {
+        if self.queue.mounts_changed() || notices.len() > before || self.root_due() <= Instant::now() {
             self.check_root(notices);
         }
         Ok(())
     }
 
     fn root_due(&self) -> Instant {
-        self.looked + if self.inotify.tells_mounts() { ROOT } else { ROOT_UNTOLD }
+        self.looked + if self.queue.tells_mounts() { ROOT } else { ROOT_UNTOLD }
     }
 
     /// A folder that is held open says nothing when it is removed or when something else is mounted over it.
@@ -191,16 +192,9 @@ impl InotifyWatcher {
         if self.lost {
             return;
         }
-        let reason = match (identity_at(self.source.path()), self.source.identity()) {
-            (Ok(there), Ok(held)) if there == held => return,
-            (Ok(_), Ok(_)) => "another folder stands at its path now",
-            (Err(error), _) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                "the folder was moved or deleted"
-            }
-            // The next pass over the tree meets the same error and names it.
-            (Err(_), _) | (_, Err(_)) => return,
-        };
-        self.lose_root(reason, notices);
+        if let Some(reason) = root_trouble(&self.source) {
+            self.lose_root(reason, notices);
+        }
     }
 
     /// When there will be something to do, should no event come.
@@ -232,7 +226,7 @@ impl Watcher for InotifyWatcher {
                 return Ok(());
             }
             let wait = [until, self.due()].into_iter().flatten().min().map(|due| due.saturating_duration_since(now));
-            self.inotify.wait(wait, Some(self.waker.descriptor()))?;
+            self.queue.wait(wait, &self.waker)?;
         }
     }
 
@@ -243,14 +237,35 @@ impl Watcher for InotifyWatcher {
         self.pairing.oldest().into_iter().chain(self.unsettled()).chain([self.drained]).min()
     }
 
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
     fn watches(&self) -> usize {
         self.tree.len()
+    }
+
+    fn unwatched_count(&self) -> usize {
+        self.unwatched.len()
     }
 
     fn unwatched(&self) -> Vec<RelPath> {
         let mut folders: Vec<_> = self.unwatched.keys().filter_map(|place| self.tree.path_of(place)).collect();
         folders.sort_unstable();
         folders
+    }
+}
+
+/// Why the folder that is held is not at its path any more, if it is not.
+pub(super) fn root_trouble(source: &Tree) -> Option<&'static str> {
+    match (identity_at(source.path()), source.identity()) {
+        (Ok(there), Ok(held)) if there == held => None,
+        (Ok(_), Ok(_)) => Some("another folder stands at its path now"),
+        (Err(error), _) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Some("the folder was moved or deleted")
+        }
+        // The next pass over the tree meets the same error and names it.
+        (Err(_), _) | (_, Err(_)) => None,
     }
 }
 

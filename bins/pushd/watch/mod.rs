@@ -1,13 +1,16 @@
 //! Watching one source: turns what the kernel tells into hints about where to look.
 //!
-//! The source task owns one [`Watcher`], places it before the first pass and then carries its notices into the
+//! The source's thread owns one [`Watcher`], places it before the first pass and then carries its notices into the
 //! [`Pending`](engine::pending) of each target. Nothing here reads a file or decides what is sent: a hint may name what
 //! is gone or unchanged, but a change without a hint must not exist.
 
 mod apply;
 mod event;
+mod hub;
 mod inotify;
 mod pairing;
+mod polled;
+mod queue;
 mod settle;
 mod table;
 mod tree;
@@ -26,6 +29,8 @@ use proto::RelPath;
 
 pub use inotify::InotifyWatcher;
 pub use pairing::PATIENCE;
+pub use polled::Polled;
+pub use queue::{Instances, Supply};
 pub use wake::Waker;
 
 /// A source of hints about one root folder. A second backend (fanotify) can join behind it.
@@ -41,8 +46,14 @@ pub trait Watcher: Send {
     /// The moment up to which all that happened has become notices; `None` while that cannot be said.
     fn caught_up(&self) -> Option<Instant>;
 
+    /// What ends its wait from another thread.
+    fn waker(&self) -> Waker;
+
     /// The number of folders watched.
     fn watches(&self) -> usize;
+
+    /// The number of folders that are not watched, each with all beneath it.
+    fn unwatched_count(&self) -> usize;
 
     /// The folders that are not watched, with all beneath them, where they stand now.
     fn unwatched(&self) -> Vec<RelPath>;

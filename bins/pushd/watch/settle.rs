@@ -87,12 +87,12 @@ impl InotifyWatcher {
         let path = self.tree.path(watch)?;
         let dir = self.source.dir(&path).ok()?;
         // A folder that is watched already answers with its number: the cheapest proof of identity.
-        match self.inotify.add(&dir) {
+        match self.queue.add(&dir) {
             Ok(found) if found == watch => Some(dir),
             Ok(found) => {
                 if !self.tree.contains(found) {
                     // Its own event, or the doubt about this place, will watch it and list it.
-                    let _ = self.inotify.remove(found);
+                    let _ = self.queue.remove(found);
                 }
                 None
             }
@@ -137,7 +137,7 @@ impl InotifyWatcher {
     pub(super) fn forget(&mut self, watch: Watch) {
         for watch in self.tree.remove(watch) {
             // Fails where the folder is gone, and the watch with it.
-            let _ = self.inotify.remove(watch);
+            let _ = self.queue.remove(watch);
             self.adrift.remove(&watch);
             self.freed = true;
         }

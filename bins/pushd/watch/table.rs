@@ -77,9 +77,14 @@ impl<T> Table<T> {
 
     /// All watches that have a value, in order.
     pub fn watches(&self) -> impl Iterator<Item = Watch> + '_ {
+        self.iter().map(|(watch, _)| watch)
+    }
+
+    /// The same with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (Watch, &T)> {
         self.pages.iter().flat_map(|(number, page)| {
-            let used = page.values.iter().enumerate().filter(|(_, value)| value.is_some());
-            used.map(move |(at, _)| number * PAGE as Watch + at as Watch)
+            let used = page.values.iter().enumerate().filter_map(|(at, value)| Some((at, value.as_ref()?)));
+            used.map(move |(at, value)| (number * PAGE as Watch + at as Watch, value))
         })
     }
 

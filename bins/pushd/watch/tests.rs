@@ -3,6 +3,7 @@
 mod files;
 mod folders;
 mod renames;
+mod shared;
 mod storm;
 mod trouble;
 
@@ -11,7 +12,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use proto::{Name, RelPath};
@@ -20,11 +21,14 @@ use sys::tree::{Mounts, Tree};
 use tempfile::TempDir;
 
 use super::event::Place;
-use super::{InotifyWatcher, Notice, Watcher};
+use super::{InotifyWatcher, Notice, Supply, Watcher};
+
+/// Who has said nothing for so long is at rest.
+const SILENCE: Duration = Duration::from_millis(80);
 
 /// A watched folder; beside it, on the same file system, an `outside` that is not watched.
 struct Rig {
-    _base: TempDir,
+    _base: Option<TempDir>,
     root: PathBuf,
     outside: PathBuf,
     watcher: InotifyWatcher,
@@ -32,17 +36,30 @@ struct Rig {
 
 /// Watches what `prepare` makes.
 fn rig(prepare: impl FnOnce(&Path)) -> Rig {
+    rig_with(&Supply::Own, prepare)
+}
+
+/// The same, with its events coming in this way.
+fn rig_with(supply: &Supply, prepare: impl FnOnce(&Path)) -> Rig {
     let base = tempfile::tempdir().unwrap();
     let (root, outside) = (base.path().join("root"), base.path().join("outside"));
     fs::create_dir(&root).unwrap();
     fs::create_dir(&outside).unwrap();
     prepare(&root);
     let tree = Arc::new(Tree::open(&root, Mounts::Stay).unwrap());
-    let mut watcher = InotifyWatcher::new(tree).unwrap();
+    let mut watcher = InotifyWatcher::new(tree, supply).unwrap();
     let mut notices = Vec::new();
     watcher.place(&mut notices).unwrap();
     assert_eq!(notices, []);
-    Rig { _base: base, root, outside, watcher }
+    Rig { _base: Some(base), root, outside, watcher }
+}
+
+/// Watches a folder that is there.
+fn rig_at(supply: &Supply, root: &Path) -> Rig {
+    let tree = Arc::new(Tree::open(root, Mounts::Stay).unwrap());
+    let mut watcher = InotifyWatcher::new(tree, supply).unwrap();
+    watcher.place(&mut Vec::new()).unwrap();
+    Rig { _base: None, root: root.to_owned(), outside: root.to_owned(), watcher }
 }
 
 impl Rig {
@@ -53,11 +70,15 @@ impl Rig {
     /// All notices until it has been silent for a while and nothing is left to look at again.
     fn rest(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
+        let mut heard = Instant::now();
         loop {
             let before = notices.len();
-            self.watcher.next(Some(Duration::from_millis(80)), &mut notices).unwrap();
+            // A shared queue rings: it returns before its time, and what was rung for is read by the next call.
+            self.watcher.next(Some(SILENCE), &mut notices).unwrap();
             let settled = self.watcher.doubts.is_empty() && self.watcher.expected.is_empty();
-            if notices.len() == before && settled {
+            if notices.len() > before {
+                heard = Instant::now();
+            } else if settled && self.watcher.pairing.len() == 0 && heard.elapsed() >= SILENCE {
                 return notices;
             }
         }
@@ -76,7 +97,7 @@ impl Rig {
             seen += 1;
             let rel = rel_of(&self.root, &path);
             let dir = self.watcher.source.dir(&rel).unwrap();
-            assert_eq!(self.watcher.inotify.add(&dir).unwrap(), watch, "watch of {rel}");
+            assert_eq!(self.watcher.queue.add(&dir).unwrap(), watch, "watch of {rel}");
             for entry in fs::read_dir(&path).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_dir() {

@@ -13,8 +13,9 @@ use sys::notify::Watch;
 
 use super::event::Place;
 use super::inotify::InotifyWatcher;
+use super::queue::{LARGE, Queue};
 use super::settle::Seen;
-use super::tree::Standing;
+use super::tree::{Standing, WatchTree};
 
 /// So many folders are held open in the depth of one walk; those further down are opened again later.
 const HELD: usize = 64;
@@ -49,18 +50,45 @@ impl InotifyWatcher {
         self.freed = false;
 
         let dir = self.source.root()?;
-        let root = self.inotify.add(&dir)?;
+        let root = self.queue.add(&dir)?;
         self.tree.restart(root);
-        self.lost = false;
         self.walk(root, dir);
+        if self.outgrows() {
+            self.move_out();
+            return self.renew();
+        }
+        self.lost = false;
         for watch in old {
             if !self.tree.contains(watch) {
                 // Gone already where the folder is gone.
-                let _ = self.inotify.remove(watch);
+                let _ = self.queue.remove(watch);
                 self.freed = true;
             }
         }
         Ok(())
+    }
+
+    /// Whether it is too large for an instance that others share, and is to have one of its own. Found out while watches are
+    /// placed: what grows later has its own after the first overflow, which it may well be the cause of.
+    fn outgrows(&self) -> bool {
+        self.lost && !self.crowded && matches!(self.queue, Queue::Shared(_)) && self.tree.len() > LARGE
+    }
+
+    /// To an instance of its own, if there is one left. All is to be placed anew.
+    fn move_out(&mut self) {
+        match Queue::own() {
+            Ok(queue) => {
+                // The numbers of the other instance mean nothing here.
+                self.tree = WatchTree::default();
+                self.pairing.clear();
+                self.queue = queue;
+            }
+            Err(error) => {
+                self.crowded = true;
+                let path = self.source.path().display();
+                tracing::warn!("{path}: has more than {LARGE} folders and shares its inotify with others: {error}");
+            }
+        }
     }
 
     /// Watches all beneath a folder that is watched already.
@@ -97,6 +125,9 @@ impl InotifyWatcher {
                     later.push(watch);
                 }
             }
+            if self.outgrows() {
+                return;
+            }
             count += 1;
             if count % PUMP == 0 && self.pump().is_err() {
                 // The next read of the watcher meets the same error and reports it.
@@ -132,7 +163,7 @@ impl InotifyWatcher {
             // Beyond the limits of a path nothing can be sent: the pass over the tree names it to the operator.
             return (Seen::Unwatched, None);
         }
-        let watch = match self.inotify.add(dir) {
+        let watch = match self.queue.add(dir) {
             Ok(watch) => watch,
             Err(error) => {
                 self.closed(place, &error, tries);

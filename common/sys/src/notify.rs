@@ -4,11 +4,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use inotify::{EventMask, WatchMask, Watches};
@@ -24,12 +24,19 @@ const BUFFER: usize = 256 * 1024;
 /// The kernel's number of a watch: one for each folder, given again only after `ignored`.
 pub type Watch = i32;
 
-/// A queue of events. Never blocks but in [`wait`](Inotify::wait).
+/// A queue of events. Never blocks.
 #[derive(Debug)]
 pub struct Inotify {
     queue: inotify::Inotify,
     watches: Mutex<Watches>,
     buffer: Vec<u8>,
+    signal: Arc<Signal>,
+}
+
+/// Tells that there is something to read, also to who does not hold the queue.
+#[derive(Debug)]
+pub struct Signal {
+    queue: OwnedFd,
     /// What is mounted; `None` where the kernel does not tell.
     mounts: Option<File>,
     mounted: AtomicBool,
@@ -123,12 +130,18 @@ impl Inotify {
     /// A new queue.
     ///
     /// # Errors
-    /// `EMFILE` when the user has too many (`fs.inotify.max_user_instances`).
+    /// When the user has too many, or too much is open: see [`Lack`].
     pub fn new() -> io::Result<Inotify> {
         let queue = inotify::Inotify::init()?;
         let watches = Mutex::new(queue.watches());
         let mounts = File::open("/proc/self/mountinfo").ok();
-        Ok(Inotify { queue, watches, buffer: vec![0; BUFFER], mounts, mounted: AtomicBool::new(false) })
+        let signal = Signal { queue: queue.as_fd().try_clone_to_owned()?, mounts, mounted: AtomicBool::new(false) };
+        Ok(Inotify { queue, watches, buffer: vec![0; BUFFER], signal: Arc::new(signal) })
+    }
+
+    /// What to wait at.
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.signal
     }
 
     /// Watches a folder for all that changes in it and to it. The same folder again gives the same number.
@@ -180,7 +193,9 @@ impl Inotify {
         }
         Ok(count)
     }
+}
 
+impl Signal {
     /// Whether a wait ends when something is mounted or unmounted anywhere.
     pub fn tells_mounts(&self) -> bool {
         self.mounts.is_some()
@@ -197,11 +212,7 @@ impl Inotify {
         let mut fds = vec![PollFd::from_borrowed_fd(self.queue.as_fd(), PollFlags::IN)];
         fds.extend(self.mounts.as_ref().map(|mounts| PollFd::new(mounts, PollFlags::PRI)));
         fds.extend(also.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let timeout = timeout.map(|time| Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: time.subsec_nanos().into(),
-        });
-        match rustix::event::poll(&mut fds, timeout.as_ref()) {
+        match rustix::event::poll(&mut fds, timespec(timeout).as_ref()) {
             Ok(ready) => {
                 // The kernel says so once for each change.
                 if self.mounts.is_some() && fds[1].revents().intersects(PollFlags::PRI) {
@@ -213,6 +224,68 @@ impl Inotify {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Waits until it can be read. `false` when the time is over or a signal came.
+pub fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], timespec(timeout).as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
+    timeout.map(|time| Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    })
+}
+
+/// What the kernel has none left of, when nothing can be watched. It shows as half a sentence, with the way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Queues: the user has as many as there may be.
+    #[error(
+        "all {limit} instances of inotify that this user may have are taken; to allow more: \
+         sysctl -w fs.inotify.max_user_instances={}", .limit.saturating_mul(4).max(1024)
+    )]
+    Instances {
+        /// How many there may be.
+        limit: u64,
+    },
+    /// Watches: the same.
+    #[error(
+        "all {limit} watches that this user may have are taken; to allow more: \
+         sysctl -w fs.inotify.max_user_watches={}", .limit.saturating_mul(4)
+    )]
+    Watches {
+        /// How many there may be.
+        limit: u64,
+    },
+    /// Open files of this process.
+    #[error("too many files are open; to allow more: LimitNOFILE= of the unit, or ulimit -n")]
+    Files,
+}
+
+impl Lack {
+    /// What it was, if one of these was why a queue could not be made or a folder not be watched.
+    pub fn of(error: &io::Error) -> Option<Lack> {
+        match error.raw_os_error().map(Errno::from_raw_os_error)? {
+            Errno::NOSPC => Some(Lack::Watches { limit: watch_limit().unwrap_or_default() }),
+            // The kernel says the same of both; a pipe takes two files and no instance.
+            Errno::MFILE if io::pipe().is_ok() => Some(Lack::Instances { limit: instance_limit().unwrap_or_default() }),
+            Errno::MFILE | Errno::NFILE => Some(Lack::Files),
+            _ => None,
+        }
+    }
+}
+
+/// How many queues a user may have: the smaller of `fs.inotify.max_user_instances` and `user.max_inotify_instances`.
+/// `None` where the kernel does not say.
+pub fn instance_limit() -> Option<u64> {
+    let limits = ["/proc/sys/fs/inotify/max_user_instances", "/proc/sys/user/max_inotify_instances"];
+    limits.into_iter().filter_map(number).min()
 }
 
 /// How many folders a user may watch: the smaller of `fs.inotify.max_user_watches` and `user.max_inotify_watches`.

@@ -53,6 +53,11 @@ pub fn raise_open_files() -> io::Result<Option<u64>> {
     Ok(limit.maximum)
 }
 
+/// The number of files that may be open at most; `None` is no limit.
+pub fn open_files_limit() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).maximum
+}
+
 /// Whether something failed only because too much is open or in memory now: it may work later as it is.
 pub fn lacks_resources(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);

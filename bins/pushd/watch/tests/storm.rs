@@ -30,7 +30,7 @@ impl Dice {
 }
 
 /// Random changes of one root.
-struct Storm {
+pub(super) struct Storm {
     root: PathBuf,
     outside: PathBuf,
     tree: Tree,
@@ -38,13 +38,13 @@ struct Storm {
 }
 
 impl Storm {
-    fn of(rig: &Rig, seed: u64) -> Storm {
+    pub(super) fn of(rig: &Rig, seed: u64) -> Storm {
         let tree = Tree::open(&rig.root, Mounts::Stay).unwrap();
         Storm { root: rig.root.clone(), outside: rig.outside.clone(), tree, dice: Dice(seed * 0x9e37_79b9) }
     }
 
     /// One change. Most fail, on a name that is not there or is in the way. That is meant.
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let (one, two) = (self.dice.path(), self.dice.path());
         let (a, b) = (self.root.join(&one), self.root.join(&two));
         let _ = match self.dice.roll(16) {
@@ -84,18 +84,18 @@ fn look_beneath(record: &mut Record, path: &Path) {
 }
 
 /// Looks where it is told to, and at both ends of a rename.
-struct Consumer {
+pub(super) struct Consumer {
     root: PathBuf,
     record: Record,
     overflows: usize,
 }
 
 impl Consumer {
-    fn of(rig: &Rig) -> Consumer {
+    pub(super) fn of(rig: &Rig) -> Consumer {
         Consumer { root: rig.root.clone(), record: Record::new(), overflows: 0 }
     }
 
-    fn take(&mut self, notice: Notice) {
+    pub(super) fn take(&mut self, notice: Notice) {
         let at = |path: &RelPath| self.root.join(path.to_string());
         match notice {
             Notice::Hint(Hint::Entry { path, .. }) => look(&mut self.record, &at(&path)),
@@ -113,7 +113,7 @@ impl Consumer {
     }
 
     /// At rest the record is the disk.
-    fn assert_complete(&self, seed: u64) {
+    pub(super) fn assert_complete(&self, seed: u64) {
         let mut disk = Record::new();
         look_beneath(&mut disk, &self.root);
         let differs = |path: &&PathBuf| **path != self.root && self.record.get(*path) != disk.get(*path);

@@ -24,13 +24,13 @@ fn events_say_where_and_what() {
     let mut queue = Inotify::new().unwrap();
     let (root, inner) = (queue.add(&house.root).unwrap(), queue.add(&folder).unwrap());
     assert_eq!(queue.add(&folder).unwrap(), inner);
-    assert!(!queue.wait(Some(Duration::ZERO), None).unwrap());
+    assert!(!queue.signal().wait(Some(Duration::ZERO), None).unwrap());
     assert!(read(&mut queue).is_empty());
 
     let mut file = fs::File::create(house.path("file")).unwrap();
     file.write_all(b"x").unwrap();
     drop(file);
-    assert!(queue.wait(Some(Duration::from_secs(5)), None).unwrap());
+    assert!(queue.signal().wait(Some(Duration::from_secs(5)), None).unwrap());
     let seen = read(&mut queue);
     assert!(seen.iter().all(|event| event.0 == root && event.3.as_deref() == Some(b"file")));
     assert!(seen.iter().any(|event| event.1.created()) && seen.iter().any(|event| event.1.modified()));
@@ -63,9 +63,9 @@ fn waiting_ends_for_another_descriptor_too() {
     let queue = Inotify::new().unwrap();
     let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
     use std::os::fd::AsFd;
-    assert!(!queue.wait(Some(Duration::from_millis(10)), Some(one.as_fd())).unwrap());
+    assert!(!queue.signal().wait(Some(Duration::from_millis(10)), Some(one.as_fd())).unwrap());
     other.write_all(b"x").unwrap();
-    assert!(queue.wait(None, Some(one.as_fd())).unwrap());
+    assert!(queue.signal().wait(None, Some(one.as_fd())).unwrap());
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! Stands in for a watcher where the kernel has no instance or no watch left: it sees nothing of what happens in the source,
+//! only whether the root is still there. All of it is unwatched, and compared as other unwatched folders are.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+use sys::Tree;
+use sys::notify::wait_readable;
+
+use super::inotify::{ROOT_UNTOLD, root_trouble};
+use super::wake::Waker;
+use super::{Notice, Watcher};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Polled {
+    source: Arc<Tree>,
+    waker: Waker,
+    looked: Instant,
+}
+
+impl Polled {
+    /// For the folder that `source` holds open.
+    pub fn new(source: Arc<Tree>) -> io::Result<Polled> {
+        Ok(Polled { source, waker: Waker::new()?, looked: Instant::now() })
+    }
+}
+
+impl Watcher for Polled {
+    fn place(&mut self, _: &mut Vec<Notice>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn next(&mut self, timeout: Option<Duration>, notices: &mut Vec<Notice>) -> io::Result<()> {
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let now = Instant::now();
+            if self.looked + ROOT_UNTOLD <= now {
+                self.looked = now;
+                notices.extend(root_trouble(&self.source).map(|reason| Notice::RootLost { reason: reason.to_owned() }));
+            }
+            if self.waker.take() || !notices.is_empty() || until.is_some_and(|until| until <= now) {
+                return Ok(());
+            }
+            let due = until.into_iter().chain([self.looked + ROOT_UNTOLD]).min();
+            wait_readable(self.waker.descriptor(), due.map(|due| due.saturating_duration_since(now)))?;
+        }
+    }
+
+    /// It never knows of anything, so there is nothing that it has still to tell.
+    fn caught_up(&self) -> Option<Instant> {
+        Some(Instant::now())
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    fn watches(&self) -> usize {
+        0
+    }
+
+    fn unwatched_count(&self) -> usize {
+        1
+    }
+
+    fn unwatched(&self) -> Vec<RelPath> {
+        vec![RelPath::root()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sys::Mounts;
+
+    use super::*;
+
+    #[test]
+    fn it_says_that_all_is_unwatched_and_that_the_root_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let mut polled = Polled::new(Arc::new(Tree::open(&root, Mounts::Stay).unwrap())).unwrap();
+        let mut notices = Vec::new();
+        polled.next(Some(Duration::ZERO), &mut notices).unwrap();
+        assert_eq!((&notices[..], polled.unwatched()), (&[][..], vec![RelPath::root()]));
+        polled.waker().wake();
+        polled.next(None, &mut notices).unwrap();
+        assert_eq!(notices, []);
+        std::fs::rename(&root, folder.path().join("away")).unwrap();
+        polled.next(None, &mut notices).unwrap();
+        assert!(matches!(&notices[..], [Notice::RootLost { .. }]));
+    }
+}
