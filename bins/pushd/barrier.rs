@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use proto::RelPath;
 
+use crate::blocked::Known;
 use crate::control::{Barrier, Unmirrored, Waited};
 use crate::lane::Lane;
 use crate::source::Live;
@@ -18,6 +19,8 @@ const NAMED: usize = 20;
 pub struct AllSeen {
     asked: Vec<Asked>,
     seen_at: Option<Instant>,
+    /// Of each target.
+    known: Vec<Known>,
 }
 
 /// A part of a source, and the moment that its watcher was asked for.
@@ -45,7 +48,10 @@ impl AllSeen {
 
     fn new(places: impl IntoIterator<Item = (Arc<Live>, RelPath)>) -> AllSeen {
         let asked = places.into_iter().map(|(live, place)| Asked { number: live.ask_barrier(), live, place });
-        AllSeen { asked: asked.collect(), seen_at: None }
+        let asked: Vec<Asked> = asked.collect();
+        let lanes = asked.iter().flat_map(|asked| &asked.live.lanes);
+        let known = lanes.map(|lane| Known::of(&lane.mirror)).collect();
+        AllSeen { asked, seen_at: None, known }
     }
 
     fn unmirrored(&self) -> Unmirrored {
@@ -70,7 +76,20 @@ impl Barrier for AllSeen {
             let owes = |lane: &Arc<Lane>| lane.mirror.pending().owes(&asked.place, seen_at);
             !asked.live.lanes.iter().any(|lane| lane.mirror.halted().is_some() || owes(lane))
         };
-        self.asked.iter().all(reached).then(|| Waited::Arrived(self.unmirrored()))
+        if self.asked.iter().all(reached) {
+            return Some(Waited::Arrived(self.unmirrored()));
+        }
+        self.blocked(seen_at).map(Waited::Held)
+    }
+}
+
+impl AllSeen {
+    fn blocked(&self, seen_at: Instant) -> Option<String> {
+        let lanes = self.asked.iter().flat_map(|asked| asked.live.lanes.iter().map(move |lane| (asked, lane)));
+        lanes.zip(&self.known).find_map(|((asked, lane), known)| {
+            let sentence = known.sentence(&lane.mirror, &asked.place, seen_at)?;
+            Some(format!("{}: {sentence}", lane.target.name))
+        })
     }
 }
 

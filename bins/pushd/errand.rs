@@ -10,6 +10,7 @@ use kit::Exit;
 use kit::progress::Done;
 use proto::RelPath;
 
+use crate::blocked::Known;
 use crate::lane::{Lane, Trouble};
 use crate::report::{self, Brake, Failed, Far, Outcome, Pair};
 use crate::source::Live;
@@ -83,6 +84,8 @@ struct Pass {
     began: Instant,
     before: (Totals, Trouble),
     stage: Stage,
+    /// Of the target at the beginning.
+    known: Known,
     outcome: Option<Outcome>,
 }
 
@@ -104,8 +107,8 @@ impl Pass {
             live.release_once(&lane);
         }
         live.resync_one(&lane);
-        let stage = Stage::Seeing(live.ask_barrier());
-        Pass { live, lane, began: Instant::now(), before, stage, outcome: None }
+        let (stage, known) = (Stage::Seeing(live.ask_barrier()), Known::of(&lane.mirror));
+        Pass { live, lane, began: Instant::now(), before, stage, known, outcome: None }
     }
 
     /// Sees whether it is over.
@@ -129,6 +132,11 @@ impl Pass {
             return Some((exit, reason));
         }
         let mirror = &self.lane.mirror;
+        if let Stage::Passing(moment) | Stage::Mending(moment) = self.stage
+            && let Some(sentence) = self.known.sentence(mirror, &RelPath::root(), moment)
+        {
+            return Some((Exit::Busy, sentence));
+        }
         match mirror.halted() {
             Some(Halt::Root(_)) | None if mirror.is_stuck() => {
                 Some((Exit::Busy, mirror.last_error().unwrap_or_else(|| "the target cannot store it".to_owned())))

@@ -38,6 +38,7 @@ impl Seen {
             TargetState::Connecting => "connecting",
             TargetState::Scanning => "scanning",
             TargetState::Live => "catching up",
+            TargetState::Blocked => "blocked",
             TargetState::Offline => "offline",
             TargetState::Halted => "halted",
         }
@@ -57,7 +58,9 @@ pub fn headline(sources: &[Arc<Live>]) -> (String, Again) {
 
 /// What is owed to a target that is connected gets less without anything else happening.
 fn again(targets: &[Seen]) -> Again {
-    let moves = |seen: &Seen| seen.owed > 0 && matches!(seen.state, TargetState::Live | TargetState::Scanning);
+    let moves = |seen: &Seen| {
+        seen.owed > 0 && matches!(seen.state, TargetState::Live | TargetState::Scanning | TargetState::Blocked)
+    };
     if targets.iter().any(moves) { Again::Soon } else { Again::OnChange }
 }
 
@@ -70,7 +73,7 @@ fn sentence(sources: &[(&str, (SourceState, u64))], targets: &[Seen]) -> String 
         (all, in_sync) if all == in_sync => format!("{all} targets in sync"),
         (all, in_sync) => format!("{in_sync} of {all} targets in sync"),
     };
-    for word in ["connecting", "scanning", "catching up", "offline", "halted"] {
+    for word in ["connecting", "scanning", "catching up", "blocked", "offline", "halted"] {
         let count = targets.iter().filter(|seen| !seen.is_in_sync() && seen.word() == word).count();
         if count > 0 {
             out.push_str(&format!(", {count} {word}"));

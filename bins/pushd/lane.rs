@@ -119,7 +119,11 @@ impl Lane {
     /// What it is doing, and since when.
     pub fn state(&self) -> (TargetState, Moment) {
         let (state, since) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state == TargetState::Live && self.mirror.is_scanning() {
+        if state == TargetState::Live
+            && let Some(blocked) = self.mirror.blocked()
+        {
+            (TargetState::Blocked, Moment(blocked.since))
+        } else if state == TargetState::Live && self.mirror.is_scanning() {
             (TargetState::Scanning, since)
         } else {
             (state, since)
@@ -363,7 +367,7 @@ pub fn exit_of(ended: &Ended) -> Exit {
         Ended::InSync => Exit::Ok,
         Ended::Lost => Exit::Unreachable,
         Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
-        Ended::Bye(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
+        Ended::Bye(_) | Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
     }
 }
 
@@ -374,6 +378,7 @@ pub fn sentence(ended: &Ended) -> String {
         Ended::Bye(refusal) => refusal.to_string(),
         Ended::Violation(what) => format!("the receiver broke the protocol: {what}"),
         Ended::Halted(halt) => halt.to_string(),
+        Ended::Blocked(why) => why.clone(),
         Ended::Fault(what) => what.clone(),
         Ended::Stopped => "stopped".into(),
         Ended::InSync => "in sync".into(),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod blocked;
 mod board;
 mod check;
 mod cli;

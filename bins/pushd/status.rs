@@ -115,6 +115,8 @@ pub enum TargetState {
     Scanning,
     /// Changes are sent as they happen.
     Live,
+    /// Its disk is full or read-only: what that stops is owed.
+    Blocked,
     /// No connection: another try follows, or its source is absent.
     Offline,
     /// Stopped for safety until `pushd release`.

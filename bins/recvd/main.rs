@@ -9,6 +9,7 @@ mod cert;
 mod check;
 mod cli;
 mod config;
+mod disks;
 mod handshakes;
 mod listen;
 mod modules;

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::receiver::{Grant, Limits, Signatures};
+use engine::receiver::{Disk, Grant, Limits, Signatures};
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
 use proto::limits::MARKS;
@@ -46,6 +46,8 @@ pub struct Module {
     pub keep: Keep,
     /// Bytes.
     pub max_file_size: Option<u64>,
+    /// Whether the disk takes what comes.
+    pub disk: Arc<Disk>,
 }
 
 /// All modules. Cheap to clone.
@@ -104,8 +106,8 @@ impl Modules {
     }
 
     /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Module> {
-        self.by_name.values().map(Arc::as_ref)
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Module>> {
+        self.by_name.values()
     }
 
     /// What `identity` may do of what it wants. A module that is missing and a right that is missing are one answer.
@@ -161,8 +163,8 @@ impl Permit {
             }
             opened => opened?,
         };
-        let signatures = self.signatures.clone();
-        Ok(Grant { stage, tree, keep, durability, limits: Limits { max_file_size }, signatures })
+        let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
+        Ok(Grant { stage, tree, keep, durability, limits, signatures, disk })
     }
 
     fn open(&self, root: &Arc<Tree>, stage: &Arc<Stage>) -> io::Result<Arc<Tree>> {

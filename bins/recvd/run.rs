@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::auth::Auth;
 use crate::config::{self, Config};
+use crate::disks;
 use crate::handshakes::Handshakes;
 use crate::listen::{self, Listener};
 use crate::modules::Modules;
@@ -68,6 +69,7 @@ async fn serve(config: Config, files: u64) -> Exit {
     sweep(&config.modules);
     let service = Arc::new(service(config, files));
     let listening = begin(listeners, &service, &stop);
+    let tending = tend(&service.modules, &stop);
     notify::ready("serving");
     tokio::select! {
         never = notify::keep_status(|| (headline(&service), Again::OnChange)) => match never {},
@@ -75,6 +77,7 @@ async fn serve(config: Config, files: u64) -> Exit {
     }
     notify::stopping();
     end(listening).await;
+    end(tending).await;
     info!("stopped: {}", service.tally);
     Exit::Ok
 }
@@ -124,10 +127,19 @@ fn headline(service: &Service) -> String {
     }
 }
 
-async fn end(mut listening: JoinSet<()>) {
-    while let Some(ended) = listening.join_next().await {
+/// Watches the disk of each module.
+fn tend(modules: &Modules, stop: &Stop) -> JoinSet<()> {
+    let mut tending = JoinSet::new();
+    for module in modules.iter() {
+        tending.spawn(disks::tend(module.clone(), stop.clone()));
+    }
+    tending
+}
+
+async fn end(mut tasks: JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            error!("a listener ended by a mistake in recvd: {error}");
+            error!("a task ended by a mistake in recvd: {error}");
         }
     }
 }

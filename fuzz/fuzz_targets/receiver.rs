@@ -93,6 +93,10 @@ fn operations(dice: &mut Dice) -> Vec<Bytes> {
 fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
     let path = below(dice);
     vec![match dice.below(13) {
+        0 if dice.byte() & 3 == 0 => {
+            let (meta, room) = (meta(Kind::File, dice), dice.word() >> (1 + dice.below(63)));
+            ToReceiver::Put { path, meta, content: Content::Asked { room } }
+        }
         0 | 1 => {
             let len = dice.below(40);
             let content = dice.bytes(len);
@@ -227,6 +231,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
         durability: if settings & 8 == 0 { Durability::None } else { Durability::Batch },
         limits: Limits { max_file_size: (settings & 16 == 0).then_some(1 << 20) },
         signatures: Arc::default(),
+        disk: Arc::default(),
     };
     let ops = count(&buffers);
     let (to, inbox) = mpsc::channel(buffers.len().max(1));

@@ -15,6 +15,17 @@ impl Mounted<'_> {
         Mounted(path)
     }
 
+    /// With options as `mount -o` takes them.
+    pub fn tmpfs_with<'a>(path: &'a Path, options: &str) -> Mounted<'a> {
+        command(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path));
+        Mounted(path)
+    }
+
+    /// Changes options.
+    pub fn remount(&self, options: &str) {
+        command(Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.0));
+    }
+
     /// Mounts the same file system at another place.
     pub fn bind(&self, at: &Path) {
         rustix::mount::mount_bind(self.0, at).unwrap();
@@ -32,6 +43,7 @@ impl Drop for Mounted<'_> {
 pub enum Format {
     Ext4,
     Xfs,
+    Btrfs,
 }
 
 /// What a power cut leaves of the journal.
@@ -47,22 +59,34 @@ pub enum Journal {
 pub struct Disk {
     image: PathBuf,
     at: PathBuf,
+    format: Format,
 }
 
 impl Disk {
     /// Makes `folder/disk` and mounts it at `folder/mnt`.
     pub fn make(folder: &Path, format: Format) -> Disk {
-        let disk = Disk { image: folder.join("disk"), at: folder.join("mnt") };
+        let disk = Disk::new(folder, format);
+        assert!(disk.try_make(), "cannot make it");
+        disk
+    }
+
+    /// The same, not made yet.
+    pub fn new(folder: &Path, format: Format) -> Disk {
+        Disk { image: folder.join("disk"), at: folder.join("mnt"), format }
+    }
+
+    /// Makes and mounts it, if the tool and the kernel can.
+    pub fn try_make(&self) -> bool {
         // xfs is not made smaller than 300 MB. The file has holes.
-        File::create(&disk.image).unwrap().set_len(320 << 20).unwrap();
-        std::fs::create_dir(&disk.at).unwrap();
-        let mkfs = match format {
+        File::create(&self.image).unwrap().set_len(320 << 20).unwrap();
+        std::fs::create_dir(&self.at).unwrap();
+        let mkfs = match self.format {
             Format::Ext4 => "mkfs.ext4",
             Format::Xfs => "mkfs.xfs",
+            Format::Btrfs => "mkfs.btrfs",
         };
-        command(Command::new(mkfs).arg("-q").arg(&disk.image));
-        disk.mount();
-        disk
+        let made = Command::new(mkfs).arg("-q").arg(&self.image).status().is_ok_and(|made| made.success());
+        made && self.mounting().status().is_ok_and(|mounted| mounted.success())
     }
 
     pub fn path(&self) -> &Path {
@@ -71,7 +95,13 @@ impl Disk {
 
     /// Also recovers what the journal has, after a cut.
     pub fn mount(&self) {
-        command(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.at));
+        command(&mut self.mounting());
+    }
+
+    fn mounting(&self) -> Command {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop"]).arg(&self.image).arg(&self.at);
+        mount
     }
 
     /// Nobody may use it any more. The loop device goes with the mount.

@@ -18,6 +18,7 @@ mod crash;
 mod crowd;
 mod delta;
 mod fidelity;
+mod full;
 mod hostile;
 mod left_out;
 mod limits;

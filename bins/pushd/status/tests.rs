@@ -92,8 +92,9 @@ fn json_names() {
 #[test]
 fn every_target_state_of_the_contract() {
     use TargetState::*;
-    let words = [Connecting, Scanning, Live, Offline, Halted].map(|state| serde_json::to_string(&state).unwrap());
-    assert_eq!(words, ["\"connecting\"", "\"scanning\"", "\"live\"", "\"offline\"", "\"halted\""]);
+    let words =
+        [Connecting, Scanning, Live, Blocked, Offline, Halted].map(|state| serde_json::to_string(&state).unwrap());
+    assert_eq!(words, ["\"connecting\"", "\"scanning\"", "\"live\"", "\"blocked\"", "\"offline\"", "\"halted\""]);
 }
 
 #[test]

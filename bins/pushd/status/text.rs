@@ -86,6 +86,7 @@ fn summary(source: &SourceStatus) -> String {
             }
         }
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Halted) => "halted",
+        SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Blocked) => "blocked",
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Offline) => "degraded",
         SourceState::Live => "catching up",
     };
@@ -112,6 +113,7 @@ fn state(source: &SourceStatus, target: &TargetStatus) -> String {
         TargetState::Live => "catching up",
         TargetState::Offline => "offline",
         TargetState::Halted => "halted",
+        TargetState::Blocked => "blocked",
     };
     word.to_owned()
 }

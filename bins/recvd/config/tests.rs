@@ -60,7 +60,7 @@ fn the_smallest_file_has_all_defaults() {
     assert_eq!((config.handshake_timeout, config.idle_timeout), (HANDSHAKE, IDLE));
     assert_eq!(config.durability, Durability::Batch);
     assert!(warnings.is_empty(), "{warnings:?}");
-    let modules: Vec<&Module> = config.modules.iter().collect();
+    let modules: Vec<&Module> = config.modules.iter().map(AsRef::as_ref).collect();
     assert_eq!((modules.len(), modules[0].name.as_str(), modules[0].keep), (1, "backup", Keep::DEFAULT));
     assert_eq!(modules[0].users.get("web"), Some(&Right::Push));
 }

@@ -13,6 +13,7 @@ fn modules(path: &Path) -> Modules {
         max_connections: 1,
         keep: Keep::DEFAULT,
         max_file_size: Some(7),
+        disk: Default::default(),
     }])
 }
 

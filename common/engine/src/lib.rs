@@ -2,6 +2,7 @@
 //! configuration, and does not know who dialled. Entry points: [`sender::Sender`] and [`receiver::Receiver`].
 #![forbid(unsafe_code)]
 
+pub mod blocked;
 mod delta;
 pub mod hint;
 pub mod lane;

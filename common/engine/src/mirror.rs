@@ -15,6 +15,7 @@ use proto::login::Durability;
 use sys::stage::is_reserved_path;
 use tokio::sync::Notify;
 
+use crate::blocked::Blocked;
 use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
 use lines::Lines;
@@ -127,6 +128,9 @@ pub struct Mirror {
     lines: Mutex<Lines>,
     halt: Mutex<Option<Halt>>,
     last_error: Mutex<Option<String>>,
+    blocked: Mutex<Option<Blocked>>,
+    /// Somebody wants to know now whether that is over.
+    asked: AtomicBool,
     durability: Mutex<Option<Durability>>,
     released: AtomicBool,
     scanning: AtomicBool,
@@ -149,6 +153,8 @@ impl Mirror {
             lines: Mutex::default(),
             halt: Mutex::default(),
             last_error: Mutex::default(),
+            blocked: Mutex::default(),
+            asked: AtomicBool::new(false),
             durability: Mutex::default(),
             released: AtomicBool::new(false),
             scanning: AtomicBool::new(false),
@@ -247,6 +253,34 @@ impl Mirror {
 
     pub(crate) fn set_stuck(&self, stuck: bool) {
         self.stuck.store(stuck, Ordering::Relaxed);
+    }
+
+    /// Why nothing that needs room is stored, if that is so.
+    pub fn blocked(&self) -> Option<Blocked> {
+        lock(&self.blocked).clone()
+    }
+
+    pub(crate) fn set_blocked(&self, blocked: Option<Blocked>) {
+        let now = blocked.as_ref().map(Blocked::to_string);
+        let before = std::mem::replace(&mut *lock(&self.blocked), blocked).map(|before| before.to_string());
+        let mut error = lock(&self.last_error);
+        if now.is_some() || *error == before {
+            *error = now;
+        }
+    }
+
+    /// Has it tried soon whether a blocked target is blocked still; [`Blocked::tries`] tells that it was.
+    pub fn try_again(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_answered(&self) {
+        self.asked.store(false, Ordering::Release);
     }
 
     /// The last trouble with the connection or the target as a whole.

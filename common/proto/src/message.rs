@@ -66,6 +66,9 @@ pub enum Content {
     Inline(Bytes),
     /// A blob sent before, complete; `hash` is [`digest::Transcript`](crate::digest::Transcript) over its pieces.
     Blob { id: u32, hash: [u8; 32] },
+    /// Not sent: nothing is put. Is there room for the entry with so many bytes of content? `Want` when there is, else `Full`
+    /// or `ReadOnly`.
+    Asked { room: u64 },
 }
 
 /// A part of a basis, at most [`CHUNK`](crate::limits::CHUNK) bytes long.
@@ -108,7 +111,7 @@ pub enum ToSender {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Outcome {
-    /// `Offer`: the content is not there; send it.
+    /// `Offer`: the content is not there; send it. `Put` of content that is asked about: there is room for it; send it.
     Want,
     /// What the operation builds on (the parent folder, `from`, `first`) is not there.
     Absent,
@@ -116,8 +119,13 @@ pub enum Outcome {
     Partly { reason: String },
     /// Not done, and would not be if tried again: a name the file system refuses, a kind the module does not keep.
     Refused { reason: String },
-    /// Not done now: no space, read-only, an I/O error. The sender still owes it.
+    /// Not done now: an I/O error and the like. The sender still owes it.
     Failed { reason: String },
+    /// Not done, and nothing is that needs as much room, until there is more: no space, no inodes, a quota. What frees room
+    /// goes on. The sender still owes it.
+    Full { reason: String },
+    /// Not done, and nothing is, until the file system can be written again. The sender still owes it.
+    ReadOnly { reason: String },
 }
 
 impl ToReceiver {

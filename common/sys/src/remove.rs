@@ -42,6 +42,13 @@ pub(crate) fn contents(stage: BorrowedFd<'_>) -> io::Result<()> {
     names.iter().map(|name| remove(stage, name)).fold(Ok(()), io::Result::and)
 }
 
+/// Removes a folder with all that is in it, which needs no other folder.
+pub(crate) fn emptied(place: Place<'_>) -> io::Result<()> {
+    let folder = moves::open_anyway(place, FOLDER, 0o700)?;
+    contents(folder.as_fd())?;
+    Ok(rustix::fs::unlinkat(place.folder, place.name, AtFlags::REMOVEDIR)?)
+}
+
 /// Removes one name that is not a folder; not there is removed. `ISDIR` for a folder on every file system.
 pub(crate) fn unlink(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {

@@ -22,6 +22,7 @@ use crate::dir::Dir;
 use crate::metadata::{self, On, is_passing};
 use crate::moves::{self, Place};
 use crate::resolve::FOLDER;
+use crate::room::Lack;
 use crate::stat::Stat;
 use crate::tree::Tree;
 use crate::{clone, process, remove};
@@ -214,7 +215,10 @@ impl Stage {
 
     /// Moves what stands at the name into the stage and deletes it there.
     fn move_out(&self, dir: &Dir, name: &Name) -> io::Result<()> {
-        let seat = Seat::take(self)?;
+        let seat = match Seat::take(self) {
+            Err(error) if Lack::of(&error) == Some(Lack::Room) => return self.remove_here(dir, name),
+            seat => seat?,
+        };
         let taken = self.next_name();
         match moves::rename(dir.place(name), Place { folder: seat.folder.fd(), name: taken.as_bytes() }) {
             Ok(()) => discard(&seat.folder, &taken),
@@ -222,6 +226,23 @@ impl Stage {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// Where there is no room for the stage: the folder itself gets a name that nobody sees, and is emptied there.
+    fn remove_here(&self, dir: &Dir, name: &Name) -> io::Result<()> {
+        let root = self.tree.root()?;
+        let hidden = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
+        let mut state = self.state();
+        let before = state.mtime_of(&root)?;
+        let away = Place { folder: root.fd(), name: hidden.as_bytes() };
+        let emptied = match moves::rename(dir.place(name), away) {
+            Ok(()) => remove::emptied(away),
+            // RACE: not even for a name. Until it is empty the folder is seen with less and less in it.
+            Err(Errno::NOSPC | Errno::DQUOT) => remove::emptied(dir.place(name)),
+            Err(error) => Err(error.into()),
+        };
+        let restored = state.restore(&root, before);
+        emptied.and(restored)
     }
 
     /// What stands at `name` stands at `to_name` and replaces whatever stood there, also a folder with all beneath it.

@@ -55,9 +55,14 @@ impl Stat {
         self.blocks.saturating_mul(2 * 512) < self.size
     }
 
+    /// Bytes that are allocated.
+    pub fn allocated(&self) -> u64 {
+        self.blocks.saturating_mul(512)
+    }
+
     /// Whether fewer blocks are allocated than the size needs, so that it pays to ask for holes.
     pub fn is_sparse(&self) -> bool {
-        self.blocks.saturating_mul(512) < self.size
+        self.allocated() < self.size
     }
 
     /// The metadata that a `Stat` holds, with this link text and these extended attributes.

@@ -88,6 +88,14 @@ impl Tree {
         Ok(Dir::new(self.reach.folder(self.root.as_fd(), path.as_bytes())?, self.reach))
     }
 
+    /// Whether its file system can be written and has room for so many bytes more in a new file, as far as it says.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn has_room(&self, bytes: u64) -> io::Result<bool> {
+        crate::room::is_left(self.fd(), bytes)
+    }
+
     /// Of the root that is held, whatever stands at its path now; compare with [`identity_at`].
     pub fn identity(&self) -> io::Result<RootId> {
         let Stat { dev, ino, .. } = Stat::of(&self.root)?;

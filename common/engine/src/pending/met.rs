@@ -73,6 +73,7 @@ impl Pending {
         for Deferred { path, due, later } in self.deferred.remove(&ticket).unwrap_or_default() {
             if let Some(waiting) = self.waiting.get_mut(&path)
                 && waiting.due == later
+                && waiting.held.is_none()
             {
                 waiting.due = due;
                 self.due.remove(&(later, path.clone()));

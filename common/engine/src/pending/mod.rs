@@ -7,6 +7,7 @@
 mod ages;
 mod agreed;
 mod concerns;
+mod held;
 mod met;
 mod renamed;
 mod store;
@@ -22,10 +23,13 @@ use proto::RelPath;
 use sys::stage::is_reserved_path;
 
 pub use ages::Since;
+pub(crate) use held::Wait;
+pub use held::{Claim, Owner};
 
 use crate::hint::{Cause, Hint};
 use ages::Ages;
 use agreed::Agreed;
+use held::Held;
 use met::Deferred;
 pub(crate) use renamed::Turn;
 
@@ -146,6 +150,8 @@ struct Waiting {
     /// When the first write to a file still open was noticed.
     writing: Option<Instant>,
     due: Instant,
+    /// It is not due at all before there is so much room at the target.
+    held: Option<Claim>,
 }
 
 /// Where work was acknowledged lately.
@@ -188,8 +194,9 @@ pub struct Pending {
     deferred: HashMap<Ticket, Vec<Deferred>>,
     recent: VecDeque<Recent>,
     next: Ticket,
-    /// Of all that waits, moves and is under way.
+    /// Of all that waits, moves and is under way, but for what is held.
     ages: Ages,
+    held: Held,
     /// When a comparison of more than one entry was last acknowledged.
     compared: Option<Instant>,
     agreed: Agreed,
@@ -212,6 +219,7 @@ impl Pending {
             recent: VecDeque::new(),
             next: 1,
             ages: Ages::default(),
+            held: Held::default(),
             compared: None,
             agreed: Agreed::default(),
         }
@@ -270,12 +278,7 @@ impl Pending {
             }
         };
         let waiting = self.forget(&path)?;
-        let task = match waiting.depth {
-            Depth::Entry => Task::Entry { path, cause: waiting.cause },
-            Depth::Folder => Task::Folder { path },
-            Depth::Subtree => Task::Subtree { path },
-        };
-        Some(self.hand_out(task, waiting.since, now))
+        Some(self.hand_out_waiting(path, waiting, now))
     }
 
     /// When [`take`](Pending::take) will have something, if nothing else comes in.
@@ -300,7 +303,7 @@ impl Pending {
 
     /// When the oldest change still owed was noticed.
     pub fn oldest(&self) -> Option<Instant> {
-        self.ages.oldest().map(Since::at)
+        self.ages.oldest().into_iter().chain(self.held.ages.oldest()).min().map(Since::at)
     }
 
     /// Where what stands at a place of the target will stand after the renames that wait.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use proto::RelPath;
 
-use super::{Depth, MOVES, Move, Pending, Since, WAITING, Waiting, range_beneath};
+use super::{Claim, Depth, MOVES, Move, Pending, Since, WAITING, Waiting, range_beneath};
 use crate::hint::Cause;
 
 /// Entries of one folder that are worth keeping apart when the store is full.
@@ -27,7 +27,7 @@ fn merge(old: Cause, new: Cause) -> Cause {
 impl Pending {
     pub(super) fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Since, now: Instant) {
         let old = self.forget(&path);
-        let fresh = Waiting { depth, cause, since, writing: None, due: now };
+        let fresh = Waiting { depth, cause, since, writing: None, due: now, held: None };
         let mut merged = match old {
             None => fresh,
             Some(old) => Waiting {
@@ -36,23 +36,34 @@ impl Pending {
                 since: old.since.min(since),
                 writing: old.writing,
                 due: old.due,
+                held: None,
             },
         };
         merged.due = self.when(&mut merged, cause, now);
-        self.due.insert((merged.due, path.clone()));
-        if merged.depth == Depth::Subtree {
+        self.store(path, merged);
+    }
+
+    /// Puts this where nothing waits.
+    pub(super) fn store(&mut self, path: RelPath, waiting: Waiting) {
+        match waiting.held {
+            Some(claim) => self.held.add(path.clone(), claim, waiting.since),
+            None => {
+                self.due.insert((waiting.due, path.clone()));
+                self.ages.add(waiting.since);
+            }
+        }
+        if waiting.depth == Depth::Subtree {
             self.subtrees.insert(path.clone());
         }
-        self.ages.add(merged.since);
-        self.waiting.insert(path, merged);
+        self.waiting.insert(path, waiting);
     }
 
     /// The hint that waits here covers a change as old as this.
     pub(super) fn is_as_old(&mut self, path: &RelPath, since: Since) {
-        if let Some(waiting) = self.waiting.get_mut(path).filter(|waiting| waiting.since > since) {
-            self.ages.remove(waiting.since);
-            self.ages.add(since);
-            waiting.since = since;
+        if self.waiting.get(path).is_some_and(|waiting| waiting.since > since)
+            && let Some(waiting) = self.forget(path)
+        {
+            self.store(path.clone(), Waiting { since, ..waiting });
         }
     }
 
@@ -78,7 +89,7 @@ impl Pending {
 
     /// The hint at this path, if one waits, is not due before `due`.
     pub(crate) fn postpone(&mut self, path: &RelPath, due: Instant) {
-        if let Some(waiting) = self.waiting.get_mut(path) {
+        if let Some(waiting) = self.waiting.get_mut(path).filter(|waiting| waiting.held.is_none()) {
             self.due.remove(&(waiting.due, path.clone()));
             waiting.due = waiting.due.max(due);
             self.due.insert((waiting.due, path.clone()));
@@ -87,9 +98,14 @@ impl Pending {
 
     pub(super) fn forget(&mut self, path: &RelPath) -> Option<Waiting> {
         let waiting = self.waiting.remove(path)?;
-        self.due.remove(&(waiting.due, path.clone()));
         self.subtrees.remove(path);
-        self.ages.remove(waiting.since);
+        match waiting.held {
+            Some(claim) => self.held.remove(path, claim, waiting.since),
+            None => {
+                self.due.remove(&(waiting.due, path.clone()));
+                self.ages.remove(waiting.since);
+            }
+        }
         Some(waiting)
     }
 
@@ -133,18 +149,51 @@ impl Pending {
             if sizes[&parent] > FOLDER
                 && let Some(waiting) = self.forget(&path)
             {
-                let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
-                self.insert(parent, depth, Cause::default(), waiting.since, now);
+                self.widen(parent, waiting, now);
             }
         }
         if self.waiting.len() > WAITING / 2 || self.moves.len() > MOVES {
-            let moves = std::mem::take(&mut self.moves).into_iter().map(Move::since);
-            let since = std::mem::take(&mut self.waiting).into_values().map(|waiting| waiting.since).chain(moves);
-            let gone: Vec<Since> = since.inspect(|since| self.ages.remove(*since)).collect();
-            self.due.clear();
-            self.subtrees.clear();
-            let oldest = gone.into_iter().min().unwrap_or(Since::noticed(now));
-            self.insert(RelPath::root(), Depth::Subtree, Cause::default(), oldest, now);
+            self.collapse_all(now);
+        }
+    }
+
+    /// This hint becomes one at the folder above. What comes of hints that are all held is held.
+    fn widen(&mut self, parent: RelPath, waiting: Waiting, now: Instant) {
+        let held = match (self.waiting.get(&parent).map(|there| there.held), waiting.held) {
+            (None, need) => need,
+            (Some(Some(one)), Some(other)) => Some(one.min(other)),
+            _ => None,
+        };
+        let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
+        self.insert(parent.clone(), depth, Cause::default(), waiting.since, now);
+        self.hold_back(parent, held);
+    }
+
+    fn collapse_all(&mut self, now: Instant) {
+        let oldest = self.oldest_waiting().unwrap_or(Since::noticed(now));
+        let moving = !(self.due.is_empty() && self.moves.is_empty());
+        let least = self.waiting.values().filter_map(|waiting| waiting.held).min();
+        for path in self.waiting.keys().cloned().collect::<Vec<_>>() {
+            self.forget(&path);
+        }
+        for step in std::mem::take(&mut self.moves) {
+            self.ages.remove(step.since());
+        }
+        self.insert(RelPath::root(), Depth::Subtree, Cause::default(), oldest, now);
+        self.hold_back(RelPath::root(), least.filter(|_| !moving));
+    }
+
+    fn oldest_waiting(&self) -> Option<Since> {
+        let moves = self.moves.iter().cloned().map(Move::since);
+        self.waiting.values().map(|waiting| waiting.since).chain(moves).min()
+    }
+
+    /// What waits here is held, where there is a need.
+    pub(super) fn hold_back(&mut self, path: RelPath, need: Option<Claim>) {
+        if need.is_some()
+            && let Some(waiting) = self.forget(&path)
+        {
+            self.store(path, Waiting { held: need, ..waiting });
         }
     }
 }

@@ -5,10 +5,19 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
-use super::{Depth, Pending, RECENT, Recent, Since, Task, Ticket, Work, places};
+use super::{Depth, Pending, RECENT, Recent, Since, Task, Ticket, Waiting, Work, places};
 use crate::hint::Cause;
 
 impl Pending {
+    pub(super) fn hand_out_waiting(&mut self, path: RelPath, waiting: Waiting, now: Instant) -> Work {
+        let task = match waiting.depth {
+            Depth::Entry => Task::Entry { path, cause: waiting.cause },
+            Depth::Folder => Task::Folder { path },
+            Depth::Subtree => Task::Subtree { path },
+        };
+        self.hand_out(task, waiting.since, now)
+    }
+
     pub(super) fn hand_out(&mut self, task: Task, since: Since, begun: Instant) -> Work {
         let stands = places(&task).map(|place| self.forwarded(place)).collect();
         let work = Work { ticket: self.next, task, since, stands, scattered: false, begun };

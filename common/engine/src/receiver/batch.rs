@@ -3,12 +3,12 @@
 //! Runs on a thread of its own. With durability `none` operations are carried out as they come and a batch is only a
 //! receipt; with `batch` they gather until their contents are flushed, then all names change in order.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use proto::login::Durability;
 use proto::{Outcome, RelPath};
-use sys::{Staged, durable};
+use sys::{Lack, Staged, durable};
 
 use super::compare::{Answer, Ask};
 use super::folders::Unrestored;
@@ -18,7 +18,7 @@ use super::publish::Replica;
 use super::receipts::Receipts;
 use super::step::{Chunk, Item, Step};
 use super::verdict::{self, Verdict};
-use super::{Counters, Grant};
+use super::{Counters, Disk, Grant};
 
 /// Operations in a batch, at most.
 const OPS: usize = 256;
@@ -37,6 +37,7 @@ pub(super) struct Publisher<'a> {
     line: &'a Line,
     pool: &'a Pool,
     counters: &'a Counters,
+    disk: Arc<Disk>,
     durability: Durability,
     receipts: Receipts,
     replica: Replica,
@@ -70,8 +71,8 @@ impl<'a> Publisher<'a> {
         counters: &'a Counters,
     ) -> Publisher<'a> {
         let (replica, durability) = (Replica::new(grant), grant.durability);
-        let batch = Batch::default();
-        Publisher { line, pool, counters, durability, receipts, replica, batch, restless: true, displaced: None }
+        let (batch, disk) = (Batch::default(), Arc::clone(&grant.disk));
+        Publisher { line, pool, counters, disk, durability, receipts, replica, batch, restless: true, displaced: None }
     }
 
     /// Until the session is over. What was not carried out by then is dropped. Returns why it had to end, where it was the
@@ -197,11 +198,17 @@ impl<'a> Publisher<'a> {
     }
 
     fn carry_out(&mut self, op: u64, step: Step) -> Result<(), Over> {
-        let (put, removes) = match &step {
-            Step::Put { size, .. } => (Some(*size), false),
-            step => (None, matches!(step, Step::Remove { .. })),
+        let (put, asks, removes) = match &step {
+            Step::Put { size, .. } => (Some(*size), None, false),
+            Step::Ask { meta, .. } => (None, Some(meta.size), false),
+            step => (None, None, matches!(step, Step::Remove { .. })),
         };
         let verdict = self.replica.perform(op, step);
+        let outcome = verdict.as_ref().err();
+        self.disk.note(put.or(asks), outcome);
+        if let (Some(_), Some(outcome)) = (asks, outcome) {
+            return self.receipts.outcome(op, outcome.clone());
+        }
         if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
             self.batch.done.push(op);
             put.into_iter().for_each(|size| self.counters.file(size));
@@ -299,8 +306,10 @@ impl<'a> Publisher<'a> {
         let staged: Vec<&Staged> = waiting.iter().filter_map(|(_, step)| step.staged()).collect();
         if let Err(error) = flush(&self.replica, &staged) {
             tracing::error!(%error, operations = waiting.len(), "cannot flush; nothing of this batch is published");
-            for (op, _) in waiting {
-                self.report(op, Err(verdict::failed(format!("cannot flush: {error}"))))?;
+            for (op, step) in waiting {
+                let outcome = unflushed(&step, &error);
+                self.disk.note(None, Some(&outcome));
+                self.report(op, Err(outcome))?;
             }
             return Ok(false);
         }
@@ -321,7 +330,7 @@ impl<'a> Publisher<'a> {
         for Unrestored { op, error } in self.replica.finish() {
             if let Some(at) = self.batch.done.iter().position(|done| *done == op) {
                 self.batch.done.swap_remove(at);
-                self.report(op, Err(verdict::failed(format!("cannot set the mtime of its folder: {error}"))))?;
+                self.report(op, Err(verdict::of("set the mtime of its folder", &error)))?;
             }
         }
         Ok(())
@@ -346,6 +355,15 @@ impl<'a> Publisher<'a> {
 
 fn flush(replica: &Replica, staged: &[&Staged]) -> std::io::Result<()> {
     if staged.is_empty() { Ok(()) } else { durable::flush_data(&replica.tree, staged) }
+}
+
+/// What a flush that failed means for an operation of the batch, none of which is carried out. Only content lacks room: what
+/// frees some is tried again at once.
+fn unflushed(step: &Step, error: &std::io::Error) -> Outcome {
+    match (Lack::of(error), step) {
+        (Some(Lack::Room), Step::Put { .. }) | (Some(Lack::Writing), _) => verdict::of("flush", error),
+        _ => verdict::failed(format!("cannot flush: {error}")),
+    }
 }
 
 impl Batch {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use proto::{Keep, Kept, Name, RelPath, Time};
-use sys::{Dir, Stage, Tree};
+use sys::{Dir, Lack, Stage, Tree};
 
 /// Folders held open, at most; and touched ones, until the batch is sealed.
 pub(super) const FOLDERS: usize = 256;
@@ -90,8 +90,12 @@ impl Folders {
                 let parsed =
                     RelPath::parse(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
                 if parsed.is_root() {
-                    // Its mtime may be read or set now, which the making of the stage in it must not cross.
-                    self.stage.prepare()?;
+                    // Its mtime may be read or set now, which the making of the stage in it must not cross. Where there is no
+                    // room for that it is not made, and what frees room goes on.
+                    match self.stage.prepare() {
+                        Err(error) if Lack::of(&error).is_some() => {}
+                        prepared => prepared?,
+                    }
                 }
                 let dir = match self.tree.dir(&parsed) {
                     Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -165,6 +165,10 @@ impl<'a> Intake<'a> {
                 }
                 Err(outcome) => Item::Ready(Err(outcome)),
             },
+            Content::Asked { room } => match self.limits.too_large(size) {
+                Some(outcome) => Item::Ready(Err(outcome)),
+                None => return Ok(Step::Ask { path, meta, room }),
+            },
         };
         Ok(Step::Put { path, size, item, built })
     }
@@ -208,6 +212,7 @@ impl<'a> Intake<'a> {
 fn check(step: &Step) -> Result<(), String> {
     match step {
         Step::Put { path, .. }
+        | Step::Ask { path, .. }
         | Step::Make { path, .. }
         | Step::Offer { path, .. }
         | Step::Remove { path }

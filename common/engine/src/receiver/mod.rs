@@ -9,6 +9,7 @@ mod batch;
 mod blob;
 mod compare;
 mod counters;
+mod disk;
 mod folders;
 mod intake;
 mod line;
@@ -33,6 +34,7 @@ use proto::{Keep, ToSender};
 use sys::{Stage, Tree};
 
 pub use counters::Counters;
+pub use disk::{Disk, Shortage};
 pub use signatures::Signatures;
 
 use crate::lane::{Inbox, Outbox};
@@ -65,6 +67,8 @@ pub struct Grant {
     pub limits: Limits,
     /// What is known of files of this backup and others.
     pub signatures: Arc<Signatures>,
+    /// Whether the disk takes what it is given; one for all sessions of a module.
+    pub disk: Arc<Disk>,
 }
 
 /// Bounds that the operator sets for a module.

@@ -57,6 +57,7 @@ impl Replica {
         match step {
             Step::Put { path, item: Item::Ready(staged), built, .. } => self.put(&path, staged?, built),
             Step::Put { .. } => Err(verdict::failed("its content was not written")),
+            Step::Ask { path, meta, room } => Err(self.ask(&path, meta, room).unwrap_or_else(|outcome| outcome)),
             Step::Make { path, meta } => self.make(&path, meta),
             Step::Offer { path, meta } => self.offer(&path, meta),
             Step::Link { first, others } => self.link(&first, &others),
@@ -113,6 +114,19 @@ impl Replica {
             self.signatures.remember(&stat, signature);
         }
         verdict
+    }
+
+    /// Whether there is room for a file with so many bytes of content: such a one is made, with its owner and attributes, and
+    /// not published.
+    fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64) -> Result<Outcome, Outcome> {
+        self.keep.project_meta(&mut meta);
+        self.parent(path)?;
+        let make = || {
+            let file = self.stage.file_like(&meta, self.keep)?;
+            file.reserve(room)?;
+            file.finish(&meta, self.keep)
+        };
+        make().map(|_| Outcome::Want).map_err(|error| verdict::staging(&error))
     }
 
     fn make(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {

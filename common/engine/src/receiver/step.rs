@@ -16,6 +16,7 @@ pub(super) const CHUNK_BYTES: usize = 512 * 1024;
 #[allow(missing_docs)]
 pub(super) enum Step {
     Put { path: RelPath, size: u64, item: Item, built: Option<Built> },
+    Ask { path: RelPath, meta: Meta, room: u64 },
     Make { path: RelPath, meta: Meta },
     Offer { path: RelPath, meta: Meta },
     Link { first: RelPath, others: Vec<RelPath> },
@@ -62,7 +63,7 @@ impl Step {
             }
             Step::Rename { from, to } | Step::Exchange { a: from, b: to } => alters(from, folder) || alters(to, folder),
             Step::Link { others, .. } => others.iter().any(|other| alters(other, folder)),
-            Step::Compare { .. } | Step::Count { .. } => false,
+            Step::Ask { .. } | Step::Compare { .. } | Step::Count { .. } => false,
             // What Compares note of links is judged by the next Settle.
             Step::Settle { .. } => true,
         }

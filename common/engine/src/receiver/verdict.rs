@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind};
 
 use proto::Outcome;
+use sys::Lack;
 
 /// What came of one operation: `Ok` when it did exactly what it says.
 pub(super) type Verdict = Result<(), Outcome>;
@@ -24,6 +25,12 @@ pub(super) fn failed(reason: impl Into<String>) -> Outcome {
 /// What stands in the way of `doing` something to one entry.
 pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
     let reason = format!("cannot {doing}: {error}");
+    match Lack::of(error) {
+        // The same for all entries, whatever was to be done.
+        Some(Lack::Room) => return Outcome::Full { reason: error.to_string() },
+        Some(Lack::Writing) => return Outcome::ReadOnly { reason: error.to_string() },
+        None => {}
+    }
     match error.kind() {
         ErrorKind::NotFound => Outcome::Absent,
         ErrorKind::InvalidFilename
@@ -36,7 +43,7 @@ pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
         | ErrorKind::FileTooLarge
         | ErrorKind::CrossesDevices => refused(reason),
         _ if error.raw_os_error() == Some(EILSEQ) => refused(reason),
-        // No space, quota, read-only, I/O errors, no memory, no descriptors, and what nobody has thought of.
+        // I/O errors, no memory, no descriptors, and what nobody has thought of.
         _ => failed(reason),
     }
 }

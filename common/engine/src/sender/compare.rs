@@ -309,7 +309,7 @@ impl Session<'_> {
             self.owe(ticket, Hint::Subtree { path });
         } else {
             let kind = (difference != Difference::Metadata).then_some(kind);
-            self.queue_look(Look { ticket, path, why: Why::Differs(difference), kind, size });
+            self.queue_look(Look { kind, size, ..Look::new(ticket, path, Why::Differs(difference)) });
         }
     }
 
@@ -432,7 +432,7 @@ impl Session<'_> {
     fn finish_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.remove(&ticket) else { return Ok(()) };
         if pass.reach == Reach::Subtree && self.keep.has(Kept::Hardlinks) {
-            self.send(ticket, &ToReceiver::Settle { path: pass.root.clone() }, Sent::Settle)?;
+            self.send(ticket, &ToReceiver::Settle { path: pass.root.clone() }, Sent::Settle(pass.root.clone()))?;
         }
         if pass.reach == Reach::Subtree {
             self.outdated.insert(ticket, (pass.root.clone(), pass.round));

@@ -7,15 +7,19 @@ use std::time::Duration;
 use proto::RelPath;
 
 use super::walk::Inode;
-use crate::pending::Ticket;
+use crate::pending::{Claim, Ticket};
 
 /// What an operation was, as far as an answer to it needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// Content or a whole entry under this name.
-    Entry(RelPath),
+    /// Content or a whole entry under this name, and what it takes.
+    Entry(RelPath, Claim),
+    /// The question whether there is room for that.
+    Asked(RelPath, Claim),
     /// A folder, or its metadata.
-    Folder(RelPath),
+    Folder(RelPath, Claim),
+    /// Metadata of a folder that the target has.
+    Standing(RelPath),
     /// Metadata of a file.
     Offer(RelPath),
     /// Metadata of a file with several names, and what it was then: when the target has it, the group is named.
@@ -31,7 +35,7 @@ pub(super) enum Sent {
     Link(RelPath, Vec<RelPath>),
     Compare(RelPath),
     Count(RelPath),
-    Settle,
+    Settle(RelPath),
 }
 
 impl Sent {
@@ -41,7 +45,7 @@ impl Sent {
 
     /// Whether it brings or changes an entry, or one more name of it.
     fn is_change(&self) -> bool {
-        !matches!(self, Sent::Forerunner(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle)
+        !matches!(self, Sent::Forerunner(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle(_) | Sent::Asked(..))
     }
 }
 
@@ -204,6 +208,10 @@ impl Flight {
                 arrived.bytes += op.content.unwrap_or_default();
                 arrived.removed += u64::from(matches!(op.sent, Sent::Remove(_)));
             }
+            if op.answer == Answer::None && matches!(op.sent, Sent::Asked(..)) {
+                // A receipt is no answer.
+                return None;
+            }
             self.let_go(op.ticket);
         }
         self.troubled.retain(|_, number| *number > upto);
@@ -240,8 +248,8 @@ impl Flight {
         let mut whole = Vec::new();
         for ((number, sent), _) in good {
             let places = match sent {
-                Sent::Entry(path) | Sent::Folder(path) | Sent::Remove(path) => std::slice::from_ref(path),
-                Sent::Offer(path) | Sent::LinkedOffer(path, _) => std::slice::from_ref(path),
+                Sent::Entry(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => std::slice::from_ref(path),
+                Sent::Remove(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => std::slice::from_ref(path),
                 Sent::Link(_, others) => others,
                 _ => &[],
             };
@@ -257,6 +265,15 @@ impl Flight {
         if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
             let ticket = std::mem::take(&mut op.ticket);
             self.end_with(ticket, End::Again(after));
+            self.let_go(ticket);
+        }
+    }
+
+    /// All is said about this operation: its work does not wait for a receipt.
+    pub fn settled(&mut self, number: u64) {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
+            let ticket = std::mem::take(&mut op.ticket);
             self.let_go(ticket);
         }
     }
@@ -330,7 +347,7 @@ mod tests {
     #[test]
     fn an_answer_is_read_with_the_renames_sent_after_its_operation() {
         let mut flight = Flight::new();
-        let put = flight.sent(1, Sent::Entry(path("a/x")));
+        let put = flight.sent(1, Sent::Remove(path("a/x")));
         let rename = flight.sent(2, Sent::Rename(path("a"), path("b"), Vec::new()));
         let exchange = flight.sent(3, Sent::Exchange(path("b"), path("c"), Vec::new()));
         assert_eq!(flight.forwarded(put, &path("a/x")), path("c/x"));

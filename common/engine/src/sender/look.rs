@@ -13,7 +13,7 @@ use super::walk::{Inode, left_out};
 use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Rule;
-use crate::pending::Ticket;
+use crate::pending::{Ticket, Wait};
 
 /// One entry to look at.
 pub(super) struct Look {
@@ -24,12 +24,14 @@ pub(super) struct Look {
     pub kind: Option<Kind>,
     /// Its size, where that was seen.
     pub size: Option<u64>,
+    /// Bytes for which the target has promised room.
+    pub room: Option<u64>,
 }
 
 impl Look {
     /// At something that is still to be found out.
     pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
-        Look { ticket, path, why, kind: None, size: None }
+        Look { ticket, path, why, kind: None, size: None, room: None }
     }
 }
 
@@ -167,7 +169,7 @@ impl Session<'_> {
     /// Looks at one entry and sends what is there.
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
         if look.path.is_root() {
-            return self.make_folder(look.ticket, &look.path);
+            return self.mend_folder(look.ticket, &look.path);
         }
         if look.kind == Some(Kind::File) {
             return self.file_listed(look);
@@ -191,13 +193,18 @@ impl Session<'_> {
             self.mirror.take_in(&look.path);
         }
         match stat.kind {
-            Kind::Dir => self.folder_there(look),
+            Kind::Dir => self.folder_there(look, &stat),
             Kind::File => self.file_there(look, &dir, &name, stat),
             _ => match dir.meta(&name, &stat, self.keep) {
                 Ok(meta) => {
                     self.mirror.resolved_here(&look.path);
                     self.note_setid(&look.path, &stat);
-                    self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone()))?;
+                    let claim = self.claim(&stat);
+                    if self.has_to_wait(look.ticket, &look.path, claim) {
+                        self.park(look.ticket, look.path, Wait::Entry(Cause::WRITTEN), claim);
+                        return Ok(());
+                    }
+                    self.make(look.ticket, &look.path, meta, Sent::Entry(look.path.clone(), claim))?;
                     self.link_others(look.ticket, look.path, &stat)
                 }
                 Err(error) => self.unreadable(look, &error),
@@ -205,7 +212,7 @@ impl Session<'_> {
         }
     }
 
-    fn folder_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
+    fn folder_there(&mut self, Look { ticket, path, why, .. }: Look, stat: &Stat) -> Result<(), Ended> {
         let itself = Cause::ENTRIES | Cause::ATTRIBUTES;
         match why {
             Why::Event(cause) if cause.only(itself) => {
@@ -215,7 +222,7 @@ impl Session<'_> {
                     self.owe(ticket, Hint::Subtree { path: path.clone() });
                 }
                 if cause.has(Cause::ENTRIES) || self.options.attributes {
-                    self.make_folder(ticket, &path)
+                    self.mend_folder(ticket, &path)
                 } else {
                     Ok(())
                 }
@@ -225,7 +232,15 @@ impl Session<'_> {
                 self.owe(ticket, Hint::Subtree { path });
                 Ok(())
             }
-            Why::Differs(_) => self.make_folder(ticket, &path),
+            Why::Differs(Difference::Metadata) => self.mend_folder(ticket, &path),
+            Why::Differs(_) => {
+                let claim = self.claim(stat);
+                if self.has_to_wait(ticket, &path, claim) {
+                    self.park(ticket, path, Wait::Subtree, claim);
+                    return Ok(());
+                }
+                self.make_folder(ticket, &path)
+            }
         }
     }
 
@@ -306,6 +321,9 @@ impl Session<'_> {
     }
 
     fn content(&mut self, look: Look, file: File, stat: Stat) -> Result<(), Ended> {
+        if !self.admit(&look, &file, &stat)? {
+            return Ok(());
+        }
         // What is on its way under this name is older: it must not arrive after this.
         if let Some(at) = self.uploads.iter().position(|upload| upload.path == look.path)
             && let Some(older) = self.uploads.remove(at)
@@ -324,7 +342,8 @@ impl Session<'_> {
         let (ticket, path) = (look.ticket, look.path.clone());
         match read::small(&file, stat, &path, self.keep, &mut self.wire.buffer) {
             Ok(Small::Whole(bytes)) => {
-                self.flight.sent(ticket, Sent::Entry(path.clone()));
+                let claim = self.claim(&stat);
+                self.flight.sent(ticket, Sent::Entry(path.clone(), claim));
                 self.wire.added(self.mirror)?;
                 self.mirror.progress.find(bytes);
                 self.mirror.progress.advance(bytes);
@@ -344,7 +363,7 @@ impl Session<'_> {
         self.mirror.resolved_here(path);
     }
 
-    fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {
+    pub(super) fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {
         if is_absence(error) {
             return self.nothing_there(look);
         }
@@ -412,40 +431,8 @@ impl Session<'_> {
         }
     }
 
-    /// Sends a folder with its metadata, without what is in it.
-    pub(super) fn make_folder(&mut self, ticket: Ticket, path: &RelPath) -> Result<(), Ended> {
-        let look = |dir: Dir| {
-            self.note_setid(path, &dir.stat()?);
-            dir.own_meta(self.keep)
-        };
-        match self.root.tree.dir(path).and_then(look) {
-            Ok(meta) => self.make(ticket, path, meta, Sent::Folder(path.clone())),
-            Err(error) if is_absence(&error) => Ok(()),
-            Err(error) => self.make_unopened(ticket, path, &error),
-        }
-    }
-
-    /// A folder that may not be opened still has metadata.
-    fn make_unopened(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
-        let meta = self.find(path).and_then(|found| match found {
-            Some((dir, name, stat)) => {
-                self.note_setid(path, &stat);
-                dir.meta(&name, &stat, self.keep).map(Some)
-            }
-            None => Ok(None),
-        });
-        match meta {
-            Ok(Some(meta)) if meta.kind == Kind::Dir => self.make(ticket, path, meta, Sent::Folder(path.clone())),
-            _ => {
-                self.mirror
-                    .problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
-                Ok(())
-            }
-        }
-    }
-
     /// Counts what the target gets without its setuid or setgid bit, as the module's rule is.
-    fn note_setid(&self, path: &RelPath, stat: &Stat) {
+    pub(super) fn note_setid(&self, path: &RelPath, stat: &Stat) {
         if self.keep.drops_setid(stat.kind, stat.mode) {
             self.mirror.leave_out(path, Rule::Setid);
         } else {
@@ -453,7 +440,7 @@ impl Session<'_> {
         }
     }
 
-    fn make(&mut self, ticket: Ticket, path: &RelPath, meta: Meta, sent: Sent) -> Result<(), Ended> {
+    pub(super) fn make(&mut self, ticket: Ticket, path: &RelPath, meta: Meta, sent: Sent) -> Result<(), Ended> {
         tracing::trace!(%path, mtime = ?meta.mtime, "make");
         self.send(ticket, &ToReceiver::Make { path: path.clone(), meta }, sent)?;
         Ok(())

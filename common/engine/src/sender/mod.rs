@@ -9,6 +9,7 @@ mod brake;
 mod compare;
 mod delta;
 mod flight;
+mod folders;
 mod groups;
 mod look;
 mod near;
@@ -18,6 +19,7 @@ mod places;
 mod read;
 mod renames;
 mod replies;
+mod room;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -46,6 +48,7 @@ use groups::Groups;
 use near::Near;
 use origins::Origins;
 use pass::Pass;
+use room::Room;
 use upload::Upload;
 use walk::Walker;
 use wire::Wire;
@@ -112,6 +115,8 @@ pub enum Ended {
     Stopped,
     /// Nothing is owed any more.
     InSync,
+    /// All that the target takes is sent. The rest waits until its disk is not full or read-only any more; in words.
+    Blocked(String),
     /// A person has to look.
     Halted(Halt),
     /// This side cannot go on.
@@ -135,6 +140,7 @@ pub struct Sender {
     mirror: Arc<Mirror>,
     groups: Groups,
     origins: Origins,
+    room: Room,
 }
 
 /// One connection's worth of sending.
@@ -144,6 +150,7 @@ struct Session<'a> {
     mirror: &'a Arc<Mirror>,
     groups: &'a mut Groups,
     origins: &'a mut Origins,
+    room: &'a mut Room,
     keep: Keep,
     durability: Durability,
     wire: Wire,
@@ -185,7 +192,7 @@ struct Session<'a> {
 impl Sender {
     /// Of a source to one target.
     pub fn new(root: Root, options: Options, mirror: Arc<Mirror>) -> Sender {
-        Sender { root, options, mirror, groups: Groups::default(), origins: Origins::default() }
+        Sender { root, options, mirror, groups: Groups::default(), origins: Origins::default(), room: Room::default() }
     }
 
     /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread of
@@ -194,12 +201,14 @@ impl Sender {
         let Connection { outbox, receipts, keep, durability, compress } = connection;
         self.mirror.set_durability(durability);
         self.mirror.pending().link_made();
+        self.room.meet(&self.mirror);
         let mut session = Session {
             root: &self.root,
             options: self.options,
             mirror: &self.mirror,
             groups: &mut self.groups,
             origins: &mut self.origins,
+            room: &mut self.room,
             keep,
             durability,
             wire: Wire::new(outbox, compress),
@@ -233,6 +242,7 @@ impl Sender {
         self.mirror.sent.under_way(0, 0);
         self.mirror.progress.begin();
         self.groups.forget_work();
+        self.room.forget_work();
         self.mirror.pending().link_lost(Instant::now());
         self.mirror.set_scanning(false);
         self.mirror.set_stuck(false);
@@ -264,6 +274,11 @@ impl Session<'_> {
             if !self.mirror.progress.is_fresh() && self.is_in_sync() {
                 self.mirror.progress.begin();
             }
+            if self.until == Until::InSync
+                && let Some(reason) = self.gives_up()
+            {
+                return Ended::Blocked(reason);
+            }
             if let Err(ended) = self.wait() {
                 return ended;
             }
@@ -277,6 +292,11 @@ impl Session<'_> {
     fn turn(&mut self) -> Result<Turn, Ended> {
         self.root_empty = None;
         let mut worked = self.hear()?;
+        worked |= self.step_room()?;
+        if self.room.is_closed() {
+            self.finish_work();
+            return Ok(if worked { Turn::Worked } else { Turn::Idle });
+        }
         worked |= self.step_uploads()?;
         worked |= self.step_looks()?;
         worked |= self.step_passes()?;
@@ -312,6 +332,7 @@ impl Session<'_> {
     fn wait(&mut self) -> Result<(), Ended> {
         self.wire.flush(self.mirror)?;
         let due = if self.has_room() { self.mirror.pending().next_due() } else { None };
+        let due = due.into_iter().chain(self.room.next_try(self.mirror)).min();
         let (receipts, mirror) = (&mut self.receipts, self.mirror);
         let heard = tokio::runtime::Handle::current().block_on(async {
             tokio::select! {
@@ -352,7 +373,7 @@ impl Session<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.flight.len() < FLIGHT && self.looks.len() < LOOKS
+        self.flight.len() < FLIGHT && self.looks.len() < LOOKS && !self.room.is_closed()
     }
 
     fn take_work(&mut self) -> Result<bool, Ended> {
@@ -412,6 +433,7 @@ impl Session<'_> {
         }
         let mut pending = self.mirror.pending();
         for (ticket, end) in ended {
+            self.room.ended(ticket);
             match end {
                 End::Done => pending.done(ticket, now),
                 End::LostSight => pending.lost_sight(ticket, now),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
+use sys::Lack;
 
 use super::flight::{Answer, Arrived, Sent};
 use super::look::{Look, Why};
@@ -37,6 +38,9 @@ impl Session<'_> {
         self.resolve_whole(upto);
         let Arrived { files, bytes, removed } = self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
         self.mirror.sent.arrived(files, bytes, removed);
+        if removed > 0 {
+            self.room.freed();
+        }
         if self.flight.is_empty() {
             self.origins.answered();
         }
@@ -62,26 +66,35 @@ impl Session<'_> {
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
         let (ticket, sent) = self.flight.get(op).ok_or_else(|| never_sent(op))?;
         let sent = sent.clone();
-        if matches!(outcome, Outcome::Absent | Outcome::Refused { .. } | Outcome::Failed { .. }) {
+        if self.hear_answer(op, ticket, &outcome)? {
+            return Ok(());
+        }
+        if !matches!(outcome, Outcome::Want | Outcome::Partly { .. }) {
             self.doubt_origins(op, &sent);
         }
         let (answer, trouble) = match &outcome {
             Outcome::Partly { .. } => (Answer::Partly, Some(place(&sent))),
             Outcome::Refused { .. } => (Answer::Not, Some(place(&sent))),
-            Outcome::Want | Outcome::Absent | Outcome::Failed { .. } => (Answer::Not, None),
+            _ => (Answer::Not, None),
         };
         self.flight.answered(op, answer, trouble);
         match outcome {
             Outcome::Want => {
+                if let Sent::Asked(path, claim) = &sent {
+                    return self.promised(op, ticket, path, *claim);
+                }
                 self.flight.wanted(op);
                 self.want(op, ticket, sent);
+            }
+            Outcome::Partly { .. } if matches!(sent, Sent::Asked(..)) => {
+                return Err(Ended::Violation("room that is there in part".into()));
             }
             Outcome::Absent => self.absent(op, ticket, sent),
             Outcome::Partly { reason } => {
                 self.trouble_there(op, &sent, format!("stored, but not all of it: {reason}"));
             }
             Outcome::Refused { reason } => {
-                if let Sent::Folder(path) = &sent {
+                if let Sent::Folder(path, _) | Sent::Standing(path) = &sent {
                     self.refused.insert(path.clone());
                 }
                 if let Sent::Compare(path) = &sent {
@@ -89,6 +102,12 @@ impl Session<'_> {
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
                 self.forget_compare(op)?;
+            }
+            Outcome::Full { reason } => self.lacking(op, Lack::Room, &reason)?,
+            Outcome::ReadOnly { reason } => {
+                // What was done in a folder before may have left it with another mtime.
+                self.look_at_folders_of(op, ticket, &sent);
+                self.lacking(op, Lack::Writing, &reason)?;
             }
             Outcome::Failed { reason } => {
                 self.mirror.set_last_error(Some(format!("{}: {reason}", place(&sent))));
@@ -141,7 +160,11 @@ impl Session<'_> {
     /// that were sent or are known since.
     fn absent(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         match sent {
-            Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => {
+            Sent::Entry(path, _)
+            | Sent::Folder(path, _)
+            | Sent::Standing(path)
+            | Sent::Offer(path)
+            | Sent::LinkedOffer(path, _) => {
                 self.flight.wanted(op);
                 self.send_folder_of(ticket, &self.by_now(op, &path));
             }
@@ -160,14 +183,18 @@ impl Session<'_> {
                 others.iter().for_each(|other| self.send_folder_of(ticket, &self.by_now(op, other)));
                 self.owe_entry(ticket, self.by_now(op, &first), Cause::ATTRIBUTES);
             }
-            Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle => {}
+            Sent::Asked(path, _) => {
+                self.send_folder_of(ticket, &self.by_now(op, &path));
+                self.flight.settled(op);
+            }
+            Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle(_) => {}
         }
     }
 
     /// The content that this operation brought or moved may not be at the target, and what it moved away may be.
     pub(super) fn doubt_origins(&mut self, op: u64, sent: &Sent) {
         let places = match sent {
-            Sent::Entry(path) => vec![path.clone()],
+            Sent::Entry(path, _) => vec![path.clone()],
             Sent::Link(_, others) => others.clone(),
             Sent::Rename(from, _, alike) => [&alike[..], &self.origins.vacated(from)].concat(),
             Sent::Exchange(a, b, alike) => [&alike[..], &self.origins.vacated(a), &self.origins.vacated(b)].concat(),
@@ -179,7 +206,7 @@ impl Session<'_> {
     }
 
     /// Where what an operation knew under this path stands after all renames since.
-    fn by_now(&self, op: u64, path: &RelPath) -> RelPath {
+    pub(super) fn by_now(&self, op: u64, path: &RelPath) -> RelPath {
         self.mirror.pending().forwarded(&self.flight.forwarded(op, path))
     }
 
@@ -196,7 +223,11 @@ impl Session<'_> {
             let reason = format!("not stored: the target refused the folder {refused}");
             return self.mirror.problem_there(path, reason);
         }
-        let now = Instant::now();
+        let (now, since) = (Instant::now(), self.since(ticket));
+        if self.mirror.pending().is_covered(&path.clone(), since) {
+            // The folder waits to be compared, or for room.
+            return;
+        }
         let (times, last) = self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0));
         // Once for each try: everything in a folder that is missing says so.
         if now.saturating_duration_since(*last) >= RETRY.0 {
@@ -223,14 +254,13 @@ fn undone(sent: &Sent) -> &'static str {
 
 /// The path that stands for an operation in a problem.
 fn place(sent: &Sent) -> &RelPath {
-    static ROOT: std::sync::LazyLock<RelPath> = std::sync::LazyLock::new(RelPath::root);
     match sent {
-        Sent::Entry(path) | Sent::Folder(path) | Sent::Offer(path) | Sent::Remove(path) => path,
+        Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
+        Sent::Offer(path) | Sent::Remove(path) | Sent::Settle(path) => path,
         Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
         Sent::Link(path, _) | Sent::Compare(path) | Sent::Count(path) => path,
         Sent::Rename(_, to, _) => to,
         Sent::Exchange(a, ..) => a,
-        Sent::Settle => &ROOT,
     }
 }
 

@@ -120,7 +120,8 @@ impl Pair {
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
         let (durability, limits) = (self.durability, self.limits);
         let signatures = self.signatures.clone();
-        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits, signatures });
+        let (keep, disk) = (Keep::DEFAULT, Arc::default());
+        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (answers, mut answered) = mpsc::channel(OUTBOX);
         let (pass_on, receipts) = mpsc::unbounded_channel();

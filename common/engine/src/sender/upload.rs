@@ -86,6 +86,11 @@ impl Upload {
         }
     }
 
+    /// What the file was when this attempt began.
+    pub fn stat(&self) -> &Stat {
+        &self.before
+    }
+
     /// The messages that open its blob.
     pub fn opening(&self) -> impl Iterator<Item = ToReceiver> {
         let basis = self.replaces.then(|| ToReceiver::Basis { id: self.id, path: self.path.clone() });
@@ -333,7 +338,8 @@ impl Session<'_> {
             self.owe_entry(upload.ticket, upload.path.clone(), Cause::ATTRIBUTES | Cause::LOST);
             return self.drop_upload(upload);
         }
-        self.send(upload.ticket, put, Sent::Entry(upload.path.clone()))?;
+        let sent = Sent::Entry(upload.path.clone(), self.claim(stat));
+        self.send(upload.ticket, put, sent)?;
         self.mirror.progress.advance(upload.limit.saturating_sub(upload.told));
         self.sent_content(&upload.path, stat, upload.sent_bytes());
         if part == Part::Beginning {

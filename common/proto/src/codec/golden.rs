@@ -54,6 +54,15 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
             },
         ),
         (
+            "2e000000 10 010066 01 0000000000010000 a001 e8030000 64000000 00f1536500000000 15cd5b07 0000 02 \
+            0010000000000000",
+            ToReceiver::Put {
+                path: path("f"),
+                meta: Meta { size: 1 << 40, ..file.clone() },
+                content: Content::Asked { room: 4096 },
+            },
+        ),
+        (
             "1c000000 11 0000 02 ed01 e8030000 64000000 00f1536500000000 15cd5b07 0000",
             ToReceiver::Make { path: RelPath::root(), meta: Meta { mode: 0o755, ..meta(Kind::Dir) } },
         ),
@@ -119,6 +128,14 @@ pub fn to_sender() -> Vec<(&'static str, ToSender)> {
         (
             "14000000 42 0100000000000000 05 08006e6f207370616365",
             ToSender::Outcome { op: 1, outcome: Outcome::Failed { reason: reason() } },
+        ),
+        (
+            "14000000 42 0100000000000000 06 08006e6f207370616365",
+            ToSender::Outcome { op: 1, outcome: Outcome::Full { reason: reason() } },
+        ),
+        (
+            "14000000 42 0100000000000000 07 08006e6f207370616365",
+            ToSender::Outcome { op: 1, outcome: Outcome::ReadOnly { reason: reason() } },
         ),
         (
             "64000000 43 0200000000000000 00 0164 02 a001 e8030000 64000000 00f1536500000000 15cd5b07 \

@@ -197,6 +197,12 @@ fn contents_out_of_range_are_errors() {
     assert_eq!(long, Error::TooLong { what: "inline content", len: 262_145, max: 262_144 });
     assert_eq!(why(&put(5, 4)), "the inline content is not as long as its size says");
     assert_eq!(refused(&put(u64::MAX, 4)), Error::TooLong { what: "size", len: u64::MAX, max: limits::SIZE });
+    let asked = |room| {
+        let meta = Meta { size: 1, ..meta(Kind::File) };
+        ToReceiver::Put { path: path("f"), meta, content: Content::Asked { room } }
+    };
+    assert!(ToReceiver::decode(encoded(&asked(limits::SIZE))).is_ok());
+    assert_eq!(refused(&asked(u64::MAX)), Error::TooLong { what: "room", len: u64::MAX, max: limits::SIZE });
     let data = |offset, bytes| ToReceiver::Data { id: 1, offset, bytes: Bytes::from(vec![0; bytes]) };
     assert_eq!(why(&data(0, 0)), "the data is empty");
     assert_eq!(refused(&data(0, limits::DATA + 1)), Error::TooLong { what: "data", len: 262_145, max: 262_144 });

@@ -93,7 +93,7 @@ impl Dice {
         let from = RelPath::from(Name::parse(b"from").unwrap()).join(&self.name()).unwrap();
         let to = RelPath::from(Name::parse(b"to").unwrap()).join(&self.name()).unwrap();
         let id = self.next() as u32;
-        match self.below(18) {
+        match self.below(19) {
             0 => {
                 let bytes = Bytes::from(self.bytes(60));
                 let meta = Meta { size: bytes.len() as u64, ..self.meta(Kind::File) };
@@ -119,6 +119,10 @@ impl Dice {
             12 => {
                 let bytes = [&[7][..], &self.bytes(60)].concat().into();
                 ToReceiver::Data { id, offset: self.below(1 << 50), bytes }
+            }
+            17 => {
+                let content = Content::Asked { room: self.below(1 << 50) };
+                ToReceiver::Put { path, meta: self.meta(Kind::File), content }
             }
             13 => ToReceiver::Drop { id },
             14 => ToReceiver::Basis { id, path },
@@ -165,12 +169,14 @@ impl Dice {
     }
 
     fn outcome(&mut self) -> Outcome {
-        match self.below(5) {
+        match self.below(7) {
             0 => Outcome::Want,
             1 => Outcome::Absent,
             2 => Outcome::Partly { reason: self.text() },
             3 => Outcome::Refused { reason: self.text() },
-            _ => Outcome::Failed { reason: self.text() },
+            4 => Outcome::Failed { reason: self.text() },
+            5 => Outcome::Full { reason: self.text() },
+            _ => Outcome::ReadOnly { reason: self.text() },
         }
     }
 

@@ -31,6 +31,7 @@ const PACKED: u8 = 38;
 // Tags of a content.
 pub(super) const INLINE: u8 = 0;
 const BY_BLOB: u8 = 1;
+const ASKED: u8 = 2;
 
 impl Body for ToReceiver {
     fn kind(&self) -> u8 {
@@ -151,6 +152,10 @@ fn put_content(content: &Content, buf: &mut BytesMut) {
             buf.put_u32_le(*id);
             buf.put_slice(hash);
         }
+        Content::Asked { room } => {
+            buf.put_u8(ASKED);
+            buf.put_u64_le(*room);
+        }
     }
 }
 
@@ -170,6 +175,13 @@ fn take_put(from: &mut Reader) -> Result<ToReceiver, Error> {
             Content::Inline(bytes)
         }
         BY_BLOB => Content::Blob { id: from.u32("blob")?, hash: from.array("hash")? },
+        ASKED => {
+            let room = from.u64("room")?;
+            if room > limits::SIZE {
+                return Err(Error::TooLong { what: "room", len: room, max: limits::SIZE });
+            }
+            Content::Asked { room }
+        }
         other => return Err(Error::Unknown { what: "content", value: other.into() }),
     };
     Ok(ToReceiver::Put { path, meta, content })

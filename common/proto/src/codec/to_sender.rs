@@ -26,6 +26,8 @@ const ABSENT: u8 = 2;
 const PARTLY: u8 = 3;
 const REFUSED: u8 = 4;
 const FAILED: u8 = 5;
+const FULL: u8 = 6;
+const READ_ONLY: u8 = 7;
 
 impl Body for ToSender {
     fn kind(&self) -> u8 {
@@ -103,6 +105,8 @@ fn put_outcome(outcome: &Outcome, buf: &mut BytesMut) {
         Outcome::Partly { reason } => (PARTLY, Some(reason)),
         Outcome::Refused { reason } => (REFUSED, Some(reason)),
         Outcome::Failed { reason } => (FAILED, Some(reason)),
+        Outcome::Full { reason } => (FULL, Some(reason)),
+        Outcome::ReadOnly { reason } => (READ_ONLY, Some(reason)),
     };
     buf.put_u8(tag);
     if let Some(reason) = reason {
@@ -118,6 +122,8 @@ fn take_outcome(from: &mut Reader) -> Result<Outcome, Error> {
         PARTLY => Outcome::Partly { reason: reason(from)? },
         REFUSED => Outcome::Refused { reason: reason(from)? },
         FAILED => Outcome::Failed { reason: reason(from)? },
+        FULL => Outcome::Full { reason: reason(from)? },
+        READ_ONLY => Outcome::ReadOnly { reason: reason(from)? },
         other => return Err(Error::Unknown { what: "outcome", value: other.into() }),
     })
 }

@@ -98,6 +98,15 @@ impl StagedFile {
         Ok(())
     }
 
+    /// Finds out whether the file system has room for so many bytes of it, by reserving them. For a file that is not to be
+    /// published: what of it are holes is not known any more.
+    ///
+    /// # Errors
+    /// Of the operating system: `StorageFull`, `QuotaExceeded`.
+    pub fn reserve(&self, bytes: u64) -> io::Result<()> {
+        crate::room::reserve(self.fd.as_fd(), bytes)
+    }
+
     /// Writes all of `bytes`; what is never written is a hole.
     ///
     /// # Errors

@@ -61,7 +61,8 @@ impl Rig {
         let tree = Arc::new(Tree::open(&module, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(Arc::clone(&tree)).unwrap());
         let Settings { durability, keep, limits } = settings;
-        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures: Arc::default() });
+        let (signatures, disk) = (Arc::default(), Arc::default());
+        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
         let counters = receiver.counters();
         let (to, inbox) = mpsc::channel(4);
         let (outbox, mut frames) = mpsc::channel(crate::lane::OUTBOX);

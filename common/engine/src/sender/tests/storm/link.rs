@@ -56,7 +56,8 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let tree = Arc::new(Tree::open(&place.there, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
         let limits = Limits { max_file_size: None };
-        let receiver = Receiver::new(Grant { stage, tree, keep: Keep::DEFAULT, durability, limits, signatures });
+        let (keep, disk) = (Keep::DEFAULT, Arc::default());
+        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, answered) = mpsc::channel(OUTBOX);

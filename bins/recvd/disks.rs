@@ -1,0 +1,60 @@
+//! Says of each module when its disk becomes full or read-only, and when that is over: once, however many sources meet it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::receiver::Shortage;
+use kit::{Stop, units};
+use sys::{Mounts, Tree};
+use tokio::time::sleep;
+use tracing::error;
+
+use crate::modules::Module;
+
+/// After its first refusal, so that the line says by how much; and how often it is looked whether it is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches one module, until `stop`.
+pub async fn tend(module: Arc<Module>, stop: Stop) {
+    tokio::select! {
+        never = tell(&module) => match never {},
+        () = stop.requested() => {}
+    }
+}
+
+async fn tell(module: &Module) -> std::convert::Infallible {
+    loop {
+        module.disk.lacks().await;
+        sleep(LOOK).await;
+        if let Some(Shortage { reason, refused, .. }) = module.disk.shortage() {
+            let now = operations(refused);
+            error!(
+                "module {}: {reason}: {now} refused so far; what frees room is carried out all the same, and what fits",
+                module.name
+            );
+        }
+        let shortage = loop {
+            match module.disk.is_over(|bytes| has_room(module, bytes)) {
+                Some(shortage) => break shortage,
+                None => sleep(LOOK).await,
+            }
+        };
+        let (lasted, all) = (units::duration(shortage.since.elapsed()), operations(shortage.refused));
+        error!(
+            "module {}: its disk takes what comes again, after {lasted} ({}): {all} refused",
+            module.name, shortage.reason
+        );
+    }
+}
+
+fn operations(refused: u64) -> String {
+    match refused {
+        1 => "1 operation was".into(),
+        more => format!("{} operations were", units::count(more)),
+    }
+}
+
+/// What the file system says. A disk that does not answer has none.
+fn has_room(module: &Module, bytes: u64) -> bool {
+    Tree::open(module.root.path(), Mounts::Stay).and_then(|tree| tree.has_room(bytes)).unwrap_or(false)
+}

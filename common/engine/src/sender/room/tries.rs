@@ -1,0 +1,196 @@
+//! Finding out whether a lack is over: the rounds in which what waits is tried, the question that is asked of a disk that
+//! cannot be written, and what is said of begin and end.
+
+use std::time::Instant;
+
+use proto::{Content, Kind, Meta, Name, Outcome, RelPath, Time, ToReceiver};
+use sys::Lack;
+
+use super::{PAUSE, QUESTION, Round, Short, TRIES};
+use crate::blocked::Blocked;
+use crate::pending::{Claim, Ticket};
+use crate::sender::flight::{Answer, Sent};
+use crate::sender::{Ended, FLIGHT, Session};
+
+impl Session<'_> {
+    /// What came of the question.
+    fn answered(&mut self, op: u64, outcome: &Outcome) -> Result<(), Ended> {
+        self.flight.answered(op, Answer::Not, None);
+        self.flight.settled(op);
+        match outcome {
+            // Full is another matter.
+            Outcome::Want | Outcome::Full { .. } => self.is_writable(),
+            _ => {
+                self.in_vain();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether this outcome is of the question, and is dealt with.
+    pub(in crate::sender) fn hear_answer(&mut self, op: u64, ticket: Ticket, outcome: &Outcome) -> Result<bool, Ended> {
+        if ticket != QUESTION {
+            return Ok(false);
+        }
+        self.answered(op, outcome)?;
+        Ok(true)
+    }
+
+    /// Tries what may fit, and finds out whether the lack is over. Whether there was anything to do.
+    pub(in crate::sender) fn step_room(&mut self) -> Result<bool, Ended> {
+        let now = Instant::now();
+        let opens = self.room.next_try(self.mirror).is_some_and(|at| at <= now);
+        let Some(short) = &mut self.room.short else { return Ok(false) };
+        if opens {
+            self.mirror.is_answered();
+            if matches!(short.round, Round::Rests(until) if until <= now) {
+                short.pause = (short.pause * 2).min(PAUSE.1);
+            }
+            short.round = Round::Open;
+            short.limits.clear();
+            short.window = TRIES.0;
+            self.tell_begun();
+        }
+        if self.room.is_closed() {
+            return if opens { self.ask_for_writing().map(|()| true) } else { Ok(false) };
+        }
+        let tried = self.try_held(now)?;
+        Ok(self.judge(now) || tried || opens)
+    }
+
+    fn try_held(&mut self, now: Instant) -> Result<bool, Ended> {
+        let mut tried = false;
+        while let Some(short) = &mut self.room.short
+            && short.tries.len() < short.window
+            && self.flight.len() < FLIGHT
+        {
+            let taken = self.mirror.pending().take_held(|claim| short.fits(claim), now);
+            let Some((work, claim)) = taken else { break };
+            short.tries.insert(work.ticket, claim);
+            tried = true;
+            self.begin(work)?;
+        }
+        Ok(tried)
+    }
+
+    /// Closes a round in which all was tried, and the whole condition when nothing waits any more.
+    fn judge(&mut self, now: Instant) -> bool {
+        let Some(short) = &mut self.room.short else { return false };
+        let (held, moving) = {
+            let pending = self.mirror.pending();
+            (pending.held(), pending.oldest_moving())
+        };
+        if !short.tries.is_empty() {
+            return false;
+        }
+        // What was heard of meanwhile was held before, perhaps, and is as old as that.
+        if held == 0 && moving.is_none_or(|at| at > short.refused) {
+            self.is_over(now);
+            return true;
+        }
+        if short.round == Round::Open && held > 0 {
+            self.in_vain();
+        }
+        false
+    }
+
+    /// It was tried anew, and is as it was.
+    fn in_vain(&mut self) {
+        if let Some(short) = &mut self.room.short {
+            short.vain += 1;
+            short.round = Round::Rests(Instant::now() + short.pause);
+        }
+        if let Some(mut blocked) = self.mirror.blocked() {
+            blocked.tries += 1;
+            blocked.paths = blocked.paths.max(self.waiting());
+            self.mirror.set_blocked(Some(blocked));
+        }
+    }
+
+    fn is_over(&mut self, now: Instant) {
+        self.tell_begun();
+        if let Some(short) = self.room.short.take() {
+            self.room.before = Some((now, short.pause));
+        }
+        if let Some(blocked) = self.mirror.blocked() {
+            let (lasted, paths) = (blocked.since.elapsed().unwrap_or_default().as_secs(), blocked.paths);
+            tracing::error!(
+                "the backup's disk takes what comes again, after {lasted} s; paths that had to wait: {paths}"
+            );
+        }
+        self.mirror.set_blocked(None);
+    }
+
+    /// Once the first answers are in, so that it is known how much waits.
+    fn tell_begun(&mut self) {
+        if let Some(mut blocked) = self.mirror.blocked().filter(|blocked| !blocked.told) {
+            blocked.told = true;
+            blocked.paths = blocked.paths.max(self.waiting());
+            let rule = match blocked.lack {
+                Lack::Room => "only what fits and what frees room is sent",
+                Lack::Writing => "nothing is sent",
+            };
+            tracing::error!("{blocked}; until that is over {rule}; paths that wait: {}", blocked.paths);
+            self.mirror.set_blocked(Some(blocked));
+        }
+    }
+
+    /// Paths that have to wait now.
+    fn waiting(&self) -> u64 {
+        let pending = self.mirror.pending();
+        (if self.room.is_closed() { pending.len() } else { pending.held() }) as u64
+    }
+
+    fn ask_for_writing(&mut self) -> Result<(), Ended> {
+        let meta = Meta {
+            kind: Kind::File,
+            size: 0,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            device: Default::default(),
+            link: Box::default(),
+            xattrs: Default::default(),
+        };
+        // Nothing gets this name.
+        let Ok(name) = Name::parse(b"question") else { return Ok(()) };
+        let (path, claim) = (RelPath::from(name), Claim { owner: (0, 0), bytes: 0 });
+        let message = ToReceiver::Put { path: path.clone(), meta, content: Content::Asked { room: 0 } };
+        self.send(QUESTION, &message, Sent::Asked(path, claim))?;
+        Ok(())
+    }
+
+    /// The target can be written again. What was held before waits for room still.
+    fn is_writable(&mut self) -> Result<(), Ended> {
+        let now = Instant::now();
+        let held = self.mirror.pending().held() > 0;
+        match self.room.short.take() {
+            Some(short) if held => {
+                self.room.short = Some(Short::new(Lack::Room, &short.full, PAUSE.0, now));
+                if let Some(blocked) = self.mirror.blocked() {
+                    let (lack, reason) = (Lack::Room, short.full);
+                    self.mirror.set_blocked(Some(Blocked { lack, reason, ..blocked }));
+                }
+            }
+            short => {
+                self.room.short = short;
+                self.is_over(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a run that is to end does so with something owed: all that can be sent is sent, and the rest was tried in vain.
+    pub(in crate::sender) fn gives_up(&self) -> Option<String> {
+        let short = self.room.short.as_ref().filter(|short| short.vain > 0)?;
+        let pending = self.mirror.pending();
+        let rests = matches!(short.round, Round::Rests(_)) && self.flight.is_empty() && self.groups.is_idle();
+        let all_is_tried = self.room.is_closed() || (rests && pending.oldest_moving().is_none());
+        if !all_is_tried {
+            return None;
+        }
+        let (blocked, owed) = (self.mirror.blocked()?, pending.len());
+        Some(format!("{blocked}; paths that are still owed: {owed}"))
+    }
+}
