@@ -12,6 +12,7 @@ use rustix::fs::FileType;
 use crate::rig::eventually;
 use crate::rig::fs::mknod;
 use crate::rig::pair::{Pair, Setup};
+use crate::rig::rng::Rng;
 
 const MANY: u64 = 1200;
 const MIB: usize = 1024 * 1024;
@@ -128,5 +129,50 @@ fn what_changed_while_it_was_read_is_no_problem_when_it_has_settled() {
         eventually("no problem is left", || problems(&pair).is_empty());
         pair.settle();
         assert_eq!(counts(&pair), (0, 0));
+    }
+}
+
+/// One thing that happens to a file that somebody writes to, or to a folder of such.
+fn stir(source: &Path, rng: &mut Rng) {
+    let mut any = || source.join(format!("d{}/f{}", rng.below(3), rng.below(4)));
+    let (from, to) = (any(), any());
+    // Much of it cannot be, as names are taken or gone.
+    let _ = match rng.below(7) {
+        0 => fs::rename(&from, &to),
+        1 => fs::remove_file(&from),
+        2 => fs::hard_link(&from, &to),
+        3 => fs::write(&to, vec![3; 1_000_000]).and_then(|()| fs::rename(&to, &from)),
+        4 => fs::rename(from.parent().unwrap(), source.join("d9")),
+        5 => fs::rename(source.join("d9"), to.parent().unwrap()),
+        _ => fs::create_dir(from.parent().unwrap()),
+    };
+}
+
+#[test]
+fn whatever_happens_to_files_that_change_nothing_is_said_of_them_once_they_hold_still() {
+    let source = "open_files = { settle = \"50ms\", max_delay = \"100ms\" }\nmax_delete = \"100%\"";
+    let pair = Pair::live("restless", Setup { source: source.into(), ..Setup::default() });
+    let mut rng = Rng::new(12);
+    for round in 0..4 {
+        let mut writers = Vec::new();
+        for n in 0..12 {
+            let path = pair.source.join(format!("d{}/f{}", n % 3, n / 3));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if fs::write(&path, vec![n; if n % 2 == 0 { 150_000 } else { 3_000_000 }]).is_ok() {
+                writers.push(Writer::start(&path));
+            }
+        }
+        eventually("some are named", || !problems(&pair).is_empty());
+        for _ in 0..60 {
+            stir(&pair.source, &mut rng);
+            std::thread::sleep(std::time::Duration::from_millis(30));
+        }
+        if round % 2 == 1 {
+            assert_eq!(pair.pushd.command(&["resync"]).code, 0);
+        }
+        drop(writers);
+        eventually("nothing is said of them", || problems(&pair).is_empty());
+        pair.settle();
+        assert_eq!(counts(&pair), (0, 0), "round {round}");
     }
 }
