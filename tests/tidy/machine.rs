@@ -1,7 +1,10 @@
 //! Nothing leans on what one machine happens to have: on its folders, or on a toolchain that others do not have.
 
+use std::collections::BTreeSet;
+use std::fs;
+
 use super::report;
-use super::source::{sources, strings};
+use super::source::{Source, root, sources, strings};
 
 /// Folders at the top in which each machine has something else. What stands in `/proc`, `/sys`, `/dev`, `/etc`, `/run`,
 /// `/srv` and `/usr` in our strings is the kernel's, or is text that nothing opens: configurations and targets of links.
@@ -64,4 +67,40 @@ fn a_folder_of_a_machine_is_found_wherever_it_stands_in_a_string() {
     ] {
         assert_eq!(paths_of_a_machine(&named(code)), [], "{code}");
     }
+}
+
+/// What every Debian has.
+const EVERYWHERE: [&str; 3] = ["sh", "sleep", "true"];
+
+/// The programs that tests run by name: `Command::new("rsync")`, or the first word of a command line,
+/// `vec!["unshare", "-U"]`.
+fn programs(source: &Source) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (before, after) in [("Command::new(\"", "\")"), ("vec![\"", "\", \"-")] {
+        for rest in source.text.split(before).skip(1) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+            if !name.is_empty() && rest[name.len()..].starts_with(after) {
+                found.insert(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_program_that_tests_run_is_installed_by_check() {
+    let check = fs::read_to_string(root().join("scripts/check")).unwrap();
+    let packages = check.split("step_packages() {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
+    let installed: BTreeSet<&str> = packages.split_whitespace().collect();
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for source in sources() {
+        for program in programs(&source) {
+            seen += 1;
+            if !installed.contains(&*program) && !EVERYWHERE.contains(&&*program) {
+                found.push(format!("{}: {program}", source.path));
+            }
+        }
+    }
+    assert!(seen > 5, "found only {seen} programs");
+    report("what tests run and not every machine has stands in the step packages of scripts/check", found);
 }
