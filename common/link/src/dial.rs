@@ -35,7 +35,7 @@ pub struct Target {
     pub address: Address,
     /// Of all that dial this server.
     pub turns: Turns,
-    /// For name and TCP together; TLS may take [`PATIENCE`] times as long.
+    /// For name and TCP together; TLS may take `PATIENCE` times as long.
     pub connect_timeout: Duration,
     /// Read once the server answers, so that files of certificates count as they are then.
     pub trust: Trust,
