@@ -241,3 +241,42 @@ fn a_wait_ends_although_the_source_is_never_silent() {
     });
     pair.settle();
 }
+
+#[test]
+fn a_write_through_one_name_reaches_the_others_where_no_hard_links_are_kept() {
+    let module = r#"keep = ["mode", "owner", "mtime", "symlinks", "xattrs", "acls"]"#;
+    let mut pair = Pair::new("nolinks", Setup { module: module.into(), ..eager() });
+    let source = pair.source.clone();
+    let at = |name: &str| source.join(name);
+    fs::create_dir(at("d")).unwrap();
+    for (first, second) in [("one", "d/two"), ("large", "d/large too")] {
+        fs::write(at(first), vec![b'.'; if first == "large" { 400_000 } else { 10 }]).unwrap();
+        fs::hard_link(at(first), at(second)).unwrap();
+    }
+    let outside = pair.scratch.path().join("outside");
+    fs::hard_link(at("one"), &outside).unwrap();
+    pair.start();
+    let settled = |what: &str| {
+        pair.pushd.wait_in_sync(&[]).unwrap();
+        let differences = compare::trees(&pair.source, &pair.backup);
+        let differences: Vec<_> = differences.into_iter().filter(|found| found.what != "hard links").collect();
+        assert!(differences.is_empty(), "{what}: {}", compare::listing(&differences, 9));
+        assert_eq!(pair.pushd.target("t")["problems_total"], 0, "{what}");
+    };
+    settled("the first pass");
+    for name in ["one", "d/two", "large", "d/large too"] {
+        fs::write(at(name), format!("written as {name}")).unwrap();
+        settled(name);
+    }
+    let mut open = File::options().append(true).open(at("one")).unwrap();
+    writeln!(open, "and never closed").unwrap();
+    settled("an open file");
+    crate::rig::fs::chmod(&at("d/two"), 0o600).unwrap();
+    settled("a mode");
+    fs::hard_link(&outside, at("three")).unwrap();
+    fs::write(at("three"), "by a new name").unwrap();
+    settled("a new name");
+    fs::write(at("three"), "by a name that goes").unwrap();
+    fs::remove_file(at("three")).unwrap();
+    settled("a name that goes");
+}

@@ -41,7 +41,7 @@ pub enum Hint {
 
 /// Why to look at an entry; several merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cause(u8);
+pub struct Cause(u16);
 
 impl Cause {
     /// The name appeared, and nothing had it before: what vanishes again before it was looked at was never there.
@@ -61,6 +61,9 @@ impl Cause {
     pub(crate) const VACATED: Cause = Cause(64);
     /// It was not there when looked at, and no event has said why yet.
     pub(crate) const LOST: Cause = Cause(128);
+    /// Other names of the file have been told, or are not concerned. No reason to look; it goes where a reason without it
+    /// comes.
+    pub(crate) const ALONE: Cause = Cause(256);
 
     /// Whether any of `other` is in it.
     pub fn has(self, other: Cause) -> bool {
@@ -69,7 +72,7 @@ impl Cause {
 
     /// Whether nothing but (some of) `other` is in it.
     pub fn only(self, other: Cause) -> bool {
-        self.0 & !other.0 == 0
+        self.0 & !other.0 & !Cause::ALONE.0 == 0
     }
 }
 

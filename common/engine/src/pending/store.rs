@@ -14,14 +14,15 @@ const FOLDER: usize = 16;
 /// Comparisons beneath one folder that is renamed which are worth keeping apart: an exchange doubles them.
 const COMPARISONS: usize = 64;
 
-/// Of what explains that nothing stands there and what does not, the later one counts.
+/// Of what explains that nothing stands there and what does not, the later one counts. Other names are told if either has to.
 fn merge(old: Cause, new: Cause) -> Cause {
     let outdated = match new {
         new if new.has(Cause::VACATED) => Cause::LOST,
         new if new.has(Cause::LOST) => Cause::VACATED,
         _ => Cause::default(),
     };
-    old.without(outdated) | new
+    let merged = old.without(outdated) | new;
+    if old.has(Cause::ALONE) && new.has(Cause::ALONE) { merged } else { merged.without(Cause::ALONE) }
 }
 
 impl Pending {

@@ -99,12 +99,13 @@ impl Pending {
         }
     }
 
-    /// This file is still being written: its content is due by the rule for open files.
+    /// This file is new under this name and may still be written: its content is due by the rule for open files. Its other
+    /// names, if it has any, are told by what writes to it.
     pub fn still_open(&mut self, ticket: Ticket, now: Instant) {
         let Some(work) = self.release(ticket, now) else { return };
         if let Task::Entry { .. } = work.task {
             for path in work.stands {
-                self.insert(path, Depth::Entry, Cause::WRITING, work.since, now);
+                self.insert(path, Depth::Entry, Cause::WRITING | Cause::ALONE, work.since, now);
             }
         } else {
             self.put_back(work, self.rules.open_settle, now);

@@ -425,7 +425,10 @@ impl Session<'_> {
         let groups = std::mem::take(&mut pass.groups);
         if self.keep.has(Kept::Hardlinks) {
             pass.to_name = groups.into_values().collect();
+            return Ok(());
         }
+        let since = self.since(ticket);
+        groups.into_values().for_each(|(inode, names)| self.groups.met(inode, names, since));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Hard links: which names of the source are one file. Known from passes and looks; where names are missing the source
-//! is searched, on a thread of its own, as the kernel tells of a new link only under its new name.
+//! is searched, on a thread of its own, as the kernel tells of a new link only under its new name. A module that keeps hard
+//! links is told which names to join; of one that does not, the other names are sent too when one was written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
@@ -9,7 +10,8 @@ use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
 use sys::{Stat, Tree};
 
 use super::flight::Sent;
-use super::pass::Pass;
+use super::look::{Look, Why};
+use super::pass::{Difference, Pass};
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::{Id, Inode, Listing};
 use super::{Ended, Session};
@@ -251,6 +253,43 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Where a module keeps no hard links each name is a file of its own there: what the kernel told of one name of this file
+    /// is told of the others, and those not known are searched for.
+    pub(super) fn tell_other_names(&mut self, Look { ticket, path, why, .. }: &Look, stat: &Stat) {
+        if stat.nlink < 2 || self.keep.has(Kept::Hardlinks) {
+            return;
+        }
+        let ticket = *ticket;
+        let told = match why {
+            Why::Event(cause) if cause.has(Cause::ALONE) => return,
+            Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Cause::WRITTEN,
+            Why::Event(cause) if !cause.has(Cause::ATTRIBUTES) => return,
+            // It compares the others too.
+            _ if self.passes.get(&ticket).is_some_and(Pass::is_full) => return,
+            Why::Differs(Difference::Content) => Cause::WRITTEN,
+            // One name more than the target has tells of no other, but may have been written.
+            Why::Event(_) | Why::Differs(_) | Why::Extra => Cause::ATTRIBUTES,
+        };
+        let (inode, since) = (Inode::of(stat), self.since(ticket));
+        self.groups.met(inode, vec![path.clone()], since);
+        let others = self.tell_known(ticket, path, inode.id(), told);
+        if self.groups.lacks(inode, others + 1) {
+            self.flight.hold(ticket);
+            let sent = Some((inode, path.clone(), ticket));
+            self.groups.wanted.push(Want { id: inode.id(), since, sent, tries: 0 });
+        }
+    }
+
+    /// Has the other names of a file looked at. Returns how many there are.
+    fn tell_known(&mut self, ticket: Ticket, path: &RelPath, id: Id, told: Cause) -> usize {
+        let names = self.groups.names.get(&id).into_iter().flatten();
+        let others: Vec<RelPath> = names.filter(|name| *name != path && self.stands(name, id)).cloned().collect();
+        tracing::trace!(inode = id.1, %path, ?told, ?others, "a file with several names");
+        let known = others.len();
+        others.into_iter().for_each(|other| self.owe_entry(ticket, other, told | Cause::ALONE));
+        known
+    }
+
     /// The target has these names of files, each as it was then: their other names follow, told once for each file.
     pub(super) fn name_groups_of(&mut self, linked: Vec<(Ticket, RelPath, Inode)>) -> Result<(), Ended> {
         let mut last = HashMap::new();
@@ -277,7 +316,7 @@ impl Session<'_> {
             let wanted = self.groups.search.take().map(|search| search.wanted).unwrap_or_default();
             self.searched(wanted, found)?;
         }
-        if !self.groups.wanted.is_empty() && self.keep.has(Kept::Hardlinks) {
+        if !self.groups.wanted.is_empty() {
             let wanted = std::mem::take(&mut self.groups.wanted);
             let ids = wanted.iter().map(|want| want.id).collect();
             let found = search(Arc::clone(&self.root.tree), ids, Arc::clone(self.mirror));
@@ -294,6 +333,12 @@ impl Session<'_> {
                 let found = paths.len();
                 let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
                 let moved = standing.len() < found;
+                if let Some((_, path, ticket)) = &want.sent
+                    && !self.keep.has(Kept::Hardlinks)
+                {
+                    let new = standing.iter().filter(|name| *name != path && self.groups.at.get(name) != Some(&id));
+                    new.for_each(|name| self.owe_entry(*ticket, name.clone(), Cause::WRITTEN | Cause::ALONE));
+                }
                 self.groups.note(id, standing, want.since);
                 if moved && want.tries < TRIES {
                     self.groups.wanted.push(want);
@@ -306,7 +351,9 @@ impl Session<'_> {
                     let names = self.groups.names.get(&id).into_iter().flatten();
                     let standing = names.filter(|name| self.stands(name, id)).count();
                     self.groups.searched.insert(id, (then.nlink, standing));
-                    self.send_group(ticket, then, fresh)?;
+                    if self.keep.has(Kept::Hardlinks) {
+                        self.send_group(ticket, then, fresh)?;
+                    }
                     self.flight.let_go(ticket);
                 }
                 None => {

@@ -253,6 +253,7 @@ impl Session<'_> {
                 tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
                 let mates = self.groups.seen(&look.path, &stat);
                 self.look_at_mates(look.ticket, mates);
+                self.tell_other_names(&look, &stat);
                 self.content(look, file, stat)
             }
             Err(_) => self.look(Look { kind: None, ..look }),
@@ -264,6 +265,9 @@ impl Session<'_> {
         // What could not be read before may not have been sent.
         let mended = self.mirror.is_troubled_here(&look.path);
         let need = if mended { Need::Content } else { self.need(look.why, linked) };
+        if !matches!(need, Need::Nothing | Need::Later) {
+            self.tell_other_names(&look, &stat);
+        }
         let other = need == Need::Metadata && self.origins.differs(&look.path, Inode::of(&stat).id());
         match if other { Need::Content } else { need } {
             Need::Nothing => Ok(()),
@@ -293,9 +297,9 @@ impl Session<'_> {
         }
     }
 
-    /// The other names of what was just sent under this one. A pass names its groups at its end.
+    /// Notes the names of what was just sent, and has them joined where the module keeps that. A pass does so at its end.
     pub(super) fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
-        if stat.nlink < 2 || !self.keep.has(Kept::Hardlinks) {
+        if stat.nlink < 2 {
             return Ok(());
         }
         if let Some(pass) = self.passes.get_mut(&ticket) {
@@ -303,7 +307,7 @@ impl Session<'_> {
             return Ok(());
         }
         self.groups.met(Inode::of(stat), vec![path.clone()], self.since(ticket));
-        self.send_group(ticket, Inode::of(stat), path)
+        if self.keep.has(Kept::Hardlinks) { self.send_group(ticket, Inode::of(stat), path) } else { Ok(()) }
     }
 
     fn need(&self, why: Why, linked: bool) -> Need {

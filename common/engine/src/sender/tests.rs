@@ -41,6 +41,7 @@ struct Pair {
     durability: Durability,
     compress: Compress,
     limits: Limits,
+    keep: Keep,
     signatures: Arc<Signatures>,
     mirror: Arc<Mirror>,
     sender: Option<Sender>,
@@ -70,6 +71,7 @@ impl Pair {
             durability: Durability::None,
             compress: Compress::default(),
             limits: Limits { max_file_size: None },
+            keep: Keep::DEFAULT,
             signatures: Arc::default(),
             mirror,
             sender: None,
@@ -118,9 +120,9 @@ impl Pair {
         });
         let tree = Arc::new(Tree::open(&self.there, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
-        let (durability, limits) = (self.durability, self.limits);
+        let (durability, limits, keep) = (self.durability, self.limits, self.keep);
         let signatures = self.signatures.clone();
-        let (keep, disk) = (Keep::DEFAULT, Arc::default());
+        let disk = Arc::default();
         let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (answers, mut answered) = mpsc::channel(OUTBOX);
@@ -134,7 +136,7 @@ impl Pair {
                 }
             }
         });
-        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress: self.compress };
+        let connection = Connection { outbox, receipts, keep, durability, compress: self.compress };
         let sending = self.runtime.spawn_blocking(move || {
             let ended = sender.run(connection, until, &AtomicBool::new(false));
             (sender, ended)

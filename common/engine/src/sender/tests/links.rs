@@ -96,3 +96,100 @@ fn of_two_names_acknowledged_at_once_both_are_known() {
     assert_eq!(pair.settle().0, Ended::InSync);
     pair.assert_equal();
 }
+
+/// To a module that keeps no hard links.
+fn separate() -> Pair {
+    let keep = Keep::DEFAULT.iter().filter(|kept| *kept != proto::Kept::Hardlinks).collect();
+    Pair { keep, ..Pair::new() }
+}
+
+/// Waits for what is owed, and compares all but which names share a file.
+fn settles(pair: &mut Pair) -> Totals {
+    let (ended, took) = pair.settle();
+    assert_eq!(ended, Ended::InSync);
+    let separate = |root: &Path| -> BTreeMap<_, _> {
+        tree(root)
+            .into_iter()
+            .map(|(path, (mode, s, ns, uid, _, content))| (path, (mode, s, ns, uid, content)))
+            .collect()
+    };
+    let (here, there) = (separate(&pair.here), separate(&pair.there));
+    assert_eq!(here, there);
+    took
+}
+
+#[test]
+fn names_that_are_files_of_their_own_there_get_what_is_written_through_one() {
+    for size in [10, 400_000] {
+        let mut pair = separate();
+        fs::create_dir(pair.here.join("d")).unwrap();
+        fs::write(pair.here.join("d/one"), vec![b'1'; size]).unwrap();
+        for name in ["two", "d/three"] {
+            fs::hard_link(pair.here.join("d/one"), pair.here.join(name)).unwrap();
+        }
+        pair.hint(Hint::Subtree { path: RelPath::root() });
+        settles(&mut pair);
+        for name in ["two", "d/one", "d/three"] {
+            fs::write(pair.here.join(name), format!("{name}{}", "x".repeat(size))).unwrap();
+            pair.entry(name, Cause::WRITTEN);
+            assert_eq!(settles(&mut pair).files, 3, "each once");
+        }
+        fs::set_permissions(pair.here.join("two"), fs::Permissions::from_mode(0o600)).unwrap();
+        pair.entry("two", Cause::ATTRIBUTES);
+        assert_eq!(settles(&mut pair).files, 0, "a mode is no content");
+    }
+}
+
+#[test]
+fn a_name_that_nobody_knows_of_gets_what_is_written_through_another() {
+    let mut pair = separate();
+    fs::create_dir_all(pair.here.join("deep/down")).unwrap();
+    fs::write(pair.here.join("deep/down/one"), "x").unwrap();
+    fs::hard_link(pair.here.join("deep/down/one"), pair.here.join("two")).unwrap();
+    fs::create_dir(pair.there.join("deep")).unwrap();
+    for (name, cause) in [("deep/down", Cause::CREATED), ("two", Cause::CREATED)] {
+        pair.entry(name, cause);
+    }
+    pair.entry("", Cause::ENTRIES);
+    pair.entry("deep", Cause::ENTRIES);
+    settles(&mut pair);
+    // Nothing is remembered.
+    pair.sender = None;
+    fs::write(pair.here.join("two"), "another").unwrap();
+    pair.entry("two", Cause::WRITTEN);
+    settles(&mut pair);
+}
+
+#[test]
+fn a_file_written_under_a_name_that_it_lost_is_sent_under_all_its_others() {
+    let mut pair = separate();
+    fs::create_dir(pair.here.join("d")).unwrap();
+    fs::write(pair.here.join("d/one"), "before").unwrap();
+    for name in ["two", "three"] {
+        fs::hard_link(pair.here.join("d/one"), pair.here.join(name)).unwrap();
+    }
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    settles(&mut pair);
+    fs::write(pair.here.join("d/one"), "and after").unwrap();
+    pair.entry("d/one", Cause::WRITTEN);
+    fs::remove_dir_all(pair.here.join("d")).unwrap();
+    pair.entry("d", Cause::GONE);
+    pair.entry("", Cause::ENTRIES);
+    settles(&mut pair);
+}
+
+#[test]
+fn a_new_name_has_no_other_sent_again() {
+    let mut pair = separate();
+    for n in 0..20 {
+        fs::write(pair.here.join(format!("{n}")), "x").unwrap();
+    }
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    settles(&mut pair);
+    for n in 0..20 {
+        fs::hard_link(pair.here.join(format!("{n}")), pair.here.join(format!("new {n}"))).unwrap();
+        pair.entry(&format!("new {n}"), Cause::CREATED);
+    }
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(settles(&mut pair).files, 20);
+}

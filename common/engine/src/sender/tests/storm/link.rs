@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use proto::Keep;
 use proto::login::Durability;
 use sys::{Mounts, Stage, Tree};
 use tokio::runtime::Runtime;
@@ -56,7 +55,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let tree = Arc::new(Tree::open(&place.there, Mounts::Stay).unwrap());
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
         let limits = Limits { max_file_size: None };
-        let (keep, disk) = (Keep::DEFAULT, Arc::default());
+        let (keep, disk) = (place.keep, Arc::default());
         let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
@@ -84,7 +83,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
             tokio::select! { () = back => {}, _ = cut.changed() => {} }
         });
         let compress = *rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
-        let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress };
+        let connection = Connection { outbox, receipts, keep: place.keep, durability, compress };
         let ended = send(&mut sender, connection, place, runtime);
         receiving.join().unwrap();
         place.trace.say(|| format!("ENDED {ended:?}"));
