@@ -218,15 +218,13 @@ impl Flight {
         Some(arrived)
     }
 
-    /// What the target said of this operation; with `place`, there is trouble with that.
-    pub fn answered(&mut self, number: u64, answer: Answer, place: Option<&RelPath>) {
+    /// What the target said of this operation, and with what there is trouble.
+    pub fn answered(&mut self, number: u64, answer: Answer, troubled: &[RelPath]) {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
             op.answer = answer;
         }
-        if let Some(place) = place {
-            self.troubled.insert(place.clone(), number);
-        }
+        self.troubled.extend(troubled.iter().map(|place| (place.clone(), number)));
     }
 
     /// Folders whose comparison a receipt up to this number says was carried out, where they stand there by now.

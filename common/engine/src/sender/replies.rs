@@ -73,9 +73,9 @@ impl Session<'_> {
             self.doubt_origins(op, &sent);
         }
         let (answer, trouble) = match &outcome {
-            Outcome::Partly { .. } => (Answer::Partly, Some(place(&sent))),
-            Outcome::Refused { .. } => (Answer::Not, Some(place(&sent))),
-            _ => (Answer::Not, None),
+            Outcome::Partly { .. } => (Answer::Partly, troubled(&sent)),
+            Outcome::Refused { .. } => (Answer::Not, troubled(&sent)),
+            _ => (Answer::Not, &[][..]),
         };
         self.flight.answered(op, answer, trouble);
         match outcome {
@@ -130,7 +130,9 @@ impl Session<'_> {
     /// Notes what became of an operation where what it was about stands by now; a rename that is hinted later takes it along.
     fn trouble_there(&self, op: u64, sent: &Sent, reason: String) {
         let pending = self.mirror.pending();
-        self.mirror.problem_there(&pending.forwarded(&self.flight.forwarded(op, place(sent))), reason);
+        for place in troubled(sent) {
+            self.mirror.problem_there(&pending.forwarded(&self.flight.forwarded(op, place)), reason.clone());
+        }
     }
 
     /// What failed may have left the folders that hold it with another mtime.
@@ -246,9 +248,17 @@ fn undone(sent: &Sent) -> &'static str {
     match sent {
         Sent::Remove(_) => "not deleted at the target",
         Sent::Rename(..) | Sent::Exchange(..) => "not renamed at the target",
-        Sent::Link(..) => "not all of its names are stored",
+        Sent::Link(..) => "not joined with its other names at the target, which may have another content",
         Sent::Compare(_) | Sent::Count(_) => "cannot be compared with the target",
         _ => "not stored",
+    }
+}
+
+/// With what there is trouble when an operation is refused: of several names it is not said with which.
+fn troubled(sent: &Sent) -> &[RelPath] {
+    match sent {
+        Sent::Link(_, others) => others,
+        sent => std::slice::from_ref(place(sent)),
     }
 }
 

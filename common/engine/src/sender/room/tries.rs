@@ -15,7 +15,7 @@ use crate::sender::{Ended, FLIGHT, Session};
 impl Session<'_> {
     /// What came of the question.
     fn answered(&mut self, op: u64, outcome: &Outcome) -> Result<(), Ended> {
-        self.flight.answered(op, Answer::Not, None);
+        self.flight.answered(op, Answer::Not, &[]);
         self.flight.settled(op);
         match outcome {
             // Full is another matter.

@@ -146,3 +146,24 @@ fn of_a_folder_that_the_target_cannot_list_only_a_listing_says_that_it_can() {
     mute.eventually("over", |mirror| mirror.problems().is_empty());
     mute.end();
 }
+
+#[test]
+fn each_name_that_is_not_joined_with_its_file_is_named() {
+    let pair = Pair { compress: Compress::Off, ..Pair::new() };
+    fs::write(pair.here.join("a"), "x").unwrap();
+    for name in ["b", "c"] {
+        fs::hard_link(pair.here.join("a"), pair.here.join(name)).unwrap();
+    }
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    let mut mute = Mute::new(pair);
+    // The root is made and compared; three names are sent and joined, and the pass is settled.
+    mute.wait_for_frames(2);
+    mute.answer(&ToSender::Listing { op: 2, entries: Vec::new(), last: true });
+    mute.wait_for_frames(5);
+    mute.answer(&ToSender::Outcome { op: 6, outcome: proto::Outcome::Refused { reason: "too many".into() } });
+    mute.answer(&ToSender::Durable { upto: 7 });
+    mute.eventually("acknowledged", |mirror| mirror.owed().paths == 0);
+    let named: Vec<String> = mute.pair.mirror.problems().iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(named, ["b", "c"]);
+    mute.end();
+}
