@@ -164,3 +164,31 @@ impl Mirror {
         self.left_out().forget_before(top, round);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hint::{Cause, Hint};
+    use crate::pending::{Holds, Rules};
+
+    #[test]
+    fn what_is_named_and_tried_again_is_all_that_is_owed() {
+        let (settle, open_max_delay) = (Duration::ZERO, Duration::from_secs(10));
+        let rules = Rules { settle, open_settle: open_max_delay, open_max_delay, holds: Holds::default() };
+        let mirror = Mirror::new(rules);
+        let [busy, other] = ["busy", "other"].map(|name| RelPath::parse(name.as_bytes()).unwrap());
+        let owe = |path: &RelPath| mirror.hint([Hint::Entry { path: path.clone(), cause: Cause::WRITING }]);
+        assert!(mirror.owes_but_problems(Instant::now()), "nothing is owed");
+        owe(&busy);
+        assert!(!mirror.owes_but_problems(Instant::now()));
+        mirror.problem(&busy, "changes while it is read".into());
+        let moment = Instant::now();
+        assert!(mirror.owes_but_problems(moment));
+        std::thread::sleep(Duration::from_millis(1));
+        owe(&other);
+        assert!(mirror.owes_but_problems(moment), "what came later does not count");
+        assert!(!mirror.owes_but_problems(Instant::now()));
+    }
+}
