@@ -3,8 +3,6 @@
 
 use std::time::SystemTime;
 
-use kit::units::Moment;
-
 use crate::status::SourceState;
 
 /// See the module.
@@ -23,11 +21,15 @@ pub struct Board {
     compared: Option<Compared>,
 }
 
-/// When comparisons of what is not watched began.
-#[derive(Debug, Clone, Copy)]
+/// The last comparison of what is not watched.
+#[derive(Debug, Clone)]
 struct Compared {
-    before: SystemTime,
-    last: SystemTime,
+    /// What happened before is found by it.
+    began: SystemTime,
+    /// From this moment on every target owed it.
+    owed: SystemTime,
+    /// By target: when the last one began that was acknowledged before it. `None`: there was none.
+    before: Vec<Option<SystemTime>>,
 }
 
 impl Board {
@@ -41,22 +43,31 @@ impl Board {
         (self.watches, self.unwatched) = (watches as u64, unwatched as u64);
         match self.compared {
             _ if unwatched == 0 => self.compared = None,
-            None => self.compared(SystemTime::now()),
+            None => {
+                let now = SystemTime::now();
+                self.compared = Some(Compared { began: now, owed: now, before: Vec::new() });
+            }
             Some(_) => {}
         }
     }
 
-    /// Notes that a comparison of all that is not watched was begun at this moment: by now each target owes it.
-    pub fn compared(&mut self, last: SystemTime) {
-        let before = self.compared.map_or(last, |compared| compared.last);
-        self.compared = Some(Compared { before, last });
+    /// Notes a comparison of all that is not watched, which was begun at this moment and is owed by now. `in_sync`: when each
+    /// target was owed nothing for the last time, before that.
+    pub fn compared(&mut self, began: SystemTime, in_sync: &[Option<SystemTime>]) {
+        let before = (0..).zip(in_sync).map(|(target, in_sync)| self.acknowledged(target, (*in_sync)?)).collect();
+        self.compared = Some(Compared { began, owed: SystemTime::now(), before });
     }
 
-    /// Up to when it is known what happened in what is not watched, of a target that was owed `paths` after this board was
-    /// read; `None` where all is watched.
-    pub fn known(&self, paths: u64) -> Option<Moment> {
-        let Compared { before, last } = self.compared?;
-        Some(Moment(if paths == 0 { last } else { before }))
+    /// Up to when a target is known to be in sync that was owed nothing for the last time `in_sync`, read after this board.
+    pub fn known(&self, target: usize, in_sync: SystemTime) -> SystemTime {
+        self.acknowledged(target, in_sync).map_or(in_sync, |began| began.min(in_sync))
+    }
+
+    /// When the last comparison began that a target has acknowledged; `None` where there was none, so that all before is known
+    /// by watching.
+    fn acknowledged(&self, target: usize, in_sync: SystemTime) -> Option<SystemTime> {
+        let Compared { began, owed, before } = self.compared.as_ref()?;
+        if in_sync > *owed { Some(*began) } else { before.get(target).copied().flatten() }
     }
 }
 
@@ -68,20 +79,22 @@ mod tests {
 
     #[test]
     fn what_is_not_watched_is_known_up_to_the_comparison_that_is_acknowledged() {
+        let ago = |seconds| SystemTime::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         let mut board = Board::new();
+        let (earlier, later) = (ago(90), SystemTime::now() + Duration::from_secs(600));
         board.watched(7, 0);
-        assert!(board.known(0).is_none());
+        assert_eq!(board.known(0, later), later, "all is watched");
         board.watched(7, 2);
-        let ago = |paths| board.known(paths).unwrap().age();
-        assert!(ago(0) < Duration::from_secs(5) && ago(1) < Duration::from_secs(5));
-        let now = SystemTime::now();
-        let mut board = Board::new();
-        board.compared(now.checked_sub(Duration::from_secs(60)).unwrap());
-        board.compared(now.checked_sub(Duration::from_secs(30)).unwrap());
-        board.watched(7, 2);
-        let ago = |paths| board.known(paths).unwrap().age().as_secs();
-        assert_eq!((ago(0) / 10, ago(1) / 10), (3, 6), "what is owed may be of the last one");
+        assert_eq!(board.known(0, earlier), earlier, "all was watched then");
+        assert!(board.known(0, later) <= SystemTime::now());
+        // Of two targets one has acknowledged the first comparison, and not yet the second.
+        let (first, second) = (ago(60), ago(30));
+        board.compared(first, &[Some(earlier), None]);
+        board.compared(second, &[Some(later), Some(earlier)]);
+        assert_eq!(board.known(0, first.max(ago(50))), first);
+        assert_eq!(board.known(1, earlier), earlier, "this one has none");
+        assert_eq!((board.known(0, later), board.known(1, later)), (second, second), "now both have");
         board.watched(9, 0);
-        assert!(board.known(1).is_none());
+        assert_eq!(board.known(0, later), later);
     }
 }

@@ -4,7 +4,7 @@
 //! target up to its opened module. One line each on stdout, and the exit of the worst.
 
 mod folders;
-mod limits;
+pub mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +40,7 @@ pub fn check(file: &Path, args: &CheckArgs) -> Exit {
 }
 
 /// One line of the report.
-struct Verdict {
+pub struct Verdict {
     exit: Exit,
     sentence: String,
 }

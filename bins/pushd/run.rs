@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::barrier::AllSeen;
 use crate::board::Board;
+use crate::check::limits;
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::errand::Errands;
@@ -89,6 +90,7 @@ fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
     sys::process::hide_memory().map_err(|error| complain(&error, Exit::Busy))?;
     let stop = Stop::on_signals().map_err(|error| complain(&error, Exit::Busy))?;
     let server = Server::bind(&config.control_socket).map_err(|error| complain(&error, Exit::Output))?;
+    limits::warn_of_open_files(config);
     Ok((stop, server))
 }
 
@@ -282,27 +284,27 @@ type Shown = (Vec<Problem>, LeftOut);
 
 fn source_status(live: &Live, shown: &mut impl Iterator<Item = Shown>) -> SourceStatus {
     let board = live.board();
+    // After the board was read.
+    let targets: Vec<TargetStatus> =
+        (0..).zip(&live.lanes).zip(shown).map(|((at, lane), shown)| target_status(at, lane, &board, shown)).collect();
+    let known = targets.iter().map(|target| target.last_in_sync).min().flatten();
     SourceStatus {
         name: live.source.name.clone(),
         path: live.source.path.display().to_string(),
         state: board.state,
-        reason: board.reason.clone(),
+        reason: board.reason,
         watches: board.watches,
         overflows: board.overflows,
         unwatched: board.unwatched,
-        compared_at: board.known(0),
-        // After the board was read.
-        targets: live.lanes.iter().zip(shown).map(|(lane, shown)| target_status(lane, &board, shown)).collect(),
+        compared_at: known.filter(|_| board.unwatched > 0),
+        targets,
     }
 }
 
-fn target_status(lane: &Lane, board: &Board, (problems, left_out): Shown) -> TargetStatus {
+fn target_status(at: usize, lane: &Lane, board: &Board, (problems, left_out): Shown) -> TargetStatus {
     let (state, since) = lane.state();
     let mirror = &lane.mirror;
-    let (paths, in_sync_at) = {
-        let pending = mirror.pending();
-        (pending.len() as u64, pending.in_sync_at(Instant::now()))
-    };
+    let in_sync_at = mirror.pending().in_sync_at(Instant::now());
     TargetStatus {
         name: lane.target.name.clone(),
         address: lane.target.address.to_string(),
@@ -312,7 +314,7 @@ fn target_status(lane: &Lane, board: &Board, (problems, left_out): Shown) -> Tar
         durability: mirror.durability().map(Durability::from),
         owed: mirror.owed().into(),
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
-        last_in_sync: in_sync_at.map(|at| board.known(paths).map_or(Moment(at), |known| Moment(at.min(known.0)))),
+        last_in_sync: in_sync_at.map(|moment| Moment(board.known(at, moment))),
         sent: mirror.sent.totals().into(),
         rate: mirror.progress.rate(),
         progress: Some(report::done(mirror.progress.far()))

@@ -253,7 +253,7 @@ impl Live {
             Ok(watching) => watching,
             Err(error) => return self.cannot_watch(&error, stop),
         };
-        self.wake_by(&watching);
+        self.take_up(&watching);
         if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
             self.resync();
         }
@@ -267,8 +267,10 @@ impl Live {
         self.carry(watching, notices, root, stop)
     }
 
-    fn wake_by(&self, watching: &Watching) {
+    /// From now on it is woken by this one; and the status knows how much is watched before it says that it is live.
+    fn take_up(&self, watching: &Watching) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(watching.watcher.waker());
+        self.lock_board().watched(watching.watcher.watches(), watching.watcher.unwatched_count());
     }
 
     fn carry(&self, mut watching: Watching, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
@@ -290,7 +292,7 @@ impl Live {
                 self.compare_unwatched(&*watching.watcher);
             }
             if watching.try_again(root, &self.supply, &mut notices) {
-                self.wake_by(&watching);
+                self.take_up(&watching);
                 tracing::info!(source_name = %self.source.name, "{} is watched now", self.source.path.display());
                 self.show(SourceState::Live, None);
                 // Nothing told of what happened before.
@@ -310,10 +312,11 @@ impl Live {
         if folders.is_empty() {
             return;
         }
-        let now = SystemTime::now();
+        let began = SystemTime::now();
+        let in_sync: Vec<_> = self.lanes.iter().map(|lane| lane.mirror.pending().in_sync_at(Instant::now())).collect();
         self.hint_all(folders.into_iter().map(|path| Hint::Subtree { path }).collect());
         // Not before they are owed: who reads it and then finds nothing owed knows that they are acknowledged.
-        self.lock_board().compared(now);
+        self.lock_board().compared(began, &in_sync);
     }
 
     /// Notes that a barrier is asked for; says that it is reached once the watcher has caught up. To be called when all

@@ -46,7 +46,8 @@ pub struct SourceStatus {
     pub watches: u64,
     /// Folders that are not watched, each with all beneath it, but compared every 30 seconds; 1 where nothing of it is watched.
     pub unwatched: u64,
-    /// When they were last compared, and so up to when they are known; `null` where all is watched.
+    /// When the last comparison of them began that every target has acknowledged: up to then they are known to be in sync.
+    /// `null` before the first, and where all is watched.
     pub compared_at: Option<Moment>,
     /// How often the kernel's queue overflowed since the start, each repaired by looking again.
     pub overflows: u64,

@@ -167,3 +167,15 @@ fn check_names_a_limit_that_does_not_suffice() {
     assert!(done.out.contains("sysctl -w fs.inotify.max_user_instances=1024"), "{}", done.text());
     assert!(done.out.contains("ok    watch limit") && done.out.contains("ok    open files"), "{}", done.text());
 }
+
+#[test]
+fn too_few_open_files_are_named_before_they_are_missed() {
+    let prefix = vec!["prlimit", "--nofile=70:70"];
+    let pair = Pair::live("openfiles", Setup { pushd_prefix: prefix, ..Setup::default() });
+    let log = pair.pushd.daemon.log();
+    assert!(log.contains("open files: up to 80 at a time, 70 are allowed here: raise LimitNOFILE="), "{log}");
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=70:70").arg(pushd_program()).args(["check", "--offline", "--config"]).arg(&pair.pushd.config);
+    let done = run(&mut command, None);
+    assert!(done.code == 78 && done.out.contains("FAIL  open files: up to 80"), "{}", done.text());
+}

@@ -14,10 +14,20 @@ const FILES: (u64, u64, u64) = (64, 6, 10);
 pub fn verdicts(config: &Config, folders: &[u64]) -> Vec<Verdict> {
     let watches = sys::notify::watch_limit().map(|limit| watches(folders.iter().sum(), limit));
     let instances = sys::notify::instance_limit().map(|limit| instances(Instances::needed(folders), limit));
+    [watches, instances, open_files(config)].into_iter().flatten().collect()
+}
+
+/// Says in the log of `run` that files will be short: what that leads to names neither them nor the limit everywhere.
+pub fn warn_of_open_files(config: &Config) {
+    if let Some(Verdict { sentence, .. }) = open_files(config).filter(|verdict| verdict.exit != Exit::Ok) {
+        tracing::warn!("{sentence}");
+    }
+}
+
+fn open_files(config: &Config) -> Option<Verdict> {
     let targets: usize = config.sources.iter().map(|source| source.targets.len()).sum();
     let needed = FILES.0 + FILES.1 * config.sources.len() as u64 + FILES.2 * targets as u64;
-    let files = sys::process::open_files_limit().map(|limit| files(needed, limit));
-    [watches, instances, files].into_iter().flatten().collect()
+    sys::process::open_files_limit().map(|limit| files(needed, limit))
 }
 
 /// Other programs of the same user take from the same limit, and folders are added: what is raised is raised well above.

@@ -60,13 +60,14 @@ fn render_source(source: &SourceStatus, detail: Detail) -> String {
 
 /// What is not watched of a source, and up to when it is known.
 fn unwatched(source: &SourceStatus) -> String {
-    let ago =
-        source.compared_at.map_or("not yet".to_owned(), |moment| format!("{} ago", units::duration(moment.age())));
+    let known = source
+        .compared_at
+        .map_or("not known yet".to_owned(), |at| format!("known as of {} ago", units::duration(at.age())));
     match (source.unwatched, source.watches) {
         (0, _) => String::new(),
-        (_, 0) => format!(": compared in full every 30 s instead (last: {ago})"),
+        (_, 0) => format!(": compared in full every 30 s instead ({known})"),
         (count, _) => format!(
-            ", watching in part: {} more and all beneath are compared every 30 s instead (last: {ago})",
+            ", watching in part: {} more and all beneath are compared every 30 s instead ({known})",
             units::count(count)
         ),
     }
@@ -103,7 +104,7 @@ fn in_sync(problems: u64) -> String {
 
 /// In sync is said of now only where all is watched.
 fn state(source: &SourceStatus, target: &TargetStatus) -> String {
-    if let (true, Some(moment)) = (target.is_in_sync(), source.compared_at) {
+    if let (true, 1.., Some(moment)) = (target.is_in_sync(), source.unwatched, target.last_in_sync) {
         return format!("{} {} ago", in_sync(target.problems_total), units::duration(moment.age()));
     }
     let word = match target.state {
