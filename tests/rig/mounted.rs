@@ -104,6 +104,11 @@ impl Disk {
         mount
     }
 
+    /// Changes options.
+    pub fn remount(&self, options: &str) {
+        command(Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.at));
+    }
+
     /// Nobody may use it any more. The loop device goes with the mount.
     pub fn unmount(&self) {
         unmount(&self.at, UnmountFlags::empty()).unwrap();

@@ -121,18 +121,24 @@ fn a_full_disk_is_a_condition_of_the_target_and_ends_by_itself() {
     assert_eq!(target["since"], first["since"], "it has begun anew");
     assert!(target["last_error"].as_str().unwrap().starts_with("the backup's disk is full"), "{target:#}");
     assert!(u128::from(target["lag_ms"].as_u64().unwrap()) >= began.elapsed().as_millis() - 1000, "{target:#}");
+    // Who begins anew sends what it takes to hear of it, at most a pass.
+    pair.pushd.daemon.kill();
+    pair.pushd.daemon.start();
+    eventually("the target is blocked again", || is_blocked(&pair));
+    go_on(&pair, Duration::from_secs(3));
+    assert!(wire_bytes(&pair) <= clean, "{} bytes after a new start", wire_bytes(&pair));
     let asked = Instant::now();
     let done = pair.pushd.command(&["wait", "--timeout", "60s"]);
     assert_eq!(done.code, 75, "{}", done.text());
     assert!(done.text().contains("disk is full"), "{}", done.text());
     assert!(asked.elapsed() < Duration::from_secs(50), "it has waited for its timeout");
     assert_eq!(pair.pushd.command(&["status"]).code, 75);
-    let lines = errors(&pair.pushd.daemon.log()).len() + errors(&pair.recvd.daemon.log()).len();
-    assert_eq!(lines, 2, "each says it once");
+    let lines = [&pair.pushd.daemon, &pair.recvd.daemon].map(|daemon| errors(&daemon.log()).len());
+    assert_eq!(lines, [2, 1], "recvd says it once, pushd at each start");
     mounted.remount("size=64m");
     pair.settle();
     eventually("recvd says that it is over", || errors(&pair.recvd.daemon.log()).len() > 1);
-    assert_told_once(&pair);
+    assert_eq!(errors(&pair.pushd.daemon.log()).len(), 3);
     assert_eq!(pair.pushd.target("t")["last_error"], serde_json::Value::Null);
 }
 
@@ -209,13 +215,13 @@ fn a_disk_that_is_read_only_is_waited_for() {
         return;
     }
     let scratch = Scratch::new("full-readonly");
-    let disk = scratch.folder("disk");
-    let (mounted, mut pair) = pair_on("readonly", &disk, "size=64m");
+    let disk = Disk::make(scratch.path(), Format::Ext4);
+    let mut pair = Pair::new("readonly", Setup { backup_base: Some(disk.path().to_owned()), ..uncompressed() });
     fill(&pair.source, 300, 1_000);
     pair.start();
     pair.settle();
     let before = wire_bytes(&pair);
-    mounted.remount("ro");
+    disk.remount("ro");
     for n in 0..8 {
         fs::remove_dir_all(pair.source.join(format!("folder {n:02}"))).unwrap();
     }
@@ -227,10 +233,12 @@ fn a_disk_that_is_read_only_is_waited_for() {
     let target = pair.pushd.target("t");
     assert!(target["last_error"].as_str().unwrap().starts_with("the backup's disk is read-only"), "{target:#}");
     assert_eq!(pair.pushd.command(&["wait", "--timeout", "30s"]).code, 75);
-    mounted.remount("rw");
+    disk.remount("rw");
     pair.settle();
     eventually("recvd says that it is over", || errors(&pair.recvd.daemon.log()).len() > 1);
     assert_told_once(&pair);
+    pair.pushd.daemon.kill();
+    pair.recvd.daemon.kill();
 }
 
 #[test]

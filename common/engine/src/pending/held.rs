@@ -35,6 +35,8 @@ pub(super) struct Held {
 pub(crate) enum Wait {
     /// This entry, for this reason.
     Entry(Cause),
+    /// The listing of this folder.
+    Folder,
     /// All at and beneath.
     Subtree,
     /// The same, where it is not known what stands there.
@@ -76,6 +78,7 @@ impl Pending {
         let due = self.waiting.get(&path).is_some_and(|waiting| waiting.held.is_none());
         match wait {
             Wait::Entry(cause) => self.insert(path.clone(), Depth::Entry, cause, since, now),
+            Wait::Folder => self.insert(path.clone(), Depth::Folder, Cause::default(), since, now),
             Wait::Subtree => self.subtree(path.clone(), since, now),
             Wait::Doubt => self.doubt(path.clone(), since, now),
         }

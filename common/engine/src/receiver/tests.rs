@@ -8,4 +8,5 @@ mod moves;
 mod names;
 mod order;
 mod rig;
+mod room;
 mod sessions;

@@ -65,3 +65,17 @@ pub(super) fn of_parent(error: &io::Error) -> Outcome {
 pub(super) fn done(problems: &[String]) -> Verdict {
     if problems.is_empty() { Ok(()) } else { Err(Outcome::Partly { reason: problems.join("; ") }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_entries_meet_alike_is_told_from_what_one_does() {
+        let outcome = |errno: i32| of("do it", &io::Error::from_raw_os_error(errno));
+        // ENOSPC, EDQUOT; EROFS; EIO, ENOMEM.
+        assert!([28, 122].map(outcome).iter().all(|outcome| matches!(outcome, Outcome::Full { .. })));
+        assert!(matches!(outcome(30), Outcome::ReadOnly { .. }));
+        assert!([5, 12].map(outcome).iter().all(|outcome| matches!(outcome, Outcome::Failed { .. })));
+    }
+}

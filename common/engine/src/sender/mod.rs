@@ -302,7 +302,7 @@ impl Session<'_> {
         worked |= self.step_passes()?;
         worked |= self.take_work()?;
         worked |= self.step_search()?;
-        self.finish_work();
+        worked |= self.finish_work();
         self.tell_owed();
         self.tell_search();
         Ok(if worked { Turn::Worked } else { Turn::Idle })
@@ -410,12 +410,13 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Work whose last operation is acknowledged is no longer owed.
-    fn finish_work(&mut self) {
+    /// Work whose last operation is acknowledged is no longer owed. Whether something was tried with it, and more may be.
+    fn finish_work(&mut self) -> bool {
         let ended = self.flight.take_ended();
         if ended.is_empty() {
-            return;
+            return false;
         }
+        let mut tried = false;
         let now = Instant::now();
         if ended.iter().any(|(_, end)| matches!(end, End::Again(_))) {
             self.retry = (self.retry * 2).min(RETRY.1);
@@ -433,7 +434,7 @@ impl Session<'_> {
         }
         let mut pending = self.mirror.pending();
         for (ticket, end) in ended {
-            self.room.ended(ticket);
+            tried |= self.room.ended(ticket);
             match end {
                 End::Done => pending.done(ticket, now),
                 End::LostSight => pending.lost_sight(ticket, now),
@@ -441,6 +442,7 @@ impl Session<'_> {
                 End::Again(after) => pending.again(ticket, after, now),
             }
         }
+        tried
     }
 
     /// Has something looked at because of what this work found or did not achieve, in its own time and as work of its own.

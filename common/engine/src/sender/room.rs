@@ -26,6 +26,14 @@ use crate::pending::{Claim, Owner, Ticket, Wait};
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Tries under way at a time, at first and at most: as many more as have come through.
 const TRIES: (usize, usize) = (4, 256);
+/// What needs no content of its own and was refused all the same is taken to need so much.
+const LEAST: u64 = 4096;
+/// Those for which no quota is: what neither brings content nor makes anything, and is refused all the same.
+const OTHERS: Claim = Claim { owner: (u32::MAX, 0), bytes: 0 };
+/// Folders in which more waits than is held.
+const LATER: Claim = Claim { owner: (u32::MAX, 1), bytes: 0 };
+/// Paths that are held; beyond that their folders are, and looked at again when half of these are through.
+const HELD: usize = 100_000;
 /// What a file may have grown by since its room was asked for, beside a quarter: it is not asked about again.
 const GROWTH: u64 = 64 * 1024;
 /// The work of the question whether a read-only target can be written again: no other has this number.
@@ -145,14 +153,15 @@ impl Room {
         }
     }
 
-    /// This work is through.
-    pub fn ended(&mut self, ticket: Ticket) {
-        if let Some(short) = &mut self.short {
-            short.promised.remove(&ticket);
-            if short.tries.remove(&ticket).is_some() {
-                short.window = (short.window * 2).min(TRIES.1);
-            }
+    /// This work is through. Whether it was a try, so that another may follow.
+    pub fn ended(&mut self, ticket: Ticket) -> bool {
+        let Some(short) = &mut self.short else { return false };
+        short.promised.remove(&ticket);
+        let tried = short.tries.remove(&ticket).is_some();
+        if tried {
+            short.window = (short.window * 2).min(TRIES.1);
         }
+        tried
     }
 }
 
@@ -171,42 +180,49 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What of an operation that was refused has to be looked at when there is room. Where content was refused, or something
-    /// that needs none, nothing larger of its owner is tried.
+    /// What of an operation that was refused has to be looked at when there is room.
     fn waits(&mut self, ticket: Ticket, sent: &Sent) -> Vec<(RelPath, Wait, Claim)> {
-        let none = Claim { owner: (0, 0), bytes: 0 };
-        let (entry, doubt) = (|cause| Wait::Entry(cause), Wait::Doubt);
-        match sent {
-            Sent::Entry(path, claim) | Sent::Asked(path, claim) => {
-                let claim = self.refused_claim(ticket, *claim);
-                vec![(path.clone(), entry(Cause::WRITTEN), claim)]
+        let places = match sent {
+            Sent::Asked(path, claim) => {
+                return vec![(path.clone(), Wait::Entry(Cause::WRITTEN), self.limit(ticket, *claim))];
+            }
+            Sent::Entry(path, claim) => {
+                return vec![(path.clone(), Wait::Entry(Cause::WRITTEN), self.limit_more(ticket, *claim))];
             }
             Sent::Folder(path, claim) if !path.is_root() => {
-                let claim = self.refused_claim(ticket, *claim);
-                vec![(path.clone(), Wait::Subtree, claim)]
+                return vec![(path.clone(), Wait::Subtree, self.limit_more(ticket, *claim))];
             }
             Sent::Folder(path, _) | Sent::Standing(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => {
-                vec![(path.clone(), entry(Cause::ATTRIBUTES), none)]
+                vec![(path, Wait::Entry(Cause::ATTRIBUTES))]
             }
-            Sent::Forerunner(path) | Sent::Link(path, _) => vec![(path.clone(), entry(Cause::ATTRIBUTES), none)],
-            Sent::Remove(path) => vec![(path.clone(), entry(Cause::GONE), none)],
-            Sent::Rename(from, to, _) => {
-                vec![(from.clone(), entry(Cause::GONE), none), (to.clone(), doubt, none)]
-            }
-            Sent::Exchange(a, b, _) => vec![(a.clone(), doubt, none), (b.clone(), doubt, none)],
-            Sent::Compare(path) | Sent::Count(path) | Sent::Settle(path) => vec![(path.clone(), Wait::Subtree, none)],
-        }
+            Sent::Forerunner(path) | Sent::Link(path, _) => vec![(path, Wait::Entry(Cause::ATTRIBUTES))],
+            Sent::Remove(path) => vec![(path, Wait::Entry(Cause::GONE))],
+            Sent::Rename(from, to, _) => vec![(from, Wait::Entry(Cause::GONE)), (to, Wait::Doubt)],
+            Sent::Exchange(a, b, _) => vec![(a, Wait::Doubt), (b, Wait::Doubt)],
+            Sent::Compare(path) | Sent::Count(path) | Sent::Settle(path) => vec![(path, Wait::Subtree)],
+        };
+        let claim = self.limit_more(ticket, OTHERS);
+        places.into_iter().map(|(path, wait)| (path.clone(), wait, claim)).collect()
     }
 
-    /// So much did not fit. What was promised and did not fit all the same needs more than it says.
-    fn refused_claim(&mut self, ticket: Ticket, claim: Claim) -> Claim {
+    /// So much did not fit: nothing that needs as much is tried before the next round.
+    fn limit(&mut self, ticket: Ticket, claim: Claim) -> Claim {
         let Some(short) = &mut self.room.short else { return claim };
+        let tried = short.tries.remove(&ticket).filter(|tried| tried.owner == claim.owner);
+        let claim = tried.map_or(claim, |tried| tried.max(claim));
         let limit = short.limits.entry(claim.owner).or_insert(claim.bytes);
         *limit = (*limit).min(claim.bytes);
         short.window = TRIES.0;
-        short.tries.remove(&ticket);
-        let promised = short.promised.remove(&ticket).unwrap_or_default();
-        Claim { bytes: claim.bytes.max(promised.saturating_mul(2)), ..claim }
+        short.promised.remove(&ticket);
+        claim
+    }
+
+    /// The same of what was tried although there was room for what it said that it needs: it needs more, and others that need
+    /// less come before it.
+    fn limit_more(&mut self, ticket: Ticket, claim: Claim) -> Claim {
+        let tried = self.room.short.as_ref().is_some_and(|short| short.tries.contains_key(&ticket));
+        let claim = self.limit(ticket, claim);
+        if tried { Claim { bytes: claim.bytes.max(LEAST / 2).saturating_mul(2), ..claim } } else { claim }
     }
 
     fn note_lack(&mut self, lack: Lack, reason: &str) -> Result<(), Ended> {
@@ -253,9 +269,16 @@ impl Session<'_> {
     pub(super) fn park(&mut self, ticket: Ticket, path: RelPath, wait: Wait, claim: Claim) {
         let since = self.since(ticket);
         if self.room.lacks(Lack::Room) {
-            return self.mirror.pending().hold(path, wait, claim, since, Instant::now());
+            let mut pending = self.mirror.pending();
+            return match path.parent() {
+                Some(folder) if pending.held() >= HELD => {
+                    pending.hold(folder, Wait::Folder, LATER, since, Instant::now())
+                }
+                _ => pending.hold(path, wait, claim, since, Instant::now()),
+            };
         }
         match wait {
+            Wait::Folder => self.owe_since(since, Hint::Folder { path }),
             Wait::Entry(cause) => self.owe_since(since, Hint::Entry { path, cause }),
             Wait::Subtree => self.owe_since(since, Hint::Subtree { path }),
             Wait::Doubt => self.doubt(ticket, path),

@@ -3,9 +3,11 @@
 mod ages;
 mod bounds;
 mod delta;
+mod fake;
 mod links;
 mod owed;
 mod progress;
+mod room;
 mod storm;
 mod trouble;
 

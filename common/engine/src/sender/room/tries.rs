@@ -6,7 +6,7 @@ use std::time::Instant;
 use proto::{Content, Kind, Meta, Name, Outcome, RelPath, Time, ToReceiver};
 use sys::Lack;
 
-use super::{PAUSE, QUESTION, Round, Short, TRIES};
+use super::{HELD, LATER, PAUSE, QUESTION, Round, Short, TRIES};
 use crate::blocked::Blocked;
 use crate::pending::{Claim, Ticket};
 use crate::sender::flight::{Answer, Sent};
@@ -64,7 +64,10 @@ impl Session<'_> {
             && short.tries.len() < short.window
             && self.flight.len() < FLIGHT
         {
-            let taken = self.mirror.pending().take_held(|claim| short.fits(claim), now);
+            let mut pending = self.mirror.pending();
+            let few = pending.held() < HELD / 2;
+            let taken = pending.take_held(|claim| short.fits(claim) && (few || claim.owner != LATER.owner), now);
+            drop(pending);
             let Some((work, claim)) = taken else { break };
             short.tries.insert(work.ticket, claim);
             tried = true;

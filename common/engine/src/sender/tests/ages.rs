@@ -2,84 +2,41 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
 use fastrand::Rng;
-use proto::{Outcome, ToReceiver, ToSender, codec, limits};
+use proto::{Content, Outcome, ToReceiver};
 
+use super::fake::Fake;
 use super::*;
-use crate::pack::Unpacker;
 
-/// A receiver that carries out nothing. It says so for most operations, and for the others that something is missing.
-struct Failing {
-    rng: Rng,
-    unpacker: Unpacker,
-    operations: u64,
-}
-
-impl Failing {
-    /// What it answers to a buffer of frames.
-    fn answer(&mut self, mut frames: bytes::Bytes) -> bytes::Bytes {
-        let mut answers = BytesMut::new();
-        while let Some(frame) = codec::split(&mut frames, limits::FRAME).unwrap() {
-            let message = ToReceiver::decode(frame).unwrap();
-            if let ToReceiver::Packed { length, bytes } = &message {
-                let inner = self.unpacker.unpack(*length, bytes).unwrap();
-                answers.extend_from_slice(&self.answer(inner));
-            }
-            if let ToReceiver::Basis { id, .. } = message {
-                let none = ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true };
-                codec::put(&none, &mut answers);
-            }
-            if message.is_operation() {
-                self.operations += 1;
-                if let Some(outcome) = self.outcome(&message) {
-                    codec::put(&ToSender::Outcome { op: self.operations, outcome }, &mut answers);
-                }
-                codec::put(&ToSender::Applied { upto: self.operations }, &mut answers);
-            }
-        }
-        answers.freeze()
-    }
-
-    fn outcome(&mut self, message: &ToReceiver) -> Option<Outcome> {
+/// For most operations it fails, and for the others something is missing.
+fn failing(mut rng: Rng) -> Fake<impl FnMut(&ToReceiver) -> Option<Outcome> + Send + 'static> {
+    Fake::new(move |message| {
         let failed = Outcome::Failed { reason: "on purpose".into() };
         match message {
             // As far as folders are concerned all is as it should be; nothing is found out by comparing.
             ToReceiver::Make { .. } | ToReceiver::Settle { .. } => None,
-            ToReceiver::Offer { .. } => Some(if self.rng.bool() { Outcome::Want } else { failed }),
+            ToReceiver::Offer { .. } => Some(if rng.bool() { Outcome::Want } else { failed }),
             ToReceiver::Compare { .. } | ToReceiver::Count { .. } => Some(failed),
-            _ if self.rng.u8(..4) == 0 => Some(Outcome::Absent),
+            _ if rng.u8(..4) == 0 => Some(Outcome::Absent),
             _ => Some(failed),
         }
-    }
+    })
 }
 
-/// One connection to it, for so long.
-fn connect(pair: &Pair, mut sender: Sender, rng: Rng, length: Duration) -> Sender {
-    let (outbox, mut inbox) = mpsc::channel(OUTBOX);
-    let (answers, receipts) = mpsc::unbounded_channel();
-    let mut failing = Failing { rng, unpacker: Unpacker::default(), operations: 0 };
-    pair.runtime.spawn(async move {
-        while let Some(frames) = inbox.recv().await {
-            if answers.send(failing.answer(frames)).is_err() {
-                break;
+/// The same where the disk is full for a while, in turn with other trouble.
+fn full(mut rng: Rng) -> Fake<impl FnMut(&ToReceiver) -> Option<Outcome> + Send + 'static> {
+    Fake::new(move |message| {
+        let full = Outcome::Full { reason: "on purpose".into() };
+        match message {
+            ToReceiver::Make { .. } | ToReceiver::Settle { .. } => None,
+            ToReceiver::Put { content: Content::Asked { .. }, .. } => {
+                Some(if rng.bool() { Outcome::Want } else { full })
             }
+            ToReceiver::Compare { .. } | ToReceiver::Count { .. } => Some(Outcome::Failed { reason: "so".into() }),
+            _ if rng.u8(..4) == 0 => Some(Outcome::Absent),
+            _ => Some(full),
         }
-    });
-    let (keep, durability, compress) = (Keep::DEFAULT, Durability::None, pair.compress);
-    let connection = Connection { outbox, receipts, keep, durability, compress };
-    let stop = Arc::new(AtomicBool::new(false));
-    let (flag, mirror) = (stop.clone(), pair.mirror.clone());
-    pair.runtime.spawn(async move {
-        tokio::time::sleep(length).await;
-        flag.store(true, std::sync::atomic::Ordering::Release);
-        mirror.wake.notify_one();
-    });
-    let sending = pair.runtime.spawn_blocking(move || {
-        sender.run(connection, Until::Stopped, &stop);
-        sender
-    });
-    pair.runtime.block_on(sending).unwrap()
+    })
 }
 
 /// What programs do with files: all but to delete them.
@@ -143,12 +100,11 @@ impl Programs<'_> {
 
 #[test]
 fn what_fails_is_never_owed_anew() {
-    for seed in 0..6 {
+    for seed in 0..8 {
         let mut rng = Rng::with_seed(seed);
         let pair = Pair::new();
         fs::create_dir(pair.here.join("d")).unwrap();
-        let root = Root::new(Arc::new(Tree::open(&pair.here, Mounts::Stay).unwrap())).unwrap();
-        let mut sender = Sender::new(root, pair.options, pair.mirror.clone());
+        let mut sender = pair.new_sender();
         fs::write(pair.here.join("a"), "the first change").unwrap();
         pair.entry("a", Cause::CREATED | Cause::WRITTEN);
         let over = AtomicBool::new(false);
@@ -156,8 +112,11 @@ fn what_fails_is_never_owed_anew() {
         std::thread::scope(|scope| {
             let changing = scope.spawn(|| programs.run(&over, seed));
             for _ in 0..3 {
-                let length = Duration::from_millis(rng.u64(100..700));
-                sender = connect(&pair, sender, rng.fork(), length);
+                let length = Duration::from_millis(rng.u64(100..1500));
+                sender = match rng.bool() {
+                    true => failing(rng.fork()).connect(&pair, sender, Until::Stopped, length).0,
+                    false => full(rng.fork()).connect(&pair, sender, Until::Stopped, length).0,
+                };
             }
             over.store(true, std::sync::atomic::Ordering::Release);
             changing.join().unwrap();
