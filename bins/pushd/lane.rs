@@ -29,9 +29,6 @@ const HALTED: Duration = Duration::from_millis(500);
 /// The longest pause that a receiver may ask for: its word must not end the mirroring.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// How often a target that must not be written to is looked at again.
-const NESTED: Duration = Duration::from_secs(60);
-
 /// What a lane hears of its source: the root, or in which state it has none.
 pub type Footing = Result<Root, SourceState>;
 
@@ -164,7 +161,7 @@ impl Lane {
             if let Some(nesting) = nesting(&root.tree, source.mounts, &opened.place) {
                 connection.close().await;
                 self.not_reached(&nesting.into());
-                retry.wait(Pause::Asked(NESTED), &stop).await;
+                retry.wait(Pause::Usual, &stop).await;
                 continue;
             }
             sessions += 1;
