@@ -95,9 +95,20 @@ impl Daemon {
         None
     }
 
-    /// SIGSTOP: it lives, and does nothing.
+    /// SIGSTOP: it lives, and does nothing. On a busy machine a thread of it may run on until another one has taken the signal,
+    /// so all of them are waited for.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        super::eventually("all threads are stopped", || self.is_stopped());
+    }
+
+    fn is_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        // The state follows the name, which stands in brackets.
+        let states = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+        states
+            .into_iter()
+            .all(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't', 'Z', 'X'])))
     }
 
     /// SIGCONT.
