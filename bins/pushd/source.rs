@@ -12,6 +12,7 @@ use engine::mirror::{Deletes, Halt};
 use engine::sender::Root;
 use kit::Stop;
 use proto::RelPath;
+use sys::notify::Lack;
 use sys::{RootId, Tree};
 use tokio::sync::watch;
 
@@ -19,7 +20,7 @@ use crate::board::Board;
 use crate::config::{InitialSync, Source};
 use crate::lane::{Footing, Lane};
 use crate::status::SourceState;
-use crate::watch::{Notice, PATIENCE, Supply, Waker, Watcher};
+use crate::watch::{Notice, PATIENCE, Supply, Waker, Watcher, root_trouble};
 use crate::watching::{UNWATCHED, Watching};
 
 /// How often a root that is missing, or another than it was, is looked for.
@@ -249,9 +250,18 @@ impl Live {
     fn watch(&self, root: &Root, earlier: Option<RootId>, stop: &Stop) -> Over {
         self.show(SourceState::Starting, None);
         let mut notices = Vec::new();
-        let watching = match Watching::begin(root, &self.supply, &mut notices) {
-            Ok(watching) => watching,
-            Err(error) => return self.cannot_watch(&error, stop),
+        let watching = loop {
+            match Watching::begin(root, &self.supply, &mut notices) {
+                Ok(watching) => break watching,
+                Err(error) => self.cannot_watch(&error, stop),
+            }
+            notices.clear();
+            if stop.is_requested() {
+                return Over::Stopped;
+            }
+            if let Some(reason) = root_trouble(&root.tree) {
+                return Over::Lost(reason.to_owned());
+            }
         };
         self.take_up(&watching);
         if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
@@ -301,7 +311,8 @@ impl Live {
             }
             let pause = if asked.is_some() { LOOK } else { watching.pause() };
             if let Err(error) = watching.watcher.next(Some(pause), &mut notices) {
-                return self.cannot_watch(&error, stop);
+                self.cannot_watch(&error, stop);
+                return if stop.is_requested() { Over::Stopped } else { Over::Lost(error.to_string()) };
             }
         }
     }
@@ -399,10 +410,11 @@ impl Live {
         }
     }
 
-    fn cannot_watch(&self, error: &std::io::Error, stop: &Stop) -> Over {
+    /// Says why, and waits before another try.
+    fn cannot_watch(&self, error: &std::io::Error, stop: &Stop) {
         let path = self.source.path.display();
-        self.show(SourceState::Absent, Some(format!("{path} cannot be watched: {error}; trying again")));
+        let why = Lack::of(error).map_or_else(|| error.to_string(), |lack| lack.to_string());
+        self.show(SourceState::Absent, Some(format!("{path} cannot be watched: {why}; trying again")));
         stop.wait(ABSENT);
-        if stop.is_requested() { Over::Stopped } else { Over::Lost(error.to_string()) }
     }
 }

@@ -35,7 +35,11 @@ impl Watching {
             Ok(watcher) => return Ok(Watching { watcher: Box::new(watcher), reason: None, again: None, compare }),
             Err(error) => error,
         };
-        let Some(lack) = Lack::of(&error) else { return Err(error) };
+        let lack = match Lack::of(&error) {
+            // Then nothing can be compared either.
+            None | Some(Lack::Files) => return Err(error),
+            Some(lack) => lack,
+        };
         let reason = format!(
             "{} is not watched, but compared in full every {} s: {lack}",
             root.tree.path().display(),

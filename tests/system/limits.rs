@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::process::Command;
 
-use crate::rig::eventually;
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::process::{pushd_program, run};
+use crate::rig::{eventually, is_root};
 
 #[test]
 fn an_overflow_of_the_event_queue_is_reported_and_repaired() {
@@ -178,4 +178,20 @@ fn too_few_open_files_are_named_before_they_are_missed() {
     command.arg("--nofile=70:70").arg(pushd_program()).args(["check", "--offline", "--config"]).arg(&pair.pushd.config);
     let done = run(&mut command, None);
     assert!(done.code == 78 && done.out.contains("FAIL  open files: up to 80"), "{}", done.text());
+}
+
+#[test]
+fn what_cannot_be_watched_for_another_reason_is_said_once_and_tried_again() {
+    if !is_root("what_cannot_be_watched_for_another_reason_is_said_once_and_tried_again") {
+        return;
+    }
+    let mut pair = Pair::new("nowatch", Setup::default());
+    pair.recvd.start();
+    // Some five seconds of tries.
+    let inject = "inject=inotify_init1:error=ENOSYS:when=1..5";
+    pair.pushd.daemon.start_under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none", "-e", inject]);
+    pair.settle();
+    let said = pair.pushd.daemon.log().lines().filter(|line| line.contains("cannot be watched")).count();
+    assert_eq!(said, 1, "{}", pair.pushd.daemon.log());
+    assert!(pair.pushd.status().unwrap()["sources"][0]["reason"].is_null());
 }

@@ -257,7 +257,7 @@ impl Watcher for InotifyWatcher {
 }
 
 /// Why the folder that is held is not at its path any more, if it is not.
-pub(super) fn root_trouble(source: &Tree) -> Option<&'static str> {
+pub fn root_trouble(source: &Tree) -> Option<&'static str> {
     match (identity_at(source.path()), source.identity()) {
         (Ok(there), Ok(held)) if there == held => None,
         (Ok(_), Ok(_)) => Some("another folder stands at its path now"),

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use engine::hint::Hint;
 use proto::RelPath;
 
-pub use inotify::InotifyWatcher;
+pub use inotify::{InotifyWatcher, root_trouble};
 pub use pairing::PATIENCE;
 pub use polled::Polled;
 pub use queue::{Instances, Supply};

@@ -273,8 +273,11 @@ impl Lack {
     pub fn of(error: &io::Error) -> Option<Lack> {
         match error.raw_os_error().map(Errno::from_raw_os_error)? {
             Errno::NOSPC => Some(Lack::Watches { limit: watch_limit().unwrap_or_default() }),
-            // The kernel says the same of both; a pipe takes two files and no instance.
-            Errno::MFILE if io::pipe().is_ok() => Some(Lack::Instances { limit: instance_limit().unwrap_or_default() }),
+            // The kernel says the same of both. A pipe takes two files and no instance, and a queue takes more than the one
+            // for which an instance is counted.
+            Errno::MFILE if inotify::Inotify::init().is_err() && io::pipe().is_ok() => {
+                Some(Lack::Instances { limit: instance_limit().unwrap_or_default() })
+            }
             Errno::MFILE | Errno::NFILE => Some(Lack::Files),
             _ => None,
         }
