@@ -1,8 +1,9 @@
 //! A backup whose disk is full or read-only: a condition that is said once, costs next to nothing, and ends by itself.
 //!
-//! `FULL_SECONDS` (10) sets how long the condition lasts in the first two tests, with edits and passes meanwhile:
+//! `FULL_SECONDS` (10) sets how long the condition lasts in the first two tests, with edits and passes meanwhile, and
+//! `FULL_ENTRIES` (4000) how many files the first has:
 //! ```text
-//! FULL_SECONDS=300 cargo test --release --test system full:: -- --nocapture
+//! FULL_SECONDS=300 FULL_ENTRIES=18000 cargo test --release --test system full:: -- --nocapture
 //! ```
 
 use std::fs::{self, File};
@@ -12,7 +13,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::rig::mounted::{Disk, Format, Mounted};
-use crate::rig::pair::{Pair, Setup};
+use crate::rig::pair::{Pair, Pushd, Recvd, Setup};
 use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
 use crate::rig::{compare, eventually, is_root};
@@ -22,8 +23,8 @@ const HOUR: u64 = 1 << 20;
 /// How often large files are renamed while the disk becomes full.
 const ROUNDS: usize = 3;
 
-fn seconds() -> u64 {
-    std::env::var("FULL_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
 }
 
 /// So that what is sent is to be seen.
@@ -102,10 +103,10 @@ fn a_full_disk_is_a_condition_of_the_target_and_ends_by_itself() {
     if !is_root("a full disk") {
         return;
     }
-    let (scratch, seconds) = (Scratch::new("full-disk"), seconds());
+    let (scratch, seconds) = (Scratch::new("full-disk"), number("FULL_SECONDS", 10));
     let disk = scratch.folder("disk");
     let (mounted, mut pair) = pair_on("full", &disk, "size=4m");
-    fill(&pair.source, 4_000, 3_000);
+    fill(&pair.source, number("FULL_ENTRIES", 4_000) as usize, 3_000);
     let clean = clean_pass(&pair.source);
     pair.start();
     eventually("the target is blocked", || is_blocked(&pair));
@@ -133,9 +134,13 @@ fn a_full_disk_is_a_condition_of_the_target_and_ends_by_itself() {
     assert!(done.text().contains("disk is full"), "{}", done.text());
     assert!(asked.elapsed() < Duration::from_secs(50), "it has waited for its timeout");
     assert_eq!(pair.pushd.command(&["status"]).code, 75);
+    // The daemon makes the pass, and it comes to the same.
+    let done = pair.pushd.command(&["sync", "--no-progress"]);
+    assert_eq!(done.code, 75, "{}", done.text());
+    assert!(done.text().contains("disk is full"), "{}", done.text());
     let lines = [&pair.pushd.daemon, &pair.recvd.daemon].map(|daemon| errors(&daemon.log()).len());
     assert_eq!(lines, [2, 1], "recvd says it once, pushd at each start");
-    mounted.remount("size=64m");
+    mounted.remount("size=256m");
     pair.settle();
     eventually("recvd says that it is over", || errors(&pair.recvd.daemon.log()).len() > 1);
     assert_eq!(errors(&pair.pushd.daemon.log()).len(), 3);
@@ -147,7 +152,7 @@ fn a_file_that_does_not_fit_is_not_sent_again_for_what_else_changes() {
     if !is_root("a file that does not fit") {
         return;
     }
-    let (scratch, seconds) = (Scratch::new("full-large"), seconds());
+    let (scratch, seconds) = (Scratch::new("full-large"), number("FULL_SECONDS", 10));
     let disk = scratch.folder("disk");
     let (mounted, mut pair) = pair_on("large", &disk, "size=8m");
     let large = 24 << 20;
@@ -174,7 +179,7 @@ fn a_file_that_does_not_fit_is_not_sent_again_for_what_else_changes() {
             && !pair.backup.join("small 4").exists()
     });
     assert!(wire_bytes(&pair) - before < 64 * 1024);
-    mounted.remount("size=64m");
+    mounted.remount("size=256m");
     pair.settle();
     eventually("recvd says that it is over", || errors(&pair.recvd.daemon.log()).len() > 1);
     assert_told_once(&pair);
@@ -239,6 +244,48 @@ fn a_disk_that_is_read_only_is_waited_for() {
     assert_told_once(&pair);
     pair.pushd.daemon.kill();
     pair.recvd.daemon.kill();
+}
+
+#[test]
+fn several_sources_on_one_full_disk_are_one_condition_of_the_module() {
+    if !is_root("a full disk") {
+        return;
+    }
+    let scratch = Scratch::new("full-several");
+    let disk = scratch.folder("disk");
+    let mounted = Mounted::tmpfs_with(&disk, "size=2m");
+    let mut recvd = Recvd::prepare(&scratch, "recvd", &Setup { backup_base: Some(disk.clone()), ..uncompressed() });
+    recvd.start();
+    let names = ["one", "two", "three"];
+    let mut sources: Vec<Pushd> = names
+        .iter()
+        .map(|name| {
+            let source = scratch.folder(&format!("source {name}"));
+            fill(&source, 50, 40_000);
+            let target = recvd.target("t", recvd.port, "").replace("\"m\"", &format!("\"m/{name}\""));
+            let tables =
+                format!("{target}\n[source.s]\npath = {:?}\ntargets = [\"t\"]\n", source.display().to_string());
+            Pushd::prepare(&scratch, name, &tables, &[])
+        })
+        .collect();
+    sources.iter_mut().for_each(|pushd| pushd.daemon.start());
+    eventually("all are blocked", || sources.iter().all(|pushd| pushd.target("t")["state"] == "blocked"));
+    // One goes away and comes back: for the module nothing begins or ends with that.
+    sources[0].daemon.kill();
+    sources[0].daemon.start();
+    eventually("it is blocked again", || sources[0].target("t")["state"] == "blocked");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(errors(&recvd.daemon.log()).len(), 1, "{:#?}", errors(&recvd.daemon.log()));
+    mounted.remount("size=256m");
+    for pushd in &sources {
+        pushd.wait_in_sync(&[]).unwrap();
+    }
+    for name in names {
+        let differences = compare::trees(&scratch.path().join(format!("source {name}")), &recvd.backup.join(name));
+        assert!(differences.is_empty(), "{name}: {}", compare::listing(&differences, 10));
+    }
+    eventually("recvd says that it is over", || errors(&recvd.daemon.log()).len() > 1);
+    assert_eq!(errors(&recvd.daemon.log()).len(), 2);
 }
 
 #[test]
@@ -335,7 +382,7 @@ fn a_pass_to_a_full_disk_ends_and_says_why() {
     assert!(done.text().contains("the backup's disk is full"), "{}", done.text());
     let missing = compare::trees(&pair.source, &pair.backup);
     assert_eq!(missing.len(), 1, "what fits is there: {}", compare::listing(&missing, 10));
-    mounted.remount("size=64m");
+    mounted.remount("size=256m");
     assert_eq!(pair.sync(&[]).code, 0);
     assert!(compare::trees(&pair.source, &pair.backup).is_empty());
 }

@@ -218,11 +218,15 @@ impl Session<'_> {
     }
 
     /// The same of what was tried although there was room for what it said that it needs: it needs more, and others that need
-    /// less come before it.
-    fn limit_more(&mut self, ticket: Ticket, claim: Claim) -> Claim {
+    /// less come before it. Not without end: it is not to stand behind what is much larger.
+    fn limit_more(&mut self, ticket: Ticket, says: Claim) -> Claim {
         let tried = self.room.short.as_ref().is_some_and(|short| short.tries.contains_key(&ticket));
-        let claim = self.limit(ticket, claim);
-        if tried { Claim { bytes: claim.bytes.max(LEAST / 2).saturating_mul(2), ..claim } } else { claim }
+        let claim = self.limit(ticket, says);
+        if !tried {
+            return claim;
+        }
+        let most = if says.owner == OTHERS.owner { u64::MAX } else { says.bytes.max(LEAST).saturating_mul(16) };
+        Claim { bytes: claim.bytes.max(LEAST / 2).saturating_mul(2).min(most), ..claim }
     }
 
     fn note_lack(&mut self, lack: Lack, reason: &str) -> Result<(), Ended> {
