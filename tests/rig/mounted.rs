@@ -44,6 +44,8 @@ pub enum Format {
     Ext4,
     Xfs,
     Btrfs,
+    /// In memory, a smaller one.
+    Tmpfs,
 }
 
 /// What a power cut leaves of the journal.
@@ -84,9 +86,14 @@ impl Disk {
             Format::Ext4 => "mkfs.ext4",
             Format::Xfs => "mkfs.xfs",
             Format::Btrfs => "mkfs.btrfs",
+            Format::Tmpfs => return self.is_mounted(),
         };
         let made = Command::new(mkfs).arg("-q").arg(&self.image).status().is_ok_and(|made| made.success());
-        made && self.mounting().status().is_ok_and(|mounted| mounted.success())
+        made && self.is_mounted()
+    }
+
+    fn is_mounted(&self) -> bool {
+        self.mounting().status().is_ok_and(|mounted| mounted.success())
     }
 
     pub fn path(&self) -> &Path {
@@ -100,13 +107,48 @@ impl Disk {
 
     fn mounting(&self) -> Command {
         let mut mount = Command::new("mount");
-        mount.args(["-o", "loop"]).arg(&self.image).arg(&self.at);
+        match self.format {
+            Format::Tmpfs => mount.args(["-t", "tmpfs", "-o", "size=128m", "tmpfs"]).arg(&self.at),
+            _ => mount.args(["-o", "loop"]).arg(&self.image).arg(&self.at),
+        };
         mount
     }
 
     /// Changes options.
     pub fn remount(&self, options: &str) {
         command(Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.at));
+    }
+
+    /// The same, where nothing is being written.
+    pub fn try_remount(&self, options: &str) {
+        let _ = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.at).output();
+    }
+
+    /// Takes all of its room but so many bytes.
+    pub fn fill(&self, left: u64) {
+        let Ok(file) = File::create(self.ballast()) else { return };
+        let space = rustix::fs::fstatvfs(&file).unwrap();
+        let mut length = 0;
+        let mut piece = (space.f_bfree * space.f_frsize).saturating_sub(left);
+        // Some of what is free is for what it takes to note which blocks are taken.
+        while piece >= 4096 {
+            match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), length, piece) {
+                Ok(()) => length += piece,
+                Err(_) => piece /= 2,
+            }
+            if left > 0 && length > 0 {
+                break;
+            }
+        }
+    }
+
+    /// Gives that room back.
+    pub fn empty(&self) {
+        let _ = std::fs::remove_file(self.ballast());
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.at.join("ballast")
     }
 
     /// Nobody may use it any more. The loop device goes with the mount.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Twins;
 use super::ops::World;
+use crate::rig::mounted::Disk;
 use crate::rig::pair::Pair;
 use crate::rig::proxy::Switch;
 use crate::rig::rng::Rng;
@@ -19,9 +20,11 @@ enum Fault {
     BlackHole,
     Refuse,
     Overflow,
+    Full,
+    ReadOnly,
 }
 
-const NAMES: [(&str, Fault, u64); 9] = [
+const NAMES: [(&str, Fault, u64); 11] = [
     ("kill-pushd", Fault::KillPushd, 6),
     ("kill-recvd", Fault::KillRecvd, 6),
     ("stop-pushd", Fault::StopPushd, 3),
@@ -31,6 +34,8 @@ const NAMES: [(&str, Fault, u64); 9] = [
     ("black-hole", Fault::BlackHole, 2),
     ("refuse", Fault::Refuse, 1),
     ("overflow", Fault::Overflow, 1),
+    ("full", Fault::Full, 4),
+    ("read-only", Fault::ReadOnly, 2),
 ];
 
 /// The plan of a round, and what is broken now.
@@ -40,17 +45,20 @@ pub struct Faults {
     plan: Vec<(u64, u64, Fault)>,
     allowed: Vec<(&'static str, Fault, u64)>,
     counts: BTreeMap<&'static str, u64>,
+    /// Of the backup, if it has one of its own.
+    disk: Option<Disk>,
 }
 
 impl Faults {
-    pub fn new(twins: Twins, seed: u64) -> Faults {
+    pub fn new(twins: Twins, disk: Option<Disk>, seed: u64) -> Faults {
         let only = std::env::var("MODEL_FAULTS").ok();
         let allowed = NAMES
             .into_iter()
             .filter(|(_, fault, _)| twins == Twins::None || *fault != Fault::KillPushd)
+            .filter(|(_, fault, _)| disk.is_some() || !matches!(fault, Fault::Full | Fault::ReadOnly))
             .filter(|(name, ..)| only.as_ref().is_none_or(|only| only.split(',').any(|word| word == *name)))
             .collect();
-        Faults { rng: Rng::new(seed), plan: Vec::new(), allowed, counts: BTreeMap::new() }
+        Faults { rng: Rng::new(seed), plan: Vec::new(), allowed, counts: BTreeMap::new(), disk }
     }
 
     pub fn counts(&self) -> &BTreeMap<&'static str, u64> {
@@ -95,7 +103,7 @@ impl Faults {
             }
             if end == at {
                 world.note(format!("-- end of {fault:?}"));
-                lift(fault, pair);
+                lift(fault, pair, self.disk.as_ref());
             }
         }
     }
@@ -121,6 +129,12 @@ impl Faults {
                 pair.pushd.daemon.stop();
                 world.flood();
             }
+            Fault::Full => {
+                let left = *self.rng.pick(&[0, 0, 100_000, 2_000_000]);
+                self.disk.iter().for_each(|disk| disk.fill(left));
+            }
+            // Not while something is being written: then this time it is none.
+            Fault::ReadOnly => self.disk.iter().for_each(|disk| disk.try_remount("ro")),
         }
     }
 
@@ -133,13 +147,13 @@ impl Faults {
         }
         for (_, fault, _) in NAMES {
             if fault != Fault::BlackHole {
-                lift(fault, pair);
+                lift(fault, pair, self.disk.as_ref());
             }
         }
     }
 }
 
-fn lift(fault: Fault, pair: &mut Pair) {
+fn lift(fault: Fault, pair: &mut Pair, disk: Option<&Disk>) {
     let proxy = pair.proxy.as_ref().expect("the model has a proxy");
     match fault {
         Fault::KillPushd => pair.pushd.daemon.start(),
@@ -155,5 +169,7 @@ fn lift(fault: Fault, pair: &mut Pair) {
             proxy.black_hole(Switch::Off);
         }
         Fault::Refuse => proxy.refuse(Switch::Off),
+        Fault::Full => disk.into_iter().for_each(Disk::empty),
+        Fault::ReadOnly => disk.into_iter().for_each(|disk| disk.try_remount("rw")),
     }
 }

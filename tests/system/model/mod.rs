@@ -16,22 +16,25 @@
 //! | `MODEL_STRICT` | set: equal only some time after pushd said so is a failure too |
 //! | `MODEL_SOURCE`, `MODEL_BACKUP` | folders in which source and backup stand, to have them on other file systems |
 //!
+//! For root, in half of the seeds, the backup has a disk of its own, which becomes full and read-only.
+//!
 //! Timing is the machine's, so a seed repeats the operations, not the schedule.
 
 mod faults;
 mod ops;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use faults::Faults;
 use ops::World;
 
+use crate::rig::mounted::{Disk, Format};
 use crate::rig::pair::{DURABILITIES, Pair, Setup};
 use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
-use crate::rig::{compare, fs};
+use crate::rig::{compare, fs, is_root};
 
 /// Files of one size made within one tick of the clock, which can have one mtime. LIMIT: where they change places while
 /// pushd is dead, no comparison tells them apart, as with rsync. So half of the seeds have them, the others kill pushd.
@@ -67,12 +70,15 @@ fn model(seed: u64, durability: &str, seconds: u64) {
     println!("model: MODEL_SEED={seed} MODEL_OPS={per_round} MODEL_DURABILITY={durability}");
 
     let (source_base, backup_base) = (elsewhere("MODEL_SOURCE"), elsewhere("MODEL_BACKUP"));
+    let place = Scratch::new("model-disk");
+    let own = backup_base.is_none() && rng.one_in(2) && is_root("a disk that becomes full");
+    let disk = own.then(|| Disk::make(place.path(), Format::Tmpfs));
     let setup = Setup {
         durability: durability.into(),
         proxy: true,
         source: "max_delete = \"100%\"\nopen_files = { settle = \"100ms\", max_delay = \"500ms\" }".into(),
         source_base: source_base.as_ref().map(|s| s.path().to_path_buf()),
-        backup_base: backup_base.as_ref().map(|s| s.path().to_path_buf()),
+        backup_base: backup_base.as_ref().map(Scratch::path).or(disk.as_ref().map(Disk::path)).map(Path::to_path_buf),
         ..Setup::keeping_all()
     };
     let mut pair = Pair::new("model", setup);
@@ -82,7 +88,7 @@ fn model(seed: u64, durability: &str, seconds: u64) {
     };
     let twins = if rng.one_in(2) { Twins::Made } else { Twins::None };
     let mut world = World::new(pair.source.clone(), outside, twins, rng.next());
-    let mut faults = Faults::new(twins, rng.next());
+    let mut faults = Faults::new(twins, disk, rng.next());
     pair.start();
     let start = Instant::now();
     let (mut round, mut late) = (0, 0);
@@ -129,6 +135,9 @@ fn model(seed: u64, durability: &str, seconds: u64) {
     );
     println!("model: operations {}", counts(world.counts()));
     println!("model: faults {}", counts(faults.counts()));
+    // Before the disk is unmounted.
+    pair.pushd.daemon.kill();
+    pair.recvd.daemon.kill();
 }
 
 fn counts(counts: &BTreeMap<&'static str, u64>) -> String {
