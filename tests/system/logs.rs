@@ -1,5 +1,6 @@
 //! The log and who reads it: nobody, too late, or the journal.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::linux::fs::MetadataExt;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::rig::pair::{Pair, Recvd, Setup};
-use crate::rig::process::{Daemon, command_line, pushd_program};
+use crate::rig::process::{Daemon, command_line, pushd_program, recvd_program};
 use crate::rig::scratch::Scratch;
 use crate::rig::{eventually, patience};
 
@@ -40,6 +41,31 @@ fn a_log_that_nobody_reads_stops_nothing() {
     // Both say that they stop, which nobody reads either.
     assert_eq!(pair.pushd.daemon.end(patience()), Some(0));
     assert_eq!(pair.recvd.daemon.end(patience()), Some(0));
+}
+
+#[test]
+fn a_command_whose_complaints_nobody_reads_ends_as_it_is_documented() {
+    let mut pair = Pair::new("deaf", Setup::default());
+    let (_unread, full) = full_pipe();
+    let ends = |program: &Path, words: &[&str], code: i32| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        let mut command = Daemon::new(command_line(&[], program, &words), pair.scratch.path().join("out"));
+        command.start_with(&[], full.try_clone().unwrap().into());
+        assert_eq!(command.exit(patience()), Some(code), "{words:?}");
+    };
+    let (pushd, recvd) = (pushd_program(), recvd_program());
+    let config = pair.pushd.config.to_str().unwrap().to_owned();
+    let broken = pair.scratch.path().join("broken.toml").to_str().unwrap().to_owned();
+    fs::write(&broken, "nonsense = 1\n").unwrap();
+    ends(&pushd, &["run", "--config", &broken], 78);
+    ends(&recvd, &["run", "--config", &broken], 78);
+    ends(&recvd, &["check", "--config", "not/there.toml"], 78);
+    ends(&pushd, &["run", "--no-such-option"], 64);
+    ends(&pushd, &["sync", "--config", &config], 69);
+    pair.pushd.daemon.start();
+    eventually("pushd runs", || pair.pushd.command(&["status"]).code != 69);
+    // Another one has its socket.
+    ends(&pushd, &["run", "--config", &config], 73);
 }
 
 #[test]
@@ -85,7 +111,7 @@ fn life(stream: impl Fn(&Path) -> String, format: &str) -> String {
     let log = scratch.path().join("log");
     File::create(&log).unwrap();
     let said = format!("JOURNAL_STREAM={}", stream(&log));
-    let line = command_line(&["env", &said], &crate::rig::process::recvd_program(), &args);
+    let line = command_line(&["env", &said], &recvd_program(), &args);
     let mut daemon = Daemon::new(line, log);
     daemon.start();
     eventually("it listens", || daemon.log().contains("listening"));

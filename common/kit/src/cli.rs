@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::{Exit, out};
+use crate::{Exit, log, out};
 
 /// Reads the command line of a program that answers to these names, the first being its own. The error is the exit of a
 /// command line that asked for help, or that does not fit, which has been told.
@@ -18,9 +18,15 @@ where
     let command = C::command().name(name).bin_name(name).version(version());
     let matches = command.try_get_matches_from(words);
     matches.and_then(|matches| C::from_arg_matches(&matches)).map_err(|error| {
+        if error.use_stderr() {
+            let text = error.render();
+            let text = if log::is_coloured() { text.ansi().to_string() } else { text.to_string() };
+            out::complain(text.trim_end());
+            return out::finish(Exit::Usage);
+        }
         // A reader that has seen enough is no error.
         let _ = error.print();
-        if error.use_stderr() { Exit::Usage } else { out::finish(Exit::Ok) }
+        out::finish(Exit::Ok)
     })
 }
 

@@ -95,8 +95,7 @@ pub fn init(level: Level, format: Format) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = tracing_subscriber::fmt::layer().with_writer(Lines).with_ansi(colour);
+    let lines = tracing_subscriber::fmt::layer().with_writer(Lines).with_ansi(is_coloured());
     // A library's own words (rustls at debug) help only where everything is asked for.
     let targets = move |meta: &Metadata<'_>| {
         let most = if level == Level::Trace || ours(meta.target()) { filter } else { filter.min(LevelFilter::WARN) };
@@ -117,15 +116,22 @@ pub fn init(level: Level, format: Format) {
     }
 }
 
-/// Waits until what was logged is written, for a second at most: whoever reads may have stopped. Called before a process
-/// ends, and before something else is written to stderr.
+/// Whether what stands on stderr may have colours.
+pub(crate) fn is_coloured() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Waits until what was logged is written, for a second at most and once: whoever reads may have stopped. Called before a
+/// process ends.
 pub fn flush() {
     QUEUE.flush(LAST);
 }
 
-/// A message for stderr that is not logged, with its priority where the journal reads it.
-pub(crate) fn marked(text: String) -> Vec<u8> {
-    fit(tracing::Level::ERROR, text.into_bytes())
+/// A message for stderr that is not logged, in its place among lines that are and with its priority where the journal
+/// reads it. Needs no [`init`]. It is written before this returns, unless the reader does not read.
+pub(crate) fn say(text: String) {
+    QUEUE.push(&fit(tracing::Level::ERROR, text.into_bytes()));
+    flush();
 }
 
 fn fit(level: tracing::Level, lines: Vec<u8>) -> Vec<u8> {

@@ -23,10 +23,10 @@ pub fn text(text: impl Display) {
     note(out.write_all(text.to_string().as_bytes()).and_then(|()| out.flush()));
 }
 
-/// One line for a person on stderr, after what was logged before. Nothing can be done when that fails.
+/// One line for a person on stderr, after what was logged before. Nothing can be done when that fails, and a reader that does
+/// not read is waited for as little as by the log.
 pub fn complain(text: impl Display) {
-    log::flush();
-    let _ = std::io::stderr().lock().write_all(&log::marked(format!("{text}\n")));
+    log::say(format!("{text}\n"));
 }
 
 /// What the command ends with, once its log is written: [`Exit::Output`] when something of its output was lost for another

@@ -15,7 +15,9 @@ const LINES: usize = 5000;
 #[test]
 fn child() {
     let Ok(life) = std::env::var(LIFE) else { return };
-    kit::log::init(Level::Info, Format::Text);
+    if life != "complain" {
+        kit::log::init(Level::Info, Format::Text);
+    }
     match life.as_str() {
         "burst" => (0..LINES).for_each(|n| tracing::info!(target: "kit", "line {n} of a burst")),
         "panic" => {
@@ -26,6 +28,11 @@ fn child() {
             tracing::info!(target: "kit", "after");
             out::complain("the end");
         }
+        "complain" => (0..LINES).for_each(|n| out::complain(format_args!("complaint {n}"))),
+        "both" => (0..LINES).for_each(|n| match n % 2 {
+            0 => tracing::info!(target: "kit", "item {n}"),
+            _ => out::complain(format_args!("item {n}")),
+        }),
         _ => (0..100_000).for_each(|n| tracing::info!(target: "kit", "line {n} that nobody reads")),
     }
     assert_eq!(out::finish(Exit::Ok), Exit::Ok);
@@ -65,14 +72,35 @@ fn a_panic_is_a_line_in_its_place() {
 }
 
 #[test]
-fn a_process_whose_log_nobody_reads_ends_all_the_same() {
+fn complaints_and_lines_of_the_log_are_there_in_their_order() {
+    let lines = read("both");
+    assert_eq!(lines.len(), LINES);
+    assert!(lines.iter().enumerate().all(|(n, line)| line.ends_with(&format!("item {n}"))));
+    assert_eq!(read("complain").len(), LINES, "nobody began logging");
+}
+
+/// Into a pipe that is full, and that nobody reads.
+fn ends_unread(life: &str) {
     let (reader, mut writer) = pipe().unwrap();
-    writer.write_all(b"from another writer\n").unwrap();
-    let mut child = live("unread", writer);
+    writer.write_all(&[b'.'; 65536]).unwrap();
+    let mut child = live(life, writer);
     let deadline = Instant::now() + Duration::from_secs(60);
     while child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "it waits for its reader");
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("{life} waits for its reader");
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(reader);
+}
+
+#[test]
+fn a_process_whose_log_nobody_reads_ends_all_the_same() {
+    ends_unread("unread");
+}
+
+#[test]
+fn a_process_whose_complaints_nobody_reads_ends_all_the_same() {
+    ends_unread("complain");
 }

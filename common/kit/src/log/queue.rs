@@ -37,6 +37,8 @@ struct State {
     thread: Writer,
     /// Who waits for the last line to be written.
     flushing: usize,
+    /// Somebody has waited in vain, and nothing was written since: nobody waits for such a reader again.
+    stalled: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -59,6 +61,7 @@ impl Queue {
             notice: |_| Vec::new(),
             thread: Writer::None,
             flushing: 0,
+            stalled: false,
         };
         Queue { state: Mutex::new(state), filled: Condvar::new(), written: Condvar::new(), sink }
     }
@@ -93,15 +96,30 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, at most so long.
+    /// Waits until all is written, at most so long, and not at all for a reader that has let others wait in vain and has
+    /// read nothing since: whoever says much to such a one waits once.
     pub(super) fn flush(&self, most: Duration) {
         let mut state = self.state();
         if state.thread == Writer::None {
+            return self.write_here(state);
+        }
+        if state.stalled {
             return;
         }
         state.flushing += 1;
-        let waited = self.written.wait_timeout_while(state, most, |state| state.waiting() > 0 || state.dropped > 0);
-        waited.unwrap_or_else(PoisonError::into_inner).0.flushing -= 1;
+        let waited = self.written.wait_timeout_while(state, most, |state| !state.is_empty());
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.flushing -= 1;
+        state.stalled = !state.is_empty();
+    }
+
+    /// Writes what there is without a thread. LIMIT: where the system has none to give, all wait for the reader.
+    fn write_here(&self, mut state: MutexGuard<'_, State>) {
+        if !state.lines.is_empty() {
+            let lines = std::mem::take(&mut state.lines);
+            // Nobody is left to be told of an error.
+            let _ = (self.sink)(&lines);
+        }
     }
 
     /// The thread.
@@ -135,6 +153,7 @@ impl Queue {
     fn wrote(&self, lines: &[u8], done: io::Result<()>) {
         let mut state = self.state();
         state.in_hand -= lines.len();
+        state.stalled = false;
         match done {
             // Only now, as a disk that is full would not take the notice either.
             Ok(()) if state.failed > 0 => {
@@ -162,6 +181,10 @@ impl Queue {
 impl State {
     fn waiting(&self) -> usize {
         self.lines.len() + self.in_hand
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting() == 0 && self.dropped == 0
     }
 }
 
@@ -295,6 +318,28 @@ mod tests {
         });
         told.recv_timeout(PATIENCE).unwrap();
         assert!(QUEUE.state().thread == Writer::None);
+    }
+
+    #[test]
+    fn one_who_does_not_read_is_waited_for_once_until_he_reads_again() {
+        reader!(TAKEN, GATE, QUEUE);
+        let closed = GATE.lock().unwrap();
+        QUEUE.push(b"one\n");
+        QUEUE.flush(Duration::from_millis(10));
+        QUEUE.push(b"two\n");
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            QUEUE.flush(Duration::from_secs(3600));
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(PATIENCE).unwrap();
+        drop(closed);
+        while !QUEUE.state().is_empty() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        QUEUE.push(b"three\n");
+        QUEUE.flush(PATIENCE);
+        assert_eq!(String::from_utf8_lossy(&TAKEN.lock().unwrap()), "one\ntwo\nthree\n");
     }
 
     #[test]
