@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sys::{RootId, Tree};
 
+use super::Options;
 use super::pass::Pass;
 use crate::mirror::Halt;
 
@@ -26,6 +27,20 @@ impl MaxDelete {
             MaxDelete::Entries(most) => deletes > most,
             MaxDelete::Percent(most) => deletes as f64 * 100.0 > most * total as f64,
         }
+    }
+}
+
+impl Options {
+    /// Why this pass must not delete, if it must not.
+    pub(super) fn brake(&self, pass: &Pass) -> Option<Halt> {
+        let (deletes, total) = (pass.deletes, pass.backup());
+        if pass.told && deletes <= 1 {
+            return None;
+        }
+        if pass.empty {
+            return Some(Halt::Empty { entries: deletes });
+        }
+        self.max_delete.is_passed(deletes, total).then_some(Halt::Deletes { deletes, total })
     }
 }
 

@@ -1,6 +1,9 @@
 //! Moves passes on: folders to the walker, digests to the target, what differs to the looks, and at the end the
 //! deletions, past the brake, and the hard-link groups.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use proto::{Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::blank;
@@ -8,7 +11,7 @@ use super::flight::{End, Sent};
 use super::look::{Look, Why};
 use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
 use super::walk::{Detail, Folder, Listed, Listing, Skipped};
-use super::{Ended, FLIGHT, LOOKS, MaxDelete, Options, Session};
+use super::{Ended, FLIGHT, LOOKS, MaxDelete, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::{Halt, Rule};
 use crate::pending::Ticket;
@@ -18,6 +21,9 @@ const AHEAD: usize = 128;
 /// Entries of folders that are compared and not answered: bounds memory to about 12 MB, and is what two threads list in a
 /// fifth of a second.
 const ENTRIES: usize = 65_536;
+
+/// What would delete too much is compared again after this time.
+const DOUBT: Duration = Duration::from_secs(2);
 
 /// What all passes of a session share.
 #[derive(Default)]
@@ -29,6 +35,8 @@ pub(super) struct Passes {
     asked: std::collections::BTreeMap<u64, Ticket>,
     /// Entries of the folders in them.
     entries: usize,
+    /// Where a comparison would have deleted too much, and is made once more before anybody is halted.
+    doubted: HashSet<RelPath>,
 }
 
 impl Session<'_> {
@@ -396,18 +404,32 @@ impl Session<'_> {
             if !self.mirror.is_released()
                 && let Some(halt) = self.options.brake(pass)
             {
-                return if pass.certainty == Certainty::Counted {
-                    Err(Ended::Halted(halt))
-                } else {
-                    self.recount(ticket)
+                return match pass.certainty {
+                    Certainty::Counted if self.common.doubted.insert(pass.root.clone()) => {
+                        self.look_once_more(ticket, &halt)
+                    }
+                    Certainty::Counted => Err(Ended::Halted(halt)),
+                    Certainty::Estimated => self.recount(ticket),
                 };
             }
         }
+        self.common.doubted.remove(&pass.root);
         pass.say_deletes();
         pass.stage = Stage::Deleting;
         for Extra { path, .. } in std::mem::take(&mut pass.extras) {
             self.queue_look(Look::new(ticket, path, Why::Extra));
         }
+        Ok(())
+    }
+
+    /// What seems to be missing may only have been moved: the events that say so can be late on a busy host, and then the
+    /// listing of a moment ago is no evidence. The comparison ends without a deletion, and is made again.
+    fn look_once_more(&mut self, ticket: Ticket, halt: &Halt) -> Result<(), Ended> {
+        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
+        tracing::warn!("looking once more, as {halt}");
+        pass.extras.clear();
+        pass.stage = Stage::Deleting;
+        self.flight.end_with(ticket, End::Again(DOUBT));
         Ok(())
     }
 
@@ -447,20 +469,6 @@ impl Session<'_> {
         }
         self.flight.let_go(ticket);
         Ok(())
-    }
-}
-
-impl Options {
-    /// Why this pass must not delete, if it must not.
-    fn brake(&self, pass: &Pass) -> Option<Halt> {
-        let (deletes, total) = (pass.deletes, pass.backup());
-        if pass.told && deletes <= 1 {
-            return None;
-        }
-        if pass.empty {
-            return Some(Halt::Empty { entries: deletes });
-        }
-        self.max_delete.is_passed(deletes, total).then_some(Halt::Deletes { deletes, total })
     }
 }
 

@@ -401,6 +401,31 @@ fn a_mass_deletion_halts_and_is_let_through_once() {
 }
 
 #[test]
+fn a_rename_that_is_told_of_late_is_no_mass_deletion() {
+    let mut pair = Pair::new();
+    fs::create_dir(pair.here.join("large")).unwrap();
+    for n in 0..50 {
+        fs::write(pair.here.join(format!("large/{n}")), "x").unwrap();
+    }
+    pair.pass();
+    let since = std::time::Instant::now();
+    fs::rename(pair.here.join("large"), pair.here.join("moved")).unwrap();
+    let mirror = pair.mirror.clone();
+    let late = std::thread::spawn(move || {
+        // The comparison that misses it has begun, and is through.
+        for scanning in [true, false] {
+            while mirror.is_scanning() != scanning {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        mirror.hint([Hint::Renamed { from: path("large"), to: path("moved"), folder: true, since }]);
+    });
+    assert_eq!(pair.pass().0, Ended::InSync);
+    late.join().unwrap();
+    pair.assert_equal();
+}
+
+#[test]
 fn a_replaced_root_halts() {
     let mut pair = Pair::new();
     fill(&pair.here);
