@@ -153,6 +153,9 @@ impl Lane {
             let (opened, connection) = match dialled {
                 Ok(dialled) => dialled,
                 Err(error) => {
+                    if sessions > 0 && matches!(error, Unreached::Dial(DialError::Busy { .. })) {
+                        self.doubt();
+                    }
                     self.not_reached(&error);
                     self.pause(&mut retry, error.pause(), &stop).await;
                     continue;
@@ -166,7 +169,7 @@ impl Lane {
             }
             sessions += 1;
             if !opened.continued && sessions > 1 {
-                self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+                self.doubt();
             }
             let same = sender.take().filter(|(of, _)| of.is_same(&root));
             let worker =
@@ -176,6 +179,9 @@ impl Lane {
             tracing::info!(target_name = %self.target.name, address = %self.target.address, "connected");
             let (worker, session) = self.session(worker, opened, connection, &mut roots, &stop).await;
             sender = worker.map(|worker| (root, worker));
+            if matches!(&session.ended, Ended::Bye(refusal) if *refusal != Refusal::Stopping) {
+                self.doubt();
+            }
             self.ended(&session);
             if session.lasted > SILENCE {
                 retry = Backoff::new(self.target.retry);
@@ -183,6 +189,12 @@ impl Lane {
             self.pause(&mut retry, session.pause(), &stop).await;
         }
         self.enter(TargetState::Offline);
+    }
+
+    /// What the target has is not known any more: where it says that it cannot take us, its folder may be another one, or
+    /// somebody else's for now. All of it is owed a comparison, and that is not in sync.
+    fn doubt(&self) {
+        self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     }
 
     async fn pause(&self, retry: &mut Backoff, pause: Pause, stop: &Stop) {

@@ -39,6 +39,20 @@ fn dial_again(pair: &mut Pair) {
 }
 
 #[test]
+fn where_the_root_was_replaced_nothing_is_in_sync_though_nothing_changed() {
+    let pair = live("replacedidle", Setup::default());
+    fs::write(pair.source.join("kept"), "in the folder that is moved away").unwrap();
+    pair.settle();
+    fs::rename(&pair.backup, pair.backup.with_file_name("hidden")).unwrap();
+    fs::create_dir(&pair.backup).unwrap();
+    eventually("pushd knows", || {
+        pair.pushd.target("t")["last_error"].as_str().is_some_and(|error| error.contains("replaced"))
+    });
+    assert_eq!(wait(&pair), 75, "in sync with a folder that is empty");
+    assert!(pair.pushd.target("t")["owed"]["paths"].as_u64() >= Some(1));
+}
+
+#[test]
 fn a_root_that_is_replaced_gets_nothing_and_what_was_sent_is_owed() {
     for durability in DURABILITIES {
         let mut pair = live("replaced", Setup { durability: durability.into(), ..Setup::default() });
