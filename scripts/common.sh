@@ -12,6 +12,13 @@ fail() {
     exit 1
 }
 
+# valued OPTION [VALUE …]: ends with a sentence where the option at the beginning of these words has no value after it.
+valued() {
+    (($# > 1)) && return
+    printf '%s: %s needs a value; see --help\n' "${0##*/}" "$1" >&2
+    exit 64
+}
+
 # Ends with one sentence where the Rust that is here does not suffice: an older cargo does not even read our manifests, and
 # what it says then is about their words.
 toolchain() {

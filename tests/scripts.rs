@@ -70,6 +70,16 @@ fn a_rust_that_is_too_old_is_named_in_one_sentence() {
 }
 
 #[test]
+fn an_option_without_its_value_is_told() {
+    let of_bench = ["--rounds", "--disk", "--output", "--rows"].map(|option| ("bench", option));
+    for (name, option) in [("demo", "--durability")].into_iter().chain(of_bench) {
+        let output = script(name).arg(option).output().unwrap();
+        let sentence = format!("{name}: {option} needs a value; see --help\n");
+        assert_eq!((output.status.code(), said(&output)), (Some(64), sentence));
+    }
+}
+
+#[test]
 fn a_rust_that_suffices_is_taken() {
     let stand_in = TempDir::new().unwrap();
     for version in [least() + ".0", "1.999.1-nightly".into(), "2.0.0".into()] {
