@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::Error;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{Error as Pem, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
@@ -41,14 +41,28 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let text = sys::paths::read_config(path).map_err(|error| TlsError::Read { path: path.into(), error })?;
     CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::Pem { path: path.into(), reason: error.to_string() })
+        .map_err(|error| TlsError::Pem { path: path.into(), reason: fault(&error) })
 }
 
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let pem = Zeroizing::new(sys::read_secret(path)?);
-    use rustls::pki_types::pem::Error as Pem;
     PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
         Pem::NoItemsFound => TlsError::NoKey { path: path.into() },
-        error => TlsError::Pem { path: path.into(), reason: error.to_string() },
+        error => TlsError::Pem { path: path.into(), reason: fault(&error) },
     })
+}
+
+/// What is wrong, in words. Of what the file holds nothing is shown but its lines of dashes: it may be a key.
+fn fault(error: &Pem) -> String {
+    match error {
+        Pem::MissingSectionEnd { end_marker } => {
+            let label = proto::shown::Shown(end_marker);
+            format!("the line '-----END {label}-----' is missing: was the file cut short?")
+        }
+        Pem::IllegalSectionStart { .. } => "a line that begins with '-----BEGIN ' does not end with '-----'".into(),
+        Pem::Base64Decode(_) => "what stands between its BEGIN and END is not base64".into(),
+        Pem::SectionTooLarge => "what stands between its BEGIN and END is too large".into(),
+        Pem::NoItemsFound => "it holds nothing of what is looked for".into(),
+        other => other.to_string(),
+    }
 }

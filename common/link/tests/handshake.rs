@@ -247,6 +247,32 @@ async fn configurations_that_cannot_be() {
     assert!(client_config(&trust).err().unwrap().to_string().contains("holds no certificate"));
 }
 
+#[test]
+fn what_is_wrong_with_a_pem_file_is_said_in_words() {
+    let desk = Desk::new();
+    let (file, _) = desk.own("own", params(&["localhost"]));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let end = "-----END CERTIFICATE-----";
+    for (name, text, words) in [
+        (
+            "short.pem",
+            text[..text.len() / 2].to_owned(),
+            format!("the line '{end}' is missing: was the file cut short?"),
+        ),
+        ("start.pem", text.replacen("CERTIFICATE-----", "CERTIFICATE", 1), "does not end with '-----'".into()),
+        ("middle.pem", text.replace(end, &format!("?!\n{end}")), "is not base64".into()),
+    ] {
+        let trust = Trust { ca_file: Some(desk.put(name, &text)), fingerprint: None };
+        let said = client_config(&trust).err().unwrap().to_string();
+        assert!(said.contains(&format!("{name} is not valid PEM: ")) && said.ends_with(&words), "{said}");
+    }
+    let key = std::fs::read_to_string(desk.path("own.key")).unwrap();
+    let short = desk.put("short.key", &key[..key.len() / 2]);
+    std::fs::set_permissions(&short, PermissionsExt::from_mode(0o600)).unwrap();
+    let said = server_config(&file, &short).err().unwrap().to_string();
+    assert!(said.ends_with("the line '-----END PRIVATE KEY-----' is missing: was the file cut short?"), "{said}");
+}
+
 #[tokio::test]
 async fn four_at_a_time_dial_one_server() {
     let desk = Desk::new();
