@@ -178,3 +178,21 @@ fn a_root_that_is_gone_is_said_once() {
     dial_again(&mut pair);
     pair.settle();
 }
+
+#[test]
+fn leftovers_that_cannot_be_removed_are_named() {
+    if !is_root("leftovers_that_cannot_be_removed_are_named") {
+        return;
+    }
+    let mut pair = Pair::new("leftover", Setup::default());
+    let (stays, goes) = (pair.backup.join(".recvd-stage-0123"), pair.backup.join(".recvd-stage-4567"));
+    fs::create_dir(&stays).unwrap();
+    fs::create_dir(&goes).unwrap();
+    // What is mounted there cannot be removed.
+    let mounted = Mounted::tmpfs(&stays);
+    pair.recvd.start();
+    let words = format!("cannot remove leftovers of interrupted sessions: {}: ", stays.display());
+    assert!(log_has(&pair, &words), "{}", pair.recvd.daemon.log());
+    assert!(!goes.exists(), "one that stays keeps others");
+    drop(mounted);
+}

@@ -32,6 +32,13 @@ impl ProcPath {
         ProcPath(path)
     }
 
+    /// The entry `name` of a folder for a person: its path on this host, or the name alone where the kernel does not tell.
+    pub(crate) fn shown(folder: BorrowedFd<'_>, name: &[u8]) -> String {
+        let at = rustix::fs::readlink(ProcPath::of(folder).as_c_str(), Vec::new()).map(|path| path.into_bytes());
+        let at = at.map(|path| [&path[..], b"/", name].concat()).unwrap_or_else(|_| name.into());
+        proto::shown::Shown(&at).to_string()
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.as_c_str().to_bytes()
     }

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use crate::dir::Dir;
 use crate::metadata::{self, On, is_passing};
 use crate::moves::{self, Place};
+use crate::procfs::ProcPath;
 use crate::resolve::FOLDER;
 use crate::room::Lack;
 use crate::stat::Stat;
@@ -396,12 +397,33 @@ impl Drop for Seat<'_> {
 /// Removes something in the stage that has no other name any more.
 fn discard(folder: &Folder, name: &str) {
     if let Err(error) = remove::remove(folder.fd(), name.as_bytes()) {
-        tracing::warn!("cannot remove what was taken out of the tree; it stays in the stage folder: {error}");
+        tracing::warn!("{}", stays(folder.fd(), name, &error));
     }
+}
+
+fn stays(folder: BorrowedFd<'_>, name: &str, error: &io::Error) -> String {
+    let path = ProcPath::shown(folder, name.as_bytes());
+    format!("cannot remove what was taken out of the tree; it stays as {path}: {error}")
 }
 
 /// What rename says when a folder stands in the way, or is to stand where something else is.
 fn in_the_way(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mounts;
+
+    #[test]
+    fn what_stays_is_named_with_its_path() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Tree::open(place.path(), Mounts::Stay).unwrap().root().unwrap();
+        let folder = Folder::make(&root, "stage").unwrap();
+        let said = stays(folder.fd(), "7", &Errno::PERM.into());
+        let path = place.path().canonicalize().unwrap().join("stage/7");
+        assert!(said.contains(&format!("it stays as {}: ", path.display())), "{said}");
+    }
 }

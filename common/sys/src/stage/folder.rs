@@ -12,6 +12,7 @@ use super::{PREFIX, note};
 use crate::dir::Dir;
 use crate::metadata::{Now, Origin};
 use crate::moves::{self, Place};
+use crate::procfs::ProcPath;
 use crate::resolve::FOLDER;
 use crate::stat::Stat;
 use crate::tree::Tree;
@@ -84,7 +85,8 @@ impl Folder {
 }
 
 /// Removes what killed sessions left in the module root, whose mtime is kept, and gives back the modes that they had
-/// changed. Returns how many there were. Only before any session has begun: it cannot tell a dead stage from a live one.
+/// changed. Returns how many there were; an error names the first that stays. Only before any session has begun: it cannot
+/// tell a dead stage from a live one.
 pub fn sweep(tree: &Tree) -> io::Result<u64> {
     let root = tree.root()?;
     let mut names: Vec<Box<[u8]>> = Vec::new();
@@ -98,17 +100,26 @@ pub fn sweep(tree: &Tree) -> io::Result<u64> {
         return Ok(0);
     }
     let before = root.stat()?;
-    for name in &names {
-        if remove::unlink(root.fd(), name) == Err(Errno::ISDIR) {
-            let stage = moves::open_anyway(Place { folder: root.fd(), name }, FOLDER, 0o700)?;
-            note::heal(&root, stage.as_fd())?;
-            remove::contents(stage.as_fd())?;
-            rustix::fs::unlinkat(root.fd(), &name[..], AtFlags::REMOVEDIR)?;
-        }
-    }
+    let cleared = names.iter().map(|name| {
+        clear(&root, name)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", ProcPath::shown(root.fd(), name))))
+    });
+    // One that stays keeps no other.
+    let cleared = cleared.fold(Ok(()), io::Result::and);
     // Best effort: without the right to set it, it says when this was.
     let _ = root.set_mtime(before.mtime);
-    Ok(names.len() as u64)
+    cleared.map(|()| names.len() as u64)
+}
+
+fn clear(root: &Dir, name: &[u8]) -> io::Result<()> {
+    match remove::unlink(root.fd(), name) {
+        Err(Errno::ISDIR) => {}
+        done => return Ok(done?),
+    }
+    let stage = moves::open_anyway(Place { folder: root.fd(), name }, FOLDER, 0o700)?;
+    note::heal(root, stage.as_fd())?;
+    remove::contents(stage.as_fd())?;
+    Ok(rustix::fs::unlinkat(root.fd(), name, AtFlags::REMOVEDIR)?)
 }
 
 #[cfg(test)]
