@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::receiver::Shortage;
 use kit::{Stop, units};
 use sys::{Mounts, Tree};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::error;
 
@@ -22,7 +23,7 @@ pub async fn tend(module: Arc<Module>, stop: Stop) {
     }
 }
 
-async fn tell(module: &Module) -> std::convert::Infallible {
+async fn tell(module: &Arc<Module>) -> std::convert::Infallible {
     loop {
         module.disk.lacks().await;
         sleep(LOOK).await;
@@ -34,9 +35,11 @@ async fn tell(module: &Module) -> std::convert::Infallible {
             );
         }
         let shortage = loop {
-            match module.disk.is_over(|bytes| has_room(module, bytes)) {
-                Some(shortage) => break shortage,
-                None => sleep(LOOK).await,
+            let asked = module.clone();
+            // The disk may not answer.
+            match spawn_blocking(move || asked.disk.is_over(|bytes| has_room(&asked, bytes))).await {
+                Ok(Some(shortage)) => break shortage,
+                Ok(None) | Err(_) => sleep(LOOK).await,
             }
         };
         let (lasted, all) = (units::duration(shortage.since.elapsed()), operations(shortage.refused));
@@ -54,7 +57,7 @@ fn operations(refused: u64) -> String {
     }
 }
 
-/// What the file system says. A disk that does not answer has none.
+/// What the file system says. One that cannot be asked has none.
 fn has_room(module: &Module, bytes: u64) -> bool {
     Tree::open(module.root.path(), Mounts::Stay).and_then(|tree| tree.has_room(bytes)).unwrap_or(false)
 }
