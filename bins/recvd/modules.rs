@@ -147,7 +147,9 @@ impl Permit {
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.
     pub fn grant(&self, durability: Durability) -> Result<Grant, Refusal> {
         let root = Arc::new(self.module.root.open()?);
-        self.prepare(root, durability).map_err(|error| self.module.root.failed(&error))
+        let granted = self.prepare(root, durability).map_err(|error| self.module.root.failed(&self.folder, &error))?;
+        self.module.root.works(&self.folder);
+        Ok(granted)
     }
 
     fn prepare(&self, root: Arc<Tree>, durability: Durability) -> io::Result<Grant> {

@@ -196,3 +196,40 @@ fn leftovers_that_cannot_be_removed_are_named() {
     assert!(!goes.exists(), "one that stays keeps others");
     drop(mounted);
 }
+
+#[test]
+fn a_disk_in_a_module_is_named_until_it_is_gone() {
+    if !is_root("a_disk_in_a_module_is_named_until_it_is_gone") {
+        return;
+    }
+    let mut pair = Pair::new("reach", Setup::default());
+    let config = read(&pair.pushd.config).unwrap();
+    fs::write(&pair.pushd.config, config.replace("module = \"m\"", "module = \"m/web1\"")).unwrap();
+    let inner = pair.backup.join("web1");
+    fs::create_dir_all(inner.join("deep")).unwrap();
+    fs::create_dir(pair.source.join("deep")).unwrap();
+    fs::write(pair.source.join("deep/file"), "content").unwrap();
+    pair.recvd.start();
+
+    let mounted = Mounted::tmpfs(&inner);
+    for _ in 0..2 {
+        let done = pair.sync(&[]);
+        assert_eq!(done.code, 75, "{}", done.text());
+        assert!(done.text().contains("at m/web1 another file system is mounted on the backup host"), "{}", done.text());
+        assert!(done.text().contains("give that disk a module of its own"), "{}", done.text());
+    }
+    let words = format!("{}: another file system is mounted there", inner.display());
+    assert_eq!(pair.recvd.daemon.log().matches(&words).count(), 1, "{}", pair.recvd.daemon.log());
+    drop(mounted);
+
+    let deep = inner.join("deep");
+    let mounted = Mounted::tmpfs(&deep);
+    let done = pair.sync(&[]);
+    assert_eq!(done.code, 1, "{}", done.text());
+    assert!(done.text().contains("another file system is mounted there on the backup host"), "{}", done.text());
+    assert!(!done.text().contains("os error"), "{}", done.text());
+    assert!(log_has(&pair, &format!("{} works again", inner.display())), "{}", pair.recvd.daemon.log());
+    drop(mounted);
+    assert_eq!(pair.sync(&[]).code, 0);
+    assert_equal(&pair.source, &inner);
+}

@@ -57,6 +57,40 @@ fn trouble_of_both_sides_with_one_folder_is_named() {
     assert!(reasons.iter().any(|reason| reason.contains("owner")), "{reasons:?}");
 }
 
+#[test]
+fn a_folder_of_another_user_is_named_with_what_to_do() {
+    if !is_root("a_folder_of_another_user_is_named_with_what_to_do") {
+        return;
+    }
+    let setup = Setup { module: "keep = [\"mode\", \"mtime\"]".into(), ..Setup::default() };
+    let mut pair = pair("foreign", setup);
+    // One that recvd may not write to, and one where nobody may replace what is another's.
+    for (folder, mode) in [("given", 0o755), ("sticky", 0o1777)] {
+        let there = pair.backup.join(folder);
+        fs::create_dir(&there).unwrap();
+        fs::write(there.join("old"), "").unwrap();
+        fs::write(there.join("gone"), "").unwrap();
+        chmod(&there, mode).unwrap();
+        fs::create_dir(pair.source.join(folder)).unwrap();
+        for file in ["one", "two", "old"] {
+            fs::write(pair.source.join(folder).join(file), "content").unwrap();
+        }
+    }
+    pair.recvd.start();
+    let done = sync_as_source(&pair);
+    assert_eq!(done.code, 1, "{}", done.text());
+    let named = |path: &str, words: &str| {
+        let reasons = reasons(&done, path);
+        let todo = format!("give it to recvd (uid {BACKUP}), or remove it there");
+        assert!(reasons.iter().any(|why| why.contains(words) && why.contains(&todo)), "{path}: {}", done.text());
+    };
+    for file in ["one", "two", "old", "gone"] {
+        named(&format!("given/{file}"), "the folder 'given' belongs to uid 0 on the backup host");
+    }
+    named("sticky/old", "cannot put it in place: it belongs to uid 0 on the backup host");
+    named("sticky/gone", "cannot remove it: it belongs to uid 0 on the backup host");
+}
+
 /// Folders that their owner may not write, list or enter, one in the other, with files, which all are recvd's own.
 fn build_shut(source: &Path) {
     for folder in ["ro", "ro/in", "ro/in/blind", "blind", "blind/ro", "list", "list/ro", "empty"] {

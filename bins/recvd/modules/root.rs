@@ -6,6 +6,7 @@
 //! mounted over it since, that is the disk that was meant. RACE: which folder it is tell device and inode, and an inode may
 //! be given again after a removal: a folder that was made anew may pass for the one before.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,8 @@ use tracing::{error, info, warn};
 
 /// After what time a pushd may try a module again that cannot work now.
 const RETRY: Duration = Duration::from_secs(30);
+/// Folders in it of which trouble is remembered; peers name them.
+const TROUBLES: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ struct Seat {
     waits_on: Option<MountId>,
     /// What was said last, while it is so.
     trouble: Option<String>,
+    /// The same of folders in it.
+    inner: BTreeMap<RelPath, String>,
 }
 
 /// A peer's folder beneath the root.
@@ -63,7 +68,7 @@ impl Root {
     /// The folder that stands at `path` now.
     pub fn at(module: &str, path: PathBuf) -> io::Result<Root> {
         let id = sys::identity_at(&path)?;
-        let seat = Mutex::new(Seat { id, waits_on: waits_on(&path), trouble: None });
+        let seat = Mutex::new(Seat { id, waits_on: waits_on(&path), trouble: None, inner: BTreeMap::new() });
         Ok(Root { module: module.to_owned(), path, seat, looking: Arc::default() })
     }
 
@@ -90,7 +95,11 @@ impl Root {
             spawn_blocking(move || {
                 let opened = root.open();
                 drop(turn);
-                opened.map(|tree| Standing {
+                let tree = opened?;
+                if let Some(mounted) = mounted_in(&tree, &folder) {
+                    return Err(root.begins(&mounted, root.is_elsewhere(&mounted)));
+                }
+                Ok(Standing {
                     // One that cannot be opened now will be named when it is written to.
                     id: tree.beneath(&folder).and_then(|tree| tree.identity()).ok(),
                     place: Place::of(&tree).ok().map(|place| place.beneath(&folder)),
@@ -122,7 +131,7 @@ impl Root {
             self.module,
             self.path.display()
         );
-        *seat = Seat { id, waits_on: None, trouble: seat.trouble.take() };
+        (seat.id, seat.waits_on) = (id, None);
         // Before anybody gets it.
         self.sweep(&tree);
         Ok(tree)
@@ -155,11 +164,45 @@ impl Root {
         looked
     }
 
-    /// Says that it cannot be written to, and gives the peer's answer.
-    pub fn failed(&self, error: &io::Error) -> Refusal {
-        let Trouble { sentence, reason } = self.cannot_work(error);
-        error!("module {}: {sentence}", self.module);
+    /// Says that the folder in it cannot be written to, and gives the peer's answer.
+    pub fn failed(&self, folder: &RelPath, error: &io::Error) -> Refusal {
+        let sentence = format!("{}: {error}", self.place(folder));
+        self.begins(folder, Trouble { sentence, ..self.cannot_work(error) })
+    }
+
+    /// The folder in it can be written to: what was wrong with it, or with one above it, is over.
+    pub fn works(&self, folder: &RelPath) {
+        let inner = &mut self.seat().inner;
+        let over: Vec<RelPath> = inner.keys().filter(|at| folder.is_within(at)).cloned().collect();
+        for at in over {
+            inner.remove(&at);
+            info!("module {}: {} works again", self.module, self.place(&at));
+        }
+    }
+
+    /// Logs trouble of a folder in it when it begins or is another.
+    fn begins(&self, folder: &RelPath, Trouble { sentence, reason }: Trouble) -> Refusal {
+        let inner = &mut self.seat().inner;
+        if inner.get(folder) != Some(&sentence) {
+            error!("module {}: {sentence}", self.module);
+            if inner.len() < TROUBLES || inner.contains_key(folder) {
+                inner.insert(folder.clone(), sentence);
+            }
+        }
         Refusal::Busy { reason, retry: RETRY }
+    }
+
+    fn place(&self, folder: &RelPath) -> String {
+        let path = self.path.display();
+        if folder.is_root() { path.to_string() } else { format!("{path}/{folder}") }
+    }
+
+    fn is_elsewhere(&self, folder: &RelPath) -> Trouble {
+        let why = "and a module lies on one: give that disk a module of its own, or unmount it";
+        Trouble {
+            sentence: format!("{}: another file system is mounted there, {why}", self.place(folder)),
+            reason: format!("at {}/{folder} another file system is mounted on the backup host, {why}", self.module),
+        }
     }
 
     fn cannot_work(&self, error: &dyn std::fmt::Display) -> Trouble {
@@ -184,6 +227,19 @@ impl Root {
     fn seat(&self) -> std::sync::MutexGuard<'_, Seat> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where on the way to `folder` another file system is mounted, if so.
+fn mounted_in(tree: &Tree, folder: &RelPath) -> Option<RelPath> {
+    let is_elsewhere = |at: &RelPath| tree.dir(at).is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices);
+    if !is_elsewhere(folder) {
+        return None;
+    }
+    let mut at = RelPath::root();
+    folder.names().find_map(|name| {
+        at = at.join(&name).ok()?;
+        is_elsewhere(&at).then(|| at.clone())
+    })
 }
 
 /// The mount that the folder is on, if it has nothing in it.

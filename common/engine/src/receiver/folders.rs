@@ -130,8 +130,9 @@ impl Folders {
     /// To be called before a name in the folder appears or vanishes.
     pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> io::Result<()> {
         folder.op.set(self.op);
-        if !folder.wide.replace(true) {
+        if !folder.wide.get() {
             self.stage.widen(&self.tree, &folder.path)?;
+            folder.wide.set(true);
         }
         if folder.touched.get() {
             return Ok(());

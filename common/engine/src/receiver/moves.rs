@@ -15,12 +15,7 @@ impl Replica {
             parent => parent?,
         };
         self.touch(&folder)?;
-        let failed = |error: io::Error| match sys::stage::not_ours(&folder.dir, &name) {
-            Some(why) if error.kind() == ErrorKind::PermissionDenied => {
-                verdict::refused(format!("cannot remove it: {why}"))
-            }
-            _ => verdict::of("remove it", &error),
-        };
+        let failed = |error: io::Error| verdict::of_names("remove it", &error, &[(&folder.dir, &name)]);
         let unlocked = self.stage.unlock(&self.tree, &[(&folder.dir, &name)], &[path]).map_err(failed)?;
         let taken = self.stage.take_out(&folder.dir, &name);
         drop(unlocked);
@@ -37,6 +32,7 @@ impl Replica {
         self.touch(&folder)?;
         self.touch(&to_folder)?;
         let places = [(&folder.dir, &name), (&to_folder.dir, &to_name)];
+        let failed = |error| verdict::of_names("rename it", &error, &places);
         let _unlocked = self.stage.unlock(&self.tree, &places, &[from, to]).map_err(failed)?;
         let renamed = match there {
             // Two names of one file: the kernel's rename would leave both.
@@ -71,6 +67,7 @@ impl Replica {
         self.touch(&a_folder)?;
         self.touch(&b_folder)?;
         let places = [(&a_folder.dir, &a_name), (&b_folder.dir, &b_name)];
+        let failed = |error| verdict::of_names("exchange it", &error, &places);
         let _unlocked = self.stage.unlock(&self.tree, &places, &[a, b]).map_err(failed)?;
         let exchanged = a_folder.dir.exchange(&a_name, &b_folder.dir, &b_name);
         self.folders.moved(a);

@@ -84,7 +84,7 @@ impl Replica {
         let (folder, name) = self.parent(path)?;
         self.touch(&folder)?;
         let verdict = verdict::done(staged.problems());
-        let failed = |error| verdict::of("put it in place", &error);
+        let failed = |error| verdict::of_names("put it in place", &error, &[(&folder.dir, &name)]);
         let _there = self.stage.unlock(&self.tree, &[(&folder.dir, &name)], &[path]).map_err(failed)?;
         let _new = self.stage.unlock_staged(&self.tree, &staged, path).map_err(failed)?;
         staged.publish(&folder.dir, &name, &self.stage).map_err(failed)?;

@@ -3,8 +3,12 @@
 
 use std::io::{self, ErrorKind};
 
-use proto::Outcome;
-use sys::Lack;
+use proto::{Name, Outcome};
+use sys::{Dir, Lack};
+
+/// Of what a module does not reach, as renames end there.
+const ELSEWHERE: &str = "another file system is mounted there on the backup host, and a module lies on one: give that disk a \
+                         module of its own, or unmount it";
 
 /// What came of one operation: `Ok` when it did exactly what it says.
 pub(super) type Verdict = Result<(), Outcome>;
@@ -24,7 +28,10 @@ pub(super) fn failed(reason: impl Into<String>) -> Outcome {
 
 /// What stands in the way of `doing` something to one entry.
 pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
-    let reason = format!("cannot {doing}: {error}");
+    let reason = match error.kind() {
+        ErrorKind::CrossesDevices => format!("cannot {doing}: {ELSEWHERE}"),
+        _ => format!("cannot {doing}: {error}"),
+    };
     match Lack::of(error) {
         // The same for all entries, whatever was to be done.
         Some(Lack::Room) => return Outcome::Full { reason: error.to_string() },
@@ -45,6 +52,15 @@ pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
         _ if error.raw_os_error() == Some(EILSEQ) => refused(reason),
         // I/O errors, no memory, no descriptors, and what nobody has thought of.
         _ => failed(reason),
+    }
+}
+
+/// The same where that may be because another user owns one of these entries.
+pub(super) fn of_names(doing: &str, error: &io::Error, names: &[(&Dir, &Name)]) -> Outcome {
+    let denied = error.kind() == ErrorKind::PermissionDenied;
+    match names.iter().filter(|_| denied).find_map(|(dir, name)| sys::stage::not_ours(dir, name)) {
+        Some(why) => refused(format!("cannot {doing}: {why}")),
+        None => of(doing, error),
     }
 }
 
@@ -76,6 +92,9 @@ mod tests {
         // ENOSPC, EDQUOT; EROFS; EIO, ENOMEM.
         assert!([28, 122].map(outcome).iter().all(|outcome| matches!(outcome, Outcome::Full { .. })));
         assert!(matches!(outcome(30), Outcome::ReadOnly { .. }));
+        // EXDEV.
+        let Outcome::Refused { reason } = outcome(18) else { panic!("{:?}", outcome(18)) };
+        assert!(reason.contains("a module of its own") && !reason.contains("os error"), "{reason}");
         assert!([5, 12].map(outcome).iter().all(|outcome| matches!(outcome, Outcome::Failed { .. })));
     }
 }
