@@ -12,7 +12,7 @@ use crate::control::{Barrier, Unmirrored, Waited};
 use crate::lane::Lane;
 use crate::source::Live;
 
-/// Entries that could not be mirrored which are named; more are counted.
+/// Entries that could not be mirrored, or targets that are behind, which are named; more are counted.
 const NAMED: usize = 20;
 
 /// One wait. It begins when it is made.
@@ -49,8 +49,9 @@ impl AllSeen {
     fn new(places: impl IntoIterator<Item = (Arc<Live>, RelPath)>) -> AllSeen {
         let asked = places.into_iter().map(|(live, place)| Asked { number: live.ask_barrier(), live, place });
         let asked: Vec<Asked> = asked.collect();
-        let lanes = asked.iter().flat_map(|asked| &asked.live.lanes);
-        let known = lanes.map(|lane| Known::of(&lane.mirror)).collect();
+        let lanes = || asked.iter().flat_map(|asked| &asked.live.lanes);
+        lanes().for_each(|lane| lane.ask_again());
+        let known = lanes().map(|lane| Known::of(&lane.mirror)).collect();
         AllSeen { asked, seen_at: None, known }
     }
 
@@ -80,6 +81,32 @@ impl Barrier for AllSeen {
             return Some(Waited::Arrived(self.unmirrored()));
         }
         self.blocked(seen_at).map(Waited::Held)
+    }
+
+    fn behind(&self) -> Vec<String> {
+        let mut behind: Vec<String> = self.asked.iter().flat_map(|asked| asked.behind(self.seen_at)).collect();
+        let beyond = behind.len().saturating_sub(NAMED);
+        if beyond > 0 {
+            behind.truncate(NAMED);
+            behind.push(format!("and {beyond} more"));
+        }
+        behind
+    }
+}
+
+impl Asked {
+    /// What is behind of this source; until all watchers have read what there was, that may be the source alone.
+    fn behind(&self, seen_at: Option<Instant>) -> Vec<String> {
+        let name = &self.live.source.name;
+        if let Some((_, reason)) = self.live.standstill() {
+            return vec![format!("{name}: {reason}")];
+        }
+        if !self.live.has_passed(self.number) {
+            return vec![format!("{name}: what happened is still being looked at")];
+        }
+        let until = seen_at.unwrap_or_else(Instant::now);
+        let behind = self.live.lanes.iter().filter(|lane| lane.mirror.pending().owes(&self.place, until));
+        behind.map(|lane| format!("{name} to {}", lane.behind())).collect()
     }
 }
 

@@ -54,6 +54,8 @@ pub trait Control: Send + Sync + 'static {
 pub trait Barrier: Send {
     /// How it ended; `None` while something of that is not acknowledged. Asked again and again until then.
     fn look(&mut self) -> Option<Waited>;
+    /// What it still waits for: a sentence for each target that is behind, or for a source that is. Bounded.
+    fn behind(&self) -> Vec<String>;
 }
 
 /// How a wait ended.
@@ -64,8 +66,8 @@ pub enum Waited {
     Arrived(Unmirrored),
     /// It comes to nothing before a person has done something: what, in a sentence.
     Held(String),
-    /// The time was over.
-    Late,
+    /// The time was over: what is behind, in sentences.
+    Late(Vec<String>),
 }
 
 /// What could not be mirrored of that which was waited for.
@@ -180,7 +182,9 @@ async fn wait(mut barrier: Box<dyn Barrier>, most: Duration) -> Waited {
         if let Some(waited) = barrier.look() {
             return waited;
         }
-        let Some(left) = most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { return Waited::Late };
+        let Some(left) = most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
+            return Waited::Late(barrier.behind());
+        };
         tokio::time::sleep(pause.max(began.elapsed() * SHARE).min(left)).await;
         pause = (pause * 2).min(LOOK);
     }
@@ -269,7 +273,8 @@ fn tell_waited(waited: Waited, timeout: Duration) -> Exit {
             out::complain(format_args!("pushd: {sentence}"));
             Exit::Busy
         }
-        Waited::Late => {
+        Waited::Late(behind) => {
+            behind.iter().for_each(|line| out::complain(format_args!("pushd: {line}")));
             let after = kit::units::duration(timeout);
             out::complain(format_args!("pushd: not all of it is safe after {after}: see `pushctl status`"));
             Exit::Busy

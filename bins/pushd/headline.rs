@@ -31,18 +31,6 @@ impl Seen {
     fn is_in_sync(self) -> bool {
         self.state == TargetState::Live && self.owed == 0
     }
-
-    /// What it does that is not in sync.
-    fn word(self) -> &'static str {
-        match self.state {
-            TargetState::Connecting => "connecting",
-            TargetState::Scanning => "scanning",
-            TargetState::Live => "catching up",
-            TargetState::Blocked => "blocked",
-            TargetState::Offline => "offline",
-            TargetState::Halted => "halted",
-        }
-    }
 }
 
 /// The line, and when it may be another one.
@@ -74,7 +62,7 @@ fn sentence(sources: &[(&str, (SourceState, u64))], targets: &[Seen]) -> String 
         (all, in_sync) => format!("{in_sync} of {all} targets in sync"),
     };
     for word in ["connecting", "scanning", "catching up", "blocked", "offline", "halted"] {
-        let count = targets.iter().filter(|seen| !seen.is_in_sync() && seen.word() == word).count();
+        let count = targets.iter().filter(|seen| !seen.is_in_sync() && seen.state.word() == word).count();
         if count > 0 {
             out.push_str(&format!(", {count} {word}"));
         }

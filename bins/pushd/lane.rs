@@ -16,7 +16,8 @@ use proto::RelPath;
 use proto::login::{Direction, Opened, Refusal};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::config::{Retry, Source, Target};
+use crate::backoff::{Backoff, Pause};
+use crate::config::{Source, Target};
 use crate::nesting::{Nesting, nesting};
 use crate::status::{SourceState, TargetState};
 
@@ -26,8 +27,6 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often a halted target looks whether it may go on.
 const HALTED: Duration = Duration::from_millis(500);
-/// The longest pause that a receiver may ask for: its word must not end the mirroring.
-const LONGEST: Duration = Duration::from_secs(600);
 
 /// What a lane hears of its source: the root, or in which state it has none.
 pub type Footing = Result<Root, SourceState>;
@@ -57,6 +56,8 @@ pub struct Trouble {
     lost: u64,
     /// The last of both.
     last: Option<(Exit, String)>,
+    /// It must not be written to, as it lay at the last login.
+    nested: Option<Nesting>,
 }
 
 impl Trouble {
@@ -100,9 +101,25 @@ impl Lane {
     /// What a person has to look at before anything more is sent, with the command that lets it go on. A root that is lost is
     /// the business of its source.
     pub fn held(&self) -> Option<String> {
-        match self.mirror.halted()? {
-            Halt::Root(_) => None,
-            halt => Some(format!("{}: {}", self.target.name, self.sentence_of(&halt))),
+        let sentence = match self.mirror.halted() {
+            Some(Halt::Root(_)) => return None,
+            Some(halt) => self.sentence_of(&halt),
+            None => self.lock_trouble().nested?.to_string(),
+        };
+        Some(format!("{}: {sentence}", self.target.name))
+    }
+
+    /// How it goes with what it owes, in words, with why that does not arrive.
+    pub fn behind(&self) -> String {
+        let (word, owed) = (self.state().0.word(), kit::units::count(self.mirror.pending().len() as u64));
+        let error = self.mirror.last_error().map_or(String::new(), |error| format!(": {error}"));
+        format!("{}: {word}, paths that are owed: {owed}{error}", self.target.name)
+    }
+
+    /// Where a person was to move a folder, the target is asked anew whether that was done.
+    pub fn ask_again(&self) {
+        if self.lock_trouble().nested.take().is_some() {
+            self.hurry();
         }
     }
 
@@ -161,10 +178,12 @@ impl Lane {
                     continue;
                 }
             };
-            if let Some(nesting) = nesting(&root.tree, source.mounts, &opened.place) {
+            let nested = nesting(&root.tree, source.mounts, &opened.place);
+            self.lock_trouble().nested = nested;
+            if let Some(nesting) = nested {
                 connection.close().await;
                 self.not_reached(&nesting.into());
-                retry.wait(Pause::Usual, &stop).await;
+                self.pause(&mut retry, Pause::Usual, &stop).await;
                 continue;
             }
             sessions += 1;
@@ -422,67 +441,5 @@ impl Unreached {
             Unreached::Dial(DialError::Busy { retry, .. }) => Pause::Asked(*retry),
             _ => Pause::Usual,
         }
-    }
-}
-
-/// What comes before the next try.
-#[derive(Debug, Clone, Copy)]
-enum Pause {
-    /// Nothing: the lane waits for its source, or ends.
-    None,
-    /// The next of the growing pauses.
-    Usual,
-    /// At least what the receiver asked for, within reason.
-    Asked(Duration),
-}
-
-/// Growing pauses between tries, each shortened or lengthened at random by up to a half, so that many hosts do not come
-/// back in step.
-struct Backoff {
-    retry: Retry,
-    next: Duration,
-}
-
-impl Backoff {
-    fn new(retry: Retry) -> Backoff {
-        Backoff { retry, next: retry.first }
-    }
-
-    /// How long to wait, but for chance. Never shorter than the configured first pause, whatever a receiver asks for.
-    fn next(&mut self, pause: Pause) -> Option<Duration> {
-        let asked = match pause {
-            Pause::None => return None,
-            Pause::Usual => Duration::ZERO,
-            Pause::Asked(asked) => asked.min(LONGEST),
-        };
-        let usual = self.next;
-        self.next = (self.next * 2).min(self.retry.max);
-        Some(usual.max(asked))
-    }
-
-    async fn wait(&mut self, pause: Pause, stop: &Stop) {
-        let Some(pause) = self.next(pause) else { return };
-        let share = sys::process::random_u64() as f64 / u64::MAX as f64;
-        tokio::select! {
-            () = tokio::time::sleep(pause.mul_f64(0.5 + share)) => {}
-            () = stop.requested() => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_has_its_say_within_reason() {
-        let (first, max) = (Duration::from_millis(100), Duration::from_secs(1));
-        let mut backoff = Backoff::new(Retry { first, max });
-        assert_eq!(backoff.next(Pause::None), None);
-        assert_eq!(backoff.next(Pause::Asked(Duration::ZERO)), Some(first));
-        assert_eq!(backoff.next(Pause::Usual), Some(first * 2), "it grows");
-        assert_eq!(backoff.next(Pause::Asked(Duration::from_secs(5))), Some(Duration::from_secs(5)));
-        assert_eq!(backoff.next(Pause::Asked(Duration::MAX)), Some(LONGEST));
-        assert_eq!(backoff.next(Pause::Usual), Some(max));
     }
 }

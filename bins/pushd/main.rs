@@ -4,6 +4,7 @@
 //! [`Exit`]; nobody else ends the process.
 #![forbid(unsafe_code)]
 
+mod backoff;
 mod barrier;
 mod blocked;
 mod board;

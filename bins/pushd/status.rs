@@ -124,6 +124,20 @@ pub enum TargetState {
     Halted,
 }
 
+impl TargetState {
+    /// It in words, where something is still owed.
+    pub fn word(self) -> &'static str {
+        match self {
+            TargetState::Connecting => "connecting",
+            TargetState::Scanning => "scanning",
+            TargetState::Live => "catching up",
+            TargetState::Blocked => "blocked",
+            TargetState::Offline => "offline",
+            TargetState::Halted => "halted",
+        }
+    }
+}
+
 /// What an acknowledgement means: `durability` of recvd's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -51,8 +51,14 @@ fn what_is_not_mirrored_is_one_and_what_is_behind_goes_before_it() {
     assert_eq!([at("folder"), at("folder/large"), at("folder/deep"), at("anchor")], [1, 1, 0, 0]);
     pair.recvd.daemon.kill();
     fs::write(pair.source.join("behind"), b"x").unwrap();
+    let mut why = String::new();
+    eventually("it is found that nobody listens", || {
+        why = pair.pushd.target("t")["last_error"].as_str().unwrap_or_default().to_owned();
+        why.contains("refused")
+    });
     let late = wait(&pair, &["500ms"]);
     assert_eq!((late.code, pair.pushd.command(&["status"]).code), (75, 75), "{}", late.text());
+    assert!(late.err.contains("s to t: ") && late.err.contains(&why), "{}", late.text());
 }
 
 #[test]

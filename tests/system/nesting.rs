@@ -54,6 +54,8 @@ fn is_refused(scratch: &Scratch, source: &Path, module: &Path, words: &str, extr
     pushd.wait_in_sync(&["other"]).unwrap();
     eventually("it says why", || pushd.target("t")["last_error"].as_str().is_some_and(|e| e.contains(words)));
     assert_eq!(pushd.target("t")["sent"]["wire_bytes"], 0);
+    let waited = pushd.command(&["wait", "--timeout", "10h"]);
+    assert_eq!((waited.code, waited.err.contains(words)), (75, true), "{}", waited.text());
     // The daemon makes this one.
     let synced = pushd.command(&["sync", "--target", "t"]);
     assert_eq!((synced.code, synced.err.contains(words)), (78, true), "{}", synced.text());

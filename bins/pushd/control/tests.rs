@@ -15,6 +15,10 @@ impl Barrier for AfterLooks {
     fn look(&mut self) -> Option<Waited> {
         (self.0.fetch_add(1, Ordering::Relaxed) == 3).then(|| Waited::Arrived(Unmirrored::default()))
     }
+
+    fn behind(&self) -> Vec<String> {
+        vec!["s to t: offline".to_owned()]
+    }
 }
 
 /// Ends at once, by the name of the place.
@@ -27,6 +31,10 @@ impl Barrier for At {
             b"\xff" => Waited::Arrived(Unmirrored { total: 2, named }),
             _ => Waited::Held("s: halted".to_owned()),
         })
+    }
+
+    fn behind(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -107,16 +107,10 @@ fn state(source: &SourceStatus, target: &TargetStatus) -> String {
     if let (true, 1.., Some(moment)) = (target.is_in_sync(), source.unwatched, target.last_in_sync) {
         return format!("{} {} ago", in_sync(target.problems_total), units::duration(moment.age()));
     }
-    let word = match target.state {
-        TargetState::Connecting => "connecting",
-        TargetState::Scanning => "scanning",
-        TargetState::Live if target.is_in_sync() => return in_sync(target.problems_total),
-        TargetState::Live => "catching up",
-        TargetState::Offline => "offline",
-        TargetState::Halted => "halted",
-        TargetState::Blocked => "blocked",
-    };
-    word.to_owned()
+    match target.is_in_sync() {
+        true => in_sync(target.problems_total),
+        false => target.state.word().to_owned(),
+    }
 }
 
 fn row(source: &SourceStatus, target: &TargetStatus) -> [String; 7] {
