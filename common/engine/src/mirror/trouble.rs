@@ -91,6 +91,11 @@ impl Mirror {
         self.problems().has_any(Side::There)
     }
 
+    /// Whether the target had trouble with this entry.
+    pub(crate) fn has_trouble_there(&self, path: &RelPath) -> bool {
+        self.problems().has(path, Side::There)
+    }
+
     /// Whether it could not be read here.
     pub(crate) fn is_troubled_here(&self, path: &RelPath) -> bool {
         self.problems().has(path, Side::Here)

@@ -10,7 +10,7 @@ mod tries;
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use proto::{Content, Kept, Kind, Meta, RelPath, ToReceiver};
+use proto::{Content, Kept, Kind, Meta, RelPath, ToReceiver, limits};
 use sys::{File, Lack, Stat};
 
 use super::flight::Sent;
@@ -313,7 +313,11 @@ impl Session<'_> {
     }
 
     fn gate(&self, look: &Look, claim: Claim) -> Gate {
-        let Some(short) = self.room.short.as_ref().filter(|short| short.lack == Lack::Room) else { return Gate::Open };
+        let Some(short) = self.room.short.as_ref().filter(|short| short.lack == Lack::Room) else {
+            // It may be refused again, as one that is larger than the module takes: not at the cost of its content.
+            let doubtful = look.room.is_none() && claim.bytes > limits::INLINE as u64;
+            return if doubtful && self.mirror.has_trouble_there(&look.path) { Gate::Ask } else { Gate::Open };
+        };
         match look.room {
             Some(room) if claim.bytes <= room.saturating_add(room / 4 + GROWTH) => Gate::Open,
             // What a pass finds is tried by itself.
@@ -338,12 +342,13 @@ impl Session<'_> {
 
     /// The room that others were promised is counted in: it is not taken yet.
     fn ask_for_room(&mut self, look: &Look, meta: Meta, claim: Claim) -> Result<(), Ended> {
-        let Some(short) = &mut self.room.short else { return Ok(()) };
-        let known = short.tries.get(&look.ticket).map_or(0, |tried| tried.bytes);
-        let bytes = claim.bytes.max(known);
-        short.promised.insert(look.ticket, bytes);
-        let room = short.promised.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
-        let content = Content::Asked { room: room.min(proto::limits::SIZE) };
+        let mut room = claim.bytes;
+        if let Some(short) = &mut self.room.short {
+            let known = short.tries.get(&look.ticket).map_or(0, |tried| tried.bytes);
+            short.promised.insert(look.ticket, room.max(known));
+            room = short.promised.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        }
+        let content = Content::Asked { room: room.min(limits::SIZE) };
         let message = ToReceiver::Put { path: look.path.clone(), meta, content };
         self.send(look.ticket, &message, Sent::Asked(look.path.clone(), claim))?;
         Ok(())

@@ -43,6 +43,29 @@ fn refused_files_count_one_by_one_and_are_not_sent() {
 }
 
 #[test]
+fn what_was_refused_is_asked_about_before_its_content_travels_again() {
+    let mut pair = strict();
+    let dump = pair.here.join("dump");
+    let content = vec![7; 3 << 20];
+    fs::write(&dump, &content).unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    for _ in 0..2 {
+        fs::write(&dump, &content).unwrap();
+        pair.entry("dump", Cause::WRITTEN);
+        for (ended, took) in [pair.settle(), pair.pass()] {
+            assert_eq!(ended, Ended::InSync);
+            assert!(took.wire_bytes < 10_000, "{} bytes to be refused again", took.wire_bytes);
+        }
+        assert_eq!(troubled(&pair), ["dump"]);
+    }
+    pair.limits.max_file_size = None;
+    let (ended, took) = pair.pass();
+    assert_eq!((ended, took.files), (Ended::InSync, 1));
+    assert!(troubled(&pair).is_empty());
+    pair.assert_equal();
+}
+
+#[test]
 fn trouble_follows_its_entry_and_ends_with_it() {
     let mut pair = strict();
     for folder in ["a", "b"] {
