@@ -21,6 +21,7 @@ mod run;
 mod source;
 mod status;
 mod sync;
+mod unwatched;
 mod watch;
 mod watching;
 

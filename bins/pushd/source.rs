@@ -20,8 +20,9 @@ use crate::board::Board;
 use crate::config::{InitialSync, Source};
 use crate::lane::{Footing, Lane};
 use crate::status::SourceState;
+use crate::unwatched::Unwatched;
 use crate::watch::{Notice, PATIENCE, Supply, Waker, Watcher, root_trouble};
-use crate::watching::{UNWATCHED, Watching};
+use crate::watching::Watching;
 
 /// How often a root that is missing, or another than it was, is looked for.
 const ABSENT: Duration = Duration::from_secs(1);
@@ -284,12 +285,13 @@ impl Live {
     }
 
     fn carry(&self, mut watching: Watching, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
-        let mut asked = None;
+        let (mut asked, mut unwatched) = (None, Unwatched::default());
         loop {
-            if let Some(reason) = self.tell(&mut notices) {
+            if let Some(reason) = self.tell(&mut notices, &mut unwatched) {
                 return Over::Lost(reason);
             }
             self.look_for_barrier(&mut asked, &*watching.watcher);
+            self.say_unwatched(&watching, &mut unwatched);
             self.lock_board().watched(watching.watcher.watches(), watching.watcher.unwatched_count());
             if stop.is_requested() {
                 return Over::Stopped;
@@ -348,7 +350,7 @@ impl Live {
     }
 
     /// Carries notices to the lanes; the reason when the root is lost.
-    fn tell(&self, notices: &mut Vec<Notice>) -> Option<String> {
+    fn tell(&self, notices: &mut Vec<Notice>, unwatched: &mut Unwatched) -> Option<String> {
         let mut hints = Vec::with_capacity(notices.len());
         let mut lost = None;
         for notice in notices.drain(..) {
@@ -360,7 +362,7 @@ impl Live {
                     hints.push(Hint::Subtree { path: RelPath::root() });
                 }
                 Notice::Unwatched { folders, limit } => {
-                    self.say_unwatched(&folders, limit);
+                    unwatched.note(&folders, limit);
                     // What happened in them since they appeared was not seen.
                     hints.extend(folders.into_iter().map(|path| Hint::Subtree { path }));
                 }
@@ -381,6 +383,16 @@ impl Live {
         kit::notify::changed();
     }
 
+    /// Where nothing at all is watched, that was said with its reason.
+    fn say_unwatched(&self, watching: &Watching, unwatched: &mut Unwatched) {
+        if watching.reason.is_some() {
+            return;
+        }
+        if let Some(line) = unwatched.line(watching.watcher.unwatched_count(), Instant::now()) {
+            tracing::error!(source_name = %self.source.name, "{line}");
+        }
+    }
+
     fn say_overflow(&self) {
         let limit = sys::notify::queue_limit().unwrap_or(16_384);
         tracing::warn!(
@@ -389,25 +401,6 @@ impl Live {
              more room: sysctl -w fs.inotify.max_queued_events={}",
             limit.saturating_mul(4)
         );
-    }
-
-    fn say_unwatched(&self, folders: &[RelPath], limit: Option<u64>) {
-        let first = folders.first().cloned().unwrap_or_default();
-        let count = folders.len();
-        match limit {
-            Some(limit) => tracing::error!(
-                source_name = %self.source.name,
-                "the limit of {limit} watches is reached: {count} folders and all beneath them are not watched (the first: \
-                 {first}), but compared every {} s; to watch them: sysctl -w fs.inotify.max_user_watches={}",
-                UNWATCHED.as_secs(),
-                limit.saturating_mul(4)
-            ),
-            None => tracing::warn!(
-                source_name = %self.source.name,
-                "{count} folders cannot be watched (the first: {first}); they are compared every {} s",
-                UNWATCHED.as_secs()
-            ),
-        }
     }
 
     /// Says why, and waits before another try.

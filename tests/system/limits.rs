@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::process::{pushd_program, run};
@@ -112,6 +113,26 @@ fn the_limit_of_watches_is_named_and_what_is_not_watched_arrives_all_the_same() 
     }
     assert_eq!(pair.pushd.command(&["wait", "--timeout", "60s"]).code, 0);
     pair.assert_equal();
+}
+
+#[test]
+fn folders_that_come_while_there_is_no_watch_left_are_not_a_line_each() {
+    if !has_namespaces("folders_that_come_while_there_is_no_watch_left_are_not_a_line_each") {
+        return;
+    }
+    let prefix = vec!["unshare", "-Ur", "sh", "-c", FEW_WATCHES];
+    let pair = Pair::live("manyunwatched", Setup { pushd_prefix: prefix, ..Setup::default() });
+    let began = Instant::now();
+    let unwatched = || pair.pushd.status().unwrap_or_default()["sources"][0]["unwatched"].as_u64();
+    for n in 0..60 {
+        fs::create_dir(pair.source.join(format!("folder {n:02}"))).unwrap();
+        // Each is seen alone.
+        eventually("it is looked at", || n < 25 || unwatched() >= Some(n - 24));
+    }
+    eventually("most are not watched", || unwatched() >= Some(40));
+    let log = pair.pushd.daemon.log();
+    let said = log.lines().filter(|line| line.contains("max_user_watches=")).count() as u64;
+    assert!((1..=1 + began.elapsed().as_secs() / 60).contains(&said), "{said}: {log}");
 }
 
 /// The same for the limit of instances.

@@ -51,6 +51,11 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// A count of something, in the singular where it is one: `1 folder`, `1 200 folders`.
+pub fn counted(number: u64, one: &str, more: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { more })
+}
+
 /// `0s`, `250ms`, `4.2s`, `4m12s`, `3h05m`, `12d04h`.
 pub fn duration(length: Duration) -> String {
     let millis = length.as_millis();
@@ -168,6 +173,8 @@ mod tests {
         assert_eq!((count(0), count(999), count(1000), count(1_048_576)), {
             ("0".into(), "999".into(), "1 000".into(), "1 048 576".into())
         });
+        let folders = [0, 1, 1200].map(|number| counted(number, "folder", "folders"));
+        assert_eq!(folders, ["0 folders", "1 folder", "1 200 folders"]);
     }
 
     #[test]
