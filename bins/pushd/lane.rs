@@ -20,6 +20,7 @@ use crate::backoff::{Backoff, Pause};
 use crate::config::{Source, Target};
 use crate::nesting::{Nesting, nesting};
 use crate::status::{SourceState, TargetState};
+use crate::tries::Tries;
 
 /// A connection on which nothing was sent for this long says so.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -43,6 +44,7 @@ pub struct Lane {
     sender_id: u64,
     state: Mutex<(TargetState, Moment)>,
     trouble: Mutex<Trouble>,
+    tries: Tries,
     /// Somebody wants the next try now.
     hurry: Notify,
 }
@@ -79,9 +81,9 @@ impl Lane {
     pub fn new(target: Arc<Target>, source: &Source) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
         let mirror = Arc::new(Mirror::new(source.rules()));
-        let (trouble, hurry) = (Mutex::default(), Notify::new());
+        let (trouble, tries, hurry) = (Mutex::default(), Tries::default(), Notify::new());
         let (sender_id, source) = (sys::process::random_u64(), source.name.clone());
-        Lane { target, mirror, source, sender_id, state, trouble, hurry }
+        Lane { target, mirror, source, sender_id, state, trouble, tries, hurry }
     }
 
     /// What went wrong so far.
@@ -195,7 +197,6 @@ impl Lane {
                 same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
             self.mirror.set_last_error(None);
             self.enter(TargetState::Live);
-            tracing::info!(target_name = %self.target.name, address = %self.target.address, "connected");
             let (worker, session) = self.session(worker, opened, connection, &mut roots, &stop).await;
             sender = worker.map(|worker| (root, worker));
             if matches!(&session.ended, Ended::Bye(refusal) if *refusal != Refusal::Stopping) {
@@ -277,15 +278,18 @@ impl Lane {
         let (frames, driving) = drive(&self.target, opened, connection);
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
-        let name = format!("send-{}", self.target.name);
+        let name = &self.target.name;
+        let thread = format!("send-{name}");
         // What the engine logs does not say of which target it speaks.
-        let span = tracing::error_span!("send", target_name = %self.target.name);
-        let mut working = std::pin::pin!(apart(&name, move || {
+        let span = tracing::error_span!("send", target_name = %name);
+        let mut working = std::pin::pin!(apart(&thread, move || {
             let _context = span.enter();
             let ended = worker.run(frames, Until::Stopped, &flag);
             (worker, ended)
         }));
         let over = tokio::select! {
+            biased;
+            never = self.tries.connected(name, &self.target.address) => match never {},
             over = &mut working => over,
             () = async { tokio::select! { _ = roots.changed() => {}, () = stop.requested() => {} } } => {
                 halt.store(true, Ordering::Release);
@@ -322,7 +326,7 @@ impl Lane {
     }
 
     fn ended(&self, session: &Session) {
-        let (name, after) = (&self.target.name, session.lasted.as_secs_f32());
+        let name = &self.target.name;
         match &session.ended {
             Ended::Stopped | Ended::InSync => return,
             Ended::Halted(halt) => {
@@ -334,7 +338,7 @@ impl Lane {
             _ => {}
         }
         let reason = session.reason();
-        tracing::warn!(target_name = %name, "disconnected after {after:.1} s: {reason}");
+        self.tries.ended(name, session.lasted, &reason);
         match &session.ended {
             Ended::Lost => {
                 let mut trouble = self.lock_trouble();

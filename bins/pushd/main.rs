@@ -21,6 +21,7 @@ mod run;
 mod source;
 mod status;
 mod sync;
+mod tries;
 mod unwatched;
 mod watch;
 mod watching;

@@ -16,6 +16,7 @@ mod modules;
 mod outcome;
 mod passwd;
 mod penalties;
+mod repeats;
 mod run;
 mod serve;
 mod sessions;

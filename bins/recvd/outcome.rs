@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit::log::Limiter;
 use kit::units;
@@ -12,6 +12,8 @@ use link::accept::Failed;
 use proto::login::Refusal;
 use proto::shown::Shown;
 use tracing::{debug, info, warn};
+
+use crate::repeats::{Peer, Repeats};
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -26,6 +28,15 @@ pub enum Outcome {
     Refused {
         /// As whom it came.
         user: String,
+        /// What it was told.
+        refusal: Refusal,
+    },
+    /// The same, when it wanted to begin to write.
+    SentAway {
+        /// As whom it came.
+        user: String,
+        /// Module and folder.
+        place: String,
         /// What it was told.
         refusal: Refusal,
     },
@@ -75,13 +86,15 @@ pub struct Tally {
     refused: AtomicU64,
     strangers: AtomicU64,
     lines: Limiter,
+    repeats: Repeats,
 }
 
 impl Tally {
     /// All zero.
     pub fn new() -> Tally {
         let lines = Limiter::new(20, Duration::from_secs(1));
-        Tally { sessions: AtomicU64::new(0), refused: AtomicU64::new(0), strangers: AtomicU64::new(0), lines }
+        let [sessions, refused, strangers] = std::array::from_fn(|_| AtomicU64::new(0));
+        Tally { sessions, refused, strangers, lines, repeats: Repeats::default() }
     }
 
     /// Counts and logs one.
@@ -94,10 +107,8 @@ impl Tally {
                     Verdict::Bad => warn!("{peer}: {report}"),
                 }
             }
-            Outcome::Refused { user, refusal } => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                self.bounded(|held| warn!("{peer}: user {}: {}{held}", Escaped(&user), refused(&refusal)));
-            }
+            Outcome::Refused { user, refusal } => self.sent_away(peer, user, String::new(), &refusal),
+            Outcome::SentAway { user, place, refusal } => self.sent_away(peer, user, place, &refusal),
             Outcome::Unserved { user, module } => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 debug!("{peer}: user {}: module {} cannot work now", Escaped(&user), Escaped(&module));
@@ -114,6 +125,29 @@ impl Tally {
         }
     }
 
+    /// Logs that a session begins, with which is over what kept it from that.
+    pub fn begins(&self, peer: SocketAddr, user: &str, place: &str) {
+        for place in [place, ""] {
+            self.repeats.are_over(&who(peer, user.to_owned(), place.to_owned()));
+        }
+        info!("{peer}: session of {} in {} begins", Escaped(user), Escaped(place));
+    }
+
+    fn sent_away(&self, peer: SocketAddr, user: String, place: String, refusal: &Refusal) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let who = who(peer, user, place);
+        let at = if who.place.is_empty() { String::new() } else { format!(" in {}", Escaped(&who.place)) };
+        let line = |held| warn!("{peer}: user {}{at}: {}{held}", Escaped(&who.user), refused(refusal));
+        match refusal {
+            Refusal::Busy { reason, .. } => {
+                if let Some(repeated) = self.repeats.is_news(&who, reason, Instant::now()) {
+                    self.bounded(|held| line(HeldBack(held.0 + repeated)));
+                }
+            }
+            _ => self.bounded(line),
+        }
+    }
+
     /// Logs one whose source has failed too often.
     pub fn unheard(&self, peer: SocketAddr) {
         self.bounded(|held| debug!("{peer}: not listened to after failed logins{held}"));
@@ -125,6 +159,10 @@ impl Tally {
             line(HeldBack(held_back));
         }
     }
+}
+
+fn who(peer: SocketAddr, user: String, place: String) -> Peer {
+    Peer { from: peer.ip().to_canonical(), user, place }
 }
 
 /// The tail of a line that comes after some that were held back.

@@ -15,12 +15,12 @@ use proto::login::{Durability, Hello, Open, Opened, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::auth::{Auth, Identity};
 use crate::handshakes::{Caller, Handshakes, Stage};
 use crate::modules::{Modules, Permit, Unpermitted};
-use crate::outcome::{Escaped, Outcome, Report, Tally, Verdict};
+use crate::outcome::{Outcome, Report, Tally, Verdict};
 use crate::penalties::Penalties;
 use crate::sessions::{Claim, Session, Sessions};
 use crate::source::Source;
@@ -182,7 +182,6 @@ impl Entered {
     async fn run(self, service: &Service, peer: SocketAddr, began: Instant, stop: &Stop) -> Outcome {
         let Entered { identity, hello, open, permit, mut connection, session } = self;
         let place = if open.folder.is_root() { open.module } else { format!("{}/{}", open.module, open.folder) };
-        info!("{peer}: session of {} in {} begins", Escaped(identity.name()), Escaped(&place));
         let mut report = Report {
             user: identity.name().to_owned(),
             place,
@@ -205,11 +204,14 @@ impl Entered {
             Err(error) => (format!("the connection broke: {error}"), Verdict::Good),
             Ok(true) => match begin(&session, permit, service.durability, stop).await {
                 Err(refusal) => {
-                    let end = refusal.to_string();
-                    connection.dismiss(refusal).await;
-                    (end, Verdict::Bad)
+                    connection.dismiss(refusal.clone()).await;
+                    let Report { user, place, .. } = report;
+                    return Outcome::SentAway { user, place, refusal };
                 }
-                Ok(grant) => receive(grant, connection, &session, service, stop, &mut report).await,
+                Ok(grant) => {
+                    service.tally.begins(peer, &report.user, &report.place);
+                    receive(grant, connection, &session, service, stop, &mut report).await
+                }
             },
         };
         report.received = meter.received();

@@ -14,7 +14,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kit::units;
 use proto::RelPath;
 use proto::login::Refusal;
 use sys::RootId;
@@ -320,8 +319,9 @@ fn not_ended() -> Refusal {
 }
 
 fn in_use(claim: &Claim, holder: &Holder) -> Refusal {
-    let (user, from, during) = (&claim.user, holder.from(), units::duration(holder.age()));
-    busy(&format!("the folder is in use: another pushd of user {user}, at {from}, writes to it, since {during}"), RETRY)
+    // The same words as long as it is the same session, so that they need be logged only once.
+    let (user, from, since) = (&claim.user, holder.from(), holder.since());
+    busy(&format!("the folder is in use: another pushd of user {user}, at {from}, writes to it, since {since}"), RETRY)
 }
 
 #[cfg(test)]

@@ -49,6 +49,30 @@ fn two_daemons_do_not_send_each_other_away() {
 }
 
 #[test]
+fn a_daemon_whose_folder_is_in_use_says_so_once_and_when_it_has_it() {
+    let mut pair = Pair::live("patient", Setup::default());
+    let mut other = other(&pair);
+    other.daemon.start();
+    let log = || fs::read_to_string(pair.scratch.path().join("other.log")).unwrap();
+    let words = "the folder is in use: another pushd of user";
+    eventually("the second says why it waits", || log().contains(words));
+    // It is dialling at each try.
+    let tries = || other.target("t")["since"].as_str().unwrap_or_default().to_owned();
+    let mut seen = std::collections::BTreeSet::new();
+    eventually("it tries again", || {
+        seen.insert(tries());
+        seen.len() > 5
+    });
+    let (here, there) = (log(), pair.recvd.daemon.log());
+    let warnings = |log: &str| log.lines().filter(|line| line.contains(" WARN ") && line.contains(words)).count();
+    assert_eq!((warnings(&here), here.matches(" connected").count()), (1, 1), "{here}");
+    assert_eq!((warnings(&there), there.matches(" begins").count()), (1, 1), "{there}");
+    pair.pushd.daemon.kill();
+    eventually("the second says that it is over", || log().matches(" connected").count() == 2);
+    assert_eq!(pair.recvd.daemon.log().matches(" begins").count(), 2);
+}
+
+#[test]
 fn a_host_that_vanished_without_a_word_does_not_keep_its_folder() {
     let pair = Pair::live("vanished", Setup { proxy: true, ..Setup::default() });
     let other = other(&pair);

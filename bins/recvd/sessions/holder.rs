@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use kit::units::Moment;
 use tokio::sync::{Notify, watch};
 
 /// A peer that was listened to for so long and said nothing is gone: every pushd says something within ten seconds.
@@ -39,7 +40,7 @@ pub(super) enum Life {
 /// See the module.
 pub(super) struct Holder {
     from: IpAddr,
-    since: Instant,
+    since: Moment,
     leave: watch::Sender<bool>,
     greeting: Notify,
     line: Mutex<Line>,
@@ -55,16 +56,16 @@ enum Line {
 impl Holder {
     pub fn new(from: IpAddr) -> Holder {
         let (leave, line) = (watch::Sender::new(false), Mutex::new(Line::New));
-        Holder { from, since: Instant::now(), leave, greeting: Notify::new(), line }
+        Holder { from, since: Moment::now(), leave, greeting: Notify::new(), line }
     }
 
     pub fn from(&self) -> IpAddr {
         self.from
     }
 
-    /// For how long it has had its session.
-    pub fn age(&self) -> Duration {
-        self.since.elapsed()
+    /// Since when it has its session.
+    pub fn since(&self) -> Moment {
+        self.since
     }
 
     pub fn life(&self) -> Life {
