@@ -78,14 +78,13 @@ fn check_source(source: &Source) -> (Verdict, u64) {
             return (Verdict { exit: Exit::Input, sentence }, 0);
         }
     };
-    let folders = units::count(counted.folders);
+    let folders = units::counted(counted.folders, "folder", "folders");
     let unreadable = counted.unreadable.len();
     if unreadable == 0 {
-        return (Verdict::ok(format!("{place}: {folders} folders to watch")), counted.folders);
+        return (Verdict::ok(format!("{place}: {folders} to watch")), counted.folders);
     }
-    let mut sentence = format!(
-        "{place}: {folders} folders to watch, {unreadable} cannot be read; what the backup has of them is kept"
-    );
+    let mut sentence =
+        format!("{place}: {folders} to watch, {unreadable} cannot be read; what the backup has of them is kept");
     for (path, error) in counted.unreadable.iter().take(NAMED) {
         sentence.push_str(&format!("\n      {path}: {error}"));
     }

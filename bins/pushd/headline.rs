@@ -56,9 +56,8 @@ fn again(targets: &[Seen]) -> Again {
 fn sentence(sources: &[(&str, (SourceState, u64))], targets: &[Seen]) -> String {
     let (all, in_sync) = (targets.len(), targets.iter().filter(|seen| seen.is_in_sync()).count());
     let mut out = match (all, in_sync) {
-        (1, 1) => "1 target in sync".to_owned(),
+        (all, in_sync) if all == in_sync => format!("{} in sync", units::counted(all as u64, "target", "targets")),
         (1, _) => "1 target not in sync".to_owned(),
-        (all, in_sync) if all == in_sync => format!("{all} targets in sync"),
         (all, in_sync) => format!("{in_sync} of {all} targets in sync"),
     };
     for word in ["connecting", "scanning", "catching up", "blocked", "offline", "halted"] {

@@ -180,8 +180,8 @@ impl Report {
     pub fn stats(&self) -> String {
         let Report { source, target, .. } = self;
         format!(
-            "{source} to {target}: {} files, {} sent ({} on the wire), {} deleted, {} compared, {} left out, {:.2} s",
-            self.files,
+            "{source} to {target}: {}, {} sent ({} on the wire), {} deleted, {} compared, {} left out, {:.2} s",
+            units::counted(self.files, "file", "files"),
             units::bytes(self.bytes),
             units::bytes(self.wire_bytes),
             self.deleted,

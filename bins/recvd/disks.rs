@@ -51,10 +51,7 @@ async fn tell(module: &Arc<Module>) -> std::convert::Infallible {
 }
 
 fn operations(refused: u64) -> String {
-    match refused {
-        1 => "1 operation was".into(),
-        more => format!("{} operations were", units::count(more)),
-    }
+    units::counted(refused, "operation was", "operations were")
 }
 
 /// What the file system says. One that cannot be asked has none.

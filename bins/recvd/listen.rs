@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kit::stop::Stop;
+use kit::units;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -64,7 +65,8 @@ impl Listener {
             }
         };
         if timeout(FAREWELL, all_ended).await.is_err() {
-            warn!("{} connections did not end in {} s and are cut", connections.len(), FAREWELL.as_secs());
+            let cut = units::counted(connections.len() as u64, "connection is", "connections are");
+            warn!("{cut} cut: no end in {} s", FAREWELL.as_secs());
         }
     }
 }

@@ -178,7 +178,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [sessions, refused, strangers] =
             [&self.sessions, &self.refused, &self.strangers].map(|count| count.load(Ordering::Relaxed));
-        write!(f, "{sessions} sessions, {refused} refused, {strangers} that did not log in")
+        let sessions = units::counted(sessions, "session", "sessions");
+        write!(f, "{sessions}, {refused} refused, {strangers} that did not log in")
     }
 }
 
@@ -186,9 +187,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { user, place, software, files, removed, problems, .. } = self;
         let (lasted, received) = (units::duration(self.lasted), units::bytes(self.received));
+        let files = units::counted(*files, "file", "files");
+        let removed = units::counted(*removed, "removal", "removals");
+        let problems = units::counted(*problems, "problem", "problems");
         write!(
             f,
-            "session of {} ({}) in {} ended after {lasted}: {}; {files} files, {removed} removals, {problems} problems, \
+            "session of {} ({}) in {} ended after {lasted}: {}; {files}, {removed}, {problems}, \
              {received} received",
             Escaped(user),
             Escaped(software),

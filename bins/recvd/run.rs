@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kit::notify::Again;
 use kit::stop::Stop;
-use kit::{Exit, notify, out};
+use kit::{Exit, notify, out, units};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -119,11 +119,10 @@ fn begin(listeners: Vec<Listener>, service: &Arc<Service>, stop: &Stop) -> JoinS
 /// The whole daemon in one line.
 fn headline(service: &Service) -> String {
     let (sessions, busy) = service.sessions.count();
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let modules = counted(service.modules.iter().count(), "module");
+    let modules = units::counted(service.modules.iter().count() as u64, "module", "modules");
     match sessions {
         0 => format!("no session, {modules}"),
-        _ => format!("{} in {busy} of {modules}", counted(sessions, "session")),
+        _ => format!("{} in {busy} of {modules}", units::counted(sessions as u64, "session", "sessions")),
     }
 }
 

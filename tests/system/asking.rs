@@ -138,7 +138,7 @@ fn one_large_file_moves_while_it_is_sent() {
         seen.len() >= 3
     });
     let shown = pair.pushd.command(&["status", "--exit-zero"]).out;
-    assert!(shown.contains("t: 0 of 1 files  ") && shown.contains("%)"), "{shown}");
+    assert!(shown.contains("t: 0 of 1 file  ") && shown.contains("%)"), "{shown}");
     proxy.heal();
     pair.settle();
 }

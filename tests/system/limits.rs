@@ -184,7 +184,7 @@ fn check_names_a_limit_that_does_not_suffice() {
     command.args(["-Ur", "sh", "-c", script]).arg(pushd_program()).arg(&pair.pushd.config);
     let done = run(&mut command, None);
     assert_eq!(done.code, 78, "{}", done.text());
-    assert!(done.out.contains("FAIL  inotify limit: 1 instances are needed, 0 are allowed"), "{}", done.text());
+    assert!(done.out.contains("FAIL  inotify limit: 1 instance is needed, 0 are allowed"), "{}", done.text());
     assert!(done.out.contains("sysctl -w fs.inotify.max_user_instances=1024"), "{}", done.text());
     assert!(done.out.contains("ok    watch limit") && done.out.contains("ok    open files"), "{}", done.text());
 }

@@ -32,8 +32,8 @@ fn open_files(config: &Config) -> Option<Verdict> {
 
 /// Other programs of the same user take from the same limit, and folders are added: what is raised is raised well above.
 pub(super) fn watches(needed: u64, limit: u64) -> Verdict {
-    let (folders, most) = (units::count(needed), units::count(limit));
-    let what = format!("watch limit: {folders} folders need a watch, {most} are allowed");
+    let folders = units::counted(needed, "folder needs", "folders need");
+    let what = format!("watch limit: {folders} a watch, {} allowed", are(limit));
     match needed <= limit {
         true => Verdict::ok(what),
         false => to_raise(&what, "fs.inotify.max_user_watches", needed),
@@ -43,14 +43,18 @@ pub(super) fn watches(needed: u64, limit: u64) -> Verdict {
 /// Likewise; there are few where nobody has raised them.
 pub(super) fn instances(needed: u64, limit: u64) -> Verdict {
     let what = format!(
-        "inotify limit: {} instances are needed, {} are allowed for all programs of this user",
-        units::count(needed),
-        units::count(limit)
+        "inotify limit: {} needed, {} allowed for all programs of this user",
+        units::counted(needed, "instance is", "instances are"),
+        are(limit)
     );
     match needed <= limit {
         true => Verdict::ok(what),
         false => to_raise(&what, "fs.inotify.max_user_instances", needed.max(512)),
     }
+}
+
+fn are(limit: u64) -> String {
+    units::counted(limit, "is", "are")
 }
 
 fn to_raise(what: &str, sysctl: &str, needed: u64) -> Verdict {
@@ -63,8 +67,7 @@ fn to_raise(what: &str, sysctl: &str, needed: u64) -> Verdict {
 }
 
 pub(super) fn files(needed: u64, limit: u64) -> Verdict {
-    let what =
-        format!("open files: up to {} at a time, {} are allowed here", units::count(needed), units::count(limit));
+    let what = format!("open files: up to {} at a time, {} allowed here", units::count(needed), are(limit));
     match needed <= limit {
         true => Verdict::ok(what),
         false => {

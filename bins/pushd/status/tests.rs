@@ -104,7 +104,7 @@ fn text() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "pushd 0.1.0, process 7, up 1m00s, watching 1 204 folders of at most 192 536");
     assert_eq!(lines[2], "● www  degraded");
-    assert_eq!(lines[3], "  /srv/www  1 204 folders watched, 1 overflows of the kernel's queue (repaired)");
+    assert_eq!(lines[3], "  /srv/www  1 204 folders watched, 1 overflow of the kernel's queue (repaired)");
     assert_eq!(lines[4], "  TARGET   STATE    OWED           LAG    IN SYNC  SENT                 RATE");
     assert_eq!(lines[5], "  backup1  in sync  0              0s     now      1 204 files, 20 MiB  10 MiB/s");
     assert_eq!(lines[6], "  b2       offline  1 204 / 2 GiB  4m12s  never    1 204 files, 20 MiB  -");

@@ -22,11 +22,11 @@ pub enum Detail {
 pub fn render(status: &Status, detail: Detail) -> String {
     let limit = status.watch_limit.map_or(String::new(), |limit| format!(" of at most {}", units::count(limit)));
     let mut out = format!(
-        "pushd {}, process {}, up {}, watching {} folders{limit}\n",
+        "pushd {}, process {}, up {}, watching {}{limit}\n",
         status.version,
         status.pid,
         units::duration(Duration::from_secs(status.uptime_s)),
-        units::count(status.watches),
+        folders(status.watches),
     );
     for source in &status.sources {
         out.push('\n');
@@ -37,10 +37,11 @@ pub fn render(status: &Status, detail: Detail) -> String {
 
 fn render_source(source: &SourceStatus, detail: Detail) -> String {
     let mut out = format!("● {}  {}\n  {}", source.name, summary(source), source.path);
-    out.push_str(&format!("  {} folders watched", units::count(source.watches)));
+    out.push_str(&format!("  {} watched", folders(source.watches)));
     out.push_str(&unwatched(source));
     if source.overflows > 0 {
-        out.push_str(&format!(", {} overflows of the kernel's queue (repaired)", units::count(source.overflows)));
+        let overflows = units::counted(source.overflows, "overflow", "overflows");
+        out.push_str(&format!(", {overflows} of the kernel's queue (repaired)"));
     }
     out.push('\n');
     if let Some(reason) = &source.reason {
@@ -56,6 +57,10 @@ fn render_source(source: &SourceStatus, detail: Detail) -> String {
         }
     }
     out
+}
+
+fn folders(number: u64) -> String {
+    units::counted(number, "folder", "folders")
 }
 
 /// What is not watched of a source, and up to when it is known.
@@ -134,7 +139,7 @@ fn row(source: &SourceStatus, target: &TargetStatus) -> [String; 7] {
         owed,
         units::duration(Duration::from_millis(target.lag_ms)),
         in_sync,
-        format!("{} files, {}", units::count(target.sent.files), units::bytes(target.sent.bytes)),
+        format!("{}, {}", units::counted(target.sent.files, "file", "files"), units::bytes(target.sent.bytes)),
         rate,
     ]
 }

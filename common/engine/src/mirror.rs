@@ -31,7 +31,7 @@ pub enum Halt {
     #[error("{0}")]
     Root(String),
     /// The source is empty and the backup is not.
-    #[error("the source is empty, but the backup has {entries} entries: nothing was deleted")]
+    #[error("the source is empty, and the backup is not (it has {entries}): nothing was deleted")]
     Empty {
         /// Entries in the backup.
         entries: u64,

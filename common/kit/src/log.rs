@@ -139,7 +139,8 @@ fn fit(level: tracing::Level, lines: Vec<u8>) -> Vec<u8> {
 }
 
 fn gap(lines: u64) -> String {
-    format!("{lines} lines of this log are missing here: nobody read it in time, or it could not be written")
+    let lines = crate::units::counted(lines, "line of this log is", "lines of this log are");
+    format!("{lines} missing here: nobody read it in time, or it could not be written")
 }
 
 fn text_gap(lines: u64) -> Vec<u8> {

@@ -74,21 +74,22 @@ impl Done {
     /// that.
     pub fn sentence(self, rate: u64) -> String {
         let Done { files, bytes, compared, all } = self;
-        let (files, found, bytes_done) = (units::count(files), units::count(all.files), units::bytes(bytes));
+        let found = units::counted(all.files, "file", "files");
+        let (files, bytes_done) = (units::count(files), units::bytes(bytes));
         let of = units::bytes(all.bytes);
+        let compared = units::counted(compared, "entry", "entries");
         if all.files == 0 {
-            return format!("{} entries compared, nothing to send so far", units::count(compared));
+            return format!("{compared} compared, nothing to send so far");
         }
         if all.search == Search::On || all.bytes == 0 {
-            let compared = units::count(compared);
-            return format!("{files} of {found} files  {bytes_done} of {of} found so far in {compared} entries");
+            return format!("{files} of {found}  {bytes_done} of {of} found so far in {compared}");
         }
         let percent = (bytes.min(all.bytes) as f64 / all.bytes as f64 * 100.0).floor();
         let left = match all.bytes.saturating_sub(bytes).checked_div(rate) {
             Some(seconds) => format!("  {} left", units::duration(Duration::from_secs(seconds))),
             None => String::new(),
         };
-        format!("{files} of {found} files  {bytes_done} of {of} ({percent}%){left}")
+        format!("{files} of {found}  {bytes_done} of {of} ({percent}%){left}")
     }
 }
 

@@ -247,7 +247,7 @@ fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
 pub enum Lack {
     /// Queues: the user has as many as there may be.
     #[error(
-        "all {limit} instances of inotify that this user may have are taken; to allow more: \
+        "the instances of inotify that this user may have ({limit}) are all taken; to allow more: \
          sysctl -w fs.inotify.max_user_instances={}", .limit.saturating_mul(4).max(1024)
     )]
     Instances {
@@ -256,7 +256,7 @@ pub enum Lack {
     },
     /// Watches: the same.
     #[error(
-        "all {limit} watches that this user may have are taken; to allow more: \
+        "the watches that this user may have ({limit}) are all taken; to allow more: \
          sysctl -w fs.inotify.max_user_watches={}", .limit.saturating_mul(4)
     )]
     Watches {

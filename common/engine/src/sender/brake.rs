@@ -52,7 +52,7 @@ impl Pass {
         let what = if self.is_full() {
             format!("a full comparison deletes {count} of {} entries of the backup", self.backup())
         } else {
-            format!("a comparison of {} deletes {count} entries of the backup", self.root)
+            format!("a comparison of {} deletes {count} of the backup's entries", self.root)
         };
         match (count >= MANY, self.is_full()) {
             (true, _) => tracing::warn!("{what}, which the source does not have: {one} is one"),
