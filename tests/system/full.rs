@@ -261,7 +261,8 @@ fn several_sources_on_one_full_disk_are_one_condition_of_the_module() {
         .iter()
         .map(|name| {
             let source = scratch.folder(&format!("source {name}"));
-            fill(&source, 50, 40_000);
+            // More than the disk has, each for itself.
+            fill(&source, 80, 40_000);
             let target = recvd.target("t", recvd.port, "").replace("\"m\"", &format!("\"m/{name}\""));
             let tables =
                 format!("{target}\n[source.s]\npath = {:?}\ntargets = [\"t\"]\n", source.display().to_string());
