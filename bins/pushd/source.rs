@@ -12,7 +12,7 @@ use engine::mirror::{Deletes, Halt};
 use engine::sender::Root;
 use kit::Stop;
 use proto::RelPath;
-use sys::notify::Lack;
+use sys::notify::Exhausted;
 use sys::{RootId, Tree};
 use tokio::sync::watch;
 
@@ -56,6 +56,8 @@ struct Asked {
 enum Over {
     Stopped,
     Lost(String),
+    /// The root stands, but the kernel does not let it be watched; that is said.
+    Unwatched,
 }
 
 impl Live {
@@ -92,6 +94,7 @@ impl Live {
             match self.watch(&root, earlier, stop) {
                 Over::Stopped => break,
                 Over::Lost(reason) => self.lose(&reason),
+                Over::Unwatched => self.lock_board().watched(0, 0),
             }
         }
         self.roots.send_modify(|footing| *footing = Err(SourceState::Absent));
@@ -230,9 +233,7 @@ impl Live {
                     self.show(SourceState::Halted, Some(reason));
                 }
                 Err(error) => {
-                    let reason =
-                        format!("{} is not there ({error}): waiting for it, nothing is deleted", path.display());
-                    self.show(SourceState::Absent, Some(reason));
+                    self.show(SourceState::Absent, Some(not_opened(path, &error)));
                 }
             }
             stop.wait(ABSENT);
@@ -314,7 +315,7 @@ impl Live {
             let pause = if asked.is_some() { LOOK } else { watching.pause() };
             if let Err(error) = watching.watcher.next(Some(pause), &mut notices) {
                 self.cannot_watch(&error, stop);
-                return if stop.is_requested() { Over::Stopped } else { Over::Lost(error.to_string()) };
+                return if stop.is_requested() { Over::Stopped } else { Over::Unwatched };
             }
         }
     }
@@ -406,8 +407,33 @@ impl Live {
     /// Says why, and waits before another try.
     fn cannot_watch(&self, error: &std::io::Error, stop: &Stop) {
         let path = self.source.path.display();
-        let why = Lack::of(error).map_or_else(|| error.to_string(), |lack| lack.to_string());
+        let why = Exhausted::of(error).map_or_else(|| error.to_string(), |exhausted| exhausted.to_string());
         self.show(SourceState::Absent, Some(format!("{path} cannot be watched: {why}; trying again")));
         stop.wait(ABSENT);
+    }
+}
+
+/// Why a root could not be opened. Where files are short it stands there all the same.
+fn not_opened(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match Exhausted::of(error) {
+        Some(exhausted) => format!("{path} cannot be opened: {exhausted}; trying again, nothing is sent or deleted"),
+        None => format!("{path} is not there ({error}): waiting for it, nothing is deleted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_stands_there_is_not_said_to_be_missing_where_files_are_short() {
+        let said = |number| not_opened(Path::new("/srv/www"), &std::io::Error::from_raw_os_error(number));
+        // EMFILE, ENFILE, ENOENT
+        for text in [said(24), said(23)] {
+            assert!(text.starts_with("/srv/www cannot be opened: ") && !text.contains("is not there"), "{text}");
+        }
+        assert!(said(23).contains("LimitNOFILE="), "{}", said(23));
+        assert!(said(2).starts_with("/srv/www is not there (No such file"), "{}", said(2));
     }
 }

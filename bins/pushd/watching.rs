@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use engine::sender::Root;
-use sys::notify::Lack;
+use sys::notify::Exhausted;
 
 use crate::watch::{InotifyWatcher, Notice, Polled, Supply, Watcher};
 
@@ -35,13 +35,13 @@ impl Watching {
             Ok(watcher) => return Ok(Watching { watcher: Box::new(watcher), reason: None, again: None, compare }),
             Err(error) => error,
         };
-        let lack = match Lack::of(&error) {
+        let exhausted = match Exhausted::of(&error) {
             // Then nothing can be compared either.
-            None | Some(Lack::Files) => return Err(error),
-            Some(lack) => lack,
+            None | Some(Exhausted::Files) => return Err(error),
+            Some(exhausted) => exhausted,
         };
         let reason = format!(
-            "{} is not watched, but compared in full every {} s: {lack}",
+            "{} is not watched, but compared in full every {} s: {exhausted}",
             root.tree.path().display(),
             UNWATCHED.as_secs()
         );

@@ -103,7 +103,9 @@ impl Daemon {
     }
 
     fn is_stopped(&self) -> bool {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        // One that does not run does nothing either.
+        let Some(child) = &self.child else { return true };
+        let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
         // The state follows the name, which stands in brackets.
         let states = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
         states

@@ -99,7 +99,6 @@ impl Writer {
         let write = move || {
             while !ended.load(Ordering::Relaxed) {
                 file.write_all_at(&[byte.fetch_add(1, Ordering::Relaxed)], 0).unwrap();
-                std::thread::sleep(std::time::Duration::from_micros(200));
             }
         };
         Writer(end, Some(std::thread::spawn(write)))

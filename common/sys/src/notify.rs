@@ -130,7 +130,7 @@ impl Inotify {
     /// A new queue.
     ///
     /// # Errors
-    /// When the user has too many, or too much is open: see [`Lack`].
+    /// When the user has too many, or too much is open: see [`Exhausted`].
     pub fn new() -> io::Result<Inotify> {
         let queue = inotify::Inotify::init()?;
         let watches = Mutex::new(queue.watches());
@@ -244,7 +244,7 @@ fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
 
 /// What the kernel has none left of, when nothing can be watched. It shows as half a sentence, with the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Lack {
+pub enum Exhausted {
     /// Queues: the user has as many as there may be.
     #[error(
         "the instances of inotify that this user may have ({limit}) are all taken; to allow more: \
@@ -268,17 +268,17 @@ pub enum Lack {
     Files,
 }
 
-impl Lack {
+impl Exhausted {
     /// What it was, if one of these was why a queue could not be made or a folder not be watched.
-    pub fn of(error: &io::Error) -> Option<Lack> {
+    pub fn of(error: &io::Error) -> Option<Exhausted> {
         match error.raw_os_error().map(Errno::from_raw_os_error)? {
-            Errno::NOSPC => Some(Lack::Watches { limit: watch_limit().unwrap_or_default() }),
+            Errno::NOSPC => Some(Exhausted::Watches { limit: watch_limit().unwrap_or_default() }),
             // The kernel says the same of both. A pipe takes two files and no instance, and a queue takes more than the one
             // for which an instance is counted.
             Errno::MFILE if inotify::Inotify::init().is_err() && io::pipe().is_ok() => {
-                Some(Lack::Instances { limit: instance_limit().unwrap_or_default() })
+                Some(Exhausted::Instances { limit: instance_limit().unwrap_or_default() })
             }
-            Errno::MFILE | Errno::NFILE => Some(Lack::Files),
+            Errno::MFILE | Errno::NFILE => Some(Exhausted::Files),
             _ => None,
         }
     }

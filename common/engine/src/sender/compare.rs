@@ -59,8 +59,10 @@ impl Session<'_> {
                 return Ok(());
             }
         }
+        // What is noted of the folder itself is met by this comparison too.
+        let round = self.mirror.begin_round();
         self.make_folder(ticket, &path)?;
-        let mut pass = Pass::new(path.clone(), reach, self.mirror.begin_round());
+        let mut pass = Pass::new(path.clone(), reach, round);
         pass.listing = 1;
         if pass.is_full() {
             self.mirror.set_scanning(true);
