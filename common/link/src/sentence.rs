@@ -126,19 +126,11 @@ fn names(presented: &[String]) -> Option<String> {
     (!shown.is_empty()).then_some(out)
 }
 
-/// `2026-11-23 01:37 UTC`.
+/// `2026-11-23 01:37 UTC`; the certificate may name any second, and one after the year 9999 is shown as the last of it.
 fn date(time: UnixTime) -> String {
-    let time = time.as_secs();
-    let (days, minutes) = (time / 86_400, time % 86_400 / 60);
-    // Days to a civil date, counted in eras of 400 years that begin in March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let moon = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * moon + 2) / 5 + 1, if moon < 10 { moon + 3 } else { moon - 9 });
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]
@@ -154,6 +146,7 @@ mod tests {
         assert_eq!(at(951_782_400), "2000-02-29 00:00 UTC");
         assert_eq!(at(1_763_861_820), "2025-11-23 01:37 UTC");
         assert_eq!(at(4_102_444_799), "2099-12-31 23:59 UTC");
+        assert!(at(u64::MAX).starts_with("9999-12-3"), "{}", at(u64::MAX));
     }
 
     #[test]
