@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use engine::channel::OUTBOX;
 use engine::hint::Hint;
-use engine::lane::OUTBOX;
 use engine::mirror::{Halt, Mirror};
 use engine::sender::{Connection, Ended, Root, Sender, Until};
 use kit::units::Moment;

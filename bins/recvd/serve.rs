@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::lane::OUTBOX;
+use engine::channel::OUTBOX;
 use engine::receiver::{Ended as RoleEnded, Grant, Receiver};
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};

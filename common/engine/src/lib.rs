@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod blocked;
+pub mod channel;
 mod delta;
 pub mod hint;
-pub mod lane;
 pub mod mirror;
 pub mod pack;
 mod parts;

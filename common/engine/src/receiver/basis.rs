@@ -15,8 +15,8 @@ use sys::{File, StagedFile, Stat, Tree};
 use super::receipts::frame;
 use super::signatures::Signatures;
 use super::verdict;
+use crate::channel::Outbox;
 use crate::delta::{Cut, Signature};
-use crate::lane::Outbox;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
 const PART: usize = 64;

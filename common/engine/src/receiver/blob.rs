@@ -18,7 +18,7 @@ use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
 use super::pool::Pool;
 use super::signatures::Recorder;
 use super::{Grant, Limits, receipts, verdict};
-use crate::lane::Outbox;
+use crate::channel::Outbox;
 
 #[derive(Debug)]
 pub(super) struct Blobs<'a> {

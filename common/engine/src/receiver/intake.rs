@@ -14,7 +14,7 @@ use super::line::{Line, Over};
 use super::pool::Pool;
 use super::step::{CHUNK_BYTES, CHUNK_OPS, Chunk, Item, Step};
 use super::{Ended, Grant, Limits, Stop, receipts};
-use crate::lane::{Inbox, Outbox};
+use crate::channel::{Inbox, Outbox};
 use crate::pack::Unpacker;
 
 /// Operations that the intake stages itself when nothing else is going on: handing them over would cost more.

@@ -37,7 +37,7 @@ pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use signatures::Signatures;
 
-use crate::lane::{Inbox, Outbox};
+use crate::channel::{Inbox, Outbox};
 use batch::Publisher;
 use intake::Intake;
 use line::Line;

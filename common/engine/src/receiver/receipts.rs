@@ -5,7 +5,7 @@ use proto::{Outcome, ToSender, codec};
 use sys::Durable;
 
 use super::line::Over;
-use crate::lane::{BUFFER, Outbox};
+use crate::channel::{BUFFER, Outbox};
 
 /// One message as a buffer of its own.
 pub(super) fn frame(message: &ToSender) -> Bytes {

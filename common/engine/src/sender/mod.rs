@@ -38,8 +38,8 @@ use proto::{Keep, RelPath};
 
 pub use brake::{MaxDelete, Root};
 
+use crate::channel::{Outbox, Receipts};
 use crate::hint::{Cause, Hint};
-use crate::lane::{Outbox, Receipts};
 use crate::mirror::{Halt, Mirror, Round};
 use crate::pack::Compress;
 use crate::pending::{Since, Task, Ticket, Work};

@@ -25,8 +25,8 @@ use sys::{Mounts, Stage, Tree};
 use tokio::sync::{mpsc, watch};
 
 use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use crate::channel::OUTBOX;
 use crate::hint::{Cause, Hint};
-use crate::lane::OUTBOX;
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pack::Compress;
 use crate::pending::{Holds, Rules};

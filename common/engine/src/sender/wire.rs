@@ -9,7 +9,7 @@ use proto::codec::{self, Buffers};
 use proto::{ToReceiver, limits};
 
 use super::Lost;
-use crate::lane::{BUFFER, OUTBOX, Outbox};
+use crate::channel::{BUFFER, OUTBOX, Outbox};
 use crate::mirror::Mirror;
 use crate::pack::{Compress, Packer};
 

@@ -65,7 +65,7 @@ impl Rig {
         let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
         let counters = receiver.counters();
         let (to, inbox) = mpsc::channel(4);
-        let (outbox, mut frames) = mpsc::channel(crate::lane::OUTBOX);
+        let (outbox, mut frames) = mpsc::channel(crate::channel::OUTBOX);
         let (stop, stopped) = watch::channel(false);
         let thread = thread::spawn(move || receiver.run(inbox, outbox, stopped));
         let (forward, from) = std_mpsc::channel();

@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::Place;
 use super::trace::{shown_answers, shown_frames, shown_hint};
+use crate::channel::OUTBOX;
 use crate::hint::Hint;
-use crate::lane::OUTBOX;
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
