@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kit::notify::Again;
+use kit::readiness::Again;
 use kit::units;
 
 use crate::lane::Lane;

@@ -72,7 +72,7 @@ impl Trouble {
 /// How one session went.
 struct Session {
     ended: Ended,
-    driven: link::Ended,
+    driven: link::Disconnect,
     lasted: Duration,
 }
 
@@ -150,7 +150,7 @@ impl Lane {
         let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now.0 != state {
             *now = (state, Moment::now());
-            kit::notify::changed();
+            kit::readiness::changed();
         }
     }
 
@@ -297,7 +297,7 @@ impl Lane {
                 working.await
             }
         };
-        let driven = driving.await.unwrap_or(link::Ended::ByUs);
+        let driven = driving.await.unwrap_or(link::Disconnect::ByUs);
         let lasted = began.elapsed();
         match over {
             Ok((worker, ended)) => (Some(worker), Session { ended, driven, lasted }),
@@ -367,7 +367,7 @@ pub fn drive(
     target: &Target,
     opened: Opened,
     connection: link::Connection,
-) -> (Connection, tokio::task::JoinHandle<link::Ended>) {
+) -> (Connection, tokio::task::JoinHandle<link::Disconnect>) {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let (incoming, receipts) = mpsc::unbounded_channel();
     let clocks = Drive { idle: SILENCE, keepalive: Some(KEEPALIVE) };

@@ -69,7 +69,7 @@ async fn serve(config: Config) -> Exit {
     };
     tokio::spawn(tell(daemon.clone(), stop.clone()));
     let failed = workers.watch(&stop).await;
-    kit::notify::stopping();
+    kit::readiness::stopping();
     let exit = match failed {
         None => Exit::Ok,
         Some(name) => {
@@ -100,11 +100,11 @@ async fn tell(daemon: Arc<Daemon>, stop: Stop) {
     let mut roots = first.roots();
     let known = roots.wait_for(|footing| !matches!(footing, Err(SourceState::Starting)));
     tokio::select! {
-        _ = tokio::time::timeout(READY, known) => kit::notify::ready("watching"),
+        _ = tokio::time::timeout(READY, known) => kit::readiness::ready("watching"),
         () = stop.requested() => return,
     }
     tokio::select! {
-        never = kit::notify::keep_status(|| headline(&daemon.sources)) => match never {},
+        never = kit::readiness::keep_status(|| headline(&daemon.sources)) => match never {},
         () = stop.requested() => {}
     }
 }
@@ -236,7 +236,7 @@ impl Control for Daemon {
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
             watches: sources.iter().map(|source| source.watches).sum(),
-            watch_limit: sys::notify::watch_limit(),
+            watch_limit: sys::inotify::watch_limit(),
             sources,
         }
     }

@@ -12,7 +12,7 @@ use engine::mirror::{Deletes, Halt};
 use engine::sender::Root;
 use kit::Stop;
 use proto::RelPath;
-use sys::notify::Exhausted;
+use sys::inotify::Exhausted;
 use sys::{RootId, Tree};
 use tokio::sync::watch;
 
@@ -209,7 +209,7 @@ impl Live {
             tracing::error!(source_name = %self.source.name, "{reason}");
         }
         (board.state, board.reason) = (state, reason);
-        kit::notify::changed();
+        kit::readiness::changed();
     }
 
     /// The root, once it is there and is the one that it was. `None` when the program stops.
@@ -381,7 +381,7 @@ impl Live {
         for lane in &self.lanes {
             lane.mirror.hint(hints.iter().cloned());
         }
-        kit::notify::changed();
+        kit::readiness::changed();
     }
 
     /// Where nothing at all is watched, that was said with its reason.
@@ -395,7 +395,7 @@ impl Live {
     }
 
     fn say_overflow(&self) {
-        let limit = sys::notify::queue_limit().unwrap_or(16_384);
+        let limit = sys::inotify::queue_limit().unwrap_or(16_384);
         tracing::warn!(
             source_name = %self.source.name,
             "the kernel's queue of {limit} events overflowed: comparing the whole source, nothing is missed; to give bursts \

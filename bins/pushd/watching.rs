@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use engine::sender::Root;
-use sys::notify::Exhausted;
+use sys::inotify::Exhausted;
 
 use crate::watch::{InotifyWatcher, Notice, Polled, Supply, Watcher};
 

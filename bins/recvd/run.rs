@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use kit::notify::Again;
+use kit::readiness::Again;
 use kit::stop::Stop;
-use kit::{Exit, notify, out, units};
+use kit::{Exit, out, readiness, units};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -70,12 +70,12 @@ async fn serve(config: Config, files: u64) -> Exit {
     let service = Arc::new(service(config, files));
     let listening = begin(listeners, &service, &stop);
     let tending = tend(&service.modules, &stop);
-    notify::ready("serving");
+    readiness::ready("serving");
     tokio::select! {
-        never = notify::keep_status(|| (headline(&service), Again::OnChange)) => match never {},
+        never = readiness::keep_status(|| (headline(&service), Again::OnChange)) => match never {},
         () = stop.requested() => {}
     }
-    notify::stopping();
+    readiness::stopping();
     end(listening).await;
     end(tending).await;
     info!("stopped: {}", service.tally);

@@ -10,7 +10,7 @@ use engine::channel::OUTBOX;
 use engine::receiver::{Ended as RoleEnded, Grant, Receiver};
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};
-use link::{Connection, Deliver, Drive, Ended as LinkEnded, ServerTls};
+use link::{Connection, Deliver, Disconnect, Drive, ServerTls};
 use proto::login::{Durability, Hello, Open, Opened, Refusal};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -295,11 +295,11 @@ async fn asked_to_end(session: &Session, stop: &Stop) {
 }
 
 /// Both ends in one sentence. What broke the session first says the most.
-fn judge(link: &LinkEnded, role: RoleEnded) -> (String, Verdict) {
+fn judge(link: &Disconnect, role: RoleEnded) -> (String, Verdict) {
     match (link, role) {
         (_, RoleEnded::Fault(reason) | RoleEnded::Displaced(reason)) => (reason, Verdict::Bad),
         (_, RoleEnded::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Verdict::Bad),
-        (LinkEnded::Violation(_), _) => (link.to_string(), Verdict::Bad),
+        (Disconnect::Violation(_), _) => (link.to_string(), Verdict::Bad),
         (_, RoleEnded::Stopped) => ("ended from here".into(), Verdict::Good),
         (link, RoleEnded::Closed) => (link.to_string(), Verdict::Good),
     }
@@ -311,9 +311,9 @@ mod tests {
 
     #[test]
     fn who_broke_it_is_named() {
-        let (end, verdict) = judge(&LinkEnded::ByUs, RoleEnded::Violation("no such blob".into()));
+        let (end, verdict) = judge(&Disconnect::ByUs, RoleEnded::Violation("no such blob".into()));
         assert_eq!((end.as_str(), verdict), ("the peer broke the protocol: no such blob", Verdict::Bad));
-        let (end, verdict) = judge(&LinkEnded::ByPeer, RoleEnded::Closed);
+        let (end, verdict) = judge(&Disconnect::ByPeer, RoleEnded::Closed);
         assert_eq!((end.as_str(), verdict), ("closed by the peer", Verdict::Good));
     }
 }

@@ -127,7 +127,7 @@ impl Sessions {
             return Err(busy("the server has all the sessions that it may have", RETRY));
         }
         state.running += 1;
-        kit::notify::changed();
+        kit::readiness::changed();
         let holder = Arc::new(Holder::new(claim.from));
         Ok(Session { sessions: self.clone(), claim, holder, continued })
     }
@@ -299,7 +299,7 @@ impl Drop for Session {
         let mut state = self.sessions.state();
         state.moment += 1;
         state.running -= 1;
-        kit::notify::changed();
+        kit::readiness::changed();
         let moment = state.moment;
         if let Some(module) = state.leave(&self.claim.module)
             && let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.holder, &self.holder))

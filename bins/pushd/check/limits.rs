@@ -12,8 +12,8 @@ const FILES: (u64, u64, u64) = (64, 6, 10);
 
 /// One verdict for each limit that the kernel tells. `folders`: of each source, 0 where it is missing.
 pub fn verdicts(config: &Config, folders: &[u64]) -> Vec<Verdict> {
-    let watches = sys::notify::watch_limit().map(|limit| watches(folders.iter().sum(), limit));
-    let instances = sys::notify::instance_limit().map(|limit| instances(Instances::needed(folders), limit));
+    let watches = sys::inotify::watch_limit().map(|limit| watches(folders.iter().sum(), limit));
+    let instances = sys::inotify::instance_limit().map(|limit| instances(Instances::needed(folders), limit));
     [watches, instances, open_files(config)].into_iter().flatten().collect()
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use engine::hint::{Cause, Hint};
 use proto::RelPath;
-use sys::notify::Watch;
+use sys::inotify::Watch;
 
 use super::Notice;
 use super::event::{Change, Event, Object, Place};

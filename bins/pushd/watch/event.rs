@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use proto::Name;
-use sys::notify::{Raw, Watch};
+use sys::inotify::{Raw, Watch};
 
 /// A name in a watched folder. It stays right when a folder above it is renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

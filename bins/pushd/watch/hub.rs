@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use kit::Stop;
 use sys::Dir;
-use sys::notify::{Inotify, Watch, wait_readable};
+use sys::inotify::{Inotify, Watch, wait_readable};
 
 use super::event::{Change, Event};
 use super::inotify::AHEAD;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use proto::RelPath;
-use sys::notify::Watch;
+use sys::inotify::Watch;
 use sys::tree::{Tree, identity_at};
 
 use super::event::{Change, Place};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 use sys::Tree;
-use sys::notify::wait_readable;
+use sys::inotify::wait_readable;
 
 use super::inotify::{ROOT_UNTOLD, root_trouble};
 use super::wake::Waker;

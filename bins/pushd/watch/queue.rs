@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sys::Dir;
-use sys::notify::{Inotify, Watch};
+use sys::inotify::{Inotify, Watch};
 
 use super::event::Event;
 use super::hub::{Hub, Seat};
@@ -140,7 +140,7 @@ impl Queue {
         match self {
             Queue::Own(inotify) => inotify.signal().wait(timeout, Some(waker.descriptor()))?,
             // Who reads for all rings it.
-            Queue::Shared(_) => sys::notify::wait_readable(waker.descriptor(), timeout)?,
+            Queue::Shared(_) => sys::inotify::wait_readable(waker.descriptor(), timeout)?,
         };
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use sys::dir::Dir;
-use sys::notify::Watch;
+use sys::inotify::Watch;
 
 use super::Notice;
 use super::event::Place;

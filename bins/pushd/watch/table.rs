@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sys::notify::Watch;
+use sys::inotify::Watch;
 
 /// Values in a page.
 const PAGE: usize = 64;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use proto::{Name, RelPath};
-use sys::notify::Watch;
+use sys::inotify::Watch;
 use sys::tree::{Mounts, Tree};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@
 //! never given out twice by the kernel (until 2^31 have been used), so it is the node's name here. Some 100 bytes each.
 
 use proto::{Name, RelPath};
-use sys::notify::Watch;
+use sys::inotify::Watch;
 
 use super::event::Place;
 use super::table::Table;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use engine::hint::Cause;
 use proto::RelPath;
-use sys::notify::watch_limit;
+use sys::inotify::watch_limit;
 
 use super::Notice;
 use super::event::Place;

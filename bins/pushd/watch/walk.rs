@@ -9,7 +9,7 @@ use std::vec;
 
 use proto::{Kind, Name};
 use sys::dir::Dir;
-use sys::notify::Watch;
+use sys::inotify::Watch;
 
 use super::event::Place;
 use super::inotify::InotifyWatcher;

@@ -11,9 +11,9 @@ pub mod control;
 pub mod exit;
 pub mod limits;
 pub mod log;
-pub mod notify;
 pub mod out;
 pub mod progress;
+pub mod readiness;
 pub mod stop;
 pub mod units;
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto::dialogue::{ClientHello, Ended, Unfit};
+use proto::dialogue::{ClientHello, LoginError, Unfit};
 use proto::limits::ALPN;
 use proto::login::{Direction, Open, Opened, Password, Refusal};
 use proto::{RelPath, codec};
@@ -154,7 +154,7 @@ async fn secure(target: &Target, tcp: TcpStream, limit: Duration) -> Result<Conn
 
 /// The dialogue as the client leads it. Nothing of ours but the version leaves before the server is verified.
 async fn log_in(target: &Target, connection: &mut Connection) -> Result<Opened, DialError> {
-    let ended = |ended: Ended| ended_by(target, ended);
+    let ended = |ended: LoginError| ended_by(target, ended);
     let (hello, state) = ClientHello::start(&target.software);
     send(target, connection, &hello).await?;
     let (_, state) = state.welcome(receive(target, connection).await?).map_err(ended)?;
@@ -178,22 +178,22 @@ async fn send(target: &Target, connection: &mut Connection, message: &impl codec
 async fn receive(target: &Target, connection: &mut Connection) -> Result<Bytes, DialError> {
     connection.login_frame().await.map_err(|broken| match broken {
         Broken::Io(error) => lost(target, &error),
-        Broken::Frame(error) => ended_by(target, Ended::Broken(error)),
+        Broken::Frame(error) => ended_by(target, LoginError::Broken(error)),
     })
 }
 
-fn ended_by(target: &Target, ended: Ended) -> DialError {
+fn ended_by(target: &Target, ended: LoginError) -> DialError {
     let address = target.address.clone();
     match ended {
-        Ended::Refused(Refusal::Busy { reason, retry }) => {
+        LoginError::Refused(Refusal::Busy { reason, retry }) => {
             DialError::Busy { address, reason: escaped(&reason), retry: retry.min(LONGEST_RETRY) }
         }
-        Ended::Refused(Refusal::Denied) => DialError::Denied { address },
-        Ended::Refused(Refusal::Version { low, high }) => DialError::Version { address, low, high },
-        Ended::Refused(Refusal::Protocol { reason }) => {
+        LoginError::Refused(Refusal::Denied) => DialError::Denied { address },
+        LoginError::Refused(Refusal::Version { low, high }) => DialError::Version { address, low, high },
+        LoginError::Refused(Refusal::Protocol { reason }) => {
             DialError::Protocol { address, reason: format!("refused: {}", escaped(&reason)) }
         }
-        Ended::Refused(Refusal::Stopping) => {
+        LoginError::Refused(Refusal::Stopping) => {
             DialError::Busy { address, reason: "it is stopping".into(), retry: Duration::from_secs(1) }
         }
         ended => DialError::Protocol { address, reason: ended.to_string() },

@@ -58,7 +58,7 @@ pub struct Drive {
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Ended {
+pub enum Disconnect {
     /// The role has dropped its outbox or inbox; what it had sent is written.
     #[error("closed from here")]
     ByUs,
@@ -80,7 +80,12 @@ pub enum Ended {
 ///
 /// Dropping the outbox ends the connection in order, after all of it is written; dropping the inbox does so within a few
 /// seconds.
-pub async fn drive(connection: Connection, outgoing: mpsc::Receiver<Bytes>, incoming: Deliver, limits: Drive) -> Ended {
+pub async fn drive(
+    connection: Connection,
+    outgoing: mpsc::Receiver<Bytes>,
+    incoming: Deliver,
+    limits: Drive,
+) -> Disconnect {
     let Connection { stream, unread, meter, .. } = connection;
     run(stream, unread, outgoing, incoming, limits, meter).await
 }
@@ -107,7 +112,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
     incoming: Deliver,
     limits: Drive,
     meter: Meter,
-) -> Ended {
+) -> Disconnect {
     let (read, write) = tokio::io::split(stream);
     // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
     // proves with pongs that it lives.
@@ -130,11 +135,11 @@ async fn run<S: AsyncRead + AsyncWrite>(
         Ok(Stopped::PeerClosed) => {
             // Whether our goodbye still arrives makes no difference.
             let _ = timeout(LINGER, writer.half.shutdown()).await;
-            Ended::ByPeer
+            Disconnect::ByPeer
         }
         Ok(Stopped::OutboxDropped) => {
             let _ = timeout(LINGER, reader.discard()).await;
-            Ended::ByUs
+            Disconnect::ByUs
         }
         Ok(Stopped::InboxDropped) => {
             let last_words = async {
@@ -145,7 +150,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
             };
             let _ = timeout(LAST_WORDS, last_words).await;
             let _ = timeout(LINGER, reader.discard()).await;
-            Ended::ByUs
+            Disconnect::ByUs
         }
     }
 }
@@ -162,9 +167,9 @@ struct Reader<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite> Reader<S> {
-    async fn run(&mut self) -> Result<Stopped, Ended> {
+    async fn run(&mut self) -> Result<Stopped, Disconnect> {
         loop {
-            let whole = codec::whole_frames(&self.buffer, FRAME).map_err(Ended::Violation)?;
+            let whole = codec::whole_frames(&self.buffer, FRAME).map_err(Disconnect::Violation)?;
             if whole > 0 {
                 self.meter.add_received(whole);
                 let frames = self.buffer.split_to(whole).freeze();
@@ -180,10 +185,10 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
             self.meter.listen();
             let idle = self.idle;
             match timeout(idle, self.fill()).await {
-                Err(_) => return Err(Ended::Silent(idle)),
-                Ok(Err(error)) => return Err(Ended::Broken(error)),
+                Err(_) => return Err(Disconnect::Silent(idle)),
+                Ok(Err(error)) => return Err(Disconnect::Broken(error)),
                 Ok(Ok(0)) if self.buffer.is_empty() => return Ok(Stopped::PeerClosed),
-                Ok(Ok(0)) => return Err(Ended::Broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(Ok(0)) => return Err(Disconnect::Broken(io::ErrorKind::UnexpectedEof.into())),
                 Ok(Ok(_)) => {}
             }
         }
@@ -252,14 +257,14 @@ struct Writer<S> {
 
 impl<S: AsyncRead + AsyncWrite> Writer<S> {
     /// May be dropped at any await and run again: what is not written yet stays in `waiting`.
-    async fn run(&mut self) -> Result<Stopped, Ended> {
+    async fn run(&mut self) -> Result<Stopped, Disconnect> {
         loop {
             if !self.waiting.has_remaining() {
                 self.flush().await?;
                 match self.next().await {
                     Some(frames) => self.waiting.push(frames),
                     None => {
-                        self.half.shutdown().await.map_err(Ended::Broken)?;
+                        self.half.shutdown().await.map_err(Disconnect::Broken)?;
                         return Ok(Stopped::OutboxDropped);
                     }
                 }
@@ -271,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite> Writer<S> {
             }
             let written = within(self.stall, self.half.write_buf(&mut self.waiting)).await?;
             if written == 0 {
-                return Err(Ended::Broken(io::ErrorKind::WriteZero.into()));
+                return Err(Disconnect::Broken(io::ErrorKind::WriteZero.into()));
             }
             self.meter.add_sent(written);
         }
@@ -283,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite> Writer<S> {
         timeout(every, self.outgoing.recv()).await.unwrap_or_else(|_| Some(self.beat.clone()))
     }
 
-    async fn flush(&mut self) -> Result<(), Ended> {
+    async fn flush(&mut self) -> Result<(), Disconnect> {
         within(self.stall, self.half.flush()).await
     }
 }
@@ -302,12 +307,12 @@ fn frame(message: &impl codec::Wire) -> Bytes {
 }
 
 /// Bounds one step of writing.
-async fn within<T>(limit: Option<Duration>, step: impl Future<Output = io::Result<T>>) -> Result<T, Ended> {
+async fn within<T>(limit: Option<Duration>, step: impl Future<Output = io::Result<T>>) -> Result<T, Disconnect> {
     match limit {
-        None => step.await.map_err(Ended::Broken),
+        None => step.await.map_err(Disconnect::Broken),
         Some(limit) => match timeout(limit, step).await {
-            Ok(done) => done.map_err(Ended::Broken),
-            Err(_) => Err(Ended::Silent(limit)),
+            Ok(done) => done.map_err(Disconnect::Broken),
+            Err(_) => Err(Disconnect::Silent(limit)),
         },
     }
 }

@@ -32,10 +32,10 @@ pub struct Dir {
     listed: Mutex<bool>,
 }
 
-/// One line of [`Dir::list`].
+/// What stands in a folder, as [`Dir::list`] tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Its name.
+pub struct Child {
+    /// Never `.` or `..`.
     pub name: Name,
     /// Inode number; of the folder beneath where something is mounted.
     pub ino: u64,
@@ -97,21 +97,21 @@ impl Dir {
     /// # Errors
     /// Of the operating system; `InvalidData` when the file system has a name that cannot travel (longer than 255
     /// bytes).
-    pub fn list(&self) -> io::Result<Vec<Found>> {
+    pub fn list(&self) -> io::Result<Vec<Child>> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut *listed, true) {
             rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
         }
-        let mut found = Vec::new();
+        let mut children = Vec::new();
         listing::each(self.fd.as_fd(), |line| {
             let name = Name::parse(line.name).map_err(|bad| {
                 let text = format!("holds a name that cannot be mirrored: '{}' {bad}", line.name.escape_ascii());
                 io::Error::new(io::ErrorKind::InvalidData, text)
             })?;
-            found.push(Found { name, ino: line.ino, kind: line.kind });
+            children.push(Child { name, ino: line.ino, kind: line.kind });
             Ok(())
         })?;
-        Ok(found)
+        Ok(children)
     }
 
     /// Whether it has no entries; reads no further than to the first.

@@ -13,11 +13,11 @@ pub mod cwd;
 pub mod dir;
 pub mod durable;
 pub mod file;
+pub mod inotify;
 mod listing;
 mod metadata;
 mod mounts;
 mod moves;
-pub mod notify;
 pub mod paths;
 pub mod place;
 pub mod process;
@@ -37,12 +37,12 @@ mod xattr;
 #[cfg(test)]
 mod tests;
 
-pub use dir::{Dir, Found};
+pub use self::inotify::Inotify;
+pub use dir::{Child, Dir};
 pub use durable::Durable;
 pub use file::File;
 pub use metadata::is_passing;
 pub use mounts::MountId;
-pub use notify::Inotify;
 pub use paths::{canonical, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new};
 pub use place::Place;
 pub use resolve::is_absence;

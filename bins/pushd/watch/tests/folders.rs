@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use sys::notify::queue_limit;
+use sys::inotify::queue_limit;
 
 use super::*;
 

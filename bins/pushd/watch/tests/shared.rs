@@ -120,7 +120,7 @@ fn an_overflow_is_one_for_all_of_them() {
     let mut second = rig_with(&served.supply(), |_| {});
     first.rest();
     second.rest();
-    let limit = sys::notify::queue_limit().unwrap();
+    let limit = sys::inotify::queue_limit().unwrap();
     // Nobody reads meanwhile.
     served.hub.hold(|| {
         for number in 0..limit {

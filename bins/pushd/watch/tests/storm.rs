@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use sys::notify::queue_limit;
+use sys::inotify::queue_limit;
 
 use super::*;
 

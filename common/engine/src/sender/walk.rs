@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
-use sys::{Dir, Found, Stat, Tree};
+use sys::{Child, Dir, Stat, Tree};
 
 use crate::mirror::{Mirror, Rule};
 use crate::parts::in_parts;
@@ -349,7 +349,7 @@ impl News<'_> {
 }
 
 /// What is in a folder, in order of names.
-fn sorted(dir: &Dir) -> io::Result<Vec<Found>> {
+fn sorted(dir: &Dir) -> io::Result<Vec<Child>> {
     let mut found = dir.list()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -367,7 +367,7 @@ fn look(dir: &Dir, name: &Name, skipped: &mut Vec<(Name, Skipped)>) -> Option<St
 fn names(dir: &Dir, keep: Keep) -> io::Result<Names> {
     let found = sorted(dir)?;
     let mut names = Names { entries: Vec::with_capacity(found.len()), skipped: Vec::new() };
-    for Found { name, kind, .. } in found {
+    for Child { name, kind, .. } in found {
         let kind = kind.or_else(|| look(dir, &name, &mut names.skipped).map(|stat| stat.kind));
         let Some(kind) = kind else { continue };
         match left_out(&name, kind, keep) {

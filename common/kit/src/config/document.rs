@@ -30,11 +30,11 @@ struct File {
     path: PathBuf,
     folder: PathBuf,
     text: String,
-    found: RefCell<Vec<Found>>,
+    remarks: RefCell<Vec<Remark>>,
 }
 
 #[derive(Debug)]
-struct Found {
+struct Remark {
     start: usize,
     what: What,
     key: Option<String>,
@@ -66,11 +66,11 @@ impl Document {
     pub fn parse(path: &Path, text: String) -> Document {
         let (root, errors) = toml::de::DeTable::parse_recoverable(&text);
         let root = Rc::new(Fields::new(0, root.into_inner()));
-        let found = RefCell::new(errors.iter().map(Found::syntax).collect());
+        let remarks = RefCell::new(errors.iter().map(Remark::syntax).collect());
         // Relative paths stay right whatever the working directory becomes later.
         let folder = path.parent().unwrap_or(Path::new(""));
         let folder = std::path::absolute(folder.join(".")).unwrap_or_else(|_| folder.to_owned());
-        let file = Rc::new(File { path: path.to_owned(), folder, text, found });
+        let file = Rc::new(File { path: path.to_owned(), folder, text, remarks });
         file.look_at_text();
         Document { root: Table { file: file.clone(), fields: root, path: String::new() }, file }
     }
@@ -83,19 +83,19 @@ impl Document {
     /// All complaints in the order of the file, with those about keys that nobody took. When there is none: the warnings.
     pub fn finish(self) -> Result<Vec<Complaint>, Complaints> {
         self.root.unknown_keys();
-        let mut found = self.file.found.take();
-        found.sort_by_key(|one| one.start);
+        let mut remarks = self.file.remarks.take();
+        remarks.sort_by_key(|one| one.start);
         let broken: Vec<usize> =
-            found.iter().filter(|one| one.what == What::Syntax).map(|one| self.file.place(one.start).0).collect();
+            remarks.iter().filter(|one| one.what == What::Syntax).map(|one| self.file.place(one.start).0).collect();
         // What a broken line held is not known: what it may have caused is not told.
-        found.retain(|one| match one.what {
+        remarks.retain(|one| match one.what {
             What::Syntax => true,
             What::Missing => broken.is_empty(),
             What::Other | What::Warning => !broken.contains(&self.file.place(one.start).0),
         });
-        let failed = found.iter().any(|one| one.what != What::Warning);
-        found.retain(|one| !failed || one.what != What::Warning);
-        let mut complaints: Vec<Complaint> = found.into_iter().map(|one| self.file.complaint(one)).collect();
+        let failed = remarks.iter().any(|one| one.what != What::Warning);
+        remarks.retain(|one| !failed || one.what != What::Warning);
+        let mut complaints: Vec<Complaint> = remarks.into_iter().map(|one| self.file.complaint(one)).collect();
         complaints.dedup();
         if failed { Err(Complaints(complaints)) } else { Ok(complaints) }
     }
@@ -269,7 +269,7 @@ fn unknown(key: &str, asked: &[String]) -> String {
 
 impl File {
     fn add(&self, what: What, start: usize, key: Option<String>, sentence: String) {
-        self.found.borrow_mut().push(Found { start, what, key, sentence });
+        self.remarks.borrow_mut().push(Remark { start, what, key, sentence });
     }
 
     fn value<'a>(&'a self, field: &'a Field) -> Value<'a> {
@@ -286,18 +286,18 @@ impl File {
             self.text.find('\0').map(|at| (at, "holds a NUL character: this is not a text file"))
         };
         if let Some((start, sentence)) = whole {
-            let only = Found { start, what: What::Syntax, key: None, sentence: sentence.to_owned() };
-            self.found.replace(vec![only]);
+            let only = Remark { start, what: What::Syntax, key: None, sentence: sentence.to_owned() };
+            self.remarks.replace(vec![only]);
         }
     }
 
-    fn complaint(&self, found: Found) -> Complaint {
-        let at = Some(self.place(found.start));
+    fn complaint(&self, remark: Remark) -> Complaint {
+        let at = Some(self.place(remark.start));
         Complaint {
             file: self.path.clone(),
             at,
-            key: found.key.filter(|key| !key.is_empty()),
-            sentence: found.sentence,
+            key: remark.key.filter(|key| !key.is_empty()),
+            sentence: remark.sentence,
         }
     }
 
@@ -313,14 +313,14 @@ impl File {
     }
 }
 
-impl Found {
+impl Remark {
     /// The parser's own sentence; never its excerpt of the line, which may hold a secret.
-    fn syntax(error: &toml::de::Error) -> Found {
+    fn syntax(error: &toml::de::Error) -> Remark {
         let start = error.span().map_or(0, |span| span.start);
         let sentence = match error.message() {
             "duplicate key" => "this key or table stands here a second time: keep one".to_owned(),
             message => message.to_owned(),
         };
-        Found { start, what: What::Syntax, key: None, sentence }
+        Remark { start, what: What::Syntax, key: None, sentence }
     }
 }

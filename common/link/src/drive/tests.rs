@@ -15,7 +15,7 @@ fn frame_of(body: usize, fill: u8) -> Bytes {
 struct End {
     outbox: mpsc::Sender<Bytes>,
     inbox: mpsc::Receiver<Bytes>,
-    ended: JoinHandle<Ended>,
+    ended: JoinHandle<Disconnect>,
 }
 
 fn receiver_role(stream: DuplexStream, limits: Drive) -> End {
@@ -51,7 +51,7 @@ async fn frames_arrive_whole_from_single_bytes() {
     });
     assert_eq!(take(&mut end.inbox, sent.len()).await, sent);
     drop(writing.await.unwrap());
-    assert!(matches!(end.ended.await.unwrap(), Ended::ByPeer));
+    assert!(matches!(end.ended.await.unwrap(), Disconnect::ByPeer));
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_frame_that_is_cut_is_a_broken_connection() {
     peer.write_all(&frame_of(3, 0)).await.unwrap();
     peer.write_all(&frame_of(30, 0)[..20]).await.unwrap();
     drop(peer);
-    assert!(matches!(end.ended.await.unwrap(), Ended::Broken(_)));
+    assert!(matches!(end.ended.await.unwrap(), Disconnect::Broken(_)));
     assert_eq!(end.inbox.recv().await, Some(frame_of(3, 0)), "what was whole is delivered");
     assert_eq!(end.inbox.recv().await, None);
 }
@@ -72,7 +72,7 @@ async fn a_length_that_is_none_is_a_violation() {
         let (ours, mut peer) = duplex(64);
         let end = receiver_role(ours, CLOCKS);
         peer.write_all(&length.to_le_bytes()).await.unwrap();
-        assert!(matches!(end.ended.await.unwrap(), Ended::Violation(_)), "{length}");
+        assert!(matches!(end.ended.await.unwrap(), Disconnect::Violation(_)), "{length}");
     }
 }
 
@@ -162,7 +162,7 @@ async fn what_was_sent_is_written_before_the_end() {
     peer.read_to_end(&mut got).await.unwrap();
     assert!(got == expected);
     drop(peer);
-    assert!(matches!(sending.await.unwrap(), Ended::ByUs));
+    assert!(matches!(sending.await.unwrap(), Disconnect::ByUs));
 }
 
 #[tokio::test]
@@ -180,14 +180,14 @@ async fn a_role_that_stops_has_the_last_word() {
     flood.abort();
     assert!(flood.await.is_err());
     drop(from_us);
-    assert!(matches!(ended.await.unwrap(), Ended::ByUs));
+    assert!(matches!(ended.await.unwrap(), Disconnect::ByUs));
 }
 
 #[tokio::test]
 async fn silence_ends_it_and_signs_of_life_prevent_that() {
     let quiet = Drive { idle: Duration::from_millis(200), keepalive: None };
     let (ours, _peer) = duplex(64);
-    assert!(matches!(receiver_role(ours, quiet).ended.await.unwrap(), Ended::Silent(_)));
+    assert!(matches!(receiver_role(ours, quiet).ended.await.unwrap(), Disconnect::Silent(_)));
 
     let lively = Drive { idle: Duration::from_millis(400), keepalive: Some(Duration::from_millis(40)) };
     let (a, b) = duplex(64);
@@ -229,7 +229,7 @@ async fn a_receiver_gives_up_on_a_peer_that_never_reads() {
     let End { mut inbox, ended, outbox } = end;
     let taking = tokio::spawn(async move { while inbox.recv().await.is_some() {} });
     let ended = timeout(Duration::from_secs(5), ended).await.expect("must end").unwrap();
-    assert!(matches!(ended, Ended::Silent(_)), "{ended}");
+    assert!(matches!(ended, Disconnect::Silent(_)), "{ended}");
     alive.abort();
     taking.abort();
     drop((mine, outbox));

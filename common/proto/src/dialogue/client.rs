@@ -9,7 +9,7 @@ use crate::shown::is_hostile;
 
 /// Why a login came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
+pub enum LoginError {
     /// The server said so.
     #[error("{0}")]
     Refused(Refusal),
@@ -76,11 +76,11 @@ impl ClientHello {
 
 impl AwaitWelcome {
     /// The server's first frame. Its version is one of ours.
-    pub fn welcome(self, frame: Bytes) -> Result<(Welcome, ReadyToLogin), Ended> {
+    pub fn welcome(self, frame: Bytes) -> Result<(Welcome, ReadyToLogin), LoginError> {
         let welcome: Welcome = answer(frame)?;
         let (low, high) = limits::VERSIONS;
         if !(low..=high).contains(&welcome.version) {
-            return Err(Ended::NotOffered(welcome.version));
+            return Err(LoginError::NotOffered(welcome.version));
         }
         Ok((welcome, ReadyToLogin(())))
     }
@@ -102,7 +102,7 @@ impl ReadyToLogin {
 
 impl AwaitAccepted {
     /// The server's word on the login.
-    pub fn accepted(self, frame: Bytes) -> Result<ReadyToOpen, Ended> {
+    pub fn accepted(self, frame: Bytes) -> Result<ReadyToOpen, LoginError> {
         answer(frame).map(|Accepted| ReadyToOpen(()))
     }
 }
@@ -123,15 +123,15 @@ impl ReadyToOpen {
 
 impl AwaitOpened {
     /// The server's word on the module: after it the data phase begins.
-    pub fn opened(self, frame: Bytes) -> Result<Opened, Ended> {
+    pub fn opened(self, frame: Bytes) -> Result<Opened, LoginError> {
         answer(frame)
     }
 }
 
 /// The message that is due, or the refusal that came in its place.
-fn answer<M: Wire>(frame: Bytes) -> Result<M, Ended> {
+fn answer<M: Wire>(frame: Bytes) -> Result<M, LoginError> {
     if frame.first() == Some(&codec::REFUSED) {
-        return Err(Ended::Refused(Refusal::decode(frame)?));
+        return Err(LoginError::Refused(Refusal::decode(frame)?));
     }
     Ok(M::decode(frame)?)
 }

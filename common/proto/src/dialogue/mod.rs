@@ -17,7 +17,7 @@
 mod client;
 mod server;
 
-pub use client::{AwaitAccepted, AwaitOpened, AwaitWelcome, ClientHello, Ended, ReadyToLogin, ReadyToOpen, Unfit};
+pub use client::{AwaitAccepted, AwaitOpened, AwaitWelcome, ClientHello, LoginError, ReadyToLogin, ReadyToOpen, Unfit};
 pub use server::{AwaitHello, AwaitLogin, AwaitOpen, Deciding};
 
 /// The highest version that two ranges share.

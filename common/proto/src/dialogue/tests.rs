@@ -61,7 +61,7 @@ fn a_peer_of_other_versions_is_told_which_it_needs() {
     );
     let (_, client) = ClientHello::start("pushd");
     let chosen = Welcome { version: high + 1, software: "recvd".into() };
-    assert_eq!(client.welcome(sent(&chosen)).unwrap_err(), Ended::NotOffered(high + 1));
+    assert_eq!(client.welcome(sent(&chosen)).unwrap_err(), LoginError::NotOffered(high + 1));
 }
 
 #[test]
@@ -69,10 +69,10 @@ fn a_refusal_may_come_in_place_of_any_answer() {
     let ready = || ClientHello::start("pushd").1.welcome(sent(&Welcome { version: 1, software: "recvd".into() }));
     let login = || ready().unwrap().1.login("web", Password::from("x")).unwrap().1;
     let no = sent(&Refusal::Denied);
-    assert_eq!(ClientHello::start("pushd").1.welcome(no.clone()).unwrap_err(), Ended::Refused(Refusal::Denied));
-    assert_eq!(login().accepted(no.clone()).unwrap_err(), Ended::Refused(Refusal::Denied));
+    assert_eq!(ClientHello::start("pushd").1.welcome(no.clone()).unwrap_err(), LoginError::Refused(Refusal::Denied));
+    assert_eq!(login().accepted(no.clone()).unwrap_err(), LoginError::Refused(Refusal::Denied));
     let client = login().accepted(sent(&crate::login::Accepted)).unwrap().open(open()).unwrap().1;
-    assert_eq!(client.opened(no).unwrap_err(), Ended::Refused(Refusal::Denied));
+    assert_eq!(client.opened(no).unwrap_err(), LoginError::Refused(Refusal::Denied));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_message_out_of_turn_breaks_the_protocol() {
     let refused = AwaitHello::new("recvd").hello(out_of_turn.clone()).unwrap_err();
     assert!(matches!(refused, Refusal::Protocol { .. }), "{refused}");
     let ended = ClientHello::start("pushd").1.welcome(out_of_turn).unwrap_err();
-    assert!(matches!(ended, Ended::Broken(_)), "{ended}");
+    assert!(matches!(ended, LoginError::Broken(_)), "{ended}");
     assert!(matches!(AwaitHello::new("recvd").hello(Bytes::new()), Err(Refusal::Protocol { .. })));
 }
 

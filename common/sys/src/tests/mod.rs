@@ -1,9 +1,9 @@
 //! Tests of the whole crate on a real file system. Those that need privileges say so and pass without.
 
 mod confinement;
+mod inotify;
 mod metadata;
 mod nobody;
-mod notify;
 mod publish;
 mod races;
 mod reading;

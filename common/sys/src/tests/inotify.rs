@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{House, name, path};
 use crate::Inotify;
-use crate::notify::{Watch, What};
+use crate::inotify::{Watch, What};
 
 type Seen = Vec<(Watch, What, u32, Option<Vec<u8>>)>;
 
@@ -70,6 +70,6 @@ fn waiting_ends_for_another_descriptor_too() {
 
 #[test]
 fn the_kernel_tells_its_limits() {
-    assert!(crate::notify::watch_limit().is_some_and(|limit| limit > 0));
-    assert!(crate::notify::queue_limit().is_some_and(|limit| limit > 0));
+    assert!(crate::inotify::watch_limit().is_some_and(|limit| limit > 0));
+    assert!(crate::inotify::queue_limit().is_some_and(|limit| limit > 0));
 }
