@@ -3,27 +3,25 @@
 //!
 #![allow(missing_docs, clippy::print_stderr)]
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
 #[path = "tidy/docs.rs"]
 mod docs;
 #[path = "tidy/machine.rs"]
 mod machine;
+#[path = "tidy/modules.rs"]
+mod modules;
+#[path = "tidy/shape.rs"]
+mod shape;
 #[path = "tidy/source.rs"]
 mod source;
 
-use source::{
-    Source, blank, files, names_after_crate, product, reexports, relative, root, sources, variants, without_tests,
-};
-
-/// Lines that a source file may have.
-const LONGEST_FILE: usize = 500;
-/// Characters that a line may have: rustfmt keeps code at 120, a comment or a string may stand out a little.
-const LONGEST_LINE: usize = 128;
+use source::{Source, blank, files, product, relative, root, sources, variants, without_tests};
 
 /// Fails with all complaints at once.
 fn report(rule: &str, complaints: Vec<String>) {
@@ -134,73 +132,6 @@ fn nothing_is_left_to_do_and_nothing_taken_for_granted() {
         }
     }
     report("no unfinished work", found);
-}
-
-#[test]
-fn files_have_a_header_and_a_size() {
-    let mut found = Vec::new();
-    for source in sources() {
-        let lines = source.text.lines().count();
-        if lines > LONGEST_FILE {
-            found.push(format!("{}: {lines} lines", source.path));
-        }
-        if !source.is_test() && !source.text.starts_with("//!") && !source.text.starts_with("#![") {
-            found.push(format!("{}: no header that says what it is", source.path));
-        }
-        for (n, line) in source.text.lines().enumerate() {
-            if line.chars().count() > LONGEST_LINE && !line.contains("r#\"") && !line.contains("http") {
-                found.push(format!("{}:{}: {} characters", source.path, n + 1, line.chars().count()));
-            }
-        }
-    }
-    report("files have a header, at most 500 lines and no overlong line", found);
-}
-
-#[test]
-fn no_import_cycle_between_modules_of_a_crate() {
-    let mut found = Vec::new();
-    let mut crates: BTreeMap<String, Vec<Source>> = BTreeMap::new();
-    for source in product() {
-        crates.entry(source.crate_name().to_string()).or_default().push(source);
-    }
-    for (name, sources) in &crates {
-        let tops: BTreeSet<&str> = sources.iter().filter_map(|s| s.module().first().copied()).collect();
-        let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for source in sources {
-            let Some(top) = source.module().first().copied() else { continue };
-            let named = names_after_crate(&source.code, &reexports(sources));
-            let others = named.into_iter().filter(|other| other != top && tops.contains(other.as_str()));
-            uses.entry(top).or_default().extend(others);
-        }
-        if let Some(cycle) = cycle(&uses) {
-            found.push(format!("{name}: {}", cycle.join(" -> ")));
-        }
-    }
-    report("no import cycle between the modules of a crate", found);
-}
-
-fn cycle(uses: &BTreeMap<&str, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn visit(
-        at: &str,
-        uses: &BTreeMap<&str, BTreeSet<String>>,
-        path: &mut Vec<String>,
-        done: &mut BTreeSet<String>,
-    ) -> Option<Vec<String>> {
-        if let Some(start) = path.iter().position(|p| p == at) {
-            let mut cycle = path[start..].to_vec();
-            cycle.push(at.to_string());
-            return Some(cycle);
-        }
-        if !done.insert(at.to_string()) {
-            return None;
-        }
-        path.push(at.to_string());
-        let found = uses.get(at).into_iter().flatten().find_map(|next| visit(next, uses, path, done));
-        path.pop();
-        found
-    }
-    let mut done = BTreeSet::new();
-    uses.keys().find_map(|start| visit(start, uses, &mut Vec::new(), &mut done))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sources of the project as the rules of `tidy.rs` read them: files, code without comments, strings and tests, and
 //! the few shapes of Rust that the rules ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,17 @@ pub fn sources() -> Vec<Source> {
 /// The sources of the programs and crates, without tests.
 pub fn product() -> Vec<Source> {
     let ours = |s: &Source| s.path.starts_with("bins/") || s.path.starts_with("common/");
-    sources().into_iter().filter(|s| ours(s) && !s.is_test()).collect()
+    let mut product: Vec<_> = sources().into_iter().filter(|s| ours(s) && !s.is_test()).collect();
+    // A file for tests only is declared in code that is blanked out.
+    let place = |s: &Source| [s.crate_name()].into_iter().chain(s.module()).map(String::from).collect::<Vec<_>>();
+    let mut declared = BTreeSet::new();
+    for source in &product {
+        for after in source.code.split("mod ").skip(1).filter(|after| !first_word(after).is_empty()) {
+            declared.insert([place(source), vec![first_word(after)]].concat());
+        }
+    }
+    product.retain(|s| s.module().is_empty() || declared.contains(&place(s)));
+    product
 }
 
 /// Blanks out comments and what stands in strings and characters.
@@ -200,36 +210,6 @@ pub fn without_tests(code: &str) -> String {
         };
         let blanked: String = rest[..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
         out.replace_range(start..start + end, &blanked);
-    }
-    out
-}
-
-/// What the top of a crate re-exports: name to module.
-pub fn reexports(sources: &[Source]) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    for source in sources.iter().filter(|s| s.module().is_empty()) {
-        for item in source.code.split("pub use ").skip(1) {
-            let item = item.split(';').next().unwrap_or_default().replace("self::", "");
-            let Some((module, names)) = item.split_once("::") else { continue };
-            for name in names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|n| !n.is_empty()) {
-                out.insert(name.to_string(), module.trim().to_string());
-            }
-        }
-    }
-    out
-}
-
-/// The modules that `crate::…` names, also in groups.
-pub fn names_after_crate(code: &str, reexports: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
-    for after in code.split("crate::").skip(1) {
-        let names: Vec<String> = match after.strip_prefix('{') {
-            Some(group) => top_level_items(group),
-            None => vec![first_word(after)],
-        };
-        for name in names {
-            out.insert(reexports.get(&name).cloned().unwrap_or(name));
-        }
     }
     out
 }
