@@ -2,8 +2,8 @@
 //! for a place; one with a place is read from, and its time for the login begins. So silent strangers take no place from
 //! anybody, and peers who come all at once, as many hosts behind one address do, have their turn one after the other.
 //!
-//! Places go round over sources: the next one is for the source that has fewest. While somebody waits, whoever has
-//! outstayed at its stage makes room.
+//! Places go round over networks: the next one is for the network that has fewest. While somebody waits, whoever stays in
+//! one phase for too long makes room.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
-use crate::source::Source;
+use crate::network::Network;
 
-/// Places of one [`Source`].
-const PER_SOURCE: usize = 8;
-/// Peers without a place: of one source, and in all. Each costs an open file and a kilobyte.
-const WAITING_OF_SOURCE: usize = 64;
+/// Places of one [`Network`].
+const PER_NETWORK: usize = 8;
+/// Peers without a place: of one network, and in all. Each costs an open file and a kilobyte.
+const WAITING_OF_NETWORK: usize = 64;
 const WAITING: usize = 1024;
 /// Of the files that may be open, strangers who wait get at most one in so many; sessions need them too.
 const SHARE_OF_FILES: u64 = 4;
@@ -27,9 +27,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// upon the connection at once, however long the way is.
 const SILENCE: Duration = Duration::from_millis(50);
 
-/// How far a peer has come.
+/// How far a peer has come before it is logged in, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum Phase {
     /// Connected, and has said nothing.
     Silent,
     /// Has said something, and waits for a place.
@@ -38,7 +38,7 @@ pub enum Stage {
     Called,
     /// Has sent a TLS greeting.
     Greeted,
-    /// TLS is done.
+    /// Has finished the TLS handshake.
     Secure,
     /// Has sent a user and a password.
     Named,
@@ -47,27 +47,27 @@ pub enum Stage {
 /// Who waits for a place that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rival {
-    /// Another peer of the same source, whose own limit is reached. Its host may be slow because so many try there.
-    SameSource,
+    /// Another peer of the same network, whose own limit is reached. Its host may be slow because so many try there.
+    SameNetwork,
     /// Anybody, as all places are taken.
     Anybody,
 }
 
-impl Stage {
+impl Phase {
     fn has_place(self) -> bool {
-        self > Stage::Waiting
+        self > Phase::Waiting
     }
 
     /// How long a peer with a place is left in peace although another waits for it: time for an honest one to go on.
     fn grace(self, rival: Rival) -> Option<Duration> {
-        let (same_source, anybody) = match self {
-            Stage::Silent | Stage::Waiting | Stage::Named => return None,
+        let (same_network, anybody) = match self {
+            Phase::Silent | Phase::Waiting | Phase::Named => return None,
             // Something was there already; the rest of a greeting follows at once.
-            Stage::Called => (1000, 250),
-            Stage::Greeted => (5000, 1000),
-            Stage::Secure => (5000, 2000),
+            Phase::Called => (1000, 250),
+            Phase::Greeted => (5000, 1000),
+            Phase::Secure => (5000, 2000),
         };
-        Some(Duration::from_millis(if rival == Rival::SameSource { same_source } else { anybody }))
+        Some(Duration::from_millis(if rival == Rival::SameNetwork { same_network } else { anybody }))
     }
 }
 
@@ -88,8 +88,8 @@ struct Table {
 
 #[derive(Debug)]
 struct Known {
-    source: Source,
-    stage: Stage,
+    network: Network,
+    phase: Phase,
     since: Instant,
     bell: Arc<Bell>,
 }
@@ -116,15 +116,15 @@ impl Handshakes {
     }
 
     /// A newcomer; `None` when no more may wait and nobody makes room.
-    pub fn arrive(&self, source: Source, now: Instant) -> Option<Caller> {
+    pub fn arrive(&self, network: Network, now: Instant) -> Option<Caller> {
         let mut table = self.table();
-        if !table.has_room(self.waiting, source, now) {
+        if !table.has_room(self.waiting, network, now) {
             return None;
         }
         let bell = Arc::new(Bell::default());
         let number = table.next;
         table.next += 1;
-        table.callers.insert(number, Known { source, stage: Stage::Silent, since: now, bell: bell.clone() });
+        table.callers.insert(number, Known { network, phase: Phase::Silent, since: now, bell: bell.clone() });
         Some(Caller { handshakes: self.clone(), number, bell })
     }
 
@@ -136,7 +136,7 @@ impl Handshakes {
 impl Caller {
     /// Waits for a place. To be called when the peer has said something.
     pub async fn turn(&self) {
-        self.reached(Stage::Waiting);
+        self.reached(Phase::Waiting);
         while let Some(look_again) = self.waits(Instant::now()) {
             tokio::select! {
                 () = self.bell.turn.notified() => {}
@@ -150,13 +150,13 @@ impl Caller {
         let mut table = self.handshakes.table();
         table.settle(self.handshakes.most, now);
         let own = table.callers.get(&self.number)?;
-        (!own.stage.has_place()).then(|| table.next_outstay(now).map_or(now + LOOK, |next| next.min(now + LOOK)))
+        (!own.phase.has_place()).then(|| table.next_outstay(now).map_or(now + LOOK, |next| next.min(now + LOOK)))
     }
 
     /// The peer has come this far.
-    pub fn reached(&self, stage: Stage) {
+    pub fn reached(&self, phase: Phase) {
         if let Some(known) = self.handshakes.table().callers.get_mut(&self.number) {
-            known.stage = stage;
+            known.phase = phase;
             known.since = Instant::now();
         }
     }
@@ -180,35 +180,35 @@ impl Table {
     fn settle(&mut self, most: usize, now: Instant) {
         while let Some(number) = self.next_in_turn(most, now) {
             if let Some(known) = self.callers.get_mut(&number) {
-                (known.stage, known.since) = (Stage::Called, now);
+                (known.phase, known.since) = (Phase::Called, now);
                 known.bell.turn.notify_one();
             }
         }
     }
 
-    /// Who gets a place now: one of the source that has fewest, the one that waits longest.
+    /// Who gets a place now: one of the network that has fewest, the one that waits longest.
     fn next_in_turn(&mut self, most: usize, now: Instant) -> Option<u64> {
-        let waiting = self.callers.iter().filter(|(_, known)| known.stage == Stage::Waiting);
-        let waiting: Vec<(u64, Source)> = waiting.map(|(number, known)| (*number, known.source)).collect();
+        let waiting = self.callers.iter().filter(|(_, known)| known.phase == Phase::Waiting);
+        let waiting: Vec<(u64, Network)> = waiting.map(|(number, known)| (*number, known.network)).collect();
         if waiting.is_empty() {
             return None;
         }
-        let inside = self.count(|known| known.stage.has_place());
-        let of = |source: Source| inside.get(&source).copied().unwrap_or(0);
-        let fair = waiting.iter().filter(|(_, source)| of(*source) < PER_SOURCE);
-        if let Some((number, _)) = fair.min_by_key(|(number, source)| (of(*source), *number))
+        let inside = self.count(|known| known.phase.has_place());
+        let of = |network: Network| inside.get(&network).copied().unwrap_or(0);
+        let fair = waiting.iter().filter(|(_, network)| of(*network) < PER_NETWORK);
+        if let Some((number, _)) = fair.min_by_key(|(number, network)| (of(*network), *number))
             && (inside.values().sum::<usize>() < most || self.make_room(now, Rival::Anybody, |_| true))
         {
             return Some(*number);
         }
-        // All others wait for a place of their own source's.
+        // All others wait for a place that their own network has already.
         let mut asked = Vec::new();
-        for (number, source) in waiting.into_iter().filter(|(_, source)| of(*source) >= PER_SOURCE) {
-            if !asked.contains(&source) {
-                if self.make_room(now, Rival::SameSource, |known| known.source == source) {
+        for (number, network) in waiting.into_iter().filter(|(_, network)| of(*network) >= PER_NETWORK) {
+            if !asked.contains(&network) {
+                if self.make_room(now, Rival::SameNetwork, |known| known.network == network) {
                     return Some(number);
                 }
-                asked.push(source);
+                asked.push(network);
             }
         }
         None
@@ -216,28 +216,28 @@ impl Table {
 
     /// Takes a place from the one that has come least far, the oldest of these, if its grace is over.
     fn make_room(&mut self, now: Instant, rival: Rival, among: impl Fn(&Known) -> bool) -> bool {
-        let is_over = |known: &Known| known.stage.grace(rival).is_some_and(|grace| known.since + grace <= now);
+        let is_over = |known: &Known| known.phase.grace(rival).is_some_and(|grace| known.since + grace <= now);
         let outstayed = self.callers.iter().filter(|(_, known)| among(known) && is_over(known));
-        let first = outstayed.min_by_key(|(number, known)| (known.stage, **number)).map(|(number, _)| *number);
+        let first = outstayed.min_by_key(|(number, known)| (known.phase, **number)).map(|(number, _)| *number);
         self.send_away(first)
     }
 
     /// When the next grace ends.
     fn next_outstay(&self, now: Instant) -> Option<Instant> {
         let ends = self.callers.values().flat_map(|known| {
-            let graces = [Rival::Anybody, Rival::SameSource].into_iter().filter_map(|rival| known.stage.grace(rival));
+            let graces = [Rival::Anybody, Rival::SameNetwork].into_iter().filter_map(|rival| known.phase.grace(rival));
             graces.map(|grace| known.since + grace)
         });
         ends.filter(|end| *end > now).min()
     }
 
-    /// Whether a newcomer may wait, if need be instead of another: of a silent one, or of one whose source has more of them.
-    fn has_room(&mut self, most: usize, source: Source, now: Instant) -> bool {
-        let outside = self.count(|known| !known.stage.has_place());
-        let own = outside.get(&source).copied().unwrap_or(0);
-        let is_silent = |known: &Known| known.stage == Stage::Silent && known.since + SILENCE <= now;
-        if own >= WAITING_OF_SOURCE {
-            let silent = self.callers.iter().find(|(_, known)| known.source == source && is_silent(known));
+    /// Whether a newcomer may wait, if need be instead of another: of a silent one, or of one whose network has more of them.
+    fn has_room(&mut self, most: usize, network: Network, now: Instant) -> bool {
+        let outside = self.count(|known| !known.phase.has_place());
+        let own = outside.get(&network).copied().unwrap_or(0);
+        let is_silent = |known: &Known| known.phase == Phase::Silent && known.since + SILENCE <= now;
+        if own >= WAITING_OF_NETWORK {
+            let silent = self.callers.iter().find(|(_, known)| known.network == network && is_silent(known));
             return self.send_away(silent.map(|(number, _)| *number));
         }
         if outside.values().sum::<usize>() < most {
@@ -246,7 +246,7 @@ impl Table {
         let silent = self.callers.iter().find(|(_, known)| is_silent(known)).map(|(number, _)| *number);
         let crowd = outside.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > own + 1);
         let last = crowd.and_then(|(crowd, _)| {
-            let of_crowd = |known: &Known| known.source == crowd && !known.stage.has_place();
+            let of_crowd = |known: &Known| known.network == crowd && !known.phase.has_place();
             self.callers.iter().rfind(|(_, known)| of_crowd(known)).map(|(number, _)| *number)
         });
         self.send_away(silent.or(last))
@@ -260,10 +260,10 @@ impl Table {
         })
     }
 
-    fn count(&self, which: impl Fn(&Known) -> bool) -> HashMap<Source, usize> {
+    fn count(&self, which: impl Fn(&Known) -> bool) -> HashMap<Network, usize> {
         let mut counts = HashMap::new();
         for known in self.callers.values().filter(|known| which(known)) {
-            *counts.entry(known.source).or_default() += 1;
+            *counts.entry(known.network).or_default() += 1;
         }
         counts
     }

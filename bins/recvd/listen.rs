@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
+use crate::network::Network;
 use crate::serve::{self, Service};
-use crate::source::Source;
 
 /// Pause after an accept that failed because this process or host has too much open.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -73,11 +73,11 @@ impl Listener {
 
 /// Makes a peer known before its first byte is read; one for whom there is no room is closed by being dropped.
 fn admit(service: &Arc<Service>, tcp: TcpStream, peer: SocketAddr, stop: &Stop, connections: &mut JoinSet<()>) {
-    let (source, now) = (Source::from(peer.ip()), Instant::now());
-    if service.penalties.holds(source, now) {
+    let (network, now) = (Network::from(peer.ip()), Instant::now());
+    if service.penalties.holds(network, now) {
         return service.tally.unheard(peer);
     }
-    match service.handshakes.arrive(source, now) {
+    match service.handshakes.arrive(network, now) {
         Some(caller) => {
             connections.spawn(serve::serve(service.clone(), tcp, peer, caller, stop.clone()));
         }

@@ -13,6 +13,7 @@ mod disks;
 mod handshakes;
 mod listen;
 mod modules;
+mod network;
 mod outcome;
 mod passwd;
 mod penalties;
@@ -20,7 +21,6 @@ mod repeats;
 mod run;
 mod serve;
 mod sessions;
-mod source;
 mod users;
 
 use cli::{Cli, Command};

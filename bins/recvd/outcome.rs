@@ -22,7 +22,7 @@ pub enum Outcome {
     Failed(Failed),
     /// Its place was needed for another before it was logged in, or recvd stopped then.
     Dropped,
-    /// Its source has failed so often while it waited for its turn that nobody listens.
+    /// Its network has failed so often while it waited for its turn that nobody listens.
     Unheard,
     /// It was told why not.
     Refused {
@@ -35,7 +35,7 @@ pub enum Outcome {
     SentAway {
         /// As whom it came.
         user: String,
-        /// Module and folder.
+        /// The module with the folder in it, `www/site`.
         place: String,
         /// What it was told.
         refusal: Refusal,
@@ -44,7 +44,7 @@ pub enum Outcome {
     Unserved {
         /// As whom it came.
         user: String,
-        /// Where to.
+        /// The module that it asked for, as the peer wrote it.
         module: String,
     },
     /// It had a session.
@@ -56,27 +56,26 @@ pub enum Outcome {
 #[allow(missing_docs)]
 pub struct Report {
     pub user: String,
-    /// Module and folder.
+    /// The module with the folder in it, `www/site`.
     pub place: String,
     pub software: String,
     pub lasted: Duration,
     pub files: u64,
     pub removed: u64,
     pub problems: u64,
-    /// Bytes of frames.
+    /// Bytes of frames, after TLS and before they are unpacked.
     pub received: u64,
     /// In the words of the role and of the link.
     pub end: String,
-    /// Whether a person should look.
-    pub verdict: Verdict,
+    pub severity: Severity,
 }
 
-/// What an end means.
+/// How the line about an end is logged: whether a person should look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Verdict {
-    Good,
-    Bad,
+pub enum Severity {
+    Info,
+    Warning,
 }
 
 /// Counts of outcomes since the start, and the bound on lines about strangers.
@@ -90,7 +89,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// All zero.
+    /// Counts from zero, and a bound of 20 lines at once and one a second.
     pub fn new() -> Tally {
         let lines = Limiter::new(20, Duration::from_secs(1));
         let [sessions, refused, strangers] = std::array::from_fn(|_| AtomicU64::new(0));
@@ -102,9 +101,9 @@ impl Tally {
         match outcome {
             Outcome::Session(report) => {
                 self.sessions.fetch_add(1, Ordering::Relaxed);
-                match report.verdict {
-                    Verdict::Good => info!("{peer}: {report}"),
-                    Verdict::Bad => warn!("{peer}: {report}"),
+                match report.severity {
+                    Severity::Info => info!("{peer}: {report}"),
+                    Severity::Warning => warn!("{peer}: {report}"),
                 }
             }
             Outcome::Refused { user, refusal } => self.sent_away(peer, user, String::new(), &refusal),
@@ -148,7 +147,7 @@ impl Tally {
         }
     }
 
-    /// Logs one whose source has failed too often.
+    /// Logs one whose network has failed too often.
     pub fn unheard(&self, peer: SocketAddr) {
         self.bounded(|held| debug!("{peer}: not listened to after failed logins{held}"));
     }

@@ -1,11 +1,11 @@
-//! The price of failed logins: a source that fails often is not listened to for a while, and longer each time. No account
-//! is ever locked, and no other source feels it.
+//! The price of failed logins: a network that fails often is not listened to for a while, and longer each time. No account
+//! is ever locked, and no other network feels it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::source::Source;
+use crate::network::Network;
 
 /// Failures within [`WINDOW`] that cost.
 const FAILURES: u32 = 20;
@@ -16,11 +16,11 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// How long after a penalty the next one still doubles.
 const MEMORY: Duration = Duration::from_secs(1200);
 /// Sources that are remembered. LIMIT: while so many are under watch, failures of a further one are not counted.
-const SOURCES: usize = 65_536;
+const NETWORKS: usize = 65_536;
 
 /// Who has failed how often.
 #[derive(Debug, Default)]
-pub struct Penalties(Mutex<HashMap<Source, Record>>);
+pub struct Penalties(Mutex<HashMap<Network, Record>>);
 
 #[derive(Debug)]
 struct Record {
@@ -36,21 +36,21 @@ struct Penalty {
 }
 
 impl Penalties {
-    /// Whether nobody listens to this source now.
-    pub fn holds(&self, source: Source, now: Instant) -> bool {
-        self.records().get(&source).and_then(|record| record.last).is_some_and(|penalty| now < penalty.until)
+    /// Whether nobody listens to this network now.
+    pub fn holds(&self, network: Network, now: Instant) -> bool {
+        self.records().get(&network).and_then(|record| record.last).is_some_and(|penalty| now < penalty.until)
     }
 
     /// A login from there has failed. Returns the penalty when this failure brought one.
-    pub fn failed(&self, source: Source, now: Instant) -> Option<Duration> {
+    pub fn failed(&self, network: Network, now: Instant) -> Option<Duration> {
         let mut records = self.records();
-        if records.len() >= SOURCES && !records.contains_key(&source) {
+        if records.len() >= NETWORKS && !records.contains_key(&network) {
             records.retain(|_, record| !record.is_stale(now));
-            if records.len() >= SOURCES {
+            if records.len() >= NETWORKS {
                 return None;
             }
         }
-        let record = records.entry(source).or_insert(Record { failures: 0, since: now, last: None });
+        let record = records.entry(network).or_insert(Record { failures: 0, since: now, last: None });
         if now.duration_since(record.since) > WINDOW {
             (record.failures, record.since) = (0, now);
         }
@@ -67,7 +67,7 @@ impl Penalties {
         Some(length)
     }
 
-    fn records(&self) -> MutexGuard<'_, HashMap<Source, Record>> {
+    fn records(&self) -> MutexGuard<'_, HashMap<Network, Record>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,13 +83,13 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, Ipv4Addr};
 
-    fn source(n: u32) -> Source {
-        Source::from(IpAddr::V4(Ipv4Addr::from(n)))
+    fn network(n: u32) -> Network {
+        Network::from(IpAddr::V4(Ipv4Addr::from(n)))
     }
 
     /// Twenty failures at once.
     fn storm(penalties: &Penalties, at: Instant) -> Option<Duration> {
-        (0..FAILURES).filter_map(|_| penalties.failed(source(1), at)).next()
+        (0..FAILURES).filter_map(|_| penalties.failed(network(1), at)).next()
     }
 
     #[test]
@@ -99,10 +99,10 @@ mod tests {
         let expected = [15, 30, 60, 120, 240, 480, 600, 600].into_iter().map(Duration::from_secs);
         for length in expected {
             assert_eq!(storm(&penalties, now), Some(length));
-            assert!(penalties.holds(source(1), now + length - Duration::from_millis(1)));
-            assert!(!penalties.holds(source(2), now), "others are unaffected");
+            assert!(penalties.holds(network(1), now + length - Duration::from_millis(1)));
+            assert!(!penalties.holds(network(2), now), "others are unaffected");
             now += length;
-            assert!(!penalties.holds(source(1), now));
+            assert!(!penalties.holds(network(1), now));
         }
         assert_eq!(storm(&penalties, now + MEMORY * 2), Some(FIRST), "forgotten after a while");
     }
@@ -111,17 +111,17 @@ mod tests {
     fn who_mistypes_now_and_then_pays_nothing() {
         let penalties = Penalties::default();
         let start = Instant::now();
-        assert!((0..100u32).all(|n| penalties.failed(source(1), start + Duration::from_secs(1) * n).is_none()));
+        assert!((0..100u32).all(|n| penalties.failed(network(1), start + Duration::from_secs(1) * n).is_none()));
     }
 
     #[test]
     fn the_table_is_bounded() {
         let penalties = Penalties::default();
         let start = Instant::now();
-        let count = u32::try_from(SOURCES).unwrap();
-        (0..count + 10).for_each(|n| assert!(penalties.failed(source(n), start).is_none()));
-        assert_eq!(penalties.records().len(), SOURCES);
-        penalties.failed(source(count + 11), start + WINDOW * 2);
+        let count = u32::try_from(NETWORKS).unwrap();
+        (0..count + 10).for_each(|n| assert!(penalties.failed(network(n), start).is_none()));
+        assert_eq!(penalties.records().len(), NETWORKS);
+        penalties.failed(network(count + 11), start + WINDOW * 2);
         assert_eq!(penalties.records().len(), 1, "what is stale makes room");
     }
 }

@@ -18,12 +18,12 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::auth::{Auth, Identity};
-use crate::handshakes::{Caller, Handshakes, Stage};
+use crate::handshakes::{Caller, Handshakes, Phase};
 use crate::modules::{Modules, Permit, Unpermitted};
-use crate::outcome::{Outcome, Report, Tally, Verdict};
+use crate::network::Network;
+use crate::outcome::{Outcome, Report, Severity, Tally};
 use crate::penalties::Penalties;
-use crate::sessions::{Claim, Session, Sessions};
-use crate::source::Source;
+use crate::sessions::{Claim, Lease, Sessions};
 
 const SOFTWARE: &str = concat!("recvd ", env!("CARGO_PKG_VERSION"));
 /// How long a peer may take to name its module after its login.
@@ -72,8 +72,8 @@ async fn wait_for_turn(service: &Service, tcp: &TcpStream, peer: SocketAddr, cal
         Err(_) => return Err(Outcome::Failed(Failed::Late(STEP))),
     }
     caller.turn().await;
-    // Others of its source may have failed meanwhile.
-    if service.penalties.holds(Source::from(peer.ip()), Instant::now()) { Err(Outcome::Unheard) } else { Ok(()) }
+    // Others of its network may have failed meanwhile.
+    if service.penalties.holds(Network::from(peer.ip()), Instant::now()) { Err(Outcome::Unheard) } else { Ok(()) }
 }
 
 /// From the place to the end of the session.
@@ -98,19 +98,19 @@ struct Entered {
     open: Open,
     permit: Permit,
     connection: Connection,
-    /// The last to be dropped: its place is free when everything else has ended.
-    session: Session,
+    /// The last to be dropped: others may have the folder when everything else has ended.
+    lease: Lease,
 }
 
-/// TLS → Hello → Login → identity → Open → permit → session → Opened.
+/// TLS → Hello → Login → identity → Open → permit → lease → Opened.
 async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Caller) -> Result<Entered, Outcome> {
     let deadline = tokio::time::Instant::now() + service.handshake_timeout;
     let arrived = client_hello(tcp, deadline).await.map_err(Outcome::Failed)?;
-    caller.reached(Stage::Greeted);
+    caller.reached(Phase::Greeted);
     let secured = arrived.secure(&service.tls, deadline).await.map_err(Outcome::Failed)?;
-    caller.reached(Stage::Secure);
+    caller.reached(Phase::Secure);
     let (hello, login, candidate) = secured.login(SOFTWARE, deadline).await.map_err(Outcome::Failed)?;
-    caller.reached(Stage::Named);
+    caller.reached(Phase::Named);
 
     let user = login.user.clone();
     let identity = match service.auth.identify(login).await {
@@ -127,22 +127,22 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
             return Err(Outcome::Unserved { user, module: open.module });
         }
     };
-    let session = match service.sessions.open(claim(&identity, &open, &permit, peer)).await {
-        Ok(session) => session,
+    let lease = match service.sessions.open(claim(&identity, &open, &permit, peer)).await {
+        Ok(lease) => lease,
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
     let opened = Opened {
         keep: permit.module().keep,
         durability: service.durability,
-        continued: session.continued(),
+        continued: lease.continued(),
         place: permit.marks(),
     };
     let deadline = tokio::time::Instant::now() + MODULE;
     let connection = requester.grant(&opened, deadline).await.map_err(Outcome::Failed)?;
-    Ok(Entered { identity, hello, open, permit, connection, session })
+    Ok(Entered { identity, hello, open, permit, connection, lease })
 }
 
-/// A login that failed: the peer is told, and its source pays for it.
+/// A login that failed: the peer is told, and its network pays for it.
 async fn turn_away(
     service: &Service,
     candidate: Candidate,
@@ -151,9 +151,9 @@ async fn turn_away(
     refusal: Refusal,
 ) -> Outcome {
     if refusal == Refusal::Denied {
-        let source = Source::from(peer.ip());
-        if let Some(length) = service.penalties.failed(source, Instant::now()) {
-            warn!("{source}: too many failed logins, not listened to for {} s", length.as_secs());
+        let network = Network::from(peer.ip());
+        if let Some(length) = service.penalties.failed(network, Instant::now()) {
+            warn!("{network}: too many failed logins, not listened to for {} s", length.as_secs());
         }
     }
     candidate.refuse(refusal.clone()).await;
@@ -180,7 +180,7 @@ fn claim(identity: &Identity, open: &Open, permit: &Permit, peer: SocketAddr) ->
 impl Entered {
     /// The data phase. Whoever sends nothing (a `pushd check`) has no folder made and no other session ended for it.
     async fn run(self, service: &Service, peer: SocketAddr, began: Instant, stop: &Stop) -> Outcome {
-        let Entered { identity, hello, open, permit, mut connection, session } = self;
+        let Entered { identity, hello, open, permit, mut connection, lease } = self;
         let place = if open.folder.is_root() { open.module } else { format!("{}/{}", open.module, open.folder) };
         let mut report = Report {
             user: identity.name().to_owned(),
@@ -192,17 +192,17 @@ impl Entered {
             problems: 0,
             received: 0,
             end: String::new(),
-            verdict: Verdict::Good,
+            severity: Severity::Info,
         };
         let meter = connection.meter();
         let first = tokio::select! {
             first = connection.first_data(service.idle_timeout) => first,
             () = stop.requested() => Ok(true),
         };
-        (report.end, report.verdict) = match first {
-            Ok(false) => ("closed by the peer, which sent nothing".into(), Verdict::Good),
-            Err(error) => (format!("the connection broke: {error}"), Verdict::Good),
-            Ok(true) => match begin(&session, permit, service.durability, stop).await {
+        (report.end, report.severity) = match first {
+            Ok(false) => ("closed by the peer, which sent nothing".into(), Severity::Info),
+            Err(error) => (format!("the connection broke: {error}"), Severity::Info),
+            Ok(true) => match begin(&lease, permit, service.durability, stop).await {
                 Err(refusal) => {
                     connection.dismiss(refusal.clone()).await;
                     let Report { user, place, .. } = report;
@@ -210,29 +210,29 @@ impl Entered {
                 }
                 Ok(grant) => {
                     service.tally.begins(peer, &report.user, &report.place);
-                    receive(grant, connection, &session, service, stop, &mut report).await
+                    receive(grant, connection, &lease, service, stop, &mut report).await
                 }
             },
         };
         report.received = meter.received();
         report.lasted = began.elapsed();
-        drop(session);
+        drop(lease);
         Outcome::Session(Box::new(report))
     }
 }
 
 /// The folder for this session alone.
-async fn begin(session: &Session, permit: Permit, durability: Durability, stop: &Stop) -> Result<Grant, Refusal> {
+async fn begin(lease: &Lease, permit: Permit, durability: Durability, stop: &Stop) -> Result<Grant, Refusal> {
     if stop.is_requested() {
         return Err(Refusal::Stopping);
     }
-    session.begin().await?;
+    lease.begin().await?;
     // The disk may be slow, or asleep.
     let prepared = tokio::task::spawn_blocking(move || permit.grant(durability)).await;
     let grant = prepared.unwrap_or_else(|_| {
         Err(Refusal::Busy { reason: "recvd has made a mistake; see its log".into(), retry: Duration::from_secs(30) })
     })?;
-    session.writes_to(grant.tree.identity().ok())?;
+    lease.writes_to(grant.tree.identity().ok())?;
     Ok(grant)
 }
 
@@ -240,11 +240,11 @@ async fn begin(session: &Session, permit: Permit, durability: Durability, stop: 
 async fn receive(
     grant: Grant,
     connection: Connection,
-    session: &Session,
+    lease: &Lease,
     service: &Service,
     stop: &Stop,
     report: &mut Report,
-) -> (String, Verdict) {
+) -> (String, Severity) {
     let receiver = Receiver::new(grant);
     let counters = receiver.counters();
     let (to_role, inbox) = mpsc::channel(INBOX);
@@ -259,11 +259,11 @@ async fn receive(
         let _ = tell.send(receiver.run(inbox, outbox, role_stop));
     });
     if let Err(error) = spawned {
-        return (format!("cannot start a thread: {error}"), Verdict::Bad);
+        return (format!("cannot start a thread: {error}"), Severity::Warning);
     }
     let clocks = Drive { idle: service.idle_timeout, keepalive: Some(KEEPALIVE) };
     match connection.line() {
-        Ok(line) => session.watched(line),
+        Ok(line) => lease.watched(line),
         // Out of descriptors: it counts as one that lives.
         Err(error) => warn!("a session cannot be watched: {error}"),
     }
@@ -271,37 +271,37 @@ async fn receive(
     let link_ended = loop {
         tokio::select! {
             ended = &mut driving => break ended,
-            () = asked_to_end(session, stop) => {
+            () = asked_to_end(lease, stop) => {
                 end_role.send_replace(true);
                 break driving.await;
             }
-            () = session.greeted() => if let Some(outbox) = beside_role.upgrade() {
+            () = lease.greeted() => if let Some(outbox) = beside_role.upgrade() {
                 // Where there is no room something is on its way to the peer already.
                 let _ = outbox.try_send(link::sign_of_life());
             }
         }
     };
-    session.unwatched();
+    lease.unwatched();
     let role_ended = role_ended.await.unwrap_or_else(|_| RoleEnded::Fault("its thread has panicked".into()));
     (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
     judge(&link_ended, role_ended)
 }
 
-async fn asked_to_end(session: &Session, stop: &Stop) {
+async fn asked_to_end(lease: &Lease, stop: &Stop) {
     tokio::select! {
-        () = session.asked_to_leave() => {}
+        () = lease.asked_to_leave() => {}
         () = stop.requested() => {}
     }
 }
 
 /// Both ends in one sentence. What broke the session first says the most.
-fn judge(link: &Disconnect, role: RoleEnded) -> (String, Verdict) {
+fn judge(link: &Disconnect, role: RoleEnded) -> (String, Severity) {
     match (link, role) {
-        (_, RoleEnded::Fault(reason) | RoleEnded::Displaced(reason)) => (reason, Verdict::Bad),
-        (_, RoleEnded::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Verdict::Bad),
-        (Disconnect::Violation(_), _) => (link.to_string(), Verdict::Bad),
-        (_, RoleEnded::Stopped) => ("ended from here".into(), Verdict::Good),
-        (link, RoleEnded::Closed) => (link.to_string(), Verdict::Good),
+        (_, RoleEnded::Fault(reason) | RoleEnded::Displaced(reason)) => (reason, Severity::Warning),
+        (_, RoleEnded::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Severity::Warning),
+        (Disconnect::Violation(_), _) => (link.to_string(), Severity::Warning),
+        (_, RoleEnded::Stopped) => ("ended from here".into(), Severity::Info),
+        (link, RoleEnded::Closed) => (link.to_string(), Severity::Info),
     }
 }
 
@@ -311,9 +311,9 @@ mod tests {
 
     #[test]
     fn who_broke_it_is_named() {
-        let (end, verdict) = judge(&Disconnect::ByUs, RoleEnded::Violation("no such blob".into()));
-        assert_eq!((end.as_str(), verdict), ("the peer broke the protocol: no such blob", Verdict::Bad));
-        let (end, verdict) = judge(&Disconnect::ByPeer, RoleEnded::Closed);
-        assert_eq!((end.as_str(), verdict), ("closed by the peer", Verdict::Good));
+        let (end, severity) = judge(&Disconnect::ByUs, RoleEnded::Violation("no such blob".into()));
+        assert_eq!((end.as_str(), severity), ("the peer broke the protocol: no such blob", Severity::Warning));
+        let (end, severity) = judge(&Disconnect::ByPeer, RoleEnded::Closed);
+        assert_eq!((end.as_str(), severity), ("closed by the peer", Severity::Info));
     }
 }

@@ -90,9 +90,9 @@ pub struct Claim {
     pub standing: Option<RootId>,
 }
 
-/// A session from its grant to its end: dropped, it has ended and its place is free.
+/// The right to one session, and to its folder once it writes. Dropped, the session has ended, and others may have both.
 #[derive(Debug)]
-pub struct Session {
+pub struct Lease {
     sessions: Sessions,
     claim: Claim,
     holder: Arc<Holder>,
@@ -113,7 +113,7 @@ impl Sessions {
 
     /// Opens one, or says why not now. Where the same sender's last session has not ended yet (its link is dead, or it
     /// would not have dialled again), that is ended first.
-    pub async fn open(&self, claim: Claim) -> Result<Session, Refusal> {
+    pub async fn open(&self, claim: Claim) -> Result<Lease, Refusal> {
         self.end_own(&claim).await?;
         let mut state = self.state();
         let module = state.modules.entry(claim.module.clone()).or_default();
@@ -129,7 +129,7 @@ impl Sessions {
         state.running += 1;
         kit::readiness::changed();
         let holder = Arc::new(Holder::new(claim.from));
-        Ok(Session { sessions: self.clone(), claim, holder, continued })
+        Ok(Lease { sessions: self.clone(), claim, holder, continued })
     }
 
     /// Ends what this sender has left behind, and waits for that.
@@ -192,7 +192,7 @@ impl Sessions {
     }
 }
 
-impl Session {
+impl Lease {
     /// Whether nobody else has written here since this sender's last session.
     pub fn continued(&self) -> bool {
         self.continued
@@ -293,7 +293,7 @@ impl Trace {
     }
 }
 
-impl Drop for Session {
+impl Drop for Lease {
     fn drop(&mut self) {
         self.holder.ended();
         let mut state = self.sessions.state();

@@ -3,21 +3,21 @@ use std::net::{IpAddr, Ipv4Addr};
 
 const FILES: u64 = 65_536;
 
-fn from(n: usize) -> Source {
+fn from(n: usize) -> Network {
     let [.., a, b] = n.to_be_bytes();
-    Source::from(IpAddr::V4(Ipv4Addr::new(127, 0, a, b)))
+    Network::from(IpAddr::V4(Ipv4Addr::new(127, 0, a, b)))
 }
 
 /// A newcomer that has said something.
-fn talker(handshakes: &Handshakes, source: Source, now: Instant) -> Option<Caller> {
-    let caller = handshakes.arrive(source, now)?;
-    caller.reached(Stage::Waiting);
+fn talker(handshakes: &Handshakes, network: Network, now: Instant) -> Option<Caller> {
+    let caller = handshakes.arrive(network, now)?;
+    caller.reached(Phase::Waiting);
     handshakes.table().settle(handshakes.most, now);
     Some(caller)
 }
 
 fn has_place(caller: &Caller) -> bool {
-    caller.handshakes.table().callers.get(&caller.number).is_some_and(|known| known.stage.has_place())
+    caller.handshakes.table().callers.get(&caller.number).is_some_and(|known| known.phase.has_place())
 }
 
 fn places<'a>(callers: impl IntoIterator<Item = &'a Caller>) -> usize {
@@ -45,7 +45,7 @@ fn those_of_one_address_have_their_turn_in_order() {
     assert!(talker(&handshakes, from(1), now).is_none(), "64 wait");
     assert!(talker(&handshakes, from(2), now).is_some_and(|other| has_place(&other)));
     while !callers.is_empty() {
-        let most = callers.len().min(PER_SOURCE);
+        let most = callers.len().min(PER_NETWORK);
         assert_eq!(places(&callers), most);
         assert_eq!(places(&callers[..most]), most, "the first ones");
         callers.remove(most - 1);
@@ -73,34 +73,34 @@ async fn who_has_come_least_far_makes_room_when_its_grace_is_over() {
     let handshakes = Handshakes::new(3, FILES);
     let start = Instant::now();
     let callers: Vec<Caller> = (1..4).map(|n| talker(&handshakes, from(n), start).unwrap()).collect();
-    callers[0].reached(Stage::Named);
-    callers[1].reached(Stage::Greeted);
+    callers[0].reached(Phase::Named);
+    callers[1].reached(Phase::Greeted);
     let newcomer = talker(&handshakes, from(9), start + Duration::from_millis(240)).unwrap();
     assert!(!has_place(&newcomer));
     let settle = |after: u64| handshakes.table().settle(3, start + Duration::from_millis(after));
     settle(250);
     assert!(has_place(&newcomer) && !is_known(&callers[2]));
     callers[2].sent_away().await;
-    newcomer.reached(Stage::Secure);
+    newcomer.reached(Phase::Secure);
     let next = talker(&handshakes, from(10), start).unwrap();
     settle(60_000);
     assert!(has_place(&next) && !is_known(&callers[1]), "and the greeted one");
     let after = talker(&handshakes, from(11), start).unwrap();
-    next.reached(Stage::Named);
+    next.reached(Phase::Named);
     settle(120_000);
     assert!(has_place(&after) && !is_known(&newcomer), "and the secure one");
-    after.reached(Stage::Named);
+    after.reached(Phase::Named);
     let last = talker(&handshakes, from(12), start).unwrap();
     settle(600_000);
     assert!(!has_place(&last) && is_known(&callers[0]), "who is being checked is left in peace");
 }
 
 #[test]
-fn for_its_own_source_a_slow_peer_has_longer() {
+fn for_its_own_network_a_slow_peer_has_longer() {
     let handshakes = Handshakes::new(64, FILES);
     let start = Instant::now();
     let slow: Vec<Caller> = (0..8).map(|_| talker(&handshakes, from(1), start).unwrap()).collect();
-    slow.iter().for_each(|caller| caller.reached(Stage::Greeted));
+    slow.iter().for_each(|caller| caller.reached(Phase::Greeted));
     let next = talker(&handshakes, from(1), start).unwrap();
     handshakes.table().settle(64, start + Duration::from_secs(4));
     assert!(!has_place(&next));
@@ -113,7 +113,7 @@ async fn turns_come_by_themselves() {
     let handshakes = Handshakes::new(1, FILES);
     let first = handshakes.arrive(from(1), Instant::now()).unwrap();
     first.turn().await;
-    first.reached(Stage::Named);
+    first.reached(Phase::Named);
     let second = handshakes.arrive(from(1), Instant::now()).unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(20), second.turn()).await.is_err());
     drop(first);
@@ -129,7 +129,7 @@ fn a_flood_of_one_address_is_bounded_and_makes_room_for_itself() {
     let handshakes = Handshakes::new(64, FILES);
     let start = Instant::now();
     let silent: Vec<Caller> = (0..1000).filter_map(|_| handshakes.arrive(from(1), start)).collect();
-    assert_eq!(silent.len(), WAITING_OF_SOURCE);
+    assert_eq!(silent.len(), WAITING_OF_NETWORK);
     let later = start + SILENCE;
     let talks = talker(&handshakes, from(1), later).unwrap();
     assert!(has_place(&talks) && !is_known(&silent[0]) && is_known(&silent[1]));

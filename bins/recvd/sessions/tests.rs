@@ -8,11 +8,11 @@ fn claim(folder: &str, user: &str, sender: u64) -> Claim {
     Claim { module: "www".into(), folder, user: user.into(), sender, from, most: 2, standing }
 }
 
-async fn writing(sessions: &Sessions, claim: Claim) -> Session {
-    let session = sessions.open(claim).await.unwrap();
-    session.begin().await.unwrap();
-    session.writes_to(session.claim.standing).unwrap();
-    session
+async fn writing(sessions: &Sessions, claim: Claim) -> Lease {
+    let lease = sessions.open(claim).await.unwrap();
+    lease.begin().await.unwrap();
+    lease.writes_to(lease.claim.standing).unwrap();
+    lease
 }
 
 /// Opens, writes and ends; whether it continued.
@@ -46,11 +46,11 @@ async fn another_folder_in_its_place_is_not_continued() {
     assert!(visit(&sessions, at(Some(FOLDER))).await);
     assert!(!visit(&sessions, at(other)).await);
     assert!(!visit(&sessions, at(Some(FOLDER))).await, "nor the first when it is back");
-    // It was there when the session was opened, and is another when it begins.
-    let session = sessions.open(at(Some(FOLDER))).await.unwrap();
-    assert!(session.continued());
-    session.begin().await.unwrap();
-    assert!(matches!(session.writes_to(other), Err(Refusal::Busy { .. })));
+    // It was there when the lease was opened, and is another when it begins.
+    let lease = sessions.open(at(Some(FOLDER))).await.unwrap();
+    assert!(lease.continued());
+    lease.begin().await.unwrap();
+    assert!(matches!(lease.writes_to(other), Err(Refusal::Busy { .. })));
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_sender_that_dials_again_ends_its_old_session_and_continues() {
     let old = writing(&sessions, claim("a", "u", 1)).await;
     let newcomer = tokio::spawn({
         let sessions = sessions.clone();
-        async move { sessions.open(claim("a", "u", 1)).await.map(|session| session.continued()) }
+        async move { sessions.open(claim("a", "u", 1)).await.map(|lease| lease.continued()) }
     });
     old.asked_to_leave().await;
     assert!(!newcomer.is_finished(), "it waits for the end");
@@ -98,8 +98,8 @@ impl Watched for Seen {
     }
 }
 
-async fn is_asked_to_leave(session: &Session) -> bool {
-    timeout(Duration::from_millis(1), session.asked_to_leave()).await.is_ok()
+async fn is_asked_to_leave(lease: &Lease) -> bool {
+    timeout(Duration::from_millis(1), lease.asked_to_leave()).await.is_ok()
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn who_lives_keeps_its_folder_and_is_named() {
     assert!(matches!(&refused, Refusal::Busy { reason, .. } if reason.contains("at 192.0.2.7")), "{refused:?}");
     assert!(!is_asked_to_leave(&old).await);
     assert!(timeout(Duration::from_millis(1), old.greeted()).await.is_ok(), "its peer gets a sign of life");
-    // That sign finds nobody: the connection breaks, and the session ends.
+    // That sign finds nobody: the connection breaks, and the lease ends.
     let begun = tokio::spawn(async move { newcomer.begin().await });
     old.greeted().await;
     drop(old);
