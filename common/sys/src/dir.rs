@@ -15,7 +15,7 @@ use crate::cwd::Visit;
 use crate::file::File;
 use crate::listing;
 use crate::metadata::{self, Now, On, Origin};
-use crate::moves::{self, Place};
+use crate::moves::{self, At};
 use crate::procfs::ProcPath;
 use crate::resolve::{Reach, unnoticed};
 use crate::stat::Stat;
@@ -78,8 +78,8 @@ impl Dir {
         self.reach.handle(self.fd(), path)
     }
 
-    pub(crate) fn place<'a>(&'a self, name: &'a Name) -> Place<'a> {
-        Place { folder: self.fd.as_fd(), name: name.as_bytes() }
+    pub(crate) fn at<'a>(&'a self, name: &'a Name) -> At<'a> {
+        At { folder: self.fd.as_fd(), name: name.as_bytes() }
     }
 
     /// Of the folder itself.
@@ -255,7 +255,7 @@ impl Dir {
     /// Of `rename(2)`: a folder in the way that is not empty, or of another kind, is not replaced
     /// ([`Stage::replace`](crate::Stage::replace) does that).
     pub fn rename(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
-        moves::rename(self.place(name), to.place(to_name))?;
+        moves::rename(self.at(name), to.at(to_name))?;
         self.part_from(name, to, to_name)
     }
 
@@ -273,7 +273,7 @@ impl Dir {
 
     /// The two names swap what they stand for.
     pub fn exchange(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
-        Ok(moves::exchange(self.place(name), to.place(to_name))?)
+        Ok(moves::exchange(self.at(name), to.at(to_name))?)
     }
 
     /// Waits until the folder's names survive a power cut.

@@ -13,27 +13,27 @@ use crate::resolve::HANDLE;
 
 /// A name in a held folder.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct At<'a> {
     pub(crate) folder: BorrowedFd<'a>,
     pub(crate) name: &'a [u8],
 }
 
 /// Renames; replaces what stands at `to` as `rename(2)` does.
-pub(crate) fn rename(from: Place<'_>, to: Place<'_>) -> Result<(), Errno> {
+pub(crate) fn rename(from: At<'_>, to: At<'_>) -> Result<(), Errno> {
     attempt(from, to, RenameFlags::empty())
 }
 
 /// Renames where nothing stands at `to`; `EXIST` where something does.
-pub(crate) fn rename_new(from: Place<'_>, to: Place<'_>) -> Result<(), Errno> {
+pub(crate) fn rename_new(from: At<'_>, to: At<'_>) -> Result<(), Errno> {
     attempt(from, to, RenameFlags::NOREPLACE)
 }
 
 /// Both names swap what they stand for.
-pub(crate) fn exchange(one: Place<'_>, other: Place<'_>) -> Result<(), Errno> {
+pub(crate) fn exchange(one: At<'_>, other: At<'_>) -> Result<(), Errno> {
     attempt(one, other, RenameFlags::EXCHANGE)
 }
 
-fn attempt(from: Place<'_>, to: Place<'_>, flags: RenameFlags) -> Result<(), Errno> {
+fn attempt(from: At<'_>, to: At<'_>, flags: RenameFlags) -> Result<(), Errno> {
     let act = || rustix::fs::renameat_with(from.folder, from.name, to.folder, to.name, flags);
     match act() {
         Err(Errno::ACCESS) => {}
@@ -55,8 +55,8 @@ struct Unlocked {
 
 impl Unlocked {
     /// `None` when it is no folder, or one that can be written already.
-    fn new(place: Place<'_>) -> Result<Option<Unlocked>, Errno> {
-        let folder = rustix::fs::openat(place.folder, place.name, HANDLE, Mode::empty())?;
+    fn new(at: At<'_>) -> Result<Option<Unlocked>, Errno> {
+        let folder = rustix::fs::openat(at.folder, at.name, HANDLE, Mode::empty())?;
         let stat = rustix::fs::fstat(&folder)?;
         let mode = stat.st_mode & 0o7777;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory || mode & 0o200 != 0 {
@@ -80,16 +80,16 @@ pub(crate) fn chmod(handle: BorrowedFd<'_>, mode: RawMode) -> Result<(), Errno> 
 }
 
 /// Opens for reading what stands under a name, and gives its owner the rights that this needs where they lack.
-pub(crate) fn open_anyway(place: Place<'_>, flags: OFlags, rights: RawMode) -> Result<OwnedFd, Errno> {
-    match rustix::fs::openat(place.folder, place.name, flags, Mode::empty()) {
+pub(crate) fn open_anyway(at: At<'_>, flags: OFlags, rights: RawMode) -> Result<OwnedFd, Errno> {
+    match rustix::fs::openat(at.folder, at.name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {}
         opened => return opened,
     }
-    let handle = rustix::fs::openat(place.folder, place.name, HANDLE, Mode::empty())?;
+    let handle = rustix::fs::openat(at.folder, at.name, HANDLE, Mode::empty())?;
     let stat = rustix::fs::fstat(&handle)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
         return Err(Errno::LOOP);
     }
     chmod(handle.as_fd(), (stat.st_mode & 0o7777) | rights)?;
-    rustix::fs::openat(place.folder, place.name, flags, Mode::empty())
+    rustix::fs::openat(at.folder, at.name, flags, Mode::empty())
 }

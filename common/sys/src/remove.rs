@@ -10,7 +10,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use crate::listing::{self, Line};
-use crate::moves::{self, Place};
+use crate::moves::{self, At};
 use crate::resolve::FOLDER;
 use proto::Kind;
 
@@ -43,10 +43,10 @@ pub(crate) fn contents(stage: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Removes a folder with all that is in it, which needs no other folder.
-pub(crate) fn emptied(place: Place<'_>) -> io::Result<()> {
-    let folder = moves::open_anyway(place, FOLDER, 0o700)?;
+pub(crate) fn emptied(at: At<'_>) -> io::Result<()> {
+    let folder = moves::open_anyway(at, FOLDER, 0o700)?;
     contents(folder.as_fd())?;
-    Ok(rustix::fs::unlinkat(place.folder, place.name, AtFlags::REMOVEDIR)?)
+    Ok(rustix::fs::unlinkat(at.folder, at.name, AtFlags::REMOVEDIR)?)
 }
 
 /// Removes one name that is not a folder; not there is removed. `ISDIR` for a folder on every file system.
@@ -94,18 +94,18 @@ impl Work<'_> {
 
     /// Unlinks a folder's entries and moves its subfolders up, to be next on the list.
     fn empty(&mut self, name: &[u8]) -> io::Result<()> {
-        let folder = moves::open_anyway(Place { folder: self.stage, name }, FOLDER, 0o700)?;
+        let folder = moves::open_anyway(At { folder: self.stage, name }, FOLDER, 0o700)?;
         let mut entries: Vec<(Box<[u8]>, Option<Kind>)> = Vec::new();
         listing::each(folder.as_fd(), |Line { name, kind, .. }| {
             entries.push((name.into(), kind));
             Ok(())
         })?;
         for (entry, kind) in entries {
-            let place = Place { folder: folder.as_fd(), name: &entry };
-            match self.entry(place, kind) {
+            let at = At { folder: folder.as_fd(), name: &entry };
+            match self.entry(at, kind) {
                 Err(Errno::ACCESS) => {
                     moves::chmod(folder.as_fd(), 0o700)?;
-                    self.entry(place, kind)?;
+                    self.entry(at, kind)?;
                 }
                 done => done?,
             }
@@ -113,16 +113,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, place: Place<'_>, kind: Option<Kind>) -> Result<(), Errno> {
+    fn entry(&mut self, at: At<'_>, kind: Option<Kind>) -> Result<(), Errno> {
         if kind != Some(Kind::Dir) {
-            match unlink(place.folder, place.name) {
+            match unlink(at.folder, at.name) {
                 Err(Errno::ISDIR) => {}
                 done => return done,
             }
         }
         self.next += 1;
         let up = format!("{:016x}-{:x}", self.seed, self.next);
-        match moves::rename(place, Place { folder: self.stage, name: up.as_bytes() }) {
+        match moves::rename(at, At { folder: self.stage, name: up.as_bytes() }) {
             Ok(()) => self.left.push(up.into_bytes().into()),
             Err(Errno::NOENT) => {}
             Err(error) => return Err(error),

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 use crate::dir::Dir;
 use crate::metadata::{self, On, is_passing};
-use crate::moves::{self, Place};
+use crate::moves::{self, At};
 use crate::procfs::ProcPath;
 use crate::resolve::FOLDER;
 use crate::room::Lack;
@@ -28,7 +28,7 @@ use crate::stat::Stat;
 use crate::tree::Tree;
 use crate::{clone, process, remove};
 
-use folder::Folder;
+use folder::StageDir;
 pub use folder::sweep;
 use staged::{Origins, Temp};
 pub use staged::{Staged, StagedFile};
@@ -68,7 +68,7 @@ pub struct Stage {
 
 #[derive(Debug, Default)]
 struct State {
-    folder: Option<Arc<Folder>>,
+    folder: Option<Arc<StageDir>>,
     /// Temporaries, removals and notes that stand in the folder.
     live: usize,
     /// The mtime that the module root is to get back, and the one that it got when that failed.
@@ -221,7 +221,7 @@ impl Stage {
             seat => seat?,
         };
         let taken = self.next_name();
-        match moves::rename(dir.place(name), Place { folder: seat.folder.fd(), name: taken.as_bytes() }) {
+        match moves::rename(dir.at(name), At { folder: seat.folder.fd(), name: taken.as_bytes() }) {
             Ok(()) => discard(&seat.folder, &taken),
             Err(Errno::NOENT) if Stat::at(dir.fd(), name.as_bytes())?.is_none() => {}
             Err(error) => return Err(error.into()),
@@ -235,11 +235,11 @@ impl Stage {
         let hidden = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
         let mut state = self.state();
         let before = state.mtime_of(&root)?;
-        let away = Place { folder: root.fd(), name: hidden.as_bytes() };
-        let emptied = match moves::rename(dir.place(name), away) {
+        let away = At { folder: root.fd(), name: hidden.as_bytes() };
+        let emptied = match moves::rename(dir.at(name), away) {
             Ok(()) => remove::emptied(away),
             // RACE: not even for a name. Until it is empty the folder is seen with less and less in it.
-            Err(Errno::NOSPC | Errno::DQUOT) => remove::emptied(dir.place(name)),
+            Err(Errno::NOSPC | Errno::DQUOT) => remove::emptied(dir.at(name)),
             Err(error) => Err(error.into()),
         };
         let restored = state.restore(&root, before);
@@ -313,14 +313,14 @@ impl Stage {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self) -> io::Result<Arc<Folder>> {
+    fn enter(&self) -> io::Result<Arc<StageDir>> {
         let mut state = self.state();
         let folder = match &state.folder {
             Some(folder) => folder.clone(),
             None => {
                 let root = self.tree.root()?;
                 let before = state.mtime_of(&root)?;
-                let made = Folder::make(&root, &self.name);
+                let made = StageDir::make(&root, &self.name);
                 // Where that fails it is owed.
                 let _ = state.restore(&root, before);
                 state.folder.insert(Arc::new(made?)).clone()
@@ -351,7 +351,7 @@ impl Stage {
     }
 
     /// Forgets a stage folder that is no longer there. Returns whether it was so.
-    fn forget(&self, lost: &Arc<Folder>) -> bool {
+    fn forget(&self, lost: &Arc<StageDir>) -> bool {
         if !lost.is_gone() {
             return false;
         }
@@ -372,7 +372,7 @@ impl Drop for Stage {
 /// A place in the stage for something that is no [`Temp`].
 struct Seat<'a> {
     stage: &'a Stage,
-    folder: Arc<Folder>,
+    folder: Arc<StageDir>,
 }
 
 impl Seat<'_> {
@@ -395,7 +395,7 @@ impl Drop for Seat<'_> {
 }
 
 /// Removes something in the stage that has no other name any more.
-fn discard(folder: &Folder, name: &str) {
+fn discard(folder: &StageDir, name: &str) {
     if let Err(error) = remove::remove(folder.fd(), name.as_bytes()) {
         tracing::warn!("{}", stays(folder.fd(), name, &error));
     }
@@ -421,7 +421,7 @@ mod tests {
     fn what_stays_is_named_with_its_path() {
         let place = tempfile::tempdir().unwrap();
         let root = Tree::open(place.path(), Mounts::Stay).unwrap().root().unwrap();
-        let folder = Folder::make(&root, "stage").unwrap();
+        let folder = StageDir::make(&root, "stage").unwrap();
         let said = stays(folder.fd(), "7", &Errno::PERM.into());
         let path = place.path().canonicalize().unwrap().join("stage/7");
         assert!(said.contains(&format!("it stays as {}: ", path.display())), "{said}");

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{PREFIX, note};
 use crate::dir::Dir;
 use crate::metadata::{Now, Origin};
-use crate::moves::{self, Place};
+use crate::moves::{self, At};
 use crate::procfs::ProcPath;
 use crate::resolve::FOLDER;
 use crate::stat::Stat;
@@ -20,31 +20,31 @@ use crate::{listing, remove};
 
 /// The folder on the disk.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct StageDir {
     fd: OwnedFd,
     /// Whose new entries are; no possible id where that is not known.
     uid: u32,
     gid: u32,
 }
 
-impl Folder {
+impl StageDir {
     /// Makes the folder in the module root, whose mtime changes. An empty one of this name, which a try that failed
     /// half-way could not remove, is replaced.
-    pub(super) fn make(root: &Dir, name: &str) -> io::Result<Folder> {
+    pub(super) fn make(root: &Dir, name: &str) -> io::Result<StageDir> {
         let remove = || rustix::fs::unlinkat(root.fd(), name, AtFlags::REMOVEDIR);
         let create = || rustix::fs::mkdirat(root.fd(), name, Mode::RWXU);
         match create() {
             Err(Errno::EXIST) => remove().and_then(|()| create())?,
             created => created?,
         }
-        let made = Folder::secure(root, name);
+        let made = StageDir::secure(root, name);
         if made.is_err() {
             let _ = remove();
         }
         made
     }
 
-    fn secure(root: &Dir, name: &str) -> io::Result<Folder> {
+    fn secure(root: &Dir, name: &str) -> io::Result<StageDir> {
         let fd = rustix::fs::openat(root.fd(), name, FOLDER, Mode::empty())?;
         let Stat { uid, gid, .. } = Stat::of(&fd)?;
         // A user who may write the module root could have put a folder of his own there by now.
@@ -66,7 +66,7 @@ impl Folder {
             true => group.as_raw(),
             false => u32::MAX,
         };
-        Ok(Folder { fd, uid, gid })
+        Ok(StageDir { fd, uid, gid })
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -116,7 +116,7 @@ fn clear(root: &Dir, name: &[u8]) -> io::Result<()> {
         Err(Errno::ISDIR) => {}
         done => return Ok(done?),
     }
-    let stage = moves::open_anyway(Place { folder: root.fd(), name }, FOLDER, 0o700)?;
+    let stage = moves::open_anyway(At { folder: root.fd(), name }, FOLDER, 0o700)?;
     note::heal(root, stage.as_fd())?;
     remove::contents(stage.as_fd())?;
     Ok(rustix::fs::unlinkat(root.fd(), name, AtFlags::REMOVEDIR)?)
@@ -131,10 +131,10 @@ mod tests {
     fn what_a_failed_try_left_is_replaced_if_it_is_empty() {
         let place = tempfile::tempdir().unwrap();
         let root = Tree::open(place.path(), Mounts::Stay).unwrap().root().unwrap();
-        Folder::make(&root, "stage").unwrap();
-        let again = Folder::make(&root, "stage").unwrap();
+        StageDir::make(&root, "stage").unwrap();
+        let again = StageDir::make(&root, "stage").unwrap();
         assert!(!again.is_gone());
         std::fs::write(place.path().join("stage/temporary"), "").unwrap();
-        assert_eq!(Folder::make(&root, "stage").unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+        assert_eq!(StageDir::make(&root, "stage").unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
     }
 }

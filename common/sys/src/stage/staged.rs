@@ -16,22 +16,22 @@ use crate::clone::{self, write_at};
 use crate::dir::Dir;
 use crate::file::File;
 use crate::metadata::{self, Now, On};
-use crate::moves::{self, Place};
+use crate::moves::{self, At};
 use crate::stat::Stat;
 
-use super::{Folder, RESTLESS, Stage, TRIES, discard};
+use super::{RESTLESS, Stage, StageDir, TRIES, discard};
 
 /// A name in the stage; what has it is removed with it.
 #[derive(Debug)]
 pub(super) struct Temp {
     stage: Arc<Stage>,
-    folder: Arc<Folder>,
+    folder: Arc<StageDir>,
     name: String,
     exists: bool,
 }
 
 impl Temp {
-    pub(super) fn new(stage: Arc<Stage>, folder: Arc<Folder>, name: String) -> Temp {
+    pub(super) fn new(stage: Arc<Stage>, folder: Arc<StageDir>, name: String) -> Temp {
         Temp { stage, folder, name, exists: false }
     }
 
@@ -40,7 +40,7 @@ impl Temp {
         self.exists = true;
     }
 
-    pub(super) fn home(&self) -> &Arc<Folder> {
+    pub(super) fn home(&self) -> &Arc<StageDir> {
         &self.folder
     }
 
@@ -56,8 +56,8 @@ impl Temp {
         self.folder.fresh(mode)
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { folder: self.folder.fd(), name: self.name.as_bytes() }
+    fn at(&self) -> At<'_> {
+        At { folder: self.folder.fd(), name: self.name.as_bytes() }
     }
 }
 
@@ -215,8 +215,8 @@ impl Staged {
             _ => return Ok(()),
         };
         // A mode of 0 keeps us out without privileges, but not from a descriptor for writing or for nothing.
-        let place = self.temp.place();
-        let open = |flags| rustix::fs::openat(place.folder, place.name, flags, Mode::empty());
+        let at = self.temp.at();
+        let open = |flags| rustix::fs::openat(at.folder, at.name, flags, Mode::empty());
         let fd = match open(flags) {
             Err(Errno::ACCESS) if self.kind == Kind::File => open(flags | OFlags::WRONLY),
             opened => opened,
@@ -224,7 +224,7 @@ impl Staged {
         match fd {
             Ok(fd) => Ok(rustix::fs::fsync(fd)?),
             // Nothing of one file can be told apart then: all of the file system is flushed.
-            Err(Errno::ACCESS) => Ok(rustix::fs::syncfs(place.folder)?),
+            Err(Errno::ACCESS) => Ok(rustix::fs::syncfs(at.folder)?),
             Err(error) => Err(error.into()),
         }
     }
@@ -234,12 +234,12 @@ impl Staged {
     pub fn publish(mut self, dir: &Dir, name: &Name, onto: &Stage) -> io::Result<()> {
         self.fd = None;
         for _ in 0..TRIES {
-            match moves::rename(self.temp.place(), dir.place(name)) {
+            match moves::rename(self.temp.at(), dir.at(name)) {
                 Ok(()) => return self.published(),
                 Err(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            match moves::exchange(self.temp.place(), dir.place(name)) {
+            match moves::exchange(self.temp.at(), dir.at(name)) {
                 // Dropping the temporary now removes what stood there.
                 Ok(()) => return Ok(()),
                 Err(Errno::NOENT) => {}
@@ -257,7 +257,7 @@ impl Staged {
     /// `AlreadyExists` when something stands there; else of the operating system.
     pub fn publish_new(mut self, dir: &Dir, name: &Name) -> io::Result<()> {
         self.fd = None;
-        match moves::rename_new(self.temp.place(), dir.place(name)) {
+        match moves::rename_new(self.temp.at(), dir.at(name)) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename_if_free(dir, name)?,
             renamed => renamed?,
         }
@@ -270,7 +270,7 @@ impl Staged {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         // RACE: what comes to stand there now is replaced, if rename can: of folders only one with nothing in it.
-        match moves::rename(self.temp.place(), dir.place(name)) {
+        match moves::rename(self.temp.at(), dir.at(name)) {
             Err(Errno::NOTEMPTY | Errno::NOTDIR | Errno::ISDIR) => Err(io::ErrorKind::AlreadyExists.into()),
             renamed => Ok(renamed?),
         }
