@@ -348,7 +348,7 @@ impl Source {
                 kit::config::Share::Percent(percent) => MaxDelete::Percent(percent.into()),
                 kit::config::Share::Count(count) => MaxDelete::Entries(count),
             },
-            workers: self.workers,
+            workers: engine::workers::Workers::Threads(self.workers),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod blocked;
 pub mod channel;
+pub mod clock;
 mod delta;
 pub mod hint;
 pub mod mirror;
@@ -12,3 +13,4 @@ mod parts;
 pub mod pending;
 pub mod receiver;
 pub mod sender;
+pub mod workers;

@@ -6,6 +6,8 @@ use std::thread;
 
 use proto::Name;
 
+use crate::workers::start_within;
+
 /// Names that a thread takes at a time: looking at them takes a millisecond or more, to start a thread some 50 µs.
 const PART: usize = 1024;
 
@@ -35,7 +37,7 @@ pub(crate) fn in_parts<T: Send>(names: Vec<Name>, threads: usize, look: impl Fn(
                 work();
             };
             // One that cannot be started leaves its share to the others.
-            let _ = thread::Builder::new().name("look".to_owned()).spawn_scoped(scope, helper);
+            let _ = start_within(scope, "look", helper);
         }
         work();
     });

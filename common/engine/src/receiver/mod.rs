@@ -38,6 +38,7 @@ pub use disk::{Disk, Shortage};
 pub use signatures::Signatures;
 
 use crate::channel::{Inbox, Outbox};
+use crate::workers::start_within;
 use batch::Publisher;
 use intake::Intake;
 use line::Line;
@@ -121,19 +122,17 @@ impl Receiver {
         let pool = Pool::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep);
         let last_word = outbox.clone();
         let ended = thread::scope(|scope| {
-            let named = |name: &str| thread::Builder::new().name(name.to_owned());
             let mut threads = Vec::with_capacity(POOL);
             let (mut publisher, mut fault) = (None, None);
             for _ in 0..POOL {
-                match named("recv-pool").spawn_scoped(scope, || pool.work(&line)) {
+                match start_within(scope, "recv-pool", || pool.work(&line)) {
                     Ok(thread) => threads.push(thread),
                     Err(error) => fault = Some(error),
                 }
             }
             let receipts = Receipts::new(outbox.clone());
-            match named("recv-publish")
-                .spawn_scoped(scope, || Publisher::new(&grant, &line, &pool, receipts, &counters).run())
-            {
+            let publish = || Publisher::new(&grant, &line, &pool, receipts, &counters).run();
+            match start_within(scope, "recv-publish", publish) {
                 Ok(thread) => publisher = Some(thread),
                 Err(error) => fault = Some(error),
             }

@@ -110,7 +110,7 @@ impl Session<'_> {
             let asked = self.walker.list(ticket, path, detail);
             asked.map_err(|error| Ended::Fault(format!("cannot start a thread: {error}")))?;
         }
-        Ok(worked)
+        Ok(self.walker.step() || worked)
     }
 
     fn listed(&mut self, Listed { pass: ticket, path, listing }: Listed) -> Result<(), Ended> {

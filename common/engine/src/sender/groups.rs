@@ -18,6 +18,7 @@ use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Mirror;
 use crate::pending::{Since, Ticket};
+use crate::workers::Workers;
 
 /// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
 /// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
@@ -319,7 +320,7 @@ impl Session<'_> {
         if !self.groups.wanted.is_empty() {
             let wanted = std::mem::take(&mut self.groups.wanted);
             let ids = wanted.iter().map(|want| want.id).collect();
-            let found = search(Arc::clone(&self.root.tree), ids, Arc::clone(self.mirror));
+            let found = search(Arc::clone(&self.root.tree), ids, Arc::clone(self.mirror), self.options.workers);
             self.groups.search = Some(Search { wanted, found });
         }
         Ok(worked)
@@ -396,8 +397,13 @@ impl Session<'_> {
     }
 }
 
-/// Walks the source on a thread for all names of these files. Only the names' inode numbers are read, not their metadata.
-fn search(tree: Arc<Tree>, ids: HashSet<Id>, mirror: Arc<Mirror>) -> mpsc::Receiver<HashMap<Id, Vec<RelPath>>> {
+/// Walks the source for all names of these files. Only the names' inode numbers are read, not their metadata.
+fn search(
+    tree: Arc<Tree>,
+    ids: HashSet<Id>,
+    mirror: Arc<Mirror>,
+    workers: Workers,
+) -> mpsc::Receiver<HashMap<Id, Vec<RelPath>>> {
     let (send, receive) = mpsc::channel();
     let work = move || {
         let mut found: HashMap<Id, Vec<RelPath>> = HashMap::new();
@@ -420,7 +426,7 @@ fn search(tree: Arc<Tree>, ids: HashSet<Id>, mirror: Arc<Mirror>) -> mpsc::Recei
         let _ = send.send(found);
         mirror.wake.notify_one();
     };
-    if let Err(error) = std::thread::Builder::new().name("links".into()).spawn(work) {
+    if let Err(error) = workers.run("links", work) {
         tracing::warn!("cannot start a thread to search for hard links: {error}");
     }
     receive

@@ -43,6 +43,7 @@ use crate::hint::{Cause, Hint};
 use crate::mirror::{Halt, Mirror, Round};
 use crate::pack::Compress;
 use crate::pending::{Since, Task, Ticket, Work};
+use crate::workers::Workers;
 use flight::{End, Flight};
 use groups::Groups;
 use near::Near;
@@ -75,8 +76,8 @@ pub struct Options {
     pub attributes: bool,
     /// How much one pass may delete.
     pub max_delete: MaxDelete,
-    /// Threads that list folders, at least 1.
-    pub workers: usize,
+    /// What lists folders and searches for hard links.
+    pub workers: Workers,
 }
 
 /// A connection whose login is over.

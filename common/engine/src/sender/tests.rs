@@ -31,6 +31,7 @@ use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pack::Compress;
 use crate::pending::{Holds, Rules};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
+use crate::workers::Workers;
 
 /// Shorter than in earnest.
 const HOLDS: Holds = Holds { deleted: Duration::from_millis(30), lost: Duration::from_millis(50) };
@@ -62,7 +63,12 @@ impl Pair {
             open_max_delay: Duration::from_millis(200),
             holds: HOLDS,
         };
-        let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers: 2 };
+        let options = Options {
+            delete: true,
+            attributes: true,
+            max_delete: MaxDelete::Percent(50.0),
+            workers: Workers::Threads(2),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mirror = Arc::new(Mirror::new(rules));
         Pair {

@@ -13,6 +13,7 @@ use sys::{Child, Dir, Stat, Tree};
 use crate::mirror::{Mirror, Rule};
 use crate::parts::in_parts;
 use crate::pending::Ticket;
+use crate::workers::{self, Workers};
 
 /// Listed folders for which the session is woken, fewer after some time and when there is nothing to list: each time costs
 /// several switches between threads, and a frame of its own.
@@ -183,8 +184,7 @@ struct Task {
     tree: Arc<Tree>,
     keep: Keep,
     mirror: Arc<Mirror>,
-    /// Threads at the same time.
-    most: usize,
+    workers: Workers,
     send: mpsc::Sender<Listed>,
     queue: Mutex<Queue>,
     some: Condvar,
@@ -209,12 +209,12 @@ enum Ended {
 }
 
 impl Walker {
-    /// At most `threads` threads; `mirror` is woken when folders are listed.
-    pub fn new(tree: &Arc<Tree>, keep: Keep, threads: usize, mirror: &Arc<Mirror>) -> Walker {
+    /// `mirror` is woken when folders are listed.
+    pub fn new(tree: &Arc<Tree>, keep: Keep, workers: Workers, mirror: &Arc<Mirror>) -> Walker {
         let (send, listed) = mpsc::channel();
         let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
         let (queue, some) = Default::default();
-        let task = Task { tree, keep, mirror, most: threads.max(1), send, queue, some };
+        let task = Task { tree, keep, mirror, workers, send, queue, some };
         Walker { task: Arc::new(task), listed, threads: Vec::new() }
     }
 
@@ -225,7 +225,8 @@ impl Walker {
     pub fn list(&mut self, pass: Ticket, path: RelPath, detail: Detail) -> io::Result<()> {
         let mut queue = self.task.lock();
         queue.jobs.push_back((pass, path, detail));
-        let another = queue.idle < queue.jobs.len() && queue.alive < self.task.most;
+        let Workers::Threads(most) = self.task.workers else { return Ok(()) };
+        let another = queue.idle < queue.jobs.len() && queue.alive < most.max(1);
         queue.alive += usize::from(another);
         drop(queue);
         self.task.some.notify_one();
@@ -235,7 +236,7 @@ impl Walker {
     fn start_thread(&mut self) -> io::Result<()> {
         self.threads.retain(|thread| !thread.is_finished());
         let at_work = AtWork(Arc::clone(&self.task));
-        match std::thread::Builder::new().name("walk".to_owned()).spawn(move || at_work.0.work()) {
+        match workers::start("walk", move || at_work.0.work()) {
             Ok(thread) => self.threads.push(thread),
             Err(error) => {
                 let mut queue = self.task.lock();
@@ -247,6 +248,16 @@ impl Walker {
             }
         }
         Ok(())
+    }
+
+    /// Lists one folder here and now, where there are no threads that do. Whether there was one.
+    pub fn step(&self) -> bool {
+        if self.task.workers != Workers::Inline {
+            return false;
+        }
+        let job = self.task.lock().jobs.pop_front();
+        // Sent to this walker's own end.
+        job.is_some_and(|job| self.task.send.send(self.task.list(job)).is_ok())
     }
 
     /// A folder that has been listed, if one has.
@@ -288,16 +299,20 @@ impl Task {
     fn work(&self) {
         sys::cwd::own();
         let mut news = News { mirror: &self.mirror, count: 0, told: Instant::now() };
-        while let Some((pass, path, detail)) = self.next(&mut news) {
-            let listing = self.tree.dir(&path).and_then(|dir| match detail {
-                Detail::Metadata => list(&dir, self.keep, self.most).map(Listing::Folder),
-                Detail::Names => names(&dir, self.keep).map(Listing::Names),
-            });
-            if self.send.send(Listed { pass, path, listing }).is_err() {
+        while let Some(job) = self.next(&mut news) {
+            if self.send.send(self.list(job)).is_err() {
                 return;
             }
             news.add();
         }
+    }
+
+    fn list(&self, (pass, path, detail): Job) -> Listed {
+        let listing = self.tree.dir(&path).and_then(|dir| match detail {
+            Detail::Metadata => list(&dir, self.keep, self.workers.at_once()).map(Listing::Folder),
+            Detail::Names => names(&dir, self.keep).map(Listing::Names),
+        });
+        Listed { pass, path, listing }
     }
 
     /// `None` when the thread is to end.
@@ -452,7 +467,7 @@ mod tests {
     fn threads_come_with_work_and_go_without() {
         let scratch = tempfile::tempdir().unwrap();
         let tree = Arc::new(Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-        let mut walker = Walker::new(&tree, Keep::DEFAULT, 2, &Arc::new(Mirror::new(RULES)));
+        let mut walker = Walker::new(&tree, Keep::DEFAULT, Workers::Threads(2), &Arc::new(Mirror::new(RULES)));
         let ticket = a_ticket();
         let alive = |walker: &Walker| walker.task.lock().alive;
         for _ in 0..2 {
@@ -470,5 +485,16 @@ mod tests {
                 std::thread::sleep(IDLE / 20);
             }
         }
+    }
+
+    #[test]
+    fn without_threads_a_folder_is_listed_by_the_caller_at_each_step() {
+        let scratch = tempfile::tempdir().unwrap();
+        let tree = Arc::new(Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
+        let mut walker = Walker::new(&tree, Keep::DEFAULT, Workers::Inline, &Arc::new(Mirror::new(RULES)));
+        walker.list(a_ticket(), RelPath::root(), Detail::Names).unwrap();
+        assert!(walker.listed().is_none() && walker.threads.is_empty());
+        assert!(walker.step() && walker.listed().is_some());
+        assert!(!walker.step() && walker.listed().is_none());
     }
 }

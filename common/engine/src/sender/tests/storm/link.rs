@@ -18,6 +18,7 @@ use crate::hint::Hint;
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use crate::workers::Workers;
 
 /// Gives hints to the mirror, late and in order.
 pub fn deliver(place: &Place, mut rng: Rng) {
@@ -45,7 +46,8 @@ pub fn deliver(place: &Place, mut rng: Rng) {
 
 /// One connection after another, until the world ends.
 pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
-    let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(100.0), workers: 2 };
+    let options =
+        Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(100.0), workers: Workers::Threads(2) };
     let root = Root::new(Arc::new(Tree::open(&place.here, Mounts::Stay).unwrap())).unwrap();
     let mut sender = Sender::new(root, options, place.mirror.clone());
     let durability = if rng.bool() { Durability::Batch } else { Durability::None };
