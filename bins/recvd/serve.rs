@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::channel::OUTBOX;
-use engine::receiver::{Ended as RoleEnded, Grant, Receiver};
+use engine::receiver::{EndReason, Grant, Receiver};
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};
 use link::{Connection, Deliver, Disconnect, Drive, ServerTls};
@@ -282,7 +282,7 @@ async fn receive(
         }
     };
     lease.unwatched();
-    let role_ended = role_ended.await.unwrap_or_else(|_| RoleEnded::Fault("its thread has panicked".into()));
+    let role_ended = role_ended.await.unwrap_or_else(|_| EndReason::Fault("its thread has panicked".into()));
     (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
     judge(&link_ended, role_ended)
 }
@@ -295,13 +295,13 @@ async fn asked_to_end(lease: &Lease, stop: &Stop) {
 }
 
 /// Both ends in one sentence. What broke the session first says the most.
-fn judge(link: &Disconnect, role: RoleEnded) -> (String, Severity) {
+fn judge(link: &Disconnect, role: EndReason) -> (String, Severity) {
     match (link, role) {
-        (_, RoleEnded::Fault(reason) | RoleEnded::Displaced(reason)) => (reason, Severity::Warning),
-        (_, RoleEnded::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Severity::Warning),
+        (_, EndReason::Fault(reason) | EndReason::Uprooted(reason)) => (reason, Severity::Warning),
+        (_, EndReason::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Severity::Warning),
         (Disconnect::Violation(_), _) => (link.to_string(), Severity::Warning),
-        (_, RoleEnded::Stopped) => ("ended from here".into(), Severity::Info),
-        (link, RoleEnded::Closed) => (link.to_string(), Severity::Info),
+        (_, EndReason::Stopped) => ("ended from here".into(), Severity::Info),
+        (link, EndReason::Closed) => (link.to_string(), Severity::Info),
     }
 }
 
@@ -311,9 +311,9 @@ mod tests {
 
     #[test]
     fn who_broke_it_is_named() {
-        let (end, severity) = judge(&Disconnect::ByUs, RoleEnded::Violation("no such blob".into()));
+        let (end, severity) = judge(&Disconnect::ByUs, EndReason::Violation("no such blob".into()));
         assert_eq!((end.as_str(), severity), ("the peer broke the protocol: no such blob", Severity::Warning));
-        let (end, severity) = judge(&Disconnect::ByPeer, RoleEnded::Closed);
+        let (end, severity) = judge(&Disconnect::ByPeer, EndReason::Closed);
         assert_eq!((end.as_str(), severity), ("closed by the peer", Severity::Info));
     }
 }

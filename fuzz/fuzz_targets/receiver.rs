@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
-use engine::receiver::{Ended, Grant, Limits, Receiver};
+use engine::receiver::{EndReason, Grant, Limits, Receiver};
 use libfuzzer_sys::fuzz_target;
 use proto::digest::Transcript;
 use proto::limits::FRAME;
@@ -254,8 +254,8 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
     }
     drop((to, frames));
     let ended = thread.join().expect("no panic");
-    assert!(matches!(ended, Ended::Closed | Ended::Violation(_)), "{ended:?}");
-    assert!(applied == ops || matches!(ended, Ended::Violation(_)), "{applied} of {ops}: {ended:?}");
+    assert!(matches!(ended, EndReason::Closed | EndReason::Violation(_)), "{ended:?}");
+    assert!(applied == ops || matches!(ended, EndReason::Violation(_)), "{applied} of {ops}: {ended:?}");
 
     assert_eq!(seen(&canary), before);
     let mut beside: Vec<_> =

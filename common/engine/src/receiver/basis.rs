@@ -12,10 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat, Tree};
 
-use super::receipts::frame;
 use super::signatures::Signatures;
 use super::verdict;
-use crate::channel::Outbox;
+use crate::channel::{Outbox, frame};
 use crate::delta::{Cut, Signature};
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.

@@ -12,7 +12,8 @@ use sys::{Lack, Staged, durable};
 
 use super::compare::{Answer, Ask};
 use super::folders::Unrestored;
-use super::line::{Line, Next, Over, Wait};
+use super::line::{Line, Next, Wait};
+use super::over::Over;
 use super::pool::Pool;
 use super::publish::Replica;
 use super::receipts::Receipts;
@@ -44,8 +45,8 @@ pub(super) struct Publisher<'a> {
     batch: Batch,
     /// Temporaries may have been made since the last rest.
     restless: bool,
-    /// Where the folder is no more, in words.
-    displaced: Option<String>,
+    /// In words, once the folder does not stand at its path any more.
+    uprooted: Option<String>,
 }
 
 /// Operations since the last receipt.
@@ -72,7 +73,7 @@ impl<'a> Publisher<'a> {
     ) -> Publisher<'a> {
         let (replica, durability) = (Replica::new(grant), grant.durability);
         let (batch, disk) = (Batch::default(), Arc::clone(&grant.disk));
-        Publisher { line, pool, counters, disk, durability, receipts, replica, batch, restless: true, displaced: None }
+        Publisher { line, pool, counters, disk, durability, receipts, replica, batch, restless: true, uprooted: None }
     }
 
     /// Until the session is over. What was not carried out by then is dropped. Returns why it had to end, where it was the
@@ -82,7 +83,7 @@ impl<'a> Publisher<'a> {
         while let Ok(()) = self.turn() {}
         // What fails now has no receipt that would claim it.
         let _ = self.replica.finish();
-        self.displaced.take()
+        self.uprooted.take()
     }
 
     fn turn(&mut self) -> Result<(), Over> {
@@ -111,7 +112,7 @@ impl<'a> Publisher<'a> {
     /// then another folder stands there.
     fn stand(&mut self) -> Result<(), Over> {
         let path = self.replica.tree.path().display();
-        self.displaced = match self.replica.tree.stands() {
+        self.uprooted = match self.replica.tree.stands() {
             Ok(true) => return Ok(()),
             Ok(false) => Some(format!("{path} was replaced, unmounted or mounted over")),
             Err(error) => Some(format!("{path} cannot be looked at: {error}")),

@@ -17,8 +17,8 @@ use sys::StagedFile;
 use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
 use super::pool::Pool;
 use super::signatures::Recorder;
-use super::{Grant, Limits, receipts, verdict};
-use crate::channel::Outbox;
+use super::{Grant, verdict};
+use crate::channel::{self, Outbox};
 
 #[derive(Debug)]
 pub(super) struct Blobs<'a> {
@@ -134,7 +134,7 @@ impl<'a> Blobs<'a> {
     /// Waits while the outbox is full: the peer reads it whatever else it does. That it is closed the next wait for frames
     /// finds.
     fn say(&self, message: &ToSender) {
-        let _ = self.outbox.blocking_send(receipts::frame(message));
+        let _ = self.outbox.blocking_send(channel::frame(message));
     }
 
     pub(super) fn data(&mut self, id: u32, offset: u64, bytes: &[u8]) -> Result<(), Breach> {
@@ -201,13 +201,5 @@ impl Blob {
     fn holds(&self, id: u32, offset: u64, length: u64) -> Result<u64, Breach> {
         let end = offset.checked_add(length).filter(|end| *end <= self.size);
         end.ok_or_else(|| format!("sent data for blob {id} beyond its {} bytes", self.size))
-    }
-}
-
-impl Limits {
-    /// The refusal for a file of that many bytes, if it is too large.
-    pub(super) fn too_large(&self, size: u64) -> Option<Outcome> {
-        let max = self.max_file_size.filter(|max| size > *max)?;
-        Some(verdict::refused(format!("{size} bytes are more than the module's max_file_size of {max} bytes")))
     }
 }

@@ -7,8 +7,8 @@ use proto::{Digest, Entry, Keep, Kept, Kind, Name, RelPath, ToSender, codec, dig
 use sys::{Dir, Stage, Tree};
 
 use super::POOL;
-use super::receipts::frame;
 use super::verdict;
+use crate::channel::frame;
 use crate::parts::in_parts;
 
 /// A `Compare` to be answered.

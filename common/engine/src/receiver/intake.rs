@@ -10,11 +10,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::blob::Blobs;
-use super::line::{Line, Over};
+use super::line::Line;
+use super::over::Over;
 use super::pool::Pool;
 use super::step::{CHUNK_BYTES, CHUNK_OPS, Chunk, Item, Step};
-use super::{Ended, Grant, Limits, Stop, receipts};
-use crate::channel::{Inbox, Outbox};
+use super::{EndReason, Grant, Limits, Stop};
+use crate::channel::{self, Inbox, Outbox};
 use crate::pack::Unpacker;
 
 /// Operations that the intake stages itself when nothing else is going on: handing them over would cost more.
@@ -46,11 +47,11 @@ impl<'a> Intake<'a> {
         Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, unpacker: Unpacker::default(), chunk }
     }
 
-    pub(super) fn run(mut self) -> Ended {
+    pub(super) fn run(mut self) -> EndReason {
         // Only to wait for several things at a time: it drives no I/O and no timer.
         let runtime = match Builder::new_current_thread().build() {
             Ok(runtime) => runtime,
-            Err(error) => return Ended::Fault(format!("cannot wait for frames: {error}")),
+            Err(error) => return EndReason::Fault(format!("cannot wait for frames: {error}")),
         };
         loop {
             let buffer = match self.next(&runtime) {
@@ -63,30 +64,30 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn next(&mut self, runtime: &Runtime) -> Result<Bytes, Ended> {
+    fn next(&mut self, runtime: &Runtime) -> Result<Bytes, EndReason> {
         if *self.stop.borrow() {
-            return Err(Ended::Stopped);
+            return Err(EndReason::Stopped);
         }
         match self.inbox.try_recv() {
             Ok(buffer) => return Ok(buffer),
-            Err(TryRecvError::Disconnected) => return Err(Ended::Closed),
+            Err(TryRecvError::Disconnected) => return Err(EndReason::Closed),
             Err(TryRecvError::Empty) => self.line.quiet(),
         }
         let (inbox, stop, line) = (&mut self.inbox, &mut self.stop, self.line);
         runtime.block_on(async {
             tokio::select! {
-                buffer = inbox.recv() => buffer.ok_or(Ended::Closed),
-                Ok(_) = stop.wait_for(|stop| *stop) => Err(Ended::Stopped),
-                () = line.ended() => Err(Ended::Closed),
+                buffer = inbox.recv() => buffer.ok_or(EndReason::Closed),
+                Ok(_) = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped),
+                () = line.ended() => Err(EndReason::Closed),
             }
         })
     }
 
     /// Takes in one buffer of whole frames.
-    fn buffer(&mut self, buffer: Bytes) -> Result<(), Ended> {
+    fn buffer(&mut self, buffer: Bytes) -> Result<(), EndReason> {
         self.frames(buffer, |intake, message| match message {
             ToReceiver::Packed { length, bytes } => {
-                let frames = intake.unpacker.unpack(length, &bytes).map_err(Ended::Violation)?;
+                let frames = intake.unpacker.unpack(length, &bytes).map_err(EndReason::Violation)?;
                 intake.frames(frames, Intake::message)
             }
             message => intake.message(message),
@@ -98,34 +99,34 @@ impl<'a> Intake<'a> {
     fn frames(
         &mut self,
         mut buffer: Bytes,
-        take: impl Fn(&mut Self, ToReceiver) -> Result<(), Ended>,
-    ) -> Result<(), Ended> {
-        let broken = |error: codec::Error| Ended::Violation(error.to_string());
+        take: impl Fn(&mut Self, ToReceiver) -> Result<(), EndReason>,
+    ) -> Result<(), EndReason> {
+        let broken = |error: codec::Error| EndReason::Violation(error.to_string());
         while let Some(frame) = codec::split(&mut buffer, FRAME).map_err(broken)? {
             take(self, ToReceiver::decode(frame).map_err(broken)?)?;
         }
         if !buffer.is_empty() {
-            return Err(Ended::Violation("sent a frame in parts".to_owned()));
+            return Err(EndReason::Violation("sent a frame in parts".to_owned()));
         }
         Ok(())
     }
 
-    fn message(&mut self, message: ToReceiver) -> Result<(), Ended> {
+    fn message(&mut self, message: ToReceiver) -> Result<(), EndReason> {
         let step = match message {
-            ToReceiver::Blob { id, size } => return self.blobs.open(id, size).map_err(Ended::Violation),
+            ToReceiver::Blob { id, size } => return self.blobs.open(id, size).map_err(EndReason::Violation),
             ToReceiver::Data { id, offset, bytes } => {
-                return self.blobs.data(id, offset, &bytes).map_err(Ended::Violation);
+                return self.blobs.data(id, offset, &bytes).map_err(EndReason::Violation);
             }
             ToReceiver::Basis { id, path } => {
-                unreserved(&path).map_err(Ended::Violation)?;
-                return self.blobs.basis(id, &path).map_err(Ended::Violation);
+                unreserved(&path).map_err(EndReason::Violation)?;
+                return self.blobs.basis(id, &path).map_err(EndReason::Violation);
             }
             ToReceiver::Copy { id, offset, first, count } => {
-                return self.blobs.copy(id, offset, first, count).map_err(Ended::Violation);
+                return self.blobs.copy(id, offset, first, count).map_err(EndReason::Violation);
             }
             ToReceiver::Drop { id } => return self.discard(id),
             ToReceiver::Packed { .. } => {
-                return Err(Ended::Violation("sent compressed frames among compressed frames".to_owned()));
+                return Err(EndReason::Violation("sent compressed frames among compressed frames".to_owned()));
             }
             ToReceiver::Ping => return self.pong(),
             ToReceiver::Put { path, meta, content } => self.put(path, meta, content)?,
@@ -139,7 +140,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Count { path } => Step::Count { path },
             ToReceiver::Settle { path } => Step::Settle { path },
         };
-        check(&step).map_err(Ended::Violation)?;
+        check(&step).map_err(EndReason::Violation)?;
         self.chunk.steps.push(step);
         if self.chunk.steps.len() >= CHUNK_OPS || self.chunk.bytes >= CHUNK_BYTES {
             return self.hand_over();
@@ -147,7 +148,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Step, Ended> {
+    fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Step, EndReason> {
         let size = meta.size;
         let mut built = None;
         let item = match content {
@@ -158,7 +159,7 @@ impl<'a> Intake<'a> {
                     Item::Inline(meta, bytes)
                 }
             },
-            Content::Blob { id, hash } => match self.blobs.take(id, size, &hash).map_err(Ended::Violation)? {
+            Content::Blob { id, hash } => match self.blobs.take(id, size, &hash).map_err(EndReason::Violation)? {
                 Ok((file, how)) => {
                     built = how;
                     Item::Blob(meta, file)
@@ -173,28 +174,28 @@ impl<'a> Intake<'a> {
         Ok(Step::Put { path, size, item, built })
     }
 
-    fn discard(&mut self, id: u32) -> Result<(), Ended> {
-        self.blobs.discard(id).map_err(Ended::Violation)?;
+    fn discard(&mut self, id: u32) -> Result<(), EndReason> {
+        self.blobs.discard(id).map_err(EndReason::Violation)?;
         // An empty chunk, so that the publisher looks whether the folder of temporaries can go.
-        let place = self.line.admit(0).map_err(|Over| Ended::Closed)?;
+        let place = self.line.admit(0).map_err(|Over| EndReason::Closed)?;
         self.line.arrive(place, Chunk::default());
         Ok(())
     }
 
     /// Waits while the outbox is full: the peer reads it whatever else it does.
-    fn pong(&self) -> Result<(), Ended> {
-        self.outbox.blocking_send(receipts::frame(&ToSender::Pong)).map_err(|_| Ended::Closed)
+    fn pong(&self) -> Result<(), EndReason> {
+        self.outbox.blocking_send(channel::frame(&ToSender::Pong)).map_err(|_| EndReason::Closed)
     }
 
     /// Sends the chunk that was gathered on its way.
-    fn hand_over(&mut self) -> Result<(), Ended> {
+    fn hand_over(&mut self) -> Result<(), EndReason> {
         if self.chunk.steps.is_empty() {
             return Ok(());
         }
         let next = Chunk { first: self.chunk.first + self.chunk.steps.len() as u64, ..Chunk::default() };
         let mut chunk = std::mem::replace(&mut self.chunk, next);
         let alone = chunk.steps.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
-        let place = self.line.admit(chunk.bytes).map_err(|Over| Ended::Closed)?;
+        let place = self.line.admit(chunk.bytes).map_err(|Over| EndReason::Closed)?;
         if !chunk.steps.iter().any(Step::needs_staging) {
             self.line.arrive(place, chunk);
         } else if alone {

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::over::Over;
 use super::step::Chunk;
 
 /// Chunks on the way, at most.
@@ -58,10 +59,6 @@ pub(super) enum Next {
     /// The session is over.
     Over,
 }
-
-/// The session is over.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Over;
 
 impl Line {
     pub(super) fn new() -> Line {

@@ -7,14 +7,17 @@
 mod basis;
 mod batch;
 mod blob;
+mod book;
 mod compare;
 mod counters;
 mod disk;
 mod folders;
+mod grant;
 mod intake;
 mod line;
 mod links;
 mod moves;
+mod over;
 mod pool;
 mod publish;
 mod receipts;
@@ -27,14 +30,11 @@ mod tests;
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
-
-use proto::login::{Durability, Refusal};
-use proto::{Keep, ToSender};
-use sys::{Stage, Tree};
 
 pub use counters::Counters;
 pub use disk::{Disk, Shortage};
+pub use grant::{Grant, Limits};
+pub use over::EndReason;
 pub use signatures::Signatures;
 
 use crate::channel::{Inbox, Outbox};
@@ -45,55 +45,11 @@ use line::Line;
 use pool::Pool;
 use receipts::Receipts;
 
-/// After what time a sender may come again, of which the session ended by no fault of its own.
-const AGAIN: Duration = Duration::from_secs(1);
 /// Threads of one session's pool.
 const POOL: usize = 2;
 
 /// Set to true to end a session from outside; a sender that is gone never ends it.
 pub type Stop = tokio::sync::watch::Receiver<bool>;
-
-/// What one session may write to, and how.
-#[derive(Debug)]
-pub struct Grant {
-    /// Temporaries of this session, in the module's root.
-    pub stage: Arc<Stage>,
-    /// The folder that is given to the peer; opened for this session alone, so that an error of the disk is told to it.
-    pub tree: Arc<Tree>,
-    /// Which attributes are kept.
-    pub keep: Keep,
-    /// What a receipt means.
-    pub durability: Durability,
-    /// What the operator bounds.
-    pub limits: Limits,
-    /// What is known of files of this backup and others.
-    pub signatures: Arc<Signatures>,
-    /// Whether the disk takes what it is given; one for all sessions of a module.
-    pub disk: Arc<Disk>,
-}
-
-/// Bounds that the operator sets for a module.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
-    /// Largest file in bytes; a larger one is refused.
-    pub max_file_size: Option<u64>,
-}
-
-/// Why a session is over. Whatever it is, nothing half-done is visible.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// The peer went away.
-    Closed,
-    /// The peer broke the protocol, in these words.
-    Violation(String),
-    /// [`Stop`] was set.
-    Stopped,
-    /// The folder that was written to does not stand at its path any more, in these words. What was acknowledged last may
-    /// be in it, and nowhere else.
-    Displaced(String),
-    /// The receiver itself cannot go on, in these words.
-    Fault(String),
-}
 
 /// The receiving role of one session.
 #[derive(Debug)]
@@ -116,7 +72,7 @@ impl Receiver {
     /// Runs until the peer goes away. Blocks: call it on a thread of its own, outside of any asynchronous task.
     ///
     /// On return the outbox is dropped, all threads are joined, and temporaries are removed.
-    pub fn run(self, inbox: Inbox, outbox: Outbox, stop: Stop) -> Ended {
+    pub fn run(self, inbox: Inbox, outbox: Outbox, stop: Stop) -> EndReason {
         let Receiver { grant, counters } = self;
         let line = Line::new();
         let pool = Pool::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep);
@@ -137,7 +93,7 @@ impl Receiver {
                 Err(error) => fault = Some(error),
             }
             let ended = match fault {
-                Some(error) => Ended::Fault(format!("cannot start a thread: {error}")),
+                Some(error) => EndReason::Fault(format!("cannot start a thread: {error}")),
                 None => Intake::new(&grant, &line, &pool, inbox, outbox, stop).run(),
             };
             line.end();
@@ -145,32 +101,16 @@ impl Receiver {
             let panicked = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
             let published = publisher.map_or(Ok(None), |thread| thread.join());
             match published {
-                Ok(Some(displaced)) => Ended::Displaced(displaced),
+                Ok(Some(uprooted)) => EndReason::Uprooted(uprooted),
                 Ok(None) if panicked == 0 => ended,
-                _ => Ended::Fault("a thread of the session has panicked".to_owned()),
+                _ => EndReason::Fault("a thread of the session has panicked".to_owned()),
             }
         });
         drop((line, pool));
         if let Err(error) = grant.stage.rest() {
             tracing::warn!(%error, "cannot remove the folder of temporaries; the next start of the service will");
         }
-        say_goodbye(&last_word, &ended);
+        ended.tell(&last_word);
         ended
     }
-}
-
-/// Tells the peer why, if it listens: one that does not must not hold the session.
-fn say_goodbye(outbox: &Outbox, ended: &Ended) {
-    let refusal = match ended {
-        Ended::Closed => return,
-        Ended::Violation(reason) => Refusal::Protocol { reason: reason.clone() },
-        Ended::Stopped => Refusal::Stopping,
-        // Its path is not the peer's business.
-        Ended::Displaced(_) => Refusal::Busy {
-            reason: "the folder was replaced, unmounted or mounted over on the backup host".to_owned(),
-            retry: AGAIN,
-        },
-        Ended::Fault(reason) => Refusal::Busy { reason: reason.clone(), retry: AGAIN },
-    };
-    let _ = outbox.try_send(receipts::frame(&ToSender::Bye { refusal }));
 }

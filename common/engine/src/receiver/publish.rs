@@ -13,8 +13,8 @@ use sys::{Durable, Stage, Staged, Tree, durable};
 
 use super::Grant;
 use super::basis::{Basis, Built};
+use super::book::LinkBook;
 use super::folders::{FOLDERS, Folder, Folders, Unrestored};
-use super::links::LinkBook;
 use super::signatures::Signatures;
 use super::step::{Item, Step};
 use super::verdict::{self, Verdict};

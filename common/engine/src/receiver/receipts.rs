@@ -4,15 +4,8 @@ use bytes::{Bytes, BytesMut};
 use proto::{Outcome, ToSender, codec};
 use sys::Durable;
 
-use super::line::Over;
+use super::over::Over;
 use crate::channel::{BUFFER, Outbox};
-
-/// One message as a buffer of its own.
-pub(super) fn frame(message: &ToSender) -> Bytes {
-    let mut bytes = BytesMut::new();
-    codec::put(message, &mut bytes);
-    bytes.freeze()
-}
 
 #[derive(Debug)]
 pub(super) struct Receipts {

@@ -9,7 +9,7 @@ use proto::limits::BACKLOG;
 use proto::{Chunk, Content, Kind, Meta, Outcome, ToReceiver, ToSender};
 
 use super::rig::*;
-use crate::receiver::Ended;
+use crate::receiver::EndReason;
 
 const ID: u32 = 5;
 
@@ -224,7 +224,7 @@ fn every_breach_of_the_use_of_a_basis_ends_the_session() {
         }
         rig.send(&messages);
         let (ended, _, scratch) = rig.ended();
-        let Ended::Violation(reason) = ended else { panic!("{words}: {ended:?}") };
+        let EndReason::Violation(reason) = ended else { panic!("{words}: {ended:?}") };
         assert!(reason.contains(words), "{reason}");
         assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
     }

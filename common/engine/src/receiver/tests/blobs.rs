@@ -8,7 +8,7 @@ use proto::digest::Transcript;
 use proto::{Content, Kind, Meta, Outcome, ToReceiver};
 
 use super::rig::*;
-use crate::receiver::{Ended, Limits};
+use crate::receiver::{EndReason, Limits};
 
 fn blob(id: u32, size: u64) -> ToReceiver {
     ToReceiver::Blob { id, size }
@@ -85,7 +85,7 @@ fn a_session_that_ends_amid_a_blob_leaves_nothing() {
         rig.done(&[put("f", "x")]);
         rig.send(&[blob(1, 1000), data(1, 0, b"begin")]);
         let (ended, scratch) = rig.close();
-        assert_eq!(ended, Ended::Closed);
+        assert_eq!(ended, EndReason::Closed);
         assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
     }
 }
@@ -109,7 +109,7 @@ fn every_breach_of_the_life_of_a_blob_ends_the_session() {
         let mut rig = Rig::new();
         rig.send(&messages);
         let (ended, last, scratch) = rig.ended();
-        let Ended::Violation(reason) = ended else { panic!("{words}: {ended:?}") };
+        let EndReason::Violation(reason) = ended else { panic!("{words}: {ended:?}") };
         assert!(reason.contains(words), "{reason}");
         let Some(proto::ToSender::Bye { refusal: proto::login::Refusal::Protocol { reason: said } }) = last else {
             panic!("{last:?}")

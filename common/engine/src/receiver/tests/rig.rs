@@ -14,7 +14,7 @@ use sys::{Mounts, Stage, Tree};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
-use crate::receiver::{Counters, Ended, Grant, Limits, Receiver};
+use crate::receiver::{Counters, EndReason, Grant, Limits, Receiver};
 
 /// Nothing in these tests takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub struct Rig {
     durability: Durability,
     to: Option<mpsc::Sender<Bytes>>,
     from: std_mpsc::Receiver<ToSender>,
-    thread: JoinHandle<Ended>,
+    thread: JoinHandle<EndReason>,
     ops: u64,
 }
 
@@ -154,13 +154,13 @@ impl Rig {
     }
 
     /// The peer goes away.
-    pub fn close(mut self) -> (Ended, TempDir) {
+    pub fn close(mut self) -> (EndReason, TempDir) {
         self.to = None;
         (self.thread.join().unwrap(), self.scratch)
     }
 
     /// Waits for a session that ends by itself; and what it said last.
-    pub fn ended(self) -> (Ended, Option<ToSender>, TempDir) {
+    pub fn ended(self) -> (EndReason, Option<ToSender>, TempDir) {
         let Rig { to, from, thread, scratch, .. } = self;
         let ended = thread.join().unwrap();
         drop(to);

@@ -8,7 +8,7 @@ use proto::login::{Durability, Refusal};
 use proto::{ToReceiver, ToSender};
 
 use super::rig::*;
-use crate::receiver::Ended;
+use crate::receiver::EndReason;
 
 #[test]
 fn names_of_temporaries_end_the_session() {
@@ -31,7 +31,7 @@ fn names_of_temporaries_end_the_session() {
         let mut rig = Rig::new();
         rig.send(&[message]);
         let (ended, _, scratch) = rig.ended();
-        assert!(matches!(&ended, Ended::Violation(reason) if reason.contains("reserved")), "{ended:?}");
+        assert!(matches!(&ended, EndReason::Violation(reason) if reason.contains("reserved")), "{ended:?}");
         assert_eq!(all_names(&scratch.path().join("module")), [""; 0]);
     }
 }
@@ -42,7 +42,7 @@ fn bytes_that_are_no_messages_end_the_session() {
         let mut rig = Rig::new();
         rig.send_raw(Bytes::copy_from_slice(bytes));
         let (ended, last, _) = rig.ended();
-        assert!(matches!(ended, Ended::Violation(_)), "{ended:?}");
+        assert!(matches!(ended, EndReason::Violation(_)), "{ended:?}");
         assert!(matches!(last, Some(ToSender::Bye { refusal: Refusal::Protocol { .. } })), "{last:?}");
     }
 }
@@ -53,7 +53,7 @@ fn a_session_can_be_stopped_while_it_waits() {
     rig.done(&[put("f", "x")]);
     rig.stop.send_replace(true);
     let (ended, last, scratch) = rig.ended();
-    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(ended, EndReason::Stopped);
     assert_eq!(last, Some(ToSender::Bye { refusal: Refusal::Stopping }));
     assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
 }
@@ -71,7 +71,7 @@ fn a_folder_that_was_replaced_ends_the_session_and_nothing_more_is_acknowledged(
         let ToSender::Bye { refusal: Refusal::Busy { reason, .. } } = bye else { panic!("{bye:?}") };
         assert!(reason.contains("replaced") && !reason.contains("module"), "{reason}");
         let (ended, _, scratch) = rig.ended();
-        assert!(matches!(&ended, Ended::Displaced(reason) if reason.contains("module")), "{ended:?}");
+        assert!(matches!(&ended, EndReason::Uprooted(reason) if reason.contains("module")), "{ended:?}");
         assert_eq!(all_names(&scratch.path().join("module")), [""; 0]);
     }
 }
@@ -83,7 +83,7 @@ fn an_idle_session_ends_when_its_folder_is_gone() {
     std::fs::rename(rig.at(""), rig.scratch.path().join("hidden")).unwrap();
     assert!(matches!(rig.next(), ToSender::Bye { .. }));
     let (ended, ..) = rig.ended();
-    assert!(matches!(ended, Ended::Displaced(_)), "{ended:?}");
+    assert!(matches!(ended, EndReason::Uprooted(_)), "{ended:?}");
 }
 
 #[test]
@@ -140,6 +140,6 @@ fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
     }
     assert!(sent < 200, "{sent} buffers were taken in though no receipt could leave");
     drop(frames);
-    assert_eq!(session.join().unwrap(), Ended::Closed);
+    assert_eq!(session.join().unwrap(), EndReason::Closed);
     assert!(all_names(scratch.path()).iter().all(|name| name.starts_with('f')));
 }

@@ -1,0 +1,46 @@
+//! What a session is given: the folder, the rules of the module, and what all sessions of the module share.
+
+use std::sync::Arc;
+
+use proto::Keep;
+use proto::Outcome;
+use proto::login::Durability;
+use sys::{Stage, Tree};
+
+use super::disk::Disk;
+use super::signatures::Signatures;
+use super::verdict;
+
+/// What one session may write to, and how.
+#[derive(Debug)]
+pub struct Grant {
+    /// Temporaries of this session, in the module's root.
+    pub stage: Arc<Stage>,
+    /// The folder that is given to the peer; opened for this session alone, so that an error of the disk is told to it.
+    pub tree: Arc<Tree>,
+    /// Which attributes are kept.
+    pub keep: Keep,
+    /// What a receipt means.
+    pub durability: Durability,
+    /// What the operator bounds.
+    pub limits: Limits,
+    /// What is known of files of this backup and others.
+    pub signatures: Arc<Signatures>,
+    /// Whether the disk takes what it is given; one for all sessions of a module.
+    pub disk: Arc<Disk>,
+}
+
+/// Bounds that the operator sets for a module.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Largest file in bytes; a larger one is refused.
+    pub max_file_size: Option<u64>,
+}
+
+impl Limits {
+    /// The refusal for a file of that many bytes, if it is too large.
+    pub(super) fn too_large(&self, size: u64) -> Option<Outcome> {
+        let max = self.max_file_size.filter(|max| size > *max)?;
+        Some(verdict::refused(format!("{size} bytes are more than the module's max_file_size of {max} bytes")))
+    }
+}
