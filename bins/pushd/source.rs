@@ -4,7 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use engine::hint::Hint;
@@ -39,7 +39,8 @@ pub struct Live {
     roots: watch::Sender<Footing>,
     board: Mutex<Board>,
     supply: Supply,
-    waker: Mutex<Option<Waker>>,
+    /// Ends the wait of whatever watches; made when something is watched for the first time.
+    waker: OnceLock<Waker>,
     /// A person accepts the folder that stands at the path now.
     accept: AtomicBool,
     /// Barriers asked for, and reached.
@@ -70,7 +71,7 @@ impl Live {
             roots: watch::Sender::new(Err(SourceState::Starting)),
             board: Mutex::new(Board::new()),
             supply,
-            waker: Mutex::new(None),
+            waker: OnceLock::new(),
             accept: AtomicBool::new(false),
             barriers: (AtomicU64::new(0), AtomicU64::new(0)),
         }
@@ -102,7 +103,7 @@ impl Live {
 
     /// Ends the watcher's wait, so that it looks at what it was asked.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(waker) = self.waker.get() {
             waker.wake();
         }
     }
@@ -253,7 +254,7 @@ impl Live {
         self.show(SourceState::Starting, None);
         let mut notices = Vec::new();
         let watching = loop {
-            match Watching::begin(root, &self.supply, &mut notices) {
+            match self.waker().and_then(|waker| Watching::begin(&root.tree, &self.supply, waker, &mut notices)) {
                 Ok(watching) => break watching,
                 Err(error) => self.cannot_watch(&error, stop),
             }
@@ -265,7 +266,7 @@ impl Live {
                 return Over::Lost(reason.to_owned());
             }
         };
-        self.take_up(&watching);
+        self.count(&*watching.watcher);
         if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
             self.resync();
         }
@@ -279,10 +280,19 @@ impl Live {
         self.carry(watching, notices, root, stop)
     }
 
-    /// From now on it is woken by this one; and the status knows how much is watched before it says that it is live.
-    fn take_up(&self, watching: &Watching) {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(watching.watcher.waker());
-        self.lock_board().watched(watching.watcher.watches(), watching.watcher.unwatched_count());
+    fn waker(&self) -> std::io::Result<&Waker> {
+        match self.waker.get() {
+            Some(waker) => Ok(waker),
+            None => {
+                let waker = Waker::new()?;
+                Ok(self.waker.get_or_init(|| waker))
+            }
+        }
+    }
+
+    /// The status is to know how much is watched before it says that the source is live.
+    fn count(&self, watcher: &dyn Watcher) {
+        self.lock_board().watched(watcher.watches(), watcher.unwatched_count());
     }
 
     fn carry(&self, mut watching: Watching, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
@@ -293,7 +303,7 @@ impl Live {
             }
             self.look_for_barrier(&mut asked, &*watching.watcher);
             self.say_unwatched(&watching, &mut unwatched);
-            self.lock_board().watched(watching.watcher.watches(), watching.watcher.unwatched_count());
+            self.count(&*watching.watcher);
             if stop.is_requested() {
                 return Over::Stopped;
             }
@@ -304,8 +314,8 @@ impl Live {
             if watching.is_to_compare() {
                 self.compare_unwatched(&*watching.watcher);
             }
-            if watching.try_again(root, &self.supply, &mut notices) {
-                self.take_up(&watching);
+            if watching.try_again(&mut notices) {
+                self.count(&*watching.watcher);
                 tracing::info!(source_name = %self.source.name, "{} is watched now", self.source.path.display());
                 self.show(SourceState::Live, None);
                 // Nothing told of what happened before.

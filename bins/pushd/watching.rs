@@ -2,24 +2,27 @@
 //! from time to time, and it is tried again to watch it, the less often the longer that fails.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::sender::Root;
-use sys::inotify::Exhausted;
+use sys::Tree;
 
-use crate::watch::{InotifyWatcher, Notice, Polled, Supply, Watcher};
+use crate::watch::{self, Notice, Supply, Waker, Watcher};
 
 /// How often folders that are not watched are compared instead.
 pub const UNWATCHED: Duration = Duration::from_secs(30);
 /// The first and the longest pause before it is tried again to watch.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 
-/// See the module.
+/// One for each root that is held, from when it stands until it is lost.
 pub struct Watching {
-    /// Whoever watches.
+    /// The one of the kernel, or one that watches nothing.
     pub watcher: Box<dyn Watcher>,
     /// Why nobody does, as a sentence.
     pub reason: Option<String>,
+    root: Arc<Tree>,
+    supply: Supply,
+    waker: Waker,
     again: Option<(Instant, Duration)>,
     compare: Instant,
 }
@@ -29,24 +32,15 @@ impl Watching {
     ///
     /// # Errors
     /// When the root cannot be watched for another reason than that.
-    pub fn begin(root: &Root, supply: &Supply, notices: &mut Vec<Notice>) -> io::Result<Watching> {
+    pub fn begin(root: &Arc<Tree>, supply: &Supply, waker: &Waker, notices: &mut Vec<Notice>) -> io::Result<Watching> {
         let compare = Instant::now() + UNWATCHED;
-        let error = match place(root, supply, notices) {
-            Ok(watcher) => return Ok(Watching { watcher: Box::new(watcher), reason: None, again: None, compare }),
-            Err(error) => error,
-        };
-        let exhausted = match Exhausted::of(&error) {
-            // Then nothing can be compared either.
-            None | Some(Exhausted::Files) => return Err(error),
-            Some(exhausted) => exhausted,
-        };
-        let reason = format!(
-            "{} is not watched, but compared in full every {} s: {exhausted}",
-            root.tree.path().display(),
-            UNWATCHED.as_secs()
-        );
-        let watcher = Box::new(Polled::new(root.tree.clone())?);
-        Ok(Watching { watcher, reason: Some(reason), again: Some((Instant::now() + AGAIN.0, AGAIN.0)), compare })
+        let watcher = watch::open(root, supply, waker, notices)?;
+        let (path, every) = (root.path().display(), UNWATCHED.as_secs());
+        let reason =
+            watcher.lacks().map(|lack| format!("{path} is not watched, but compared in full every {every} s: {lack}"));
+        let again = reason.is_some().then(|| (Instant::now() + AGAIN.0, AGAIN.0));
+        let (root, supply, waker) = (root.clone(), supply.clone(), waker.clone());
+        Ok(Watching { watcher, reason, root, supply, waker, again, compare })
     }
 
     /// Whether what is not watched is to be compared now; asked again, not before its time.
@@ -61,20 +55,22 @@ impl Watching {
 
     /// Tries to watch what is not, when it is time for that. Whether it is watched from now on: what happened before is
     /// still to be looked at.
-    pub fn try_again(&mut self, root: &Root, supply: &Supply, notices: &mut Vec<Notice>) -> bool {
+    pub fn try_again(&mut self, notices: &mut Vec<Notice>) -> bool {
         let Some((_, pause)) = self.again.filter(|(due, _)| *due <= Instant::now()) else { return false };
-        match place(root, supply, notices) {
-            Ok(watcher) => {
-                (self.watcher, self.reason, self.again) = (Box::new(watcher), None, None);
-                true
-            }
-            Err(error) => {
-                tracing::debug!("{}: still not watched: {error}", root.tree.path().display());
-                let pause = (pause * 2).min(AGAIN.1);
-                self.again = Some((Instant::now() + pause, pause));
-                false
-            }
-        }
+        let error = match watch::open(&self.root, &self.supply, &self.waker, notices) {
+            Ok(watcher) => match watcher.lacks() {
+                None => {
+                    (self.watcher, self.reason, self.again) = (watcher, None, None);
+                    return true;
+                }
+                Some(lack) => lack.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        tracing::debug!("{}: still not watched: {error}", self.root.path().display());
+        let pause = (pause * 2).min(AGAIN.1);
+        self.again = Some((Instant::now() + pause, pause));
+        false
     }
 
     /// How long there is nothing to do here.
@@ -82,10 +78,4 @@ impl Watching {
         let due = self.again.map_or(self.compare, |(due, _)| due.min(self.compare));
         due.saturating_duration_since(Instant::now())
     }
-}
-
-fn place(root: &Root, supply: &Supply, notices: &mut Vec<Notice>) -> io::Result<InotifyWatcher> {
-    let mut watcher = InotifyWatcher::new(root.tree.clone(), supply)?;
-    watcher.place(notices)?;
-    Ok(watcher)
 }

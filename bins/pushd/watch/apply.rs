@@ -6,12 +6,12 @@ use engine::hint::{Cause, Hint};
 use proto::RelPath;
 use sys::inotify::Watch;
 
-use super::Notice;
 use super::event::{Change, Event, Object, Place};
 use super::inotify::{InotifyWatcher, hint};
 use super::pairing::Step;
 use super::settle::Seen;
 use super::tree::Standing;
+use super::watcher::Notice;
 
 impl InotifyWatcher {
     /// Carries out one step.

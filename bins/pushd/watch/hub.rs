@@ -16,8 +16,7 @@ use sys::Dir;
 use sys::inotify::{Inotify, Watch, wait_readable};
 
 use super::event::{Change, Event};
-use super::inotify::AHEAD;
-use super::queue::{READS, Rest, read};
+use super::read::{AHEAD, READS, Rest, read};
 use super::table::Table;
 use super::wake::Waker;
 

@@ -2,38 +2,31 @@
 //! `walk` places watches, `settle` repairs the picture of the tree where it may be out of date.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use proto::RelPath;
 use sys::inotify::Watch;
-use sys::tree::{Tree, identity_at};
+use sys::tree::Tree;
 
 use super::event::{Change, Place};
 use super::pairing::Pairing;
-use super::queue::{Queue, READS, Rest, Supply, read};
+use super::queue::{Queue, Supply};
+use super::read::{AHEAD, READS, Rest, read};
+use super::root::{self, root_trouble};
 use super::settle::{Doubt, Expected, Lost, Where};
 use super::tree::WatchTree;
 use super::unwatched::Why;
 use super::wake::Waker;
-use super::{Notice, Watcher};
+use super::watcher::{Notice, Watcher};
 
 /// So many notices are given at a time, so that hints flow while more is read.
 const BATCH: usize = 4096;
 
-/// So many events may be read ahead of being applied (some 25 MB); beyond it they are dropped like those of a full kernel
-/// queue: by renewing everything.
-pub(super) const AHEAD: usize = 262_144;
-
 /// So many steps are applied before the kernel's queue is read again.
 const STEPS: usize = 64;
-
-/// Whether the root is still at its path is asked so often while nothing happens: for folders above it that are renamed,
-/// of which nothing tells. Where nothing tells of mounts either, it is asked more often.
-const ROOT: Duration = Duration::from_secs(10);
-pub(super) const ROOT_UNTOLD: Duration = Duration::from_secs(1);
 
 /// The watcher on inotify.
 #[derive(Debug)]
@@ -79,10 +72,9 @@ pub struct InotifyWatcher {
 }
 
 impl InotifyWatcher {
-    /// A watcher of the folder that `source` holds open. Nothing is watched before [`place`](Watcher::place).
-    pub fn new(source: Arc<Tree>, supply: &Supply) -> io::Result<InotifyWatcher> {
+    /// A watcher of the folder that `source` holds open. Nothing is watched before [`place`](Self::place).
+    pub fn new(source: Arc<Tree>, supply: &Supply, waker: Waker) -> io::Result<InotifyWatcher> {
         let now = Instant::now();
-        let waker = Waker::new()?;
         Ok(InotifyWatcher {
             source,
             queue: Queue::new(supply, &waker)?,
@@ -106,6 +98,13 @@ impl InotifyWatcher {
             looked: now,
             strays: 0,
         })
+    }
+
+    /// Places all watches, or places them anew. Fails when the root cannot be watched at all.
+    pub fn place(&mut self, notices: &mut Vec<Notice>) -> io::Result<()> {
+        self.renew()?;
+        self.tell_unwatched(notices);
+        Ok(())
     }
 
     /// Reads what the kernel has, without waiting. Called in the middle of long walks too: a queue that nobody reads
@@ -183,7 +182,7 @@ impl InotifyWatcher {
     }
 
     fn root_due(&self) -> Instant {
-        self.looked + if self.queue.tells_mounts() { ROOT } else { ROOT_UNTOLD }
+        self.looked + if self.queue.tells_mounts() { root::LOOK } else { root::LOOK_UNTOLD }
     }
 
     /// A folder that is held open says nothing when it is removed or when something else is mounted over it.
@@ -210,12 +209,6 @@ impl InotifyWatcher {
 }
 
 impl Watcher for InotifyWatcher {
-    fn place(&mut self, notices: &mut Vec<Notice>) -> io::Result<()> {
-        self.renew()?;
-        self.tell_unwatched(notices);
-        Ok(())
-    }
-
     fn next(&mut self, timeout: Option<Duration>, notices: &mut Vec<Notice>) -> io::Result<()> {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let before = notices.len();
@@ -237,10 +230,6 @@ impl Watcher for InotifyWatcher {
         self.pairing.oldest().into_iter().chain(self.unsettled()).chain([self.drained]).min()
     }
 
-    fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
-
     fn watches(&self) -> usize {
         self.tree.len()
     }
@@ -253,19 +242,6 @@ impl Watcher for InotifyWatcher {
         let mut folders: Vec<_> = self.unwatched.keys().filter_map(|place| self.tree.path_of(place)).collect();
         folders.sort_unstable();
         folders
-    }
-}
-
-/// Why the folder that is held is not at its path any more, if it is not.
-pub fn root_trouble(source: &Tree) -> Option<&'static str> {
-    match (identity_at(source.path()), source.identity()) {
-        (Ok(there), Ok(held)) if there == held => None,
-        (Ok(_), Ok(_)) => Some("another folder stands at its path now"),
-        (Err(error), _) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Some("the folder was moved or deleted")
-        }
-        // The next pass over the tree meets the same error and names it.
-        (Err(_), _) | (_, Err(_)) => None,
     }
 }
 

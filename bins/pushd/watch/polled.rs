@@ -7,44 +7,41 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 use sys::Tree;
-use sys::inotify::wait_readable;
+use sys::inotify::{Exhausted, wait_readable};
 
-use super::inotify::{ROOT_UNTOLD, root_trouble};
+use super::root::{LOOK_UNTOLD, root_trouble};
 use super::wake::Waker;
-use super::{Notice, Watcher};
+use super::watcher::{Notice, Watcher};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Polled {
     source: Arc<Tree>,
     waker: Waker,
+    exhausted: Exhausted,
     looked: Instant,
 }
 
 impl Polled {
-    /// For the folder that `source` holds open.
-    pub fn new(source: Arc<Tree>) -> io::Result<Polled> {
-        Ok(Polled { source, waker: Waker::new()?, looked: Instant::now() })
+    /// For the folder that `source` holds open, which cannot be watched for want of this.
+    pub fn new(source: Arc<Tree>, waker: Waker, exhausted: Exhausted) -> Polled {
+        Polled { source, waker, exhausted, looked: Instant::now() }
     }
 }
 
 impl Watcher for Polled {
-    fn place(&mut self, _: &mut Vec<Notice>) -> io::Result<()> {
-        Ok(())
-    }
-
     fn next(&mut self, timeout: Option<Duration>, notices: &mut Vec<Notice>) -> io::Result<()> {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let now = Instant::now();
-            if self.looked + ROOT_UNTOLD <= now {
+            if self.looked + LOOK_UNTOLD <= now {
                 self.looked = now;
                 notices.extend(root_trouble(&self.source).map(|reason| Notice::RootLost { reason: reason.to_owned() }));
             }
             if self.waker.take() || !notices.is_empty() || until.is_some_and(|until| until <= now) {
                 return Ok(());
             }
-            let due = until.into_iter().chain([self.looked + ROOT_UNTOLD]).min();
+            let due = until.into_iter().chain([self.looked + LOOK_UNTOLD]).min();
             wait_readable(self.waker.descriptor(), due.map(|due| due.saturating_duration_since(now)))?;
         }
     }
@@ -52,10 +49,6 @@ impl Watcher for Polled {
     /// It never knows of anything, so there is nothing that it has still to tell.
     fn caught_up(&self) -> Option<Instant> {
         Some(Instant::now())
-    }
-
-    fn waker(&self) -> Waker {
-        self.waker.clone()
     }
 
     fn watches(&self) -> usize {
@@ -68,6 +61,10 @@ impl Watcher for Polled {
 
     fn unwatched(&self) -> Vec<RelPath> {
         vec![RelPath::root()]
+    }
+
+    fn lacks(&self) -> Option<&Exhausted> {
+        Some(&self.exhausted)
     }
 }
 
@@ -82,11 +79,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         std::fs::create_dir(&root).unwrap();
-        let mut polled = Polled::new(Arc::new(Tree::open(&root, Mounts::Stay).unwrap())).unwrap();
+        let waker = Waker::new().unwrap();
+        let tree = Arc::new(Tree::open(&root, Mounts::Stay).unwrap());
+        let mut polled = Polled::new(tree, waker.clone(), Exhausted::Watches { limit: 0 });
         let mut notices = Vec::new();
         polled.next(Some(Duration::ZERO), &mut notices).unwrap();
         assert_eq!((&notices[..], polled.unwatched()), (&[][..], vec![RelPath::root()]));
-        polled.waker().wake();
+        waker.wake();
         polled.next(None, &mut notices).unwrap();
         assert_eq!(notices, []);
         std::fs::rename(&root, folder.path().join("away")).unwrap();

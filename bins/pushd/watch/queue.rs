@@ -2,12 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sys::Dir;
 use sys::inotify::{Inotify, Watch};
 
-use super::event::Event;
 use super::hub::{Hub, Seat};
 use super::wake::Waker;
 
@@ -18,13 +17,6 @@ const OWN: usize = 32;
 const SHARED: usize = 16;
 /// A source of more folders has one of its own all the same.
 pub const LARGE: usize = 10_000;
-
-/// The kernel's bytes for an event without a name; names take a multiple of it.
-const EVENT: usize = 16;
-/// A read that gave less than this has not filled its buffer, which is larger by more than any one event.
-const ROOM: usize = 60 * 1024;
-/// So many full buffers are read in a row before what they hold is applied.
-pub(super) const READS: usize = 64;
 
 /// How a source comes to its events.
 #[derive(Debug, Clone)]
@@ -78,15 +70,6 @@ pub enum Queue {
     Own(Inotify),
     /// A part of one.
     Shared(Seat),
-}
-
-/// Whether there may be more to read at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
-    /// All that happened before the read began has been read.
-    Nothing,
-    /// The buffer was full.
-    Perhaps,
 }
 
 impl Queue {
@@ -144,17 +127,6 @@ impl Queue {
         };
         Ok(())
     }
-}
-
-/// Reads once, without waiting. `each` gets the events in order, `None` for what says nothing to us. `since`: when the queue
-/// was last seen empty.
-pub fn read(inotify: &mut Inotify, since: Instant, mut each: impl FnMut(Option<Event>)) -> io::Result<Rest> {
-    let mut bytes = 0;
-    inotify.read(|raw| {
-        bytes += EVENT + raw.name.map_or(0, |name| name.len().next_multiple_of(EVENT) + EVENT);
-        each(Event::from_raw(&raw, since));
-    })?;
-    Ok(if bytes < ROOM { Rest::Nothing } else { Rest::Perhaps })
 }
 
 #[cfg(test)]

@@ -12,12 +12,12 @@ use engine::hint::{Cause, Hint};
 use sys::dir::Dir;
 use sys::inotify::Watch;
 
-use super::Notice;
 use super::event::Place;
 use super::inotify::InotifyWatcher;
 use super::pairing::PATIENCE;
 use super::tree::Standing;
 use super::unwatched::Why;
+use super::watcher::Notice;
 
 /// A place that cannot be settled is given up after so many tries, the last some five seconds after the first.
 pub(super) const TRIES: u8 = 8;

@@ -21,7 +21,8 @@ use sys::tree::{Mounts, Tree};
 use tempfile::TempDir;
 
 use super::event::Place;
-use super::{InotifyWatcher, Notice, Supply, Watcher};
+use super::inotify::InotifyWatcher;
+use super::{Notice, Supply, Waker, Watcher};
 
 /// Who has said nothing for so long is at rest.
 const SILENCE: Duration = Duration::from_millis(80);
@@ -47,7 +48,7 @@ fn rig_with(supply: &Supply, prepare: impl FnOnce(&Path)) -> Rig {
     fs::create_dir(&outside).unwrap();
     prepare(&root);
     let tree = Arc::new(Tree::open(&root, Mounts::Stay).unwrap());
-    let mut watcher = InotifyWatcher::new(tree, supply).unwrap();
+    let mut watcher = InotifyWatcher::new(tree, supply, Waker::new().unwrap()).unwrap();
     let mut notices = Vec::new();
     watcher.place(&mut notices).unwrap();
     assert_eq!(notices, []);
@@ -57,7 +58,7 @@ fn rig_with(supply: &Supply, prepare: impl FnOnce(&Path)) -> Rig {
 /// Watches a folder that is there.
 fn rig_at(supply: &Supply, root: &Path) -> Rig {
     let tree = Arc::new(Tree::open(root, Mounts::Stay).unwrap());
-    let mut watcher = InotifyWatcher::new(tree, supply).unwrap();
+    let mut watcher = InotifyWatcher::new(tree, supply, Waker::new().unwrap()).unwrap();
     watcher.place(&mut Vec::new()).unwrap();
     Rig { _base: None, root: root.to_owned(), outside: root.to_owned(), watcher }
 }

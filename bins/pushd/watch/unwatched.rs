@@ -9,10 +9,10 @@ use engine::hint::Cause;
 use proto::RelPath;
 use sys::inotify::watch_limit;
 
-use super::Notice;
 use super::event::Place;
 use super::inotify::InotifyWatcher;
 use super::settle::{Seen, TRIES};
+use super::watcher::Notice;
 
 /// They are tried again after so long.
 const RETRY: Duration = Duration::from_secs(60);

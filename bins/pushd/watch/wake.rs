@@ -17,7 +17,11 @@ struct Bell {
 }
 
 impl Waker {
-    pub(super) fn new() -> io::Result<Waker> {
+    /// Silent.
+    ///
+    /// # Errors
+    /// When too many files are open: it takes two.
+    pub fn new() -> io::Result<Waker> {
         let (reader, writer) = io::pipe()?;
         Ok(Waker(Arc::new(Bell { rung: AtomicBool::new(false), reader, writer })))
     }

@@ -97,7 +97,7 @@ fn repeated_hints_are_said_once() {
 #[test]
 fn a_ring_ends_the_wait_and_is_not_lost() {
     let mut rig = rig(|_| {});
-    let waker = rig.watcher.waker();
+    let waker = rig.watcher.waker.clone();
     waker.wake();
     waker.wake();
     let mut notices = Vec::new();
