@@ -13,4 +13,5 @@ mod parts;
 pub mod pending;
 pub mod receiver;
 pub mod sender;
+pub mod view;
 pub mod workers;

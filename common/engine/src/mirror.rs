@@ -4,7 +4,6 @@
 mod lines;
 mod notes;
 mod progress;
-mod rule;
 mod trouble;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,17 +11,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use proto::login::Durability;
-use sys::stage::is_reserved_path;
 use tokio::sync::Notify;
 
 use crate::blocked::Blocked;
 use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
+use crate::view::Selection;
 use lines::Lines;
 pub(crate) use notes::Round;
 pub use notes::{Note, Notes};
 pub use progress::{Far, Progress};
-pub use rule::Rule;
 
 /// Why a source was halted: nothing more is sent, and nothing deleted, until a person releases it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +119,7 @@ impl Sent {
 
 /// See the module.
 pub struct Mirror {
+    selection: Selection,
     /// Locked before those that follow, where more than one is.
     pending: Mutex<Pending>,
     problems: Mutex<Notes>,
@@ -146,8 +145,10 @@ pub struct Mirror {
 impl Mirror {
     /// Of a target that is owed nothing yet.
     pub fn new(rules: Rules) -> Mirror {
+        let selection = Selection::default();
         Mirror {
-            pending: Mutex::new(Pending::new(rules)),
+            selection,
+            pending: Mutex::new(Pending::new(rules).of(selection)),
             problems: Mutex::default(),
             left_out: Mutex::default(),
             lines: Mutex::default(),
@@ -174,7 +175,7 @@ impl Mirror {
             let places = match &hint {
                 Hint::Renamed { from, to, .. } => Some((from.clone(), to.clone())),
                 // Nothing is owed of it, so nobody looks.
-                Hint::Entry { path, cause } if cause.has(Cause::GONE) && is_reserved_path(path) => {
+                Hint::Entry { path, cause } if cause.has(Cause::GONE) && self.selection.leaves_out(path).is_some() => {
                     self.gone(path);
                     None
                 }

@@ -9,11 +9,11 @@ use std::sync::MutexGuard;
 use std::time::Instant;
 
 use proto::{Name, RelPath};
-use sys::stage::is_reserved_path;
 
 use super::notes::{Notes, Round, Side};
-use super::{Mirror, Rule, lock};
+use super::{Mirror, lock};
 use crate::pending::Turn;
+use crate::view::Rule;
 
 /// Entries that are tried again and again, up to which it is looked whether they are named.
 const STRAGGLERS: usize = 1000;
@@ -109,7 +109,7 @@ impl Mirror {
 
     /// A rule leaves this entry out, or a part of it. That is as it should be: counted and listed, and no problem.
     pub fn leave_out(&self, path: &RelPath, rule: Rule) {
-        if self.left_out().add(path, rule.side(), rule.to_string()) {
+        if self.left_out().add(path, side(rule), rule.to_string()) {
             tracing::debug!(%path, "left out: {rule}");
         }
         if rule.is_of_all() {
@@ -137,8 +137,8 @@ impl Mirror {
     pub(super) fn renamed(&self, (from, to): (&RelPath, &RelPath), turn: Turn) {
         for mut notes in [self.problems(), self.left_out()] {
             match turn {
-                _ if is_reserved_path(to) => notes.gone(from),
-                _ if is_reserved_path(from) => notes.gone(to),
+                _ if self.selection.leaves_out(to).is_some() => notes.gone(from),
+                _ if self.selection.leaves_out(from).is_some() => notes.gone(to),
                 Turn::Renamed => notes.renamed(from, to),
                 Turn::Exchanged => notes.renamed_back(from, to),
             }
@@ -167,6 +167,14 @@ impl Mirror {
     pub(crate) fn forget_before(&self, top: &RelPath, round: Round) {
         self.problems().forget_before(top, round);
         self.left_out().forget_before(top, round);
+    }
+}
+
+/// Who says so: what the target leaves out of an entry stands beside what leaves it out here.
+fn side(rule: Rule) -> Side {
+    match rule {
+        Rule::Reserved | Rule::Kind(_) | Rule::Mounted => Side::Here,
+        Rule::Setid => Side::There,
     }
 }
 

@@ -20,13 +20,13 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use proto::RelPath;
-use sys::stage::is_reserved_path;
 
 pub use ages::Since;
 pub(crate) use held::Wait;
 pub use held::{Claim, Owner};
 
 use crate::hint::{Cause, Hint};
+use crate::view::Selection;
 use ages::Ages;
 use agreed::Agreed;
 use held::Held;
@@ -179,6 +179,7 @@ impl Move {
 /// See the module.
 pub struct Pending {
     rules: Rules,
+    selection: Selection,
     waiting: BTreeMap<RelPath, Waiting>,
     due: BTreeSet<(Instant, RelPath)>,
     /// Those that wait with [`Depth::Subtree`].
@@ -207,6 +208,7 @@ impl Pending {
     pub fn new(rules: Rules) -> Pending {
         Pending {
             rules,
+            selection: Selection::default(),
             waiting: BTreeMap::new(),
             due: BTreeSet::new(),
             subtrees: BTreeSet::new(),
@@ -225,22 +227,33 @@ impl Pending {
         }
     }
 
-    /// Takes in a hint at something that was not known before. What has a reserved name is not mirrored: nothing is owed of it.
+    /// Only what this selects is owed.
+    #[must_use]
+    pub(crate) fn of(mut self, selection: Selection) -> Pending {
+        self.selection = selection;
+        self
+    }
+
+    /// Takes in a hint at something that was not known before. Of what is not selected nothing is owed.
     pub fn hint(&mut self, hint: Hint, now: Instant) {
         self.owe(hint, Since::noticed(now), now);
+    }
+
+    fn leaves_out(&self, path: &RelPath) -> bool {
+        self.selection.leaves_out(path).is_some()
     }
 
     /// Takes in a hint that comes of a change noticed before.
     pub(crate) fn owe(&mut self, hint: Hint, since: Since, now: Instant) {
         self.still_agreed(now);
         match hint {
-            Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if is_reserved_path(&path) => {}
-            Hint::Renamed { from, to, .. } if is_reserved_path(&from) => {
-                if !is_reserved_path(&to) {
+            Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if self.leaves_out(&path) => {}
+            Hint::Renamed { from, to, .. } if self.leaves_out(&from) => {
+                if !self.leaves_out(&to) {
                     self.doubt(to, since, now);
                 }
             }
-            Hint::Renamed { from, to, .. } if is_reserved_path(&to) => self.entry(from, Cause::GONE, since, now),
+            Hint::Renamed { from, to, .. } if self.leaves_out(&to) => self.entry(from, Cause::GONE, since, now),
             Hint::Entry { path, cause } => self.entry(path, cause, since, now),
             Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), since, now),
             Hint::Subtree { path } => self.subtree(path, since, now),

@@ -66,9 +66,9 @@ impl Session<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::pass::{Reach, compare};
-    use super::super::walk::Folder;
     use super::*;
     use crate::mirror::Round;
+    use crate::view::Listing;
 
     fn path(text: &str) -> RelPath {
         RelPath::parse(text.as_bytes()).unwrap()
@@ -83,8 +83,7 @@ mod tests {
     #[test]
     fn a_folder_is_blank_that_is_empty_there_or_missing() {
         let entries = vec![entry("a", Kind::Dir), entry("b", Kind::File), entry("c", Kind::Dir), entry("d", Kind::Dir)];
-        let (ids, linked, skipped) = Default::default();
-        let here = Folder { entries, ids, linked, skipped, ..Folder::default() };
+        let here = Listing { entries, ..Listing::default() };
         let of = |there: &[Entry]| found(&path("x"), there, &compare(&here, there));
         assert_eq!(of(&[]), [path("x")]);
         // A file stands where `c` is to be: what would be beneath it is not known to be missing, but is asked about.

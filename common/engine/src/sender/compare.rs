@@ -10,11 +10,12 @@ use super::blank;
 use super::flight::{End, Sent};
 use super::look::{Look, Why};
 use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
-use super::walk::{Detail, Folder, Listed, Listing, Skipped};
+use super::walk::{Content, Detail, Listed};
 use super::{Ended, FLIGHT, LOOKS, MaxDelete, Session};
 use crate::hint::{Cause, Hint};
-use crate::mirror::{Halt, Rule};
+use crate::mirror::Halt;
 use crate::pending::Ticket;
+use crate::view::{Listing, Rule, Skipped};
 
 /// Folders being listed, or listed and not compared.
 const AHEAD: usize = 128;
@@ -113,11 +114,11 @@ impl Session<'_> {
         Ok(self.walker.step() || worked)
     }
 
-    fn listed(&mut self, Listed { pass: ticket, path, listing }: Listed) -> Result<(), Ended> {
+    fn listed(&mut self, Listed { pass: ticket, path, content }: Listed) -> Result<(), Ended> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.listing -= 1;
-        let listing = match listing {
-            Ok(listing) => listing,
+        let content = match content {
+            Ok(content) => content,
             Err(error) => {
                 self.unlisted(ticket, &path, &error)?;
                 return self.advance(ticket);
@@ -126,50 +127,50 @@ impl Session<'_> {
         // It could not be listed before, perhaps.
         self.mirror.resolved_here(&path);
         self.mirror.take_in(&path);
-        let mates = self.groups.listed(&path, &listing);
+        let mates = self.groups.listed(&path, &content);
         self.look_at_mates(ticket, mates);
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        self.mirror.listed(&path, listing.names(), pass.round);
-        for (name, why) in listing.skipped() {
+        self.mirror.listed(&path, content.names(), pass.round);
+        for (name, why) in content.skipped() {
             let Ok(path) = path.join(name) else { continue };
             match why {
                 Skipped::Rule(rule) => self.mirror.leave_out(&path, *rule),
                 Skipped::Trouble(reason) => self.mirror.problem(&path, reason.clone()),
             }
         }
-        if let Listing::Folder(folder) = &listing {
-            let setid = folder.setid.iter().filter_map(|name| path.join(name).ok());
+        if let Content::Listing(listing) = &content {
+            let setid = listing.setid.iter().filter_map(|name| path.join(name).ok());
             setid.for_each(|path| self.mirror.leave_out(&path, Rule::Setid));
         }
-        pass.empty |= path.is_root() && listing.len() == 0 && listing.skipped().is_empty();
+        pass.empty |= path.is_root() && content.len() == 0 && content.skipped().is_empty();
         if pass.reach == Reach::Subtree {
-            pass.listing += self.common.queue_folders(ticket, &path, &listing);
+            pass.listing += self.common.queue_folders(ticket, &path, &content);
         }
-        self.mirror.sent.compared.fetch_add(listing.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        self.mirror.progress.compare(listing.len() as u64);
-        match listing {
-            Listing::Folder(folder) if !pass.is_blank(&path) => self.compare(ticket, path, folder),
-            listing => {
-                self.look_at_all(ticket, &path, listing.sized());
+        self.mirror.sent.compared.fetch_add(content.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.mirror.progress.compare(content.len() as u64);
+        match content {
+            Content::Listing(listing) if !pass.is_blank(&path) => self.compare(ticket, path, listing),
+            content => {
+                self.look_at_all(ticket, &path, content.sized());
                 self.advance(ticket)
             }
         }
     }
 
-    fn compare(&mut self, ticket: Ticket, path: RelPath, folder: Folder) -> Result<(), Ended> {
-        self.common.entries += folder.entries.len();
-        let message = ToReceiver::Compare { path: path.clone(), digest: folder.digest };
+    fn compare(&mut self, ticket: Ticket, path: RelPath, here: Listing) -> Result<(), Ended> {
+        self.common.entries += here.entries.len();
+        let message = ToReceiver::Compare { path: path.clone(), digest: here.digest };
         let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
         self.common.asked.insert(number, ticket);
-        let others = self.origins.others(&path, &folder);
+        let others = self.origins.others(&path, &here);
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        for (name, inode) in &folder.linked {
+        for (name, inode) in &here.linked {
             if let Ok(path) = path.join(name) {
                 pass.meet(*inode, path);
             }
         }
         pass.asked_at.insert(path.clone(), number);
-        pass.comparing.insert(number, Compared { path, here: folder, others, there: Vec::new() });
+        pass.comparing.insert(number, Compared { path, here, others, there: Vec::new() });
         Ok(())
     }
 
@@ -447,7 +448,7 @@ impl Session<'_> {
         let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
         pass.stage = Stage::Linking;
         let groups = std::mem::take(&mut pass.groups);
-        if self.keep.has(Kept::Hardlinks) {
+        if self.view.keeps(Kept::Hardlinks) {
             pass.to_name = groups.into_values().collect();
             return Ok(());
         }
@@ -458,7 +459,7 @@ impl Session<'_> {
 
     fn finish_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.remove(&ticket) else { return Ok(()) };
-        if pass.reach == Reach::Subtree && self.keep.has(Kept::Hardlinks) {
+        if pass.reach == Reach::Subtree && self.view.keeps(Kept::Hardlinks) {
             self.send(ticket, &ToReceiver::Settle { path: pass.root.clone() }, Sent::Settle(pass.root.clone()))?;
         }
         if pass.reach == Reach::Subtree {
@@ -476,9 +477,9 @@ impl Session<'_> {
 
 impl Passes {
     /// The sub-folders of a listed folder are next; returns how many.
-    fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, listing: &Listing) -> usize {
+    fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, content: &Content) -> usize {
         let before = self.to_list.len();
-        let dirs = listing.kinds().filter(|(_, kind)| *kind == Kind::Dir);
+        let dirs = content.kinds().filter(|(_, kind)| *kind == Kind::Dir);
         // The last is listed next: names in reverse, so that folders are listed in order.
         self.to_list.extend(dirs.rev().filter_map(|(name, _)| Some((ticket, path.join(name).ok()?))));
         self.to_list.len() - before

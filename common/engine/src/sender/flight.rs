@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::RelPath;
 
-use super::walk::Inode;
 use crate::pending::{Claim, Ticket};
+use crate::view::Inode;
 
 /// What an operation was, as far as an answer to it needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]

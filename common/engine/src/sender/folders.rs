@@ -3,11 +3,12 @@
 use std::io;
 
 use proto::{Kind, Meta, RelPath};
-use sys::{Dir, is_absence};
+use sys::is_absence;
 
 use super::flight::Sent;
 use super::{Ended, Session};
 use crate::pending::{Claim, Ticket};
+use crate::view::Folder;
 
 impl Session<'_> {
     /// Sends a folder with its metadata, without what is in it.
@@ -21,11 +22,11 @@ impl Session<'_> {
     }
 
     fn send_folder(&mut self, ticket: Ticket, path: &RelPath, sent: fn(RelPath, Claim) -> Sent) -> Result<(), Ended> {
-        let look = |dir: Dir| {
-            self.note_setid(path, &dir.stat()?);
-            dir.own_meta(self.keep)
+        let look = |folder: Folder| {
+            self.note_setid(path, &folder.stat()?);
+            folder.own_meta()
         };
-        match self.root.tree.dir(path).and_then(look) {
+        match self.view.folder(path).and_then(look) {
             Ok(meta) => self.make_as(ticket, path, meta, sent),
             Err(error) if is_absence(&error) => Ok(()),
             Err(error) => self.make_unopened(ticket, path, sent, &error),
@@ -43,7 +44,7 @@ impl Session<'_> {
         let meta = self.find(path).and_then(|found| match found {
             Some((dir, name, stat)) => {
                 self.note_setid(path, &stat);
-                dir.meta(&name, &stat, self.keep).map(Some)
+                dir.meta(&name, &stat).map(Some)
             }
             None => Ok(None),
         });

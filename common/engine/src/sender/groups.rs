@@ -7,17 +7,18 @@ use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
-use sys::{Stat, Tree};
+use sys::Stat;
 
 use super::flight::Sent;
 use super::look::{Look, Why};
 use super::pass::{Difference, Pass};
 use super::places::{Known, at_and_beneath, in_folder};
-use super::walk::{Id, Inode, Listing};
+use super::walk::Content;
 use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Mirror;
 use crate::pending::{Since, Ticket};
+use crate::view::{Inode, Node, View};
 use crate::workers::Workers;
 
 /// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
@@ -25,21 +26,21 @@ use crate::workers::Workers;
 /// of the name that was used only. A full pass finds it.
 #[derive(Default)]
 pub(super) struct Groups {
-    names: HashMap<Id, HashSet<RelPath>>,
+    names: HashMap<Node, HashSet<RelPath>>,
     /// The same by name.
-    at: BTreeMap<RelPath, Id>,
+    at: BTreeMap<RelPath, Node>,
     /// Link counts at which a search found so many names, which is all that the source has.
-    searched: HashMap<Id, (u64, usize)>,
+    searched: HashMap<Node, (u64, usize)>,
     search: Option<Search>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
     /// Files of which another was found to have taken a name, by work on a change of that age.
-    parted: Vec<(Id, Since)>,
+    parted: Vec<(Node, Since)>,
 }
 
 /// A file whose other names are to be found.
 struct Want {
-    id: Id,
+    id: Node,
     /// How old the change is because of which it is searched for.
     since: Since,
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
@@ -54,20 +55,20 @@ const TRIES: u8 = 20;
 
 struct Search {
     wanted: Vec<Want>,
-    found: mpsc::Receiver<HashMap<Id, Vec<RelPath>>>,
+    found: mpsc::Receiver<HashMap<Node, Vec<RelPath>>>,
 }
 
 impl Groups {
     /// These names were seen to be this file. One that is new makes what a search found before out of date.
     pub fn met(&mut self, inode: Inode, paths: Vec<RelPath>, since: Since) {
-        let id = inode.id();
+        let id = inode.node();
         if paths.iter().any(|path| self.at.get(path) != Some(&id)) {
             self.searched.remove(&id);
         }
         self.note(id, paths, since);
     }
 
-    fn note(&mut self, id: Id, paths: Vec<RelPath>, since: Since) {
+    fn note(&mut self, id: Node, paths: Vec<RelPath>, since: Since) {
         for path in paths {
             if self.at.get(&path).is_some_and(|other| *other != id) {
                 let mates = self.drop_names(vec![path.clone()]);
@@ -80,26 +81,28 @@ impl Groups {
 
     /// This stands under the name now; returns the files that stood there before, or beneath it when it is no folder any
     /// more, and have other names.
-    pub fn seen(&mut self, path: &RelPath, stat: &Stat) -> Vec<Id> {
+    pub fn seen(&mut self, path: &RelPath, stat: &Stat) -> Vec<Node> {
         let mut gone = if stat.kind == Kind::Dir { vec![path.clone()] } else { self.within(path) };
         gone.retain(|name| self.at.get(name).is_some_and(|id| name != path || *id != (stat.dev, stat.ino)));
         self.drop_names(gone)
     }
 
     /// Nothing of what stood at and beneath `path` does any more; returns those files that have other names.
-    pub fn left(&mut self, path: &RelPath) -> Vec<Id> {
+    pub fn left(&mut self, path: &RelPath) -> Vec<Node> {
         let names = self.within(path);
         self.drop_names(names)
     }
 
     /// This is what stands in the folder now; returns the files with other names that stood there and do not any more.
     /// A name that is only known to be taken is left to the look at it.
-    pub fn listed(&mut self, folder: &RelPath, found: &Listing) -> Vec<Id> {
-        let linked: Option<HashMap<&Name, Id>> = match found {
-            Listing::Folder(folder) => Some(folder.linked.iter().map(|(name, inode)| (name, inode.id())).collect()),
-            Listing::Names(_) => None,
+    pub fn listed(&mut self, folder: &RelPath, found: &Content) -> Vec<Node> {
+        let linked: Option<HashMap<&Name, Node>> = match found {
+            Content::Listing(listing) => {
+                Some(listing.linked.iter().map(|(name, inode)| (name, inode.node())).collect())
+            }
+            Content::Names(_) => None,
         };
-        let may_be = |child: &Name, id: &Id| match &linked {
+        let may_be = |child: &Name, id: &Node| match &linked {
             Some(linked) => linked.get(child) == Some(id),
             None => found.kind(child).is_some(),
         };
@@ -116,7 +119,7 @@ impl Groups {
     }
 
     /// What stood at and beneath `from` is at `to`; returns the files with other names that stood there.
-    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<Id> {
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<Node> {
         let mates = self.left(to);
         for path in self.within(from) {
             let Some(id) = self.at.remove(&path) else { continue };
@@ -154,7 +157,7 @@ impl Groups {
     }
 
     /// Forgets these names; returns the files that had them and have others.
-    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Id> {
+    fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Node> {
         let mut mates = HashSet::new();
         for path in paths {
             let Some(id) = self.at.remove(&path) else { continue };
@@ -173,18 +176,18 @@ impl Groups {
 
     /// Exactly these names are this file.
     fn settle(&mut self, inode: Inode, paths: &[RelPath], since: Since) {
-        for gone in self.names.remove(&inode.id()).unwrap_or_default() {
+        for gone in self.names.remove(&inode.node()).unwrap_or_default() {
             self.at.remove(&gone);
         }
         if paths.is_empty() {
-            self.searched.remove(&inode.id());
+            self.searched.remove(&inode.node());
         }
-        self.note(inode.id(), paths.to_vec(), since);
+        self.note(inode.node(), paths.to_vec(), since);
     }
 
     /// Whether names of the file are missing that a search may find.
     fn lacks(&self, inode: Inode, known: usize) -> bool {
-        (known as u64) < inode.nlink && self.searched.get(&inode.id()) != Some(&(inode.nlink, known))
+        (known as u64) < inode.nlink && self.searched.get(&inode.node()) != Some(&(inode.nlink, known))
     }
 
     /// Whether nothing is searched for or is to be looked at.
@@ -204,11 +207,11 @@ impl Session<'_> {
     /// Tells the target which names are this file, as far as they still are; searches for those not known.
     /// `fresh` is a name under which the target has the file as it was `then`: others may have an older one.
     pub(super) fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
-        let (id, since) = (then.id(), self.since(ticket));
+        let (id, since) = (then.node(), self.since(ticket));
         let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
         let mut now = then;
         names.retain(|path| match self.inode_here(path) {
-            Some(here) if here.id() == id => {
+            Some(here) if here.node() == id => {
                 now = here;
                 true
             }
@@ -257,7 +260,7 @@ impl Session<'_> {
     /// Where a module keeps no hard links each name is a file of its own there: what the kernel told of one name of this file
     /// is told of the others, and those not known are searched for.
     pub(super) fn tell_other_names(&mut self, Look { ticket, path, why, .. }: &Look, stat: &Stat) {
-        if stat.nlink < 2 || self.keep.has(Kept::Hardlinks) {
+        if stat.nlink < 2 || self.view.keeps(Kept::Hardlinks) {
             return;
         }
         let ticket = *ticket;
@@ -273,16 +276,16 @@ impl Session<'_> {
         };
         let (inode, since) = (Inode::of(stat), self.since(ticket));
         self.groups.met(inode, vec![path.clone()], since);
-        let others = self.tell_known(ticket, path, inode.id(), told);
+        let others = self.tell_known(ticket, path, inode.node(), told);
         if self.groups.lacks(inode, others + 1) {
             self.flight.hold(ticket);
             let sent = Some((inode, path.clone(), ticket));
-            self.groups.wanted.push(Want { id: inode.id(), since, sent, tries: 0 });
+            self.groups.wanted.push(Want { id: inode.node(), since, sent, tries: 0 });
         }
     }
 
     /// Has the other names of a file looked at. Returns how many there are.
-    fn tell_known(&mut self, ticket: Ticket, path: &RelPath, id: Id, told: Cause) -> usize {
+    fn tell_known(&mut self, ticket: Ticket, path: &RelPath, id: Node, told: Cause) -> usize {
         let names = self.groups.names.get(&id).into_iter().flatten();
         let others: Vec<RelPath> = names.filter(|name| *name != path && self.stands(name, id)).cloned().collect();
         tracing::trace!(inode = id.1, %path, ?told, ?others, "a file with several names");
@@ -297,7 +300,7 @@ impl Session<'_> {
         for (ticket, path, then) in linked {
             let Some(inode) = self.inode_here(&path) else { continue };
             self.groups.met(inode, vec![path.clone()], self.since(ticket));
-            last.insert(inode.id(), (ticket, path, if inode.id() == then.id() { then } else { inode }));
+            last.insert(inode.node(), (ticket, path, if inode.node() == then.node() { then } else { inode }));
         }
         last.into_values().try_for_each(|(ticket, path, then)| self.send_group(ticket, then, path))
     }
@@ -320,13 +323,13 @@ impl Session<'_> {
         if !self.groups.wanted.is_empty() {
             let wanted = std::mem::take(&mut self.groups.wanted);
             let ids = wanted.iter().map(|want| want.id).collect();
-            let found = search(Arc::clone(&self.root.tree), ids, Arc::clone(self.mirror), self.options.workers);
+            let found = search(Arc::clone(&self.view), ids, Arc::clone(self.mirror), self.options.workers);
             self.groups.search = Some(Search { wanted, found });
         }
         Ok(worked)
     }
 
-    fn searched(&mut self, wanted: Vec<Want>, mut found: HashMap<Id, Vec<RelPath>>) -> Result<(), Ended> {
+    fn searched(&mut self, wanted: Vec<Want>, mut found: HashMap<Node, Vec<RelPath>>) -> Result<(), Ended> {
         for mut want in wanted {
             let id = want.id;
             if let Some(paths) = found.remove(&id) {
@@ -335,7 +338,7 @@ impl Session<'_> {
                 let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
                 let moved = standing.len() < found;
                 if let Some((_, path, ticket)) = &want.sent
-                    && !self.keep.has(Kept::Hardlinks)
+                    && !self.view.keeps(Kept::Hardlinks)
                 {
                     let new = standing.iter().filter(|name| *name != path && self.groups.at.get(name) != Some(&id));
                     new.for_each(|name| self.owe_entry(*ticket, name.clone(), Cause::WRITTEN | Cause::ALONE));
@@ -352,7 +355,7 @@ impl Session<'_> {
                     let names = self.groups.names.get(&id).into_iter().flatten();
                     let standing = names.filter(|name| self.stands(name, id)).count();
                     self.groups.searched.insert(id, (then.nlink, standing));
-                    if self.keep.has(Kept::Hardlinks) {
+                    if self.view.keeps(Kept::Hardlinks) {
                         self.send_group(ticket, then, fresh)?;
                     }
                     self.flight.let_go(ticket);
@@ -369,14 +372,14 @@ impl Session<'_> {
 
     /// A file may have been written under a name that it has lost since: another name tells. Where all have moved
     /// unseen, the file is searched for.
-    pub(super) fn look_at_mates(&mut self, ticket: Ticket, mates: Vec<Id>) {
+    pub(super) fn look_at_mates(&mut self, ticket: Ticket, mates: Vec<Node>) {
         if !mates.is_empty() {
             let since = self.since(ticket);
             mates.into_iter().for_each(|mate| self.look_at_mate(mate, since));
         }
     }
 
-    fn look_at_mate(&mut self, id: Id, since: Since) {
+    fn look_at_mate(&mut self, id: Node, since: Since) {
         let mut names = self.groups.names.get(&id).into_iter().flatten();
         match names.find(|name| self.stands(name, id)).cloned() {
             Some(path) => self.owe_since(since, Hint::Entry { path, cause: Cause::ATTRIBUTES }),
@@ -386,32 +389,32 @@ impl Session<'_> {
     }
 
     /// Whether this name is that file.
-    fn stands(&self, path: &RelPath, id: Id) -> bool {
-        self.inode_here(path).is_some_and(|here| here.id() == id)
+    fn stands(&self, path: &RelPath, id: Node) -> bool {
+        self.inode_here(path).is_some_and(|here| here.node() == id)
     }
 
     fn inode_here(&self, path: &RelPath) -> Option<Inode> {
         let (parent, name) = path.split()?;
-        let stat = self.root.tree.dir(&parent).ok()?.lookup(&name).ok()??;
+        let stat = self.view.folder(&parent).ok()?.look(&name).ok()??;
         Some(Inode::of(&stat))
     }
 }
 
 /// Walks the source for all names of these files. Only the names' inode numbers are read, not their metadata.
 fn search(
-    tree: Arc<Tree>,
-    ids: HashSet<Id>,
+    view: Arc<View>,
+    ids: HashSet<Node>,
     mirror: Arc<Mirror>,
     workers: Workers,
-) -> mpsc::Receiver<HashMap<Id, Vec<RelPath>>> {
+) -> mpsc::Receiver<HashMap<Node, Vec<RelPath>>> {
     let (send, receive) = mpsc::channel();
     let work = move || {
-        let mut found: HashMap<Id, Vec<RelPath>> = HashMap::new();
+        let mut found: HashMap<Node, Vec<RelPath>> = HashMap::new();
         let mut folders = vec![RelPath::root()];
         while let Some(path) = folders.pop() {
             // What cannot be listed has no names that are mirrored.
-            let Ok(dir) = tree.dir(&path) else { continue };
-            let (Ok(own), Ok(listed)) = (dir.stat(), dir.list()) else { continue };
+            let Ok(folder) = view.folder(&path) else { continue };
+            let (Ok(own), Ok(listed)) = (folder.stat(), folder.children()) else { continue };
             for entry in listed {
                 let Ok(path) = path.join(&entry.name) else { continue };
                 if entry.kind.is_none_or(|kind| kind == proto::Kind::Dir) {

@@ -3,17 +3,16 @@
 use std::io;
 
 use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
-use sys::{Dir, File, Stat, is_absence};
+use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
 use super::pass::{Difference, Reach};
 use super::read::{self, Small};
 use super::upload::Upload;
-use super::walk::{Inode, left_out};
 use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
 use crate::hint::{Cause, Hint};
-use crate::mirror::Rule;
 use crate::pending::{Ticket, Wait};
+use crate::view::{Folder, Inode, Rule};
 
 /// One entry to look at.
 pub(super) struct Look {
@@ -182,10 +181,10 @@ impl Session<'_> {
             }
         };
         tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
-        let Some((dir, name, stat)) = found else { return self.nothing_there(look) };
+        let Some((folder, name, stat)) = found else { return self.nothing_there(look) };
         let mates = self.groups.seen(&look.path, &stat);
         self.look_at_mates(look.ticket, mates);
-        if let Some(rule) = left_out(&name, stat.kind, self.keep) {
+        if let Some(rule) = folder.leaves_out(&name, stat.kind) {
             self.mirror.leave_out(&look.path, rule);
             return Ok(());
         }
@@ -194,8 +193,8 @@ impl Session<'_> {
         }
         match stat.kind {
             Kind::Dir => self.folder_there(look, &stat),
-            Kind::File => self.file_there(look, &dir, &name, stat),
-            _ => match dir.meta(&name, &stat, self.keep) {
+            Kind::File => self.file_there(look, &folder, &name, stat),
+            _ => match folder.meta(&name, &stat) {
                 Ok(meta) => {
                     self.mirror.resolved_here(&look.path);
                     self.note_setid(&look.path, &stat);
@@ -247,8 +246,8 @@ impl Session<'_> {
     /// What was a file a moment ago is opened without a look at it; the other looks are for what is none any more.
     fn file_listed(&mut self, look: Look) -> Result<(), Ended> {
         let Some((parent, name)) = look.path.split() else { return Ok(()) };
-        let folder = self.near.borrow_mut().open(&self.root.tree, &parent);
-        match folder.and_then(|dir| dir.open_found(&name)) {
+        let folder = self.near.borrow_mut().open(&self.view, &parent);
+        match folder.and_then(|folder| folder.open(&name)) {
             Ok((file, stat)) => {
                 tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
                 let mates = self.groups.seen(&look.path, &stat);
@@ -260,22 +259,22 @@ impl Session<'_> {
         }
     }
 
-    fn file_there(&mut self, look: Look, dir: &Dir, name: &Name, stat: Stat) -> Result<(), Ended> {
-        let linked = stat.nlink > 1 && self.keep.has(Kept::Hardlinks);
+    fn file_there(&mut self, look: Look, folder: &Folder, name: &Name, stat: Stat) -> Result<(), Ended> {
+        let linked = stat.nlink > 1 && self.view.keeps(Kept::Hardlinks);
         // What could not be read before may not have been sent.
         let mended = self.mirror.is_troubled_here(&look.path);
         let need = if mended { Need::Content } else { self.need(look.why, linked) };
         if !matches!(need, Need::Nothing | Need::Later) {
             self.tell_other_names(&look, &stat);
         }
-        let other = need == Need::Metadata && self.origins.differs(&look.path, Inode::of(&stat).id());
+        let other = need == Need::Metadata && self.origins.differs(&look.path, Inode::of(&stat).node());
         match if other { Need::Content } else { need } {
             Need::Nothing => Ok(()),
             Need::Later => {
                 self.flight.end_with(look.ticket, End::StillOpen);
                 Ok(())
             }
-            Need::Metadata => match dir.meta(name, &stat, self.keep) {
+            Need::Metadata => match folder.meta(name, &stat) {
                 Ok(meta) => {
                     self.note_setid(&look.path, &stat);
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
@@ -290,7 +289,7 @@ impl Session<'_> {
                 }
                 Err(error) => self.unreadable(look, &error),
             },
-            Need::Content => match dir.open_found(name) {
+            Need::Content => match folder.open(name) {
                 Ok((file, stat)) => self.content(look, file, stat),
                 Err(error) => self.unreadable(look, &error),
             },
@@ -307,7 +306,7 @@ impl Session<'_> {
             return Ok(());
         }
         self.groups.met(Inode::of(stat), vec![path.clone()], self.since(ticket));
-        if self.keep.has(Kept::Hardlinks) { self.send_group(ticket, Inode::of(stat), path) } else { Ok(()) }
+        if self.view.keeps(Kept::Hardlinks) { self.send_group(ticket, Inode::of(stat), path) } else { Ok(()) }
     }
 
     fn need(&self, why: Why, linked: bool) -> Need {
@@ -344,7 +343,7 @@ impl Session<'_> {
             return self.start_upload(upload);
         }
         let (ticket, path) = (look.ticket, look.path.clone());
-        match read::small(&file, stat, &path, self.keep, &mut self.wire.buffer) {
+        match read::small(&file, stat, &path, &self.view, &mut self.wire.buffer) {
             Ok(Small::Whole(bytes)) => {
                 let claim = self.claim(&stat);
                 self.flight.sent(ticket, Sent::Entry(path.clone(), claim));
@@ -361,7 +360,7 @@ impl Session<'_> {
 
     /// The operation that was sent last brings this content.
     pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
-        self.origins.sent(path, Inode::of(stat).id(), stat.mtime);
+        self.origins.sent(path, Inode::of(stat).node(), stat.mtime);
         self.flight.brings(bytes);
         self.mirror.progress.complete();
         self.mirror.resolved_here(path);
@@ -437,7 +436,7 @@ impl Session<'_> {
 
     /// Counts what the target gets without its setuid or setgid bit, as the module's rule is.
     pub(super) fn note_setid(&self, path: &RelPath, stat: &Stat) {
-        if self.keep.drops_setid(stat.kind, stat.mode) {
+        if self.view.drops_setid(stat.kind, stat.mode) {
             self.mirror.leave_out(path, Rule::Setid);
         } else {
             self.mirror.take_in_there(path);

@@ -43,6 +43,7 @@ use crate::hint::{Cause, Hint};
 use crate::mirror::{Halt, Mirror, Round};
 use crate::pack::Compress;
 use crate::pending::{Since, Task, Ticket, Work};
+use crate::view::View;
 use crate::workers::Workers;
 use flight::{End, Flight};
 use groups::Groups;
@@ -152,7 +153,7 @@ struct Session<'a> {
     groups: &'a mut Groups,
     origins: &'a mut Origins,
     room: &'a mut Room,
-    keep: Keep,
+    view: Arc<View>,
     durability: Durability,
     wire: Wire,
     receipts: Receipts,
@@ -203,6 +204,7 @@ impl Sender {
         self.mirror.set_durability(durability);
         self.mirror.pending().link_made();
         self.room.meet(&self.mirror);
+        let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep));
         let mut session = Session {
             root: &self.root,
             options: self.options,
@@ -210,12 +212,12 @@ impl Sender {
             groups: &mut self.groups,
             origins: &mut self.origins,
             room: &mut self.room,
-            keep,
+            walker: Walker::new(&view, self.options.workers, &self.mirror),
+            view,
             durability,
             wire: Wire::new(outbox, compress),
             receipts,
             flight: Flight::new(),
-            walker: Walker::new(&self.root.tree, keep, self.options.workers, &self.mirror),
             passes: HashMap::new(),
             common: compare::Passes::default(),
             looks: VecDeque::new(),

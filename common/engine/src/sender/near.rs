@@ -3,18 +3,20 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use proto::{Kind, Name, RelPath};
-use sys::{Dir, Stat, Tree, is_absence};
+use sys::{Stat, is_absence};
 
 use super::Session;
+use crate::view::{Folder, View};
 
 /// Held while queued looks are taken. Only for looks that were queued before it was opened: should the folder be renamed
 /// meanwhile, they are in doubt anyhow.
 #[derive(Debug, Default)]
 pub(super) struct Near {
     holds: bool,
-    held: Option<(RelPath, Rc<Dir>)>,
+    held: Option<Rc<Folder>>,
 }
 
 impl Near {
@@ -26,30 +28,30 @@ impl Near {
         *self = Near::default();
     }
 
-    pub fn open(&mut self, tree: &Tree, path: &RelPath) -> io::Result<Rc<Dir>> {
-        if let Some((held, dir)) = &self.held
-            && held == path
+    pub fn open(&mut self, view: &Arc<View>, path: &RelPath) -> io::Result<Rc<Folder>> {
+        if let Some(held) = &self.held
+            && held.path() == path
         {
-            return Ok(Rc::clone(dir));
+            return Ok(Rc::clone(held));
         }
-        let dir = Rc::new(tree.dir(path)?);
+        let folder = Rc::new(view.folder(path)?);
         if self.holds {
-            self.held = Some((path.clone(), Rc::clone(&dir)));
+            self.held = Some(Rc::clone(&folder));
         }
-        Ok(dir)
+        Ok(folder)
     }
 }
 
 impl Session<'_> {
     /// The folder that holds an entry, its name there, and what stands there; `None` when nothing does.
-    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Rc<Dir>, Name, Stat)>> {
+    pub(super) fn find(&self, path: &RelPath) -> io::Result<Option<(Rc<Folder>, Name, Stat)>> {
         let Some((parent, name)) = path.split() else { return Ok(None) };
-        let dir = match self.near.borrow_mut().open(&self.root.tree, &parent) {
-            Ok(dir) => dir,
+        let folder = match self.near.borrow_mut().open(&self.view, &parent) {
+            Ok(folder) => folder,
             Err(error) if is_absence(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(dir.lookup(&name)?.map(|stat| (dir, name, stat)))
+        Ok(folder.look(&name)?.map(|stat| (folder, name, stat)))
     }
 
     /// The kind of what stands at a path, `None` when nothing does or it cannot be known.

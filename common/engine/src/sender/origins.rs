@@ -8,18 +8,18 @@ use std::time::Instant;
 use proto::{Kind, Name, RelPath, Time};
 
 use super::places::{Known, at_and_beneath, in_folder};
-use super::walk::{Folder, Id};
+use crate::view::{Listing, Node};
 
 /// Names in one generation; two are remembered: about 20 MB of paths of usual length.
 const NAMES: usize = 65_536;
 
 /// Which no file has.
-const NO_FILE: Id = (u64::MAX, u64::MAX);
+const NO_FILE: Node = (u64::MAX, u64::MAX);
 
 /// A file as it was sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
-    id: Id,
+    id: Node,
     mtime: Time,
     /// When, if that was under the name that it has.
     at: Option<Instant>,
@@ -36,7 +36,7 @@ pub(super) struct Origins {
 
 impl Origins {
     /// The content of this file is being sent under this name.
-    pub fn sent(&mut self, path: &RelPath, id: Id, mtime: Time) {
+    pub fn sent(&mut self, path: &RelPath, id: Node, mtime: Time) {
         self.insert(path, Sent { id, mtime, at: Some(Instant::now()) });
     }
 
@@ -71,12 +71,12 @@ impl Origins {
     }
 
     /// Whether the target has another file under this name.
-    pub fn differs(&self, path: &RelPath, id: Id) -> bool {
+    pub fn differs(&self, path: &RelPath, id: Node) -> bool {
         self.get(path).is_some_and(|sent| sent.id != id)
     }
 
     /// Those files of a listed folder under whose names the target has others.
-    pub fn others(&self, path: &RelPath, here: &Folder) -> Vec<Name> {
+    pub fn others(&self, path: &RelPath, here: &Listing) -> Vec<Name> {
         let known = [&self.old, &self.young].into_iter().flat_map(|map| in_folder(map, path));
         let other = known.filter_map(|(name, _, known)| match (known, here.find(&name)?) {
             (Known::Entry(sent), (entry, id)) if entry.kind == Kind::File && sent.id != id => Some(name),
@@ -91,7 +91,7 @@ impl Origins {
     }
 
     /// Which file was sent under this name, and with which mtime.
-    pub fn sent_as(&self, path: &RelPath) -> Option<(Id, Time)> {
+    pub fn sent_as(&self, path: &RelPath) -> Option<(Node, Time)> {
         self.get(path).map(|sent| (sent.id, sent.mtime))
     }
 

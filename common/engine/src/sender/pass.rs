@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proto::{Entry, Kind, Name, RelPath};
 
-use super::walk::{Folder, Inode};
 use crate::mirror::Round;
+use crate::view::{Inode, Listing};
 
 /// How far down a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub(super) struct Pass {
 /// A folder whose digest was sent.
 pub(super) struct Compared {
     pub path: RelPath,
-    pub here: Folder,
+    pub here: Listing,
     /// Files in it under whose names the target has others, whatever their size and time.
     pub others: Vec<Name>,
     /// The parts of the target's listing so far.
@@ -174,7 +174,7 @@ impl Pass {
 
 /// Compares a folder here with the target's listing, both in order of names. An entry that is skipped here keeps its
 /// copy there.
-pub(super) fn compare(here: &Folder, there: &[Entry]) -> Differences {
+pub(super) fn compare(here: &Listing, there: &[Entry]) -> Differences {
     let mut found = Differences::default();
     let mut theirs = there.iter().peekable();
     for ours in &here.entries {
@@ -205,7 +205,7 @@ pub(super) fn compare(here: &Folder, there: &[Entry]) -> Differences {
 }
 
 impl Differences {
-    fn extra(&mut self, here: &Folder, extra: &Entry) {
+    fn extra(&mut self, here: &Listing, extra: &Entry) {
         if here.skipped.binary_search_by(|(name, _)| name.cmp(&extra.name)).is_ok() {
             self.matched += 1;
         } else {

@@ -5,8 +5,10 @@ use std::io;
 use std::ops::Range;
 
 use bytes::BytesMut;
-use proto::{Keep, RelPath, codec};
+use proto::{RelPath, codec};
 use sys::{File, Stat};
+
+use crate::view::View;
 
 /// How often a file that changes while it is read is read at once again.
 pub(super) const ATTEMPTS: u32 = 3;
@@ -20,14 +22,14 @@ pub(super) enum Small {
 }
 
 /// Appends a `Put` of the file to `buffer`, or nothing.
-pub(super) fn small(file: &File, first: Stat, path: &RelPath, keep: Keep, buffer: &mut BytesMut) -> io::Result<Small> {
+pub(super) fn small(file: &File, first: Stat, path: &RelPath, view: &View, buffer: &mut BytesMut) -> io::Result<Small> {
     let mut before = first;
     let mut earlier: Option<(Stat, BytesMut)> = None;
     for _ in 0..ATTEMPTS {
         if before.size > proto::limits::INLINE as u64 {
             break;
         }
-        let meta = file.meta(&before, keep)?;
+        let meta = view.meta_of(file, &before)?;
         let at = buffer.len();
         let put = codec::start_put(path, &meta, buffer);
         let content = buffer.len();
@@ -49,7 +51,7 @@ pub(super) fn small(file: &File, first: Stat, path: &RelPath, keep: Keep, buffer
             && before.size > then.size
             && before.ino == then.ino
         {
-            return prefix_put(file, then, prefix, path, keep, buffer);
+            return prefix_put(file, then, prefix, path, view, buffer);
         }
         earlier = (whole && after.size >= before.size).then_some((before, bytes));
         before = after;
@@ -62,10 +64,10 @@ fn prefix_put(
     then: &Stat,
     prefix: &[u8],
     path: &RelPath,
-    keep: Keep,
+    view: &View,
     buffer: &mut BytesMut,
 ) -> io::Result<Small> {
-    let meta = file.meta(then, keep)?;
+    let meta = view.meta_of(file, then)?;
     let put = codec::start_put(path, &meta, buffer);
     buffer.extend_from_slice(prefix);
     Ok(match put.finish(buffer) {
@@ -87,9 +89,10 @@ pub(super) fn fill(file: &File, range: Range<u64>, buffer: &mut BytesMut) -> io:
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use proto::{Content, ToReceiver};
+    use proto::{Content, Keep, ToReceiver};
     use sys::{Mounts, Tree};
 
     use super::*;
@@ -101,13 +104,15 @@ mod tests {
         fs::write(&at, "before").unwrap();
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         fs::File::options().write(true).open(&at).unwrap().set_modified(long_ago).unwrap();
-        let root = Tree::open(scratch.path(), Mounts::Stay).unwrap().root().unwrap();
-        let (file, first) = root.open_file(&proto::Name::parse(b"f").unwrap()).unwrap();
+        let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
+        let view = Arc::new(View::of_source(tree, Keep::DEFAULT));
+        let root = view.folder(&RelPath::root()).unwrap();
+        let (file, first) = root.open(&proto::Name::parse(b"f").unwrap()).unwrap();
         fs::write(&at, "after.").unwrap();
         let now = file.stat().unwrap();
         let path = RelPath::parse(b"f").unwrap();
         let mut buffer = BytesMut::new();
-        let small = small(&file, first, &path, Keep::DEFAULT, &mut buffer).unwrap();
+        let small = small(&file, first, &path, &view, &mut buffer).unwrap();
         assert!(matches!(small, Small::Whole(6)));
         let frame = codec::split(&mut buffer.freeze(), proto::limits::FRAME).unwrap().unwrap();
         let ToReceiver::Put { meta, content: Content::Inline(bytes), .. } = ToReceiver::decode(frame).unwrap() else {

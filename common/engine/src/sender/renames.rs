@@ -6,10 +6,10 @@ use proto::{Kind, RelPath, ToReceiver};
 use sys::Stat;
 
 use super::flight::Sent;
-use super::walk::Inode;
 use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::pending::Ticket;
+use crate::view::Inode;
 
 impl Session<'_> {
     /// Whether the rename of a file would show what is out of date: what stands at `to` was sent after it had been renamed
@@ -18,7 +18,7 @@ impl Session<'_> {
     pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
         let other = |stat: &Stat| {
             let sent = self.origins.sent_as(from);
-            stat.kind == Kind::File && sent.is_some_and(|sent| sent != (Inode::of(stat).id(), stat.mtime))
+            stat.kind == Kind::File && sent.is_some_and(|sent| sent != (Inode::of(stat).node(), stat.mtime))
         };
         self.origins.sent_at(to).is_some_and(|at| at >= before)
             || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
@@ -51,7 +51,7 @@ impl Session<'_> {
         // Under the new name the file must not be seen with metadata that it had before it got that name.
         if let Ok(Some((dir, name, stat))) = self.find(&to)
             && stat.kind == Kind::File
-            && let Ok(meta) = dir.meta(&name, &stat, self.keep)
+            && let Ok(meta) = dir.meta(&name, &stat)
         {
             let message = ToReceiver::Offer { path: from.clone(), meta };
             self.send(ticket, &message, Sent::Forerunner(from.clone()))?;

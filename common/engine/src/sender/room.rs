@@ -10,7 +10,7 @@ mod tries;
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use proto::{Content, Kept, Kind, Meta, RelPath, ToReceiver, limits};
+use proto::{Content, Kind, Meta, RelPath, ToReceiver, limits};
 use sys::{File, Lack, Stat};
 
 use super::flight::Sent;
@@ -298,7 +298,7 @@ impl Session<'_> {
     }
 
     pub(super) fn owner(&self, uid: u32, gid: u32) -> Owner {
-        if self.keep.has(Kept::Owner) { (uid, gid) } else { (0, 0) }
+        self.view.owner(uid, gid)
     }
 
     /// Whether something without content that is not there yet has to wait.
@@ -332,7 +332,7 @@ impl Session<'_> {
         match self.gate(look, claim) {
             Gate::Open => return Ok(true),
             Gate::Wait => self.park(look.ticket, look.path.clone(), Wait::Entry(Cause::WRITTEN), claim),
-            Gate::Ask => match file.meta(stat, self.keep) {
+            Gate::Ask => match self.view.meta_of(file, stat) {
                 Ok(meta) => self.ask_for_room(look, meta, claim)?,
                 Err(error) => self.unreadable(Look::new(look.ticket, look.path.clone(), look.why), &error)?,
             },

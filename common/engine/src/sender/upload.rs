@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 use proto::digest::Transcript;
-use proto::{Chunk, Content, Keep, RelPath, ToReceiver, codec, limits};
+use proto::{Chunk, Content, RelPath, ToReceiver, codec, limits};
 use sys::{File, Stat};
 
 use super::delta::{Delta, Found, RUN, Run};
@@ -14,6 +14,7 @@ use super::flight::Sent;
 use super::{Ended, PATIENCE, Session, Until, read};
 use crate::hint::Cause;
 use crate::pending::Ticket;
+use crate::view::View;
 
 /// One attempt after another to send one version of a file.
 pub(super) struct Upload {
@@ -111,7 +112,7 @@ impl Upload {
     }
 
     /// Reads on; appends pieces to `buffer` if there are any, of which at most [`RUN`] bytes are to be copied.
-    pub fn step(&mut self, keep: Keep, buffer: &mut BytesMut) -> io::Result<Step> {
+    pub fn step(&mut self, view: &View, buffer: &mut BytesMut) -> io::Result<Step> {
         if let Some(delta) = &mut self.delta {
             return match delta.find(&self.file, self.offset..self.limit)? {
                 Found::Chunk(range, chunk) => {
@@ -138,8 +139,8 @@ impl Upload {
             self.extent = self.next_extent(self.offset, self.limit)?;
         }
         match self.extent.clone() {
-            Some(extent) => self.send_piece(extent, keep, buffer),
-            None => self.close(keep),
+            Some(extent) => self.send_piece(extent, view, buffer),
+            None => self.close(view),
         }
     }
 
@@ -179,7 +180,7 @@ impl Upload {
         }
     }
 
-    fn send_piece(&mut self, extent: Range<u64>, keep: Keep, buffer: &mut BytesMut) -> io::Result<Step> {
+    fn send_piece(&mut self, extent: Range<u64>, view: &View, buffer: &mut BytesMut) -> io::Result<Step> {
         let piece = extent.start..extent.end.min(extent.start + limits::DATA as u64);
         let data = codec::start_data(self.id, extent.start, buffer);
         let content = buffer.len();
@@ -194,7 +195,7 @@ impl Upload {
             // It was cut short.
             Ok(_) => {
                 data.cancel(buffer);
-                self.close(keep)
+                self.close(view)
             }
             Err(error) => {
                 data.cancel(buffer);
@@ -227,7 +228,7 @@ impl Upload {
         self.limit
     }
 
-    fn close(&mut self, keep: Keep) -> io::Result<Step> {
+    fn close(&mut self, view: &View) -> io::Result<Step> {
         let now = match self.after {
             Some(after) => after,
             None => *self.after.insert(self.file.stat()?),
@@ -239,7 +240,7 @@ impl Upload {
         let same = now.same_content(&self.before);
         let prefix = now.size > self.limit && self.earlier == Some(hash);
         if same || prefix {
-            let meta = self.file.meta(&self.before, keep)?;
+            let meta = view.meta_of(&self.file, &self.before)?;
             let content = Content::Blob { id: self.id, hash };
             let put = ToReceiver::Put { path: self.path.clone(), meta, content };
             let part = if same { Part::Whole } else { Part::Beginning };
@@ -263,7 +264,7 @@ impl Session<'_> {
                 continue;
             }
             let copying = upload.copying;
-            let step = upload.step(self.keep, &mut self.wire.buffer);
+            let step = upload.step(&self.view, &mut self.wire.buffer);
             self.copying += upload.copying - copying;
             self.tell_progress(&mut upload);
             worked |= !matches!(step, Ok(Step::Wait));

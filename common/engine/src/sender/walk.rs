@@ -1,4 +1,4 @@
-//! Listing folders of the source on threads of their own: names, metadata and the folder's digest. Asked by a pass, which
+//! Listing folders of the source on threads of their own. Asked by a pass, which
 //! hears of each folder when it is listed; decides nothing.
 
 use std::collections::VecDeque;
@@ -7,12 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use proto::{Digest, Entry, Keep, Kind, Name, RelPath, Time, digest};
-use sys::{Child, Dir, Stat, Tree};
+use proto::{Entry, Kind, Name, RelPath};
 
-use crate::mirror::{Mirror, Rule};
-use crate::parts::in_parts;
+use crate::mirror::Mirror;
 use crate::pending::Ticket;
+use crate::view::{Listing, Names, Skipped, View};
 use crate::workers::{self, Workers};
 
 /// Listed folders for which the session is woken, fewer after some time and when there is nothing to list: each time costs
@@ -24,80 +23,6 @@ const TELL_AFTER: Duration = Duration::from_millis(3);
 /// thousand targets at rest have none.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// One folder as it stands at the source.
-#[derive(Default)]
-pub(super) struct Folder {
-    /// What the target should have, in order of names.
-    pub entries: Vec<Entry>,
-    /// Which file each of `entries` is.
-    pub ids: Vec<Id>,
-    /// Digest of `entries`.
-    pub digest: Digest,
-    /// What has more than one name; folders never do.
-    pub linked: Vec<(Name, Inode)>,
-    /// What the target gets without setuid and setgid.
-    pub setid: Vec<Name>,
-    /// What is not mirrored, and why: not deleted at the target either, and named to the operator.
-    pub skipped: Vec<(Name, Skipped)>,
-}
-
-/// Device and inode number.
-pub(super) type Id = (u64, u64);
-
-impl Folder {
-    /// An entry, by name, and which file it is.
-    pub fn find(&self, name: &Name) -> Option<(&Entry, Id)> {
-        let at = self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
-        Some((&self.entries[at], self.ids[at]))
-    }
-
-    /// Adds what was seen of names that come after these.
-    fn append(&mut self, mut part: Folder) {
-        self.entries.append(&mut part.entries);
-        self.ids.append(&mut part.ids);
-        self.linked.append(&mut part.linked);
-        self.setid.append(&mut part.setid);
-        self.skipped.append(&mut part.skipped);
-    }
-}
-
-/// A file's identity at the source, and what tells whether anything about it has changed since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Inode {
-    pub dev: u64,
-    pub ino: u64,
-    pub nlink: u64,
-    /// It changes with the content, the metadata and the names.
-    pub ctime: Time,
-}
-
-impl Inode {
-    /// Which file it is.
-    pub fn id(&self) -> Id {
-        (self.dev, self.ino)
-    }
-
-    pub fn of(stat: &Stat) -> Inode {
-        Inode { dev: stat.dev, ino: stat.ino, nlink: stat.nlink, ctime: stat.ctime }
-    }
-}
-
-/// The same without metadata, where there is nothing to compare it with.
-pub(super) struct Names {
-    /// In order.
-    pub entries: Vec<(Name, Kind)>,
-    pub skipped: Vec<(Name, Skipped)>,
-}
-
-/// Why an entry is not mirrored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Skipped {
-    /// A rule leaves it out.
-    Rule(Rule),
-    /// In words.
-    Trouble(String),
-}
-
 /// How much is asked about the entries of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
@@ -108,43 +33,43 @@ pub(super) enum Detail {
 }
 
 /// What was asked for.
-pub(super) enum Listing {
-    Folder(Folder),
+pub(super) enum Content {
+    Listing(Listing),
     Names(Names),
 }
 
-impl Listing {
+impl Content {
     /// Names and kinds, in order of names.
     pub fn kinds(&self) -> impl DoubleEndedIterator<Item = (&Name, Kind)> {
-        let (entries, names) = match self {
-            Listing::Folder(folder) => (&folder.entries[..], &[][..]),
-            Listing::Names(names) => (&[][..], &names.entries[..]),
-        };
+        let (entries, names) = self.either();
         let names = names.iter().map(|(name, kind)| (name, *kind));
         entries.iter().map(|entry| (&entry.name, entry.kind)).chain(names)
     }
 
     /// The same with sizes, where they were looked at anyway.
     pub fn sized(&self) -> impl Iterator<Item = (&Name, Kind, Option<u64>)> {
-        let (entries, names) = match self {
-            Listing::Folder(folder) => (&folder.entries[..], &[][..]),
-            Listing::Names(names) => (&[][..], &names.entries[..]),
-        };
+        let (entries, names) = self.either();
         let names = names.iter().map(|(name, kind)| (name, *kind, None));
         entries.iter().map(|entry| (&entry.name, entry.kind, Some(entry.size))).chain(names)
     }
 
-    pub fn len(&self) -> usize {
+    /// One of the two is empty.
+    fn either(&self) -> (&[Entry], &[(Name, Kind)]) {
         match self {
-            Listing::Folder(folder) => folder.entries.len(),
-            Listing::Names(names) => names.entries.len(),
+            Content::Listing(listing) => (&listing.entries, &[]),
+            Content::Names(names) => (&[], &names.entries),
         }
+    }
+
+    pub fn len(&self) -> usize {
+        let (entries, names) = self.either();
+        entries.len() + names.len()
     }
 
     pub fn skipped(&self) -> &[(Name, Skipped)] {
         match self {
-            Listing::Folder(folder) => &folder.skipped,
-            Listing::Names(names) => &names.skipped,
+            Content::Listing(listing) => &listing.skipped,
+            Content::Names(names) => &names.skipped,
         }
     }
 
@@ -156,8 +81,8 @@ impl Listing {
     /// What stands under a name, if it is known to be mirrored.
     pub fn kind(&self, name: &Name) -> Option<Kind> {
         match self {
-            Listing::Folder(folder) => folder.find(name).map(|(entry, _)| entry.kind),
-            Listing::Names(Names { entries, .. }) => {
+            Content::Listing(listing) => listing.find(name).map(|(entry, _)| entry.kind),
+            Content::Names(Names { entries, .. }) => {
                 entries.binary_search_by(|(other, _)| other.cmp(name)).ok().map(|at| entries[at].1)
             }
         }
@@ -168,7 +93,7 @@ impl Listing {
 pub(super) struct Listed {
     pub pass: Ticket,
     pub path: RelPath,
-    pub listing: io::Result<Listing>,
+    pub content: io::Result<Content>,
 }
 
 /// Threads that list. They start when there is something to list and end when there was nothing for a while, so that a
@@ -181,8 +106,7 @@ pub(super) struct Walker {
 
 /// What the threads share.
 struct Task {
-    tree: Arc<Tree>,
-    keep: Keep,
+    view: Arc<View>,
     mirror: Arc<Mirror>,
     workers: Workers,
     send: mpsc::Sender<Listed>,
@@ -210,11 +134,11 @@ enum Ended {
 
 impl Walker {
     /// `mirror` is woken when folders are listed.
-    pub fn new(tree: &Arc<Tree>, keep: Keep, workers: Workers, mirror: &Arc<Mirror>) -> Walker {
+    pub fn new(view: &Arc<View>, workers: Workers, mirror: &Arc<Mirror>) -> Walker {
         let (send, listed) = mpsc::channel();
-        let (tree, mirror) = (Arc::clone(tree), Arc::clone(mirror));
+        let (view, mirror) = (Arc::clone(view), Arc::clone(mirror));
         let (queue, some) = Default::default();
-        let task = Task { tree, keep, mirror, workers, send, queue, some };
+        let task = Task { view, mirror, workers, send, queue, some };
         Walker { task: Arc::new(task), listed, threads: Vec::new() }
     }
 
@@ -308,11 +232,11 @@ impl Task {
     }
 
     fn list(&self, (pass, path, detail): Job) -> Listed {
-        let listing = self.tree.dir(&path).and_then(|dir| match detail {
-            Detail::Metadata => list(&dir, self.keep, self.workers.at_once()).map(Listing::Folder),
-            Detail::Names => names(&dir, self.keep).map(Listing::Names),
+        let content = self.view.folder(&path).and_then(|folder| match detail {
+            Detail::Metadata => folder.list(self.workers.at_once()).map(Content::Listing),
+            Detail::Names => folder.names().map(Content::Names),
         });
-        Listed { pass, path, listing }
+        Listed { pass, path, content }
     }
 
     /// `None` when the thread is to end.
@@ -363,88 +287,6 @@ impl News<'_> {
     }
 }
 
-/// What is in a folder, in order of names.
-fn sorted(dir: &Dir) -> io::Result<Vec<Child>> {
-    let mut found = dir.list()?;
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
-}
-
-/// What stands under the name; `None` when it has vanished. What cannot be looked at is noted.
-fn look(dir: &Dir, name: &Name, skipped: &mut Vec<(Name, Skipped)>) -> Option<Stat> {
-    dir.lookup(name).unwrap_or_else(|error| {
-        skipped.push((name.clone(), Skipped::Trouble(format!("cannot be looked at: {error}"))));
-        None
-    })
-}
-
-/// The same as [`list`] without metadata: nothing is looked at whose kind the file system tells.
-fn names(dir: &Dir, keep: Keep) -> io::Result<Names> {
-    let found = sorted(dir)?;
-    let mut names = Names { entries: Vec::with_capacity(found.len()), skipped: Vec::new() };
-    for Child { name, kind, .. } in found {
-        let kind = kind.or_else(|| look(dir, &name, &mut names.skipped).map(|stat| stat.kind));
-        let Some(kind) = kind else { continue };
-        match left_out(&name, kind, keep) {
-            Some(rule) => names.skipped.push((name, Skipped::Rule(rule))),
-            None => names.entries.push((name, kind)),
-        }
-    }
-    Ok(names)
-}
-
-/// Lists one folder, by that many threads if it is large. An entry that vanishes meanwhile is left out; its event will
-/// come.
-fn list(dir: &Dir, keep: Keep, threads: usize) -> io::Result<Folder> {
-    let names = sorted(dir)?.into_iter().map(|found| found.name).collect();
-    let mut parts = in_parts(names, threads, |part| look_at(dir, keep, part)).into_iter();
-    let mut folder = parts.next().unwrap_or_default();
-    for part in parts {
-        folder.append(part);
-    }
-    folder.digest = digest::folder(&folder.entries);
-    Ok(folder)
-}
-
-/// Those entries of a folder.
-fn look_at(dir: &Dir, keep: Keep, names: Vec<Name>) -> Folder {
-    let mut folder = Folder { entries: Vec::with_capacity(names.len()), ..Folder::default() };
-    let inside = dir.inside();
-    for name in names {
-        let Some(stat) = look(dir, &name, &mut folder.skipped) else { continue };
-        if let Some(rule) = left_out(&name, stat.kind, keep) {
-            folder.skipped.push((name, Skipped::Rule(rule)));
-            continue;
-        }
-        match inside.extra(&name, &stat, keep) {
-            Ok(extra) => {
-                if stat.kind != Kind::Dir && stat.nlink > 1 {
-                    folder.linked.push((name.clone(), Inode::of(&stat)));
-                }
-                if keep.drops_setid(stat.kind, stat.mode) {
-                    folder.setid.push(name.clone());
-                }
-                folder.entries.push(stat.entry(name, extra, keep));
-                folder.ids.push((stat.dev, stat.ino));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                let reason = format!("its metadata cannot be read: {error}");
-                folder.skipped.push((name, Skipped::Trouble(reason)));
-            }
-        }
-    }
-    folder
-}
-
-/// What leaves an entry out, if something does.
-pub(super) fn left_out(name: &Name, kind: Kind, keep: Keep) -> Option<Rule> {
-    if sys::stage::is_reserved(name) {
-        return Some(Rule::Reserved);
-    }
-    (!keep.admits(kind)).then_some(Rule::Kind(kind))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,8 +308,9 @@ mod tests {
     #[test]
     fn threads_come_with_work_and_go_without() {
         let scratch = tempfile::tempdir().unwrap();
-        let tree = Arc::new(Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-        let mut walker = Walker::new(&tree, Keep::DEFAULT, Workers::Threads(2), &Arc::new(Mirror::new(RULES)));
+        let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
+        let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT));
+        let mut walker = Walker::new(&view, Workers::Threads(2), &Arc::new(Mirror::new(RULES)));
         let ticket = a_ticket();
         let alive = |walker: &Walker| walker.task.lock().alive;
         for _ in 0..2 {
@@ -477,7 +320,7 @@ mod tests {
             }
             assert!((1..=2).contains(&alive(&walker)));
             for _ in 0..100 {
-                assert!(walker.listed.recv().unwrap().listing.is_ok());
+                assert!(walker.listed.recv().unwrap().content.is_ok());
             }
             let began = Instant::now();
             while alive(&walker) > 0 {
@@ -490,8 +333,9 @@ mod tests {
     #[test]
     fn without_threads_a_folder_is_listed_by_the_caller_at_each_step() {
         let scratch = tempfile::tempdir().unwrap();
-        let tree = Arc::new(Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-        let mut walker = Walker::new(&tree, Keep::DEFAULT, Workers::Inline, &Arc::new(Mirror::new(RULES)));
+        let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
+        let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT));
+        let mut walker = Walker::new(&view, Workers::Inline, &Arc::new(Mirror::new(RULES)));
         walker.list(a_ticket(), RelPath::root(), Detail::Names).unwrap();
         assert!(walker.listed().is_none() && walker.threads.is_empty());
         assert!(walker.step() && walker.listed().is_some());

@@ -1,11 +1,9 @@
 //! Why an entry is left out, or a part of it: a rule says so, so it is no problem. Told by whoever looks at entries, counted
-//! and listed by [`Mirror`](super::Mirror).
+//! and listed by [`Mirror`](crate::mirror::Mirror).
 
 use std::fmt;
 
 use proto::Kind;
-
-use super::notes::Side;
 
 /// What leaves an entry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +20,10 @@ pub enum Rule {
 
 impl Rule {
     /// Whether nothing at all of the entry is mirrored.
-    pub(super) fn is_of_all(self) -> bool {
+    pub(crate) fn is_of_all(self) -> bool {
         match self {
             Rule::Reserved | Rule::Kind(_) => true,
             Rule::Mounted | Rule::Setid => false,
-        }
-    }
-
-    /// Who says so: what the target leaves out of an entry stands beside what leaves it out here.
-    pub(super) fn side(self) -> Side {
-        match self {
-            Rule::Reserved | Rule::Kind(_) | Rule::Mounted => Side::Here,
-            Rule::Setid => Side::There,
         }
     }
 }
