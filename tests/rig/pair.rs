@@ -29,7 +29,7 @@ pub struct Setup {
     pub target: String,
     /// Of pushd's source.
     pub source: String,
-    /// `batch` or `none`.
+    /// `batch` or `none`; where a test does not say, `RIG_DURABILITY` does, or it is `none`.
     pub durability: String,
     /// The link goes through a proxy.
     pub proxy: bool,
@@ -50,7 +50,7 @@ impl Default for Setup {
             module: String::new(),
             target: String::new(),
             source: String::new(),
-            durability: "none".into(),
+            durability: std::env::var("RIG_DURABILITY").unwrap_or_else(|_| "none".into()),
             proxy: false,
             pushd_prefix: Vec::new(),
             recvd_prefix: Vec::new(),

@@ -1,7 +1,8 @@
 //! The two programs together, as a person sees them: commands, files, exit codes. One binary, so that it links once.
 //!
 //! `RIG_DIR` is where scratch folders stand, `RIG_TIMEOUT` the patience in seconds, `RIG_KEEP=1` leaves a failed test's
-//! folder standing, `RIG_LOG` is the daemons' log level, `RIG_PUSHD` and `RIG_RECVD` are other programs to test.
+//! folder standing, `RIG_LOG` is the daemons' log level, `RIG_PUSHD` and `RIG_RECVD` are other programs to test, and
+//! `RIG_DURABILITY` is what a receipt means where a test does not say.
 //! The long run of the model is described in `model/mod.rs`.
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
