@@ -6,6 +6,7 @@
 
 mod folder;
 mod note;
+mod removal;
 mod staged;
 mod wide;
 
@@ -20,10 +21,7 @@ use rustix::io::Errno;
 
 use crate::dir::Dir;
 use crate::metadata::{self, On, is_passing};
-use crate::moves::{self, At};
-use crate::procfs::ProcPath;
 use crate::resolve::FOLDER;
-use crate::room::Lack;
 use crate::stat::Stat;
 use crate::tree::Tree;
 use crate::{clone, process, remove};
@@ -194,70 +192,6 @@ impl Stage {
         }
     }
 
-    /// What stands at `name` vanishes at once: a folder is moved into the stage and deleted there, of any size and
-    /// depth. Nothing there is success. What of a folder cannot be deleted stays in the stage, out of sight, and is
-    /// logged.
-    pub fn take_out(&self, dir: &Dir, name: &Name) -> io::Result<()> {
-        for _ in 0..TRIES {
-            match remove::unlink(dir.fd(), name.as_bytes()) {
-                Err(Errno::ISDIR) => {}
-                done => return Ok(done?),
-            }
-            match rustix::fs::unlinkat(dir.fd(), name.as_bytes(), AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => return Ok(()),
-                Err(Errno::NOTEMPTY | Errno::EXIST) => return self.move_out(dir, name),
-                // Something else than a moment ago.
-                Err(Errno::NOTDIR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(io::Error::other(RESTLESS))
-    }
-
-    /// Moves what stands at the name into the stage and deletes it there.
-    fn move_out(&self, dir: &Dir, name: &Name) -> io::Result<()> {
-        let seat = match Seat::take(self) {
-            Err(error) if Lack::of(&error) == Some(Lack::Room) => return self.remove_here(dir, name),
-            seat => seat?,
-        };
-        let taken = self.next_name();
-        match moves::rename(dir.at(name), At { folder: seat.folder.fd(), name: taken.as_bytes() }) {
-            Ok(()) => discard(&seat.folder, &taken),
-            Err(Errno::NOENT) if Stat::at(dir.fd(), name.as_bytes())?.is_none() => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    /// Where there is no room for the stage: the folder itself gets a name that nobody sees, and is emptied there.
-    fn remove_here(&self, dir: &Dir, name: &Name) -> io::Result<()> {
-        let root = self.tree.root()?;
-        let hidden = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
-        let mut state = self.state();
-        let before = state.mtime_of(&root)?;
-        let away = At { folder: root.fd(), name: hidden.as_bytes() };
-        let emptied = match moves::rename(dir.at(name), away) {
-            Ok(()) => remove::emptied(away),
-            // RACE: not even for a name. Until it is empty the folder is seen with less and less in it.
-            Err(Errno::NOSPC | Errno::DQUOT) => remove::emptied(dir.at(name)),
-            Err(error) => Err(error.into()),
-        };
-        let restored = state.restore(&root, before);
-        emptied.and(restored)
-    }
-
-    /// What stands at `name` stands at `to_name` and replaces whatever stood there, also a folder with all beneath it.
-    /// At each moment the new name shows the old entry or the new one.
-    pub fn replace(&self, dir: &Dir, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
-        match dir.rename(name, to, to_name) {
-            Err(error) if in_the_way(&error) => {
-                dir.exchange(name, to, to_name)?;
-                self.take_out(dir, name)
-            }
-            done => done,
-        }
-    }
-
     /// Removes the stage folder when nothing is staged; the module root keeps its mtime. Returns whether it is gone.
     /// It is made again when it is needed.
     pub fn rest(&self) -> io::Result<bool> {
@@ -391,39 +325,5 @@ impl Seat<'_> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.stage.leave();
-    }
-}
-
-/// Removes something in the stage that has no other name any more.
-fn discard(folder: &StageDir, name: &str) {
-    if let Err(error) = remove::remove(folder.fd(), name.as_bytes()) {
-        tracing::warn!("{}", stays(folder.fd(), name, &error));
-    }
-}
-
-fn stays(folder: BorrowedFd<'_>, name: &str, error: &io::Error) -> String {
-    let path = ProcPath::shown(folder, name.as_bytes());
-    format!("cannot remove what was taken out of the tree; it stays as {path}: {error}")
-}
-
-/// What rename says when a folder stands in the way, or is to stand where something else is.
-fn in_the_way(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Mounts;
-
-    #[test]
-    fn what_stays_is_named_with_its_path() {
-        let place = tempfile::tempdir().unwrap();
-        let root = Tree::open(place.path(), Mounts::Stay).unwrap().root().unwrap();
-        let folder = StageDir::make(&root, "stage").unwrap();
-        let said = stays(folder.fd(), "7", &Errno::PERM.into());
-        let path = place.path().canonicalize().unwrap().join("stage/7");
-        assert!(said.contains(&format!("it stays as {}: ", path.display())), "{said}");
     }
 }

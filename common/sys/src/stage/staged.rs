@@ -19,7 +19,8 @@ use crate::metadata::{self, Now, On};
 use crate::moves::{self, At};
 use crate::stat::Stat;
 
-use super::{RESTLESS, Stage, StageDir, TRIES, discard};
+use super::removal::discard;
+use super::{RESTLESS, Stage, StageDir, TRIES};
 
 /// A name in the stage; what has it is removed with it.
 #[derive(Debug)]
