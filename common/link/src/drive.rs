@@ -3,6 +3,9 @@
 //!
 //! A role that does not take its frames holds back the reading, never the writing; a peer that does not read holds
 //! back the writing, never the reading.
+//!
+//! INVARIANT: of time it knows only the runtime's clock, it draws no lots and starts no task. On a runtime of one thread whose
+//! clock is paused the same input gives the same output at the same times.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -90,6 +93,16 @@ pub async fn drive(
     run(stream, unread, outgoing, incoming, limits, meter).await
 }
 
+/// [`drive`] over any stream of bytes, for a simulation: without TLS, and from the first frame after the login.
+pub async fn drive_stream<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    outgoing: mpsc::Receiver<Bytes>,
+    incoming: Deliver,
+    limits: Drive,
+) -> Disconnect {
+    run(stream, BytesMut::new(), outgoing, incoming, limits, Meter::default()).await
+}
+
 /// What a receiver says when it has nothing to say: a peer that is not there any more cannot take it.
 pub fn sign_of_life() -> Bytes {
     frame(&ToSender::Pong)
@@ -126,11 +139,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
     let waiting = Waiting::default();
     let mut writer = Writer { half: write, outgoing, waiting, beat, every: limits.keepalive, stall, meter };
 
-    let stopped = tokio::select! {
-        stopped = reader.run() => stopped,
-        stopped = writer.run() => stopped,
-    };
-    match stopped {
+    match first(reader.run(), writer.run()).await {
         Err(ended) => ended,
         Ok(Stopped::PeerClosed) => {
             // Whether our goodbye still arrives makes no difference.
@@ -142,17 +151,35 @@ async fn run<S: AsyncRead + AsyncWrite>(
             Disconnect::ByUs
         }
         Ok(Stopped::InboxDropped) => {
-            let last_words = async {
-                tokio::select! {
-                    _ = writer.run() => {}
-                    () = reader.discard() => {}
-                }
-            };
-            let _ = timeout(LAST_WORDS, last_words).await;
+            let (written, closed) = (async { drop(writer.run().await) }, reader.discard());
+            let _ = timeout(LAST_WORDS, first(written, closed)).await;
             let _ = timeout(LINGER, reader.discard()).await;
             Disconnect::ByUs
         }
     }
+}
+
+/// The answer of the one that ends first. Each is polled before the other every second time: whichever always came first
+/// could use up what a task may do at once, so that the other stood still. `select!` draws lots instead, and what happens
+/// could not be repeated.
+async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let mut other_first = true;
+    poll_fn(|cx| {
+        other_first = !other_first;
+        if other_first {
+            match other.as_mut().poll(cx) {
+                Poll::Pending => one.as_mut().poll(cx),
+                ready => ready,
+            }
+        } else {
+            match one.as_mut().poll(cx) {
+                Poll::Pending => other.as_mut().poll(cx),
+                ready => ready,
+            }
+        }
+    })
+    .await
 }
 
 struct Reader<S> {

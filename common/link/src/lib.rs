@@ -22,7 +22,7 @@ mod verify;
 pub use address::Address;
 pub use connection::{Connection, Line, Meter};
 pub use dial::{DialError, Target, dial};
-pub use drive::{Deliver, Disconnect, Drive, drive, sign_of_life};
+pub use drive::{Deliver, Disconnect, Drive, drive, drive_stream, sign_of_life};
 pub use fingerprint::Fingerprint;
 pub use tls::{ClientTls, ServerTls, TlsError, Trust, client_config, server_config};
 pub use turns::Turns;

@@ -1,3 +1,5 @@
+mod replay;
+
 use super::*;
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -21,7 +23,7 @@ struct End {
 fn receiver_role(stream: DuplexStream, limits: Drive) -> End {
     let (outbox, outgoing) = mpsc::channel(16);
     let (incoming, inbox) = mpsc::channel(2);
-    let driving = run(stream, BytesMut::new(), outgoing, Deliver::Bounded(incoming), limits, Meter::default());
+    let driving = drive_stream(stream, outgoing, Deliver::Bounded(incoming), limits);
     End { outbox, inbox, ended: tokio::spawn(driving) }
 }
 
@@ -202,7 +204,7 @@ async fn a_sender_says_ping_and_a_receiver_pong() {
     let (ours, mut peer) = duplex(64);
     let (_outbox, outgoing) = mpsc::channel(1);
     let (incoming, _inbox) = mpsc::unbounded_channel();
-    tokio::spawn(run(ours, BytesMut::new(), outgoing, Deliver::Unbounded(incoming), lively, Meter::default()));
+    tokio::spawn(drive_stream(ours, outgoing, Deliver::Unbounded(incoming), lively));
     let mut got = [0; 5];
     peer.read_exact(&mut got).await.unwrap();
     assert_eq!(got, frame(&ToReceiver::Ping)[..]);
