@@ -1,4 +1,4 @@
-//! From bytes to checked operations, in chunks for the line. Runs on the session's own thread.
+//! From bytes to checked operations, in bundles for the line. Runs on the session's own thread.
 //!
 //! All that a peer can do wrong in the data phase is found here or by the codec; what passes is carried out or
 //! answered. Blob pieces are written here, straight from the frame.
@@ -11,9 +11,9 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use super::blob::Blobs;
 use super::line::Line;
+use super::operation::{BUNDLE_BYTES, BUNDLE_OPS, Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
-use super::step::{CHUNK_BYTES, CHUNK_OPS, Chunk, Item, Step};
 use super::{EndReason, Grant, Limits, Stop};
 use crate::channel::{self, Inbox, Outbox};
 use crate::pack::Unpacker;
@@ -30,7 +30,7 @@ pub(super) struct Intake<'a> {
     limits: Limits,
     blobs: Blobs<'a>,
     unpacker: Unpacker,
-    chunk: Chunk,
+    bundle: Bundle,
 }
 
 impl<'a> Intake<'a> {
@@ -43,8 +43,8 @@ impl<'a> Intake<'a> {
         stop: Stop,
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outbox.clone());
-        let chunk = Chunk { first: 1, ..Chunk::default() };
-        Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, unpacker: Unpacker::default(), chunk }
+        let bundle = Bundle { first: 1, ..Bundle::default() };
+        Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, unpacker: Unpacker::default(), bundle }
     }
 
     pub(super) fn run(mut self) -> EndReason {
@@ -112,7 +112,7 @@ impl<'a> Intake<'a> {
     }
 
     fn message(&mut self, message: ToReceiver) -> Result<(), EndReason> {
-        let step = match message {
+        let operation = match message {
             ToReceiver::Blob { id, size } => return self.blobs.open(id, size).map_err(EndReason::Violation),
             ToReceiver::Data { id, offset, bytes } => {
                 return self.blobs.data(id, offset, &bytes).map_err(EndReason::Violation);
@@ -130,32 +130,32 @@ impl<'a> Intake<'a> {
             }
             ToReceiver::Ping => return self.pong(),
             ToReceiver::Put { path, meta, content } => self.put(path, meta, content)?,
-            ToReceiver::Make { path, meta } => Step::Make { path, meta },
-            ToReceiver::Offer { path, meta } => Step::Offer { path, meta },
-            ToReceiver::Link { first, others } => Step::Link { first, others },
-            ToReceiver::Remove { path } => Step::Remove { path },
-            ToReceiver::Rename { from, to } => Step::Rename { from, to },
-            ToReceiver::Exchange { a, b } => Step::Exchange { a, b },
-            ToReceiver::Compare { path, digest } => Step::Compare { path, digest },
-            ToReceiver::Count { path } => Step::Count { path },
-            ToReceiver::Settle { path } => Step::Settle { path },
+            ToReceiver::Make { path, meta } => Operation::Make { path, meta },
+            ToReceiver::Offer { path, meta } => Operation::Offer { path, meta },
+            ToReceiver::Link { first, others } => Operation::Link { first, others },
+            ToReceiver::Remove { path } => Operation::Remove { path },
+            ToReceiver::Rename { from, to } => Operation::Rename { from, to },
+            ToReceiver::Exchange { a, b } => Operation::Exchange { a, b },
+            ToReceiver::Compare { path, digest } => Operation::Compare { path, digest },
+            ToReceiver::Count { path } => Operation::Count { path },
+            ToReceiver::Settle { path } => Operation::Settle { path },
         };
-        check(&step).map_err(EndReason::Violation)?;
-        self.chunk.steps.push(step);
-        if self.chunk.steps.len() >= CHUNK_OPS || self.chunk.bytes >= CHUNK_BYTES {
+        check(&operation).map_err(EndReason::Violation)?;
+        self.bundle.operations.push(operation);
+        if self.bundle.operations.len() >= BUNDLE_OPS || self.bundle.bytes >= BUNDLE_BYTES {
             return self.hand_over();
         }
         Ok(())
     }
 
-    fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Step, EndReason> {
+    fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Operation, EndReason> {
         let size = meta.size;
         let mut built = None;
         let item = match content {
             Content::Inline(bytes) => match self.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
                 None => {
-                    self.chunk.bytes += bytes.len();
+                    self.bundle.bytes += bytes.len();
                     Item::Inline(meta, bytes)
                 }
             },
@@ -168,17 +168,17 @@ impl<'a> Intake<'a> {
             },
             Content::Asked { room } => match self.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
-                None => return Ok(Step::Ask { path, meta, room }),
+                None => return Ok(Operation::Ask { path, meta, room }),
             },
         };
-        Ok(Step::Put { path, size, item, built })
+        Ok(Operation::Put { path, size, item, built })
     }
 
     fn discard(&mut self, id: u32) -> Result<(), EndReason> {
         self.blobs.discard(id).map_err(EndReason::Violation)?;
-        // An empty chunk, so that the publisher looks whether the folder of temporaries can go.
+        // An empty bundle, so that the publisher looks whether the folder of temporaries can go.
         let place = self.line.admit(0).map_err(|Over| EndReason::Closed)?;
-        self.line.arrive(place, Chunk::default());
+        self.line.arrive(place, Bundle::default());
         Ok(())
     }
 
@@ -187,22 +187,22 @@ impl<'a> Intake<'a> {
         self.outbox.blocking_send(channel::frame(&ToSender::Pong)).map_err(|_| EndReason::Closed)
     }
 
-    /// Sends the chunk that was gathered on its way.
+    /// Sends the bundle that was gathered on its way.
     fn hand_over(&mut self) -> Result<(), EndReason> {
-        if self.chunk.steps.is_empty() {
+        if self.bundle.operations.is_empty() {
             return Ok(());
         }
-        let next = Chunk { first: self.chunk.first + self.chunk.steps.len() as u64, ..Chunk::default() };
-        let mut chunk = std::mem::replace(&mut self.chunk, next);
-        let alone = chunk.steps.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
-        let place = self.line.admit(chunk.bytes).map_err(|Over| EndReason::Closed)?;
-        if !chunk.steps.iter().any(Step::needs_staging) {
-            self.line.arrive(place, chunk);
+        let next = Bundle { first: self.bundle.first + self.bundle.operations.len() as u64, ..Bundle::default() };
+        let mut bundle = std::mem::replace(&mut self.bundle, next);
+        let alone = bundle.operations.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
+        let place = self.line.admit(bundle.bytes).map_err(|Over| EndReason::Closed)?;
+        if !bundle.operations.iter().any(Operation::needs_staging) {
+            self.line.arrive(place, bundle);
         } else if alone {
-            self.pool.stage_all(&mut chunk);
-            self.line.arrive(place, chunk);
+            self.pool.stage_all(&mut bundle);
+            self.line.arrive(place, bundle);
         } else {
-            self.pool.stage(place, chunk);
+            self.pool.stage(place, bundle);
         }
         Ok(())
     }
@@ -210,20 +210,20 @@ impl<'a> Intake<'a> {
 
 /// What the codec leaves open: temporaries' names. That roots, kinds and nested paths stand only where they may, it has
 /// seen.
-fn check(step: &Step) -> Result<(), String> {
-    match step {
-        Step::Put { path, .. }
-        | Step::Ask { path, .. }
-        | Step::Make { path, .. }
-        | Step::Offer { path, .. }
-        | Step::Remove { path }
-        | Step::Compare { path, .. }
-        | Step::Count { path }
-        | Step::Settle { path } => unreserved(path),
-        Step::Rename { from: one, to: two } | Step::Exchange { a: one, b: two } => {
+fn check(operation: &Operation) -> Result<(), String> {
+    match operation {
+        Operation::Put { path, .. }
+        | Operation::Ask { path, .. }
+        | Operation::Make { path, .. }
+        | Operation::Offer { path, .. }
+        | Operation::Remove { path }
+        | Operation::Compare { path, .. }
+        | Operation::Count { path }
+        | Operation::Settle { path } => unreserved(path),
+        Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => {
             unreserved(one).and_then(|()| unreserved(two))
         }
-        Step::Link { first, others } => std::iter::once(first).chain(others).try_for_each(unreserved),
+        Operation::Link { first, others } => std::iter::once(first).chain(others).try_for_each(unreserved),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The line between intake and publisher: chunks leave it in the order in which they were admitted, however long each
+//! The line between intake and publisher: bundles leave it in the order in which they were admitted, however long each
 //! takes to stage. It also bounds what is on the way, and knows when nothing more is coming.
 //!
 //! Nothing waits in a circle: the intake waits for the publisher, the publisher for pool threads and the outbox, pool
@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::operation::Bundle;
 use super::over::Over;
-use super::step::Chunk;
 
-/// Chunks on the way, at most.
-const CHUNKS: usize = 64;
-/// Inline content on the way, in bytes: one chunk more is admitted while less than this waits.
+/// Bundles on the way, at most.
+const BUNDLES: usize = 64;
+/// Inline content on the way, in bytes: one bundle more is admitted while less than this waits.
 const BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 struct State {
     /// The oldest is next to be taken; `None` is still being staged.
-    chunks: VecDeque<Option<Chunk>>,
+    bundles: VecDeque<Option<Bundle>>,
     /// Number of the oldest.
     taken: u64,
     bytes: usize,
@@ -53,7 +53,7 @@ pub(super) enum Wait {
 /// What the publisher gets.
 #[derive(Debug)]
 pub(super) enum Next {
-    Chunk(Chunk),
+    Bundle(Bundle),
     /// Nothing came in time, or nothing more is coming.
     Nothing,
     /// The session is over.
@@ -69,10 +69,10 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Intake: a place for the next chunk, with that much inline content. Waits for room.
+    /// Intake: a place for the next bundle, with that much inline content. Waits for room.
     pub(super) fn admit(&self, bytes: usize) -> Result<u64, Over> {
         let mut state = self.lock();
-        while !state.over && (state.chunks.len() >= CHUNKS || state.bytes >= BYTES) {
+        while !state.over && (state.bundles.len() >= BUNDLES || state.bytes >= BYTES) {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.over {
@@ -80,16 +80,16 @@ impl Line {
         }
         state.quiet = false;
         state.bytes += bytes;
-        state.chunks.push_back(None);
-        Ok(state.taken + state.chunks.len() as u64 - 1)
+        state.bundles.push_back(None);
+        Ok(state.taken + state.bundles.len() as u64 - 1)
     }
 
-    /// Whoever staged it: the chunk with this place is complete.
-    pub(super) fn arrive(&self, place: u64, chunk: Chunk) {
+    /// Whoever staged it: the bundle with this place is complete.
+    pub(super) fn arrive(&self, place: u64, bundle: Bundle) {
         let mut state = self.lock();
         let Some(at) = place.checked_sub(state.taken) else { return };
-        if let Some(slot) = usize::try_from(at).ok().and_then(|at| state.chunks.get_mut(at)) {
-            *slot = Some(chunk);
+        if let Some(slot) = usize::try_from(at).ok().and_then(|at| state.bundles.get_mut(at)) {
+            *slot = Some(bundle);
         }
         if at == 0 {
             self.news.notify_one();
@@ -100,41 +100,41 @@ impl Line {
     pub(super) fn quiet(&self) {
         let mut state = self.lock();
         state.quiet = true;
-        if state.chunks.is_empty() {
+        if state.bundles.is_empty() {
             self.news.notify_one();
         }
     }
 
     /// Whether nothing is on the way: neither waiting nor being staged.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().chunks.is_empty()
+        self.lock().bundles.is_empty()
     }
 
     /// Whether nothing is on the way and nothing more is coming.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.quiet && state.chunks.is_empty()
+        state.quiet && state.bundles.is_empty()
     }
 
-    /// Publisher: the next chunk in order.
+    /// Publisher: the next bundle in order.
     pub(super) fn next(&self, wait: Wait) -> Next {
         let mut state = self.lock();
         loop {
             if state.over {
                 return Next::Over;
             }
-            if let Some(chunk) = state.chunks.front_mut().and_then(Option::take) {
-                let was_full = state.chunks.len() >= CHUNKS || state.bytes >= BYTES;
-                state.chunks.pop_front();
+            if let Some(bundle) = state.bundles.front_mut().and_then(Option::take) {
+                let was_full = state.bundles.len() >= BUNDLES || state.bytes >= BYTES;
+                state.bundles.pop_front();
                 state.taken += 1;
-                state.bytes -= chunk.bytes;
+                state.bytes -= bundle.bytes;
                 if was_full {
                     self.room.notify_one();
                 }
-                return Next::Chunk(chunk);
+                return Next::Bundle(bundle);
             }
             let until = match wait {
-                Wait::Gathering(_) if state.quiet && state.chunks.is_empty() => return Next::Nothing,
+                Wait::Gathering(_) if state.quiet && state.bundles.is_empty() => return Next::Nothing,
                 Wait::Gathering(until) | Wait::Resting(until) => until,
             };
             let left = until.saturating_duration_since(Instant::now());
@@ -149,7 +149,7 @@ impl Line {
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.over = true;
-        let dropped = std::mem::take(&mut state.chunks);
+        let dropped = std::mem::take(&mut state.bundles);
         self.news.notify_all();
         self.room.notify_all();
         self.over.notify_one();

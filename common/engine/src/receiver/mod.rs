@@ -2,27 +2,24 @@
 //!
 //! Entry point: [`Receiver::run`], on a thread of its own, by whoever moves the bytes. It knows no socket and no user;
 //! what it may touch is the [`Grant`]. The way of an operation: `intake` (bytes → checked operations, blobs) → `pool`
-//! (contents into temporaries) → `line` (back in order) → `batch` (closing, flushing, receipts) → `publish` (names).
+//! (contents into temporaries) → `line` (back in order) → `publisher` (batches, flushing, receipts) → `change` (names), or
+//! `answer` for what changes nothing.
 
+mod answer;
 mod basis;
-mod batch;
 mod blob;
-mod book;
-mod compare;
+mod change;
 mod counters;
 mod disk;
-mod folders;
 mod grant;
 mod intake;
 mod line;
-mod links;
-mod moves;
+mod operation;
 mod over;
 mod pool;
-mod publish;
+mod publisher;
 mod receipts;
 mod signatures;
-mod step;
 mod verdict;
 
 #[cfg(test)]
@@ -39,10 +36,10 @@ pub use signatures::Signatures;
 
 use crate::channel::{Inbox, Outbox};
 use crate::workers::start_within;
-use batch::Publisher;
 use intake::Intake;
 use line::Line;
 use pool::Pool;
+use publisher::Publisher;
 use receipts::Receipts;
 
 /// Threads of one session's pool.

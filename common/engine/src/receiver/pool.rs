@@ -10,10 +10,10 @@ use bytes::Bytes;
 use proto::{Keep, Meta, Outcome};
 use sys::{Stage, Staged, Tree};
 
+use super::answer::{Answer, Ask, compare};
 use super::basis::{Copying, Signing};
-use super::compare::{Answer, Ask, compare};
 use super::line::Line;
-use super::step::{Chunk, Item, Step};
+use super::operation::{Bundle, Item, Operation};
 use super::verdict;
 
 /// Copies that wait: each is something to remember, however few bytes it names.
@@ -32,7 +32,7 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct Jobs {
-    /// Bounded by the line: chunks that were admitted, and one run of Compares.
+    /// Bounded by the line: bundles that were admitted, and one run of Compares.
     queue: VecDeque<Job>,
     /// Taken up when there is nothing in `queue`, a step at a time. Bounded by the open blobs.
     signing: Shift<Signing>,
@@ -45,8 +45,8 @@ struct Jobs {
 
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Stage what has content, and put the chunk into this place of the line.
-    Stage(u64, Chunk),
+    /// Stage what has content, and put the bundle into this place of the line.
+    Stage(u64, Bundle),
     /// Answer these.
     Compare(Vec<Ask>, Sender<Vec<Answer>>),
     /// One step, with what it reads into.
@@ -104,9 +104,9 @@ impl Pool {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a chunk staged by whoever is free.
-    pub(super) fn stage(&self, place: u64, chunk: Chunk) {
-        self.change(|jobs| jobs.queue.push_back(Job::Stage(place, chunk)));
+    /// Has a bundle staged by whoever is free.
+    pub(super) fn stage(&self, place: u64, bundle: Bundle) {
+        self.change(|jobs| jobs.queue.push_back(Job::Stage(place, bundle)));
     }
 
     /// Has Compares answered, before all else: the publisher waits for them.
@@ -167,9 +167,9 @@ impl Pool {
         sys::cwd::own();
         while let Some(job) = self.next() {
             match job {
-                Job::Stage(place, mut chunk) => {
-                    self.stage_all(&mut chunk);
-                    line.arrive(place, chunk);
+                Job::Stage(place, mut bundle) => {
+                    self.stage_all(&mut bundle);
+                    line.arrive(place, bundle);
                 }
                 Job::Compare(asks, answers) => {
                     // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
@@ -218,10 +218,10 @@ impl Pool {
         }
     }
 
-    /// Writes the content of every `Put` in the chunk into its temporary.
-    pub(super) fn stage_all(&self, chunk: &mut Chunk) {
-        for step in &mut chunk.steps {
-            let Step::Put { item, .. } = step else { continue };
+    /// Writes the content of every `Put` in the bundle into its temporary.
+    pub(super) fn stage_all(&self, bundle: &mut Bundle) {
+        for operation in &mut bundle.operations {
+            let Operation::Put { item, .. } = operation else { continue };
             let raw = std::mem::replace(item, Item::Ready(Err(Outcome::Absent)));
             *item = Item::Ready(match raw {
                 Item::Inline(mut meta, bytes) => {

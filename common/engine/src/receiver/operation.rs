@@ -1,4 +1,4 @@
-//! Operations on their way through the receiver, and the chunks in which they travel between threads.
+//! Operations on their way through the receiver, and the bundles in which they travel between threads.
 
 use bytes::Bytes;
 use proto::{Digest, Meta, Outcome, RelPath};
@@ -6,15 +6,15 @@ use sys::{Staged, StagedFile};
 
 use super::basis::Built;
 
-/// Operations in one chunk, at most: enough to make a hand-over between threads cheap, few enough to share the work.
-pub(super) const CHUNK_OPS: usize = 64;
-/// Inline content after which a chunk is closed, in bytes.
-pub(super) const CHUNK_BYTES: usize = 512 * 1024;
+/// Operations in one bundle, at most: enough to make a hand-over between threads cheap, few enough to share the work.
+pub(super) const BUNDLE_OPS: usize = 64;
+/// Inline content after which a bundle is closed, in bytes.
+pub(super) const BUNDLE_BYTES: usize = 512 * 1024;
 
 /// One operation, checked.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub(super) enum Step {
+pub(super) enum Operation {
     Put { path: RelPath, size: u64, item: Item, built: Option<Built> },
     Ask { path: RelPath, meta: Meta, room: u64 },
     Make { path: RelPath, meta: Meta },
@@ -41,31 +41,34 @@ pub(super) enum Item {
 
 /// Consecutive operations.
 #[derive(Debug, Default)]
-pub(super) struct Chunk {
+pub(super) struct Bundle {
     /// Number of the first of them.
     pub first: u64,
-    pub steps: Vec<Step>,
+    pub operations: Vec<Operation>,
     /// Inline content in it, as it was admitted.
     pub bytes: usize,
 }
 
-impl Step {
+impl Operation {
     /// Whether a pool thread has to write something before it can be published.
     pub(super) fn needs_staging(&self) -> bool {
-        matches!(self, Step::Put { item: Item::Inline(..) | Item::Blob(..), .. })
+        matches!(self, Operation::Put { item: Item::Inline(..) | Item::Blob(..), .. })
     }
 
     /// Whether the listing of `folder` may look different after this operation than before it.
     pub(super) fn concerns(&self, folder: &RelPath) -> bool {
         match self {
-            Step::Put { path, .. } | Step::Make { path, .. } | Step::Offer { path, .. } | Step::Remove { path } => {
-                alters(path, folder)
+            Operation::Put { path, .. }
+            | Operation::Make { path, .. }
+            | Operation::Offer { path, .. }
+            | Operation::Remove { path } => alters(path, folder),
+            Operation::Rename { from, to } | Operation::Exchange { a: from, b: to } => {
+                alters(from, folder) || alters(to, folder)
             }
-            Step::Rename { from, to } | Step::Exchange { a: from, b: to } => alters(from, folder) || alters(to, folder),
-            Step::Link { others, .. } => others.iter().any(|other| alters(other, folder)),
-            Step::Ask { .. } | Step::Compare { .. } | Step::Count { .. } => false,
+            Operation::Link { others, .. } => others.iter().any(|other| alters(other, folder)),
+            Operation::Ask { .. } | Operation::Compare { .. } | Operation::Count { .. } => false,
             // What Compares note of links is judged by the next Settle.
-            Step::Settle { .. } => true,
+            Operation::Settle { .. } => true,
         }
     }
 }

@@ -6,11 +6,11 @@
 use proto::login::Durability;
 use proto::{Kept, Kind, Outcome, RelPath};
 
+use super::Changes;
 use super::book::Joined;
-use super::publish::Replica;
-use super::verdict::{self, Verdict};
+use crate::receiver::verdict::{self, Verdict};
 
-impl Replica {
+impl Changes {
     /// Makes `others` names of what stands at `first`.
     pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Verdict {
         if !self.keep.has(Kept::Hardlinks) {
@@ -39,7 +39,7 @@ impl Replica {
         let mut verdict = Ok(());
         for Joined { inode, mut groups } in self.links.settle(path) {
             for group in &mut groups {
-                group.retain(|name| self.stands(name, inode));
+                group.retain(|name| self.is_still(name, inode));
             }
             // The largest keeps the file; every other gets one of its own.
             groups.retain(|group| !group.is_empty());
@@ -54,7 +54,7 @@ impl Replica {
     }
 
     /// Whether this name is (still) that file. One that cannot be looked at is left alone.
-    fn stands(&mut self, path: &RelPath, inode: (u64, u64)) -> bool {
+    fn is_still(&mut self, path: &RelPath, inode: (u64, u64)) -> bool {
         let Ok((folder, name)) = self.parent(path) else { return false };
         let stat = folder.dir.lookup(&name).ok().flatten();
         stat.is_some_and(|stat| (stat.dev, stat.ino) == inode)

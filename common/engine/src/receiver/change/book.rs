@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use proto::RelPath;
 
-use super::compare::Answer;
+use crate::receiver::answer::Answer;
 
 /// Bytes of all that is noted, about. Beyond it nothing is parted at the next `Settle`: names that share a file here
 /// keep sharing it though the sender has equal but separate files, until one of them changes; no content is ever wrong.

@@ -1,4 +1,4 @@
-//! The publisher: takes chunks in order, closes batches, and says what is visible and what is durable.
+//! The publisher: takes bundles in order, closes batches, and says what is visible and what is durable.
 //!
 //! Runs on a thread of its own. With durability `none` operations are carried out as they come and a batch is only a
 //! receipt; with `batch` they gather until their contents are flushed, then all names change in order.
@@ -10,14 +10,13 @@ use proto::login::Durability;
 use proto::{Outcome, RelPath};
 use sys::{Lack, Staged, durable};
 
-use super::compare::{Answer, Ask};
-use super::folders::Unrestored;
+use super::answer::{Answer, Ask};
+use super::change::Changes;
 use super::line::{Line, Next, Wait};
+use super::operation::{Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
-use super::publish::Replica;
 use super::receipts::Receipts;
-use super::step::{Chunk, Item, Step};
 use super::verdict::{self, Verdict};
 use super::{Counters, Disk, Grant};
 
@@ -41,7 +40,7 @@ pub(super) struct Publisher<'a> {
     disk: Arc<Disk>,
     durability: Durability,
     receipts: Receipts,
-    replica: Replica,
+    changes: Changes,
     batch: Batch,
     /// Temporaries may have been made since the last rest.
     restless: bool,
@@ -53,7 +52,7 @@ pub(super) struct Publisher<'a> {
 #[derive(Default)]
 struct Batch {
     /// Those that wait for the flush, with their numbers; none with durability `none`.
-    waiting: Vec<(u64, Step)>,
+    waiting: Vec<(u64, Operation)>,
     /// Those that were carried out.
     done: Vec<u64>,
     ops: usize,
@@ -71,9 +70,9 @@ impl<'a> Publisher<'a> {
         receipts: Receipts,
         counters: &'a Counters,
     ) -> Publisher<'a> {
-        let (replica, durability) = (Replica::new(grant), grant.durability);
+        let (changes, durability) = (Changes::new(grant), grant.durability);
         let (batch, disk) = (Batch::default(), Arc::clone(&grant.disk));
-        Publisher { line, pool, counters, disk, durability, receipts, replica, batch, restless: true, uprooted: None }
+        Publisher { line, pool, counters, disk, durability, receipts, changes, batch, restless: true, uprooted: None }
     }
 
     /// Until the session is over. What was not carried out by then is dropped. Returns why it had to end, where it was the
@@ -82,7 +81,7 @@ impl<'a> Publisher<'a> {
         let _alarm = Alarm(self.line);
         while let Ok(()) = self.turn() {}
         // What fails now has no receipt that would claim it.
-        let _ = self.replica.finish();
+        let _ = self.changes.finish();
         self.uprooted.take()
     }
 
@@ -94,7 +93,7 @@ impl<'a> Publisher<'a> {
         };
         match self.line.next(wait) {
             Next::Over => Err(Over),
-            Next::Chunk(chunk) => self.chunk(chunk),
+            Next::Bundle(bundle) => self.bundle(bundle),
             Next::Nothing if self.batch.closes.is_some() => self.close(),
             Next::Nothing => {
                 if self.restless {
@@ -111,35 +110,35 @@ impl<'a> Publisher<'a> {
     /// RACE: it may go right after this look. What was acknowledged in between is compared when the sender comes again, for
     /// then another folder stands there.
     fn stand(&mut self) -> Result<(), Over> {
-        let path = self.replica.tree.path().display();
-        self.uprooted = match self.replica.tree.stands() {
-            Ok(true) => return Ok(()),
-            Ok(false) => Some(format!("{path} was replaced, unmounted or mounted over")),
-            Err(error) => Some(format!("{path} cannot be looked at: {error}")),
-        };
-        Err(Over)
+        self.changes.stands().map_err(|why| {
+            self.uprooted = Some(why);
+            Over
+        })
     }
 
     /// Takes the empty folder of temporaries out of the mirror. Where that fails it is tried again after a while.
     fn rest(&mut self) {
-        match self.replica.stage.rest() {
+        match self.changes.rest() {
             Ok(gone) => self.restless = !gone,
             Err(error) => tracing::debug!(%error, "cannot remove the folder of temporaries now"),
         }
     }
 
-    fn chunk(&mut self, chunk: Chunk) -> Result<(), Over> {
+    fn bundle(&mut self, bundle: Bundle) -> Result<(), Over> {
         self.restless = true;
-        let mut op = chunk.first;
-        let mut steps = chunk.steps.into_iter().peekable();
-        while let Some(step) = steps.next() {
-            match step {
-                Step::Compare { path, digest } => {
+        let mut op = bundle.first;
+        let mut operations = bundle.operations.into_iter().peekable();
+        while let Some(operation) = operations.next() {
+            match operation {
+                Operation::Compare { path, digest } => {
                     self.make_way(&path)?;
                     let mut run = vec![Ask { place: 0, op, path, digest }];
                     let batch = &self.batch;
-                    let joins = |step: &Step| matches!(step, Step::Compare { path, .. } if !batch.concerns(path));
-                    while let Some(Step::Compare { path, digest }) = steps.next_if(joins) {
+                    let joins = |next: &Operation| match next {
+                        Operation::Compare { path, .. } => !batch.concerns(path),
+                        _ => false,
+                    };
+                    while let Some(Operation::Compare { path, digest }) = operations.next_if(joins) {
                         run.push(Ask { place: run.len(), op: op + run.len() as u64, path, digest });
                     }
                     let ops = run.len();
@@ -147,10 +146,10 @@ impl<'a> Publisher<'a> {
                     op += ops as u64;
                     self.took(op - 1, ops)?;
                 }
-                Step::Count { path } => {
+                Operation::Count { path } => {
                     self.close()?;
-                    let counted = self.replica.count(&path);
-                    self.replica.close_up();
+                    let counted = self.changes.count(&path);
+                    self.changes.close_up();
                     match counted {
                         Ok(entries) => self.receipts.counted(op, entries)?,
                         Err(error) => self.report(op, Err(verdict::failed(format!("cannot count: {error}"))))?,
@@ -158,8 +157,8 @@ impl<'a> Publisher<'a> {
                     self.took(op, 1)?;
                     op += 1;
                 }
-                step => {
-                    self.step(op, step)?;
+                operation => {
+                    self.take(op, operation)?;
                     self.took(op, 1)?;
                     op += 1;
                 }
@@ -169,20 +168,20 @@ impl<'a> Publisher<'a> {
     }
 
     /// One operation that changes something.
-    fn step(&mut self, op: u64, step: Step) -> Result<(), Over> {
+    fn take(&mut self, op: u64, operation: Operation) -> Result<(), Over> {
         match self.durability {
             Durability::None => {
-                if self.replica.is_wide() {
+                if self.changes.is_wide() {
                     self.finish()?;
-                    self.replica.let_go();
+                    self.changes.let_go();
                 }
-                self.carry_out(op, step)
+                self.carry_out(op, operation)
             }
             Durability::Batch => {
-                if let Step::Put { size, .. } = &step {
+                if let Operation::Put { size, .. } = &operation {
                     self.batch.bytes = self.batch.bytes.saturating_add(*size);
                 }
-                self.batch.waiting.push((op, step));
+                self.batch.waiting.push((op, operation));
                 Ok(())
             }
         }
@@ -198,13 +197,13 @@ impl<'a> Publisher<'a> {
         if batch.ops >= OPS || batch.bytes >= BYTES || closes <= now { self.close() } else { Ok(()) }
     }
 
-    fn carry_out(&mut self, op: u64, step: Step) -> Result<(), Over> {
-        let (put, asks, removes) = match &step {
-            Step::Put { size, .. } => (Some(*size), None, false),
-            Step::Ask { meta, .. } => (None, Some(meta.size), false),
-            step => (None, None, matches!(step, Step::Remove { .. })),
+    fn carry_out(&mut self, op: u64, operation: Operation) -> Result<(), Over> {
+        let (put, asks, removes) = match &operation {
+            Operation::Put { size, .. } => (Some(*size), None, false),
+            Operation::Ask { meta, .. } => (None, Some(meta.size), false),
+            operation => (None, None, matches!(operation, Operation::Remove { .. })),
         };
-        let verdict = self.replica.perform(op, step);
+        let verdict = self.changes.perform(op, operation);
         let outcome = verdict.as_ref().err();
         self.disk.note(put.or(asks), outcome);
         if let (Some(_), Some(outcome)) = (asks, outcome) {
@@ -230,7 +229,7 @@ impl<'a> Publisher<'a> {
 
     /// Before a Compare: what it may see must be visible.
     fn make_way(&mut self, folder: &RelPath) -> Result<(), Over> {
-        let owes = self.batch.concerns(folder) || !self.replica.folders.touched().is_empty();
+        let owes = self.batch.concerns(folder) || self.changes.owes();
         if owes { self.close() } else { Ok(()) }
     }
 
@@ -252,14 +251,14 @@ impl<'a> Publisher<'a> {
             }
             while let Some(answer) = answers.get_mut(sent).and_then(Option::take) {
                 sent += 1;
-                self.replica.links.note(&answer);
+                self.changes.note(&answer);
                 if answer.problem {
                     self.counters.problem();
                 }
                 self.receipts.frames(answer.frames)?;
             }
         }
-        self.replica.close_up();
+        self.changes.close_up();
         self.receipts.send()
     }
 
@@ -281,7 +280,7 @@ impl<'a> Publisher<'a> {
         self.receipts.applied(upto)?;
         match self.durability {
             Durability::None => {
-                self.replica.let_go();
+                self.changes.let_go();
                 self.batch.done.clear();
             }
             Durability::Batch => {
@@ -297,30 +296,30 @@ impl<'a> Publisher<'a> {
         self.counters.batch(ops);
         self.receipts.send()?;
         // Nobody waits for this.
-        self.replica.free_replaced();
+        self.changes.free_replaced();
         Ok(())
     }
 
     /// Flushes contents, then carries out all in order. False when something could not be made durable: the operations
     /// concerned have got their outcomes.
-    fn carry_out_all(&mut self, waiting: Vec<(u64, Step)>) -> Result<bool, Over> {
-        let staged: Vec<&Staged> = waiting.iter().filter_map(|(_, step)| step.staged()).collect();
-        if let Err(error) = flush(&self.replica, &staged) {
+    fn carry_out_all(&mut self, waiting: Vec<(u64, Operation)>) -> Result<bool, Over> {
+        let staged: Vec<&Staged> = waiting.iter().filter_map(|(_, operation)| operation.staged()).collect();
+        if let Err(error) = self.changes.flush(&staged) {
             tracing::error!(%error, operations = waiting.len(), "cannot flush; nothing of this batch is published");
-            for (op, step) in waiting {
-                let outcome = unflushed(&step, &error);
+            for (op, operation) in waiting {
+                let outcome = unflushed(&operation, &error);
                 self.disk.note(None, Some(&outcome));
                 self.report(op, Err(outcome))?;
             }
             return Ok(false);
         }
         let mut sealed = true;
-        for (op, step) in waiting {
-            if self.replica.is_wide() {
+        for (op, operation) in waiting {
+            if self.changes.is_wide() {
                 self.finish()?;
                 sealed &= self.seal()?.is_some();
             }
-            self.carry_out(op, step)?;
+            self.carry_out(op, operation)?;
         }
         Ok(sealed)
     }
@@ -328,10 +327,10 @@ impl<'a> Publisher<'a> {
     /// Gives the touched folders their mtimes. Where that fails one operation is not done: the sender will look at its
     /// folders again.
     fn finish(&mut self) -> Result<(), Over> {
-        for Unrestored { op, error } in self.replica.finish() {
+        for (op, outcome) in self.changes.finish() {
             if let Some(at) = self.batch.done.iter().position(|done| *done == op) {
                 self.batch.done.swap_remove(at);
-                self.report(op, Err(verdict::of("set the mtime of its folder", &error)))?;
+                self.report(op, Err(outcome))?;
             }
         }
         Ok(())
@@ -341,7 +340,7 @@ impl<'a> Publisher<'a> {
     /// outcome. Never tried again: the kernel has dropped what it could not write.
     fn seal(&mut self) -> Result<Option<durable::Durable>, Over> {
         let done = std::mem::take(&mut self.batch.done);
-        match self.replica.seal() {
+        match self.changes.seal() {
             Ok(proof) => Ok(Some(proof)),
             Err(error) => {
                 tracing::error!(%error, operations = done.len(), "cannot flush folders; what is published may be lost");
@@ -354,15 +353,11 @@ impl<'a> Publisher<'a> {
     }
 }
 
-fn flush(replica: &Replica, staged: &[&Staged]) -> std::io::Result<()> {
-    if staged.is_empty() { Ok(()) } else { durable::flush_data(&replica.tree, staged) }
-}
-
 /// What a flush that failed means for an operation of the batch, none of which is carried out. Only content lacks room: what
 /// frees some is tried again at once.
-fn unflushed(step: &Step, error: &std::io::Error) -> Outcome {
-    match (Lack::of(error), step) {
-        (Some(Lack::Room), Step::Put { .. }) | (Some(Lack::Writing), _) => verdict::of("flush", error),
+fn unflushed(operation: &Operation, error: &std::io::Error) -> Outcome {
+    match (Lack::of(error), operation) {
+        (Some(Lack::Room), Operation::Put { .. }) | (Some(Lack::Writing), _) => verdict::of("flush", error),
         _ => verdict::failed(format!("cannot flush: {error}")),
     }
 }
@@ -370,14 +365,14 @@ fn unflushed(step: &Step, error: &std::io::Error) -> Outcome {
 impl Batch {
     /// Whether something that waits may change the listing of this folder.
     fn concerns(&self, folder: &RelPath) -> bool {
-        self.waiting.iter().any(|(_, step)| step.concerns(folder))
+        self.waiting.iter().any(|(_, operation)| operation.concerns(folder))
     }
 }
 
-impl Step {
+impl Operation {
     fn staged(&self) -> Option<&Staged> {
         match self {
-            Step::Put { item: Item::Ready(Ok(staged)), .. } => Some(staged),
+            Operation::Put { item: Item::Ready(Ok(staged)), .. } => Some(staged),
             _ => None,
         }
     }

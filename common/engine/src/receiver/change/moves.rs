@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind};
 
 use proto::{Kind, Outcome, RelPath};
 
-use super::publish::Replica;
-use super::verdict::{self, Verdict};
+use super::Changes;
+use crate::receiver::verdict::{self, Verdict};
 
-impl Replica {
+impl Changes {
     /// What is not there is removed already.
     pub(super) fn remove(&mut self, path: &RelPath) -> Verdict {
         let (folder, name) = match self.parent(path) {

@@ -1,0 +1,168 @@
+//! Operations that give a name another version as a whole, or the same one other metadata: `Put`, `Make`, `Offer`; and what
+//! asks whether a `Put` would have room.
+
+use std::io;
+
+use proto::{Kept, Kind, Meta, Outcome, RelPath};
+use sys::Staged;
+
+use super::Changes;
+use crate::delta::Signature;
+use crate::receiver::basis::Built;
+use crate::receiver::verdict::{self, Verdict};
+
+impl Changes {
+    pub(super) fn put(&mut self, path: &RelPath, staged: Staged, built: Option<Built>) -> Verdict {
+        let Some(Built { from, signature }) = built else { return self.publish(path, staged) };
+        self.replaced.push(from);
+        match signature {
+            Some(signature) => self.publish_signed(path, staged, *signature),
+            None => self.publish(path, staged),
+        }
+    }
+
+    /// The same with a file of which the chunks are known: they are remembered of what stands there then.
+    fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: Signature) -> Verdict {
+        let staged_as = staged.stat();
+        let verdict = self.publish(path, staged);
+        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. }))
+            && let Ok((folder, name)) = self.parent(path)
+            && let (Ok(made), Ok(Some(stat))) = (staged_as, folder.dir.lookup(&name))
+            && stat.same_inode(&made)
+            && stat.size == signature.end()
+        {
+            self.signatures.remember(&stat, signature);
+        }
+        verdict
+    }
+
+    /// Whether there is room for a file with so many bytes of content: such a one is made, with its owner and attributes, and
+    /// not published.
+    pub(super) fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64) -> Result<Outcome, Outcome> {
+        self.keep.project_meta(&mut meta);
+        self.parent(path)?;
+        let make = || {
+            let file = self.stage.file_like(&meta, self.keep)?;
+            file.reserve(room)?;
+            file.finish(&meta, self.keep)
+        };
+        make().map(|_| Outcome::Want).map_err(|error| verdict::staging(&error))
+    }
+
+    pub(super) fn make(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
+        if !self.keep.admits(meta.kind) {
+            return Err(verdict::refused(format!("the module keeps no {}", words(meta.kind))));
+        }
+        self.keep.project_meta(&mut meta);
+        let there = if path.is_root() {
+            Some(Kind::Dir)
+        } else {
+            let (folder, name) = self.parent(path)?;
+            let looked = |error: io::Error| verdict::of("look at what stands there", &error);
+            let stat = folder.dir.lookup(&name).map_err(looked)?;
+            match &stat {
+                Some(stat) if stat.kind == meta.kind && meta.kind != Kind::Dir => {
+                    let there = folder.dir.meta(&name, stat, self.keep).map_err(looked)?;
+                    if there.same_metadata(&meta) {
+                        return Ok(());
+                    }
+                }
+                _ => {}
+            }
+            stat.map(|stat| stat.kind)
+        };
+        if meta.kind == Kind::Dir && there == Some(Kind::Dir) {
+            return self.make_in_place(path, &meta);
+        }
+        let staged = self.stage.make(&meta, self.keep).map_err(|error| verdict::staging(&error))?;
+        let verdict = self.publish(path, staged);
+        if meta.kind == Kind::Dir && matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+            // Children are likely to follow, and its metadata belongs to the batch's seal.
+            let folder = self.folders.open(path).map_err(|error| verdict::of("open it", &error))?;
+            self.folders.made(&folder, meta.mtime);
+        }
+        verdict
+    }
+
+    /// A folder that exists gets its metadata, unless it has it already.
+    fn make_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
+        let Some(mode) = self.stage.open_mode(&self.tree, path, meta.mode).filter(|_| self.keep.has(Kept::Mode)) else {
+            return self.set_in_place(path, meta);
+        };
+        let text = format!(
+            "mode {:04o}: recvd is not root, and needs all rights to the module's own folder: its mode is {mode:04o}",
+            meta.mode
+        );
+        match self.set_in_place(path, &Meta { mode, ..meta.clone() }) {
+            Ok(()) => verdict::done(&[text]),
+            Err(Outcome::Partly { reason }) => verdict::done(&[text, reason]),
+            failed => failed,
+        }
+    }
+
+    fn set_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
+        let failed = |error: io::Error| verdict::of("set its metadata", &error);
+        let folder = self.folders.open(path).map_err(|error| verdict::of_parent(&error))?;
+        let stat = folder.dir.stat().map_err(failed)?;
+        let mut there = folder.dir.own_meta(self.keep).map_err(failed)?;
+        if let Some(mode) = self.stage.mode_before(&stat) {
+            there.mode = mode;
+            self.keep.project_meta(&mut there);
+        }
+        if let Some(mtime) = self.folders.mtime(&folder) {
+            there.mtime = mtime;
+        }
+        if there.same_metadata(meta) {
+            return Ok(());
+        }
+        // Attributes may need the right to write. Of another user's folder the problems tell.
+        let _ = self.stage.widen(&self.tree, path);
+        let problems = folder.dir.set_meta(meta, self.keep).map_err(failed)?;
+        if self.keep.has(Kept::Mode) {
+            self.stage.settled(&stat);
+        }
+        self.folders.made(&folder, meta.mtime);
+        verdict::done(&problems)
+    }
+
+    pub(super) fn offer(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
+        let failed = |error: io::Error| verdict::of("set its metadata", &error);
+        self.keep.project_meta(&mut meta);
+        let (folder, name) = self.parent(path)?;
+        let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { return Err(Outcome::Want) };
+        if stat.kind != Kind::File || stat.size != meta.size {
+            return Err(Outcome::Want);
+        }
+        let there = folder.dir.meta(&name, &stat, self.keep).map_err(failed)?;
+        if !meta.content_fits(&there) {
+            return Err(Outcome::Want);
+        }
+        if meta.same_metadata(&there) {
+            return Ok(());
+        }
+        // An inode that other names share is never changed: they may stand for other files of the sender.
+        if stat.nlink != 1 {
+            return Err(Outcome::Want);
+        }
+        let unlocked = self.stage.unlock_file(&self.tree, (&folder.dir, &name), path).map_err(failed)?;
+        let problems = folder.dir.set_file_meta(&name, &meta, self.keep).map_err(failed)?;
+        if self.keep.has(Kept::Mode) {
+            self.stage.settled(&stat);
+        }
+        drop(unlocked);
+        self.altered.push((folder, name));
+        verdict::done(&problems)
+    }
+}
+
+fn words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "files",
+        Kind::Dir => "folders",
+        Kind::Symlink => "symbolic links",
+        Kind::Fifo => "FIFOs",
+        Kind::Socket => "sockets",
+        Kind::CharDevice => "character devices",
+        Kind::BlockDevice => "block devices",
+    }
+}
