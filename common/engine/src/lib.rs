@@ -2,6 +2,7 @@
 //! configuration, and does not know who dialled. Entry points: [`sender::Sender`] and [`receiver::Receiver`].
 #![forbid(unsafe_code)]
 
+mod beneath;
 pub mod blocked;
 pub mod channel;
 pub mod clock;

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use proto::{Name, RelPath};
 
-use crate::pending::range_beneath;
+use crate::beneath::range_beneath;
 use beyond::Beyond;
 
 /// Paths that are kept with what is said of them.

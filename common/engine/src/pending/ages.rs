@@ -14,14 +14,14 @@ impl Since {
         Since(now)
     }
 
-    /// That moment.
+    /// The moment itself.
     pub fn at(self) -> Instant {
         self.0
     }
 }
 
-/// The ages of all that is owed, each as often as it occurs. Each change costs as much as finding a key.
-#[derive(Debug, Default)]
+/// The ages of some things that are owed, each as often as it occurs. Each change costs as much as finding a key.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ages(BTreeMap<Since, usize>);
 
 impl Ages {
@@ -40,5 +40,15 @@ impl Ages {
 
     pub(super) fn oldest(&self) -> Option<Since> {
         self.0.first_key_value().map(|(since, _)| *since)
+    }
+}
+
+#[cfg(test)]
+impl Ages {
+    /// Of just these.
+    pub(super) fn of(ages: impl Iterator<Item = Since>) -> Ages {
+        let mut all = Ages::default();
+        ages.for_each(|since| all.add(since));
+        all
     }
 }

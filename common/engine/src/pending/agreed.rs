@@ -1,15 +1,20 @@
-//! When nothing was owed for the last time. While the target is connected and owed nothing that is now; what it was then
-//! stands when a change comes in or the link is lost, so the moment never goes back.
+//! When nothing was owed for the last time. While the target is connected and nothing is owed, that is now. When a change comes
+//! in or the link is lost the moment stays as it was then, so it never goes back.
 
 use std::time::{Instant, SystemTime};
-
-use super::Pending;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
     last: Option<Moment>,
     link: Link,
+}
+
+/// Whether anything is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owed {
+    Nothing,
+    Something,
 }
 
 /// Whether what is acknowledged is known to stand.
@@ -38,39 +43,39 @@ impl Moment {
     }
 }
 
-impl Pending {
+impl Agreed {
     /// When all that was owed had been acknowledged for the last time; `None` before the first.
-    pub fn in_sync_at(&self, now: Instant) -> Option<SystemTime> {
-        let last = self.agreed.last?;
+    pub(super) fn shown(&self, owed: Owed, now: Instant) -> Option<SystemTime> {
+        let last = self.last?;
         let now = Moment { wall: SystemTime::now(), at: now };
-        Some(if self.agrees() { now.wall } else { last.shown(now) })
+        Some(if self.holds(owed) { now.wall } else { last.shown(now) })
     }
 
     /// A session with the target begins.
-    pub fn link_made(&mut self) {
-        self.agreed.link = Link::Made;
+    pub(super) fn link_made(&mut self) {
+        self.link = Link::Made;
     }
 
     /// The link is lost. What the target has from here on is not known.
-    pub(super) fn part(&mut self, now: Instant) {
-        self.still_agreed(now);
-        self.agreed.link = Link::Lost;
+    pub(super) fn link_lost(&mut self, owed: Owed, now: Instant) {
+        self.stays(owed, now);
+        self.link = Link::Lost;
     }
 
     /// The last work was acknowledged.
-    pub(super) fn agree(&mut self, now: Instant) {
-        self.agreed.last = Some(Moment { wall: SystemTime::now(), at: now });
+    pub(super) fn reached(&mut self, now: Instant) {
+        self.last = Some(Moment { wall: SystemTime::now(), at: now });
     }
 
-    /// To be called before something becomes owed.
-    pub(super) fn still_agreed(&mut self, now: Instant) {
-        if self.agrees() {
-            self.agree(now);
+    /// To be called before something becomes owed, with what was owed until then.
+    pub(super) fn stays(&mut self, owed: Owed, now: Instant) {
+        if self.holds(owed) {
+            self.reached(now);
         }
     }
 
-    fn agrees(&self) -> bool {
-        self.agreed.last.is_some() && self.agreed.link == Link::Made && self.is_empty()
+    fn holds(&self, owed: Owed) -> bool {
+        self.last.is_some() && self.link == Link::Made && owed == Owed::Nothing
     }
 }
 
@@ -80,6 +85,7 @@ mod tests {
 
     use proto::RelPath;
 
+    use super::super::Pending;
     use super::super::tests::RULES;
     use super::*;
     use crate::hint::Hint;

@@ -1,229 +1,76 @@
 //! What one target is still owed. Hints go in, merge by path and come out as work; work is owed until it is
 //! acknowledged. Nothing is dropped: a full store becomes bigger hints, a lost link brings all work back.
 //!
+//! [`Pending`] is put together from parts that know nothing of each other: the [`hints`] that wait, the [`moves`] that go
+//! before them, the work [`under_way`], what was looked at [`lately`], and since when all is [`agreed`]. What concerns several
+//! of them is here, in [`renamed`], [`ended`] and [`full`].
+//!
 //! The watcher's thread puts hints in, the sender takes work out; both under one lock, so nothing here blocks.
 //! Time comes in as an argument.
 
 mod ages;
 mod agreed;
-mod concerns;
+mod ended;
+mod full;
 mod held;
-mod met;
+mod hints;
+mod lately;
+mod moves;
 mod renamed;
+mod rules;
 mod store;
+mod task;
 #[cfg(test)]
 mod tests;
-mod work;
+mod under_way;
+mod unsent;
+mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Bound;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use proto::RelPath;
 
 pub use ages::Since;
-pub(crate) use held::Wait;
 pub use held::{Claim, Owner};
+pub(crate) use hints::Wait;
+pub(crate) use renamed::Turn;
+pub use rules::{Holds, Rules};
+pub use task::{Task, Ticket, Work};
 
 use crate::hint::{Cause, Hint};
 use crate::view::Selection;
-use ages::Ages;
-use agreed::Agreed;
-use held::Held;
-use met::Deferred;
-pub(crate) use renamed::Turn;
-
-/// Entries that wait before they are merged into bigger hints: about 40 MB of paths of usual length.
-const WAITING: usize = 200_000;
-/// Renames that wait before they are merged into bigger hints.
-const MOVES: usize = 10_000;
-/// Acknowledged places that are remembered for renames whose event is still on its way.
-const RECENT: usize = 4096;
-/// When a hint is worth a look.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// After a closed file's last event.
-    pub settle: Duration,
-    /// After the last write to a file still open.
-    pub open_settle: Duration,
-    /// After the first write to a file still open, however many follow.
-    pub open_max_delay: Duration,
-    /// For what is not there.
-    pub holds: Holds,
-}
-
-/// How long what is not there may have an explanation that is on its way.
-#[derive(Debug, Clone, Copy)]
-pub struct Holds {
-    /// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
-    pub deleted: Duration,
-    /// What was not there without an event that says why is asked about again after this time, by its folder's listing.
-    pub lost: Duration,
-}
-
-impl Default for Holds {
-    fn default() -> Holds {
-        Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) }
-    }
-}
-
-/// Names one piece of work until it is acknowledged.
-pub type Ticket = u64;
-
-/// Something to do for a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
-    /// Look at this entry.
-    Entry {
-        /// Where.
-        path: RelPath,
-        /// Why.
-        cause: Cause,
-    },
-    /// Compare this folder's listing.
-    Folder {
-        /// Where.
-        path: RelPath,
-    },
-    /// Compare all that is at and beneath.
-    Subtree {
-        /// Where.
-        path: RelPath,
-    },
-    /// Carry out a rename; `parents` are folders above `to` that may not have been sent yet, outermost first.
-    Rename {
-        /// The old place.
-        from: RelPath,
-        /// The new place.
-        to: RelPath,
-        /// Folders above `to` with hints still waiting.
-        parents: Vec<RelPath>,
-        /// A moment before it happened at the source.
-        before: Instant,
-    },
-    /// Two entries may have swapped places.
-    Exchange {
-        /// One place.
-        a: RelPath,
-        /// The other.
-        b: RelPath,
-    },
-}
-
-impl Task {
-    /// Whether it looks at what is beneath its places, too. A rename looks at what it moves, for the metadata.
-    fn is_whole(&self) -> bool {
-        !matches!(self, Task::Entry { .. } | Task::Rename { .. })
-    }
-}
-
-/// A task with its ticket.
-#[derive(Debug, Clone)]
-pub struct Work {
-    /// Its name.
-    pub ticket: Ticket,
-    /// What to do.
-    pub task: Task,
-    /// When the oldest change in it was noticed.
-    pub since: Since,
-    /// Where its places are by now, after all renames that were hinted: in the order of the task's paths, and after an
-    /// exchange more, as either place may be meant.
-    pub stands: Vec<RelPath>,
-    /// Its places became too many to follow: when it is over, the folder above them all is compared.
-    scattered: bool,
-    /// When it was handed out.
-    begun: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Depth {
-    Entry,
-    Folder,
-    Subtree,
-}
-
-#[derive(Debug, Clone)]
-struct Waiting {
-    depth: Depth,
-    cause: Cause,
-    since: Since,
-    /// When the first write to a file still open was noticed.
-    writing: Option<Instant>,
-    due: Instant,
-    /// It is not due at all before there is so much room at the target.
-    held: Option<Claim>,
-}
-
-/// Where work was acknowledged lately.
-#[derive(Debug, Clone)]
-struct Recent {
-    at: Instant,
-    path: RelPath,
-    /// Whether it concerned what is beneath, too.
-    whole: bool,
-}
-
-#[derive(Debug, Clone)]
-enum Move {
-    Rename { from: RelPath, to: RelPath, since: Since, before: Instant },
-    Exchange { a: RelPath, b: RelPath, since: Since },
-}
-
-impl Move {
-    fn since(self) -> Since {
-        let (Move::Rename { since, .. } | Move::Exchange { since, .. }) = self;
-        since
-    }
-}
+use agreed::{Agreed, Owed};
+use hints::Hints;
+use lately::{Lately, Looked};
+use moves::{Move, Moves};
+use renamed::{Parts, Renamed};
+use under_way::{Deferred, UnderWay};
+use waiting::{Depth, Waiting};
 
 /// See the module.
 pub struct Pending {
-    rules: Rules,
     selection: Selection,
-    waiting: BTreeMap<RelPath, Waiting>,
-    due: BTreeSet<(Instant, RelPath)>,
-    /// Those that wait with [`Depth::Subtree`].
-    subtrees: BTreeSet<RelPath>,
-    moves: VecDeque<Move>,
-    /// The last rename that was hinted: the first half of an exchange, perhaps.
-    renamed_last: Option<(RelPath, RelPath, Instant)>,
-    /// What it turned out to be.
-    turn: Turn,
-    taken: HashMap<Ticket, Work>,
-    taken_at: BTreeSet<(RelPath, Ticket)>,
-    /// Hints that wait for a comparison.
-    deferred: HashMap<Ticket, Vec<Deferred>>,
-    recent: VecDeque<Recent>,
-    next: Ticket,
-    /// Of all that waits, moves and is under way, but for what is held.
-    ages: Ages,
-    held: Held,
-    /// When a comparison of more than one entry was last acknowledged.
-    compared: Option<Instant>,
+    hints: Hints,
+    moves: Moves,
+    under_way: UnderWay,
+    lately: Lately,
     agreed: Agreed,
+    /// What the last rename that was hinted turned out to be.
+    turn: Turn,
 }
 
+/// How things get in and out.
 impl Pending {
     /// Owes nothing yet.
     pub fn new(rules: Rules) -> Pending {
         Pending {
-            rules,
             selection: Selection::default(),
-            waiting: BTreeMap::new(),
-            due: BTreeSet::new(),
-            subtrees: BTreeSet::new(),
-            moves: VecDeque::new(),
-            renamed_last: None,
-            turn: Turn::Renamed,
-            taken: HashMap::new(),
-            taken_at: BTreeSet::new(),
-            deferred: HashMap::new(),
-            recent: VecDeque::new(),
-            next: 1,
-            ages: Ages::default(),
-            held: Held::default(),
-            compared: None,
+            hints: Hints::new(rules),
+            moves: Moves::default(),
+            under_way: UnderWay::new(),
+            lately: Lately::default(),
             agreed: Agreed::default(),
+            turn: Turn::Renamed,
         }
     }
 
@@ -245,68 +92,235 @@ impl Pending {
 
     /// Takes in a hint that comes of a change noticed before.
     pub(crate) fn owe(&mut self, hint: Hint, since: Since, now: Instant) {
-        self.still_agreed(now);
+        self.agreed.stays(self.owed_now(), now);
         match hint {
             Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if self.leaves_out(&path) => {}
             Hint::Renamed { from, to, .. } if self.leaves_out(&from) => {
                 if !self.leaves_out(&to) {
-                    self.doubt(to, since, now);
+                    self.hints.doubt(to, since, now);
                 }
             }
             Hint::Renamed { from, to, .. } if self.leaves_out(&to) => self.entry(from, Cause::GONE, since, now),
             Hint::Entry { path, cause } => self.entry(path, cause, since, now),
-            Hint::Folder { path } => self.insert(path, Depth::Folder, Cause::default(), since, now),
-            Hint::Subtree { path } => self.subtree(path, since, now),
+            Hint::Folder { path } => self.hints.add(path, Depth::Folder, Cause::default(), since, now),
+            Hint::Subtree { path } => self.hints.subtree(path, since, now),
             Hint::Renamed { from, to, folder, since: before } => {
-                self.turn = self.renamed((from, to), folder, before, since, now);
+                let Pending { hints, moves, under_way, lately, .. } = self;
+                let mut parts = Parts { hints, moves, under_way, lately };
+                self.turn = parts.rename(&Renamed { from, to, folder, before, since, now });
             }
         }
-        if self.waiting.len() > WAITING || self.moves.len() > MOVES {
-            self.collapse(now);
+        if full::is_full(&self.hints, &self.moves) {
+            full::collapse(&mut self.hints, &mut self.moves, now);
         }
+    }
+
+    /// What the last rename that was hinted turned out to be.
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn
+    }
+
+    /// A hint at one entry, with the two rules that only events allow: a vanished entry takes its hints beneath along,
+    /// and what came and went before anyone looked was never there.
+    fn entry(&mut self, path: RelPath, cause: Cause, mut since: Since, now: Instant) {
+        if self.hints.leave_to_comparison_above(&path, since) {
+            return;
+        }
+        if cause.has(Cause::GONE) {
+            since = self.hints.drop_beneath(&path, since);
+            if unsent::came_and_went(&self.hints, &self.under_way, &self.lately, &path, now) {
+                self.hints.remove(&path);
+                return;
+            }
+        }
+        self.hints.add(path, Depth::Entry, cause, since, now);
+    }
+
+    /// What was done at `path` cannot be known: what the target has there is compared, and sent if it is a file.
+    pub(crate) fn doubt(&mut self, path: RelPath, since: Since, now: Instant) {
+        self.hints.doubt(path, since, now);
+    }
+
+    /// What work of this age was to do at `path` waits for room. What is due there, or waits in a folder above, will meet it.
+    pub(crate) fn hold(&mut self, path: RelPath, wait: Wait, claim: Claim, since: Since, now: Instant) {
+        self.hints.hold(path, wait, claim, since, now);
+    }
+
+    /// Whether a folder at or above `path` waits to be compared with all beneath it; then it is as old as this.
+    pub(crate) fn is_covered(&mut self, path: &RelPath, since: Since) -> bool {
+        self.hints.leave_to_comparison(path, since)
+    }
+
+    /// The hint at this path, if one waits, is not due before `due`.
+    pub(crate) fn postpone(&mut self, path: &RelPath, due: Instant) {
+        self.hints.postpone(path, due);
     }
 
     /// The next piece of work whose time has come.
     pub fn take(&mut self, now: Instant) -> Option<Work> {
-        if let Some(step) = self.moves.pop_front() {
-            let (task, since) = match step {
-                Move::Rename { from, to, since, before } => {
-                    let parents = self.unsent_parents(&to);
-                    (Task::Rename { from, to, parents, before }, since)
-                }
-                Move::Exchange { a, b, since } => (Task::Exchange { a, b }, since),
-            };
-            self.ages.remove(since);
-            return Some(self.hand_out(task, since, now));
+        if let Some(step) = self.moves.pop() {
+            return Some(self.begin_move(step, now));
         }
         let path = loop {
-            let (due, path) = self.due.first()?;
-            if *due > now {
-                return None;
-            }
+            let (due, path) = self.hints.store().first_due().filter(|(due, _)| *due <= now)?;
             let path = path.clone();
-            match self.comparison_above(&path, now) {
+            match self.under_way.comparison_above(&path, now) {
                 None => break path,
-                Some(ticket) => self.defer(path, ticket),
+                Some((ticket, later)) => {
+                    self.hints.postpone(&path, later);
+                    self.under_way.defer(ticket, Deferred { path, due, later });
+                }
             }
         };
-        let waiting = self.forget(&path)?;
-        Some(self.hand_out_waiting(path, waiting, now))
+        let waiting = self.hints.remove(&path)?;
+        Some(self.begin(path, waiting, now))
     }
 
+    /// Takes out what waits for room and needs least, of what `fits`.
+    pub(crate) fn take_held(&mut self, fits: impl Fn(Claim) -> bool, now: Instant) -> Option<(Work, Claim)> {
+        let path = self.hints.store().least_held(fits)?.clone();
+        let waiting = self.hints.remove(&path)?;
+        let claim = waiting.held?;
+        Some((self.begin(path, waiting, now), claim))
+    }
+
+    fn begin(&mut self, path: RelPath, waiting: Waiting, now: Instant) -> Work {
+        let task = match waiting.depth {
+            Depth::Entry => Task::Entry { path, cause: waiting.cause },
+            Depth::Folder => Task::Folder { path },
+            Depth::Subtree => Task::Subtree { path },
+        };
+        self.hand_out(task, waiting.since, now)
+    }
+
+    fn begin_move(&mut self, step: Move, now: Instant) -> Work {
+        let since = step.since();
+        let task = match step {
+            Move::Rename { from, to, before, .. } => {
+                let parents = self.hints.unsent_parents(&to);
+                Task::Rename { from, to, parents, before }
+            }
+            Move::Exchange { a, b, .. } => Task::Exchange { a, b },
+        };
+        self.hand_out(task, since, now)
+    }
+
+    fn hand_out(&mut self, task: Task, since: Since, now: Instant) -> Work {
+        let stands = task.places().map(|place| self.moves.forwarded(place)).collect();
+        self.under_way.begin(task, stands, since, now)
+    }
+}
+
+/// How work ends, see [`ended`].
+impl Pending {
+    /// This work is acknowledged.
+    pub fn done(&mut self, ticket: Ticket, now: Instant) {
+        let Some(work) = self.release(ticket, now) else { return };
+        if work.task.is_comparison() {
+            self.lately.compared(now);
+        }
+        let whole = work.task.is_whole();
+        for path in work.stands {
+            self.lately.add(Looked { at: now, path, whole });
+        }
+        if self.is_empty() {
+            self.agreed.reached(now);
+        }
+    }
+
+    /// This work has to be done again, not before `after`.
+    pub fn again(&mut self, ticket: Ticket, after: Duration, now: Instant) {
+        if let Some(work) = self.release(ticket, now) {
+            ended::again(&mut self.hints, &work, after, now);
+        }
+    }
+
+    /// This work found nothing where something was expected: an event will say why, or else the listing of the folder
+    /// above.
+    pub fn lost_sight(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(work) = self.release(ticket, now) {
+            ended::lost_sight(&mut self.hints, &work, now);
+        }
+    }
+
+    /// This file is new under this name and may still be written: its content is due by the rule for open files. Its other
+    /// names, if it has any, are told by what writes to it.
+    pub fn still_open(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(work) = self.release(ticket, now) {
+            ended::still_open(&mut self.hints, &work, now);
+        }
+    }
+
+    /// A session with the target begins.
+    pub fn link_made(&mut self) {
+        self.agreed.link_made();
+    }
+
+    /// The link is lost: all work that was handed out is owed again.
+    pub fn link_lost(&mut self, now: Instant) {
+        self.agreed.link_lost(self.owed_now(), now);
+        for ticket in self.under_way.tickets() {
+            if let Some(work) = self.release(ticket, now) {
+                ended::unanswered(&mut self.hints, &work, now);
+            }
+        }
+    }
+
+    fn release(&mut self, ticket: Ticket, now: Instant) -> Option<Work> {
+        self.under_way.end(ticket).map(|taken| ended::release(&mut self.hints, taken, now))
+    }
+}
+
+/// What the sender tells of work under way, and asks.
+impl Pending {
+    /// The entry of this work is a folder, and is being compared with all beneath it.
+    pub fn widened(&mut self, ticket: Ticket) {
+        self.under_way.widen(ticket);
+    }
+
+    /// This work does what older work was about: it is as old as that.
+    pub(crate) fn takes_over(&mut self, ticket: Ticket, since: Since) {
+        self.under_way.take_over(ticket, since);
+    }
+
+    /// These places were looked at, too, by work that is about others.
+    pub fn looked_at(&mut self, places: &[RelPath], now: Instant) {
+        for path in places {
+            self.lately.add(Looked { at: now, path: path.clone(), whole: false });
+        }
+    }
+
+    /// When the oldest change in this work was noticed.
+    pub(crate) fn since(&self, ticket: Ticket, now: Instant) -> Since {
+        self.under_way.since(ticket).unwrap_or(Since::noticed(now))
+    }
+
+    /// When this work was handed out: what changed after it looked is younger than that.
+    pub(crate) fn begun(&self, ticket: Ticket, now: Instant) -> Since {
+        Since::noticed(self.under_way.begun(ticket).unwrap_or(now))
+    }
+
+    /// Where what stands at a place of the target will stand after the renames that wait.
+    pub(crate) fn forwarded(&self, place: &RelPath) -> RelPath {
+        self.moves.forwarded(place)
+    }
+}
+
+/// How much is owed, and since when.
+impl Pending {
     /// When [`take`](Pending::take) will have something, if nothing else comes in.
     pub fn next_due(&self) -> Option<Instant> {
-        if self.moves.is_empty() { self.due.first().map(|(due, _)| *due) } else { Some(Instant::now()) }
+        if self.moves.is_empty() { self.hints.store().first_due().map(|(due, _)| due) } else { Some(Instant::now()) }
     }
 
     /// Pieces of work that wait, and that are handed out.
     pub(crate) fn sizes(&self) -> (u64, u64) {
-        ((self.waiting.len() + self.moves.len()) as u64, self.taken.len() as u64)
+        ((self.hints.store().len() + self.moves.len()) as u64, self.under_way.len() as u64)
     }
 
     /// Pieces of work that are owed, waiting or handed out.
     pub fn len(&self) -> usize {
-        self.waiting.len() + self.moves.len() + self.taken.len()
+        self.hints.store().len() + self.moves.len() + self.under_way.len()
     }
 
     /// Whether nothing is owed.
@@ -314,97 +328,51 @@ impl Pending {
         self.len() == 0
     }
 
+    /// How many paths wait for room.
+    pub fn held(&self) -> usize {
+        self.hints.store().held()
+    }
+
     /// When the oldest change still owed was noticed.
     pub fn oldest(&self) -> Option<Instant> {
-        self.ages.oldest().into_iter().chain(self.held.ages.oldest()).min().map(Since::at)
+        let parts = [self.hints.store().oldest(), self.moves.oldest(), self.under_way.oldest()];
+        parts.into_iter().flatten().min().map(Since::at)
     }
 
-    /// Where what stands at a place of the target will stand after the renames that wait.
-    pub(crate) fn forwarded(&self, place: &RelPath) -> RelPath {
-        let mut at = place.clone();
-        for step in &self.moves {
-            let moved = match step {
-                Move::Rename { from, to, .. } => at.rebase(from, to),
-                Move::Exchange { a, b, .. } => at.rebase(a, b).or_else(|| at.rebase(b, a)),
-            };
-            at = moved.unwrap_or(at);
+    /// When the oldest change was noticed that is owed and does not wait for room.
+    pub fn oldest_moving(&self) -> Option<Instant> {
+        let parts = [self.hints.store().oldest_moving(), self.moves.oldest(), self.under_way.oldest()];
+        parts.into_iter().flatten().min().map(Since::at)
+    }
+
+    /// Whether something that was noticed at `moment` or before is still owed of what stands at or beneath `place`: there,
+    /// at a rename that touches it, or at a folder above, which may have to be made first, or be compared.
+    pub fn owes(&self, place: &RelPath, moment: Instant) -> bool {
+        if place.is_root() {
+            return self.oldest().is_some_and(|at| at <= moment);
         }
-        at
+        self.hints.owes(place, moment) || self.moves.owes(place, moment) || self.under_way.owes(place, moment)
     }
 
-    /// A hint at one entry, with the two rules that only events allow: a vanished entry takes its hints beneath along,
-    /// and what came and went before anyone looked was never there.
-    fn entry(&mut self, path: RelPath, cause: Cause, since: Since, now: Instant) {
-        let mut since = since;
-        if let Some((folder, _)) = self.waits_above(&path) {
-            // The comparison of that folder has yet to begin, and will meet it.
-            return self.is_as_old(&folder, since);
+    /// What was noticed at `moment` or before and is still owed, if it is some single entries, `most` of them at most.
+    pub(crate) fn stragglers(&self, moment: Instant, most: usize) -> Option<Vec<RelPath>> {
+        if self.moves.owes(&RelPath::root(), moment) {
+            return None;
         }
-        if cause.has(Cause::GONE) {
-            for beneath in self.beneath(&path) {
-                since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
-            }
-            if self.came_and_went(&path, now) {
-                self.forget(&path);
-                return;
-            }
-        }
-        self.insert(path, Depth::Entry, cause, since, now);
-    }
-
-    /// Everything at and beneath.
-    fn subtree(&mut self, path: RelPath, since: Since, now: Instant) {
-        self.whole(path, Cause::default(), since, now);
-    }
-
-    /// Everything at and beneath, where it is not known what a rename has left at the target: what stands there itself is
-    /// sent if it is a file, as two may be alike in size and time.
-    pub(crate) fn doubt(&mut self, path: RelPath, since: Since, now: Instant) {
-        self.whole(path, Cause::WRITTEN, since, now);
-    }
-
-    /// Everything at and beneath. Hints beneath that only say "differs" go into it; those that saw a write stay when
-    /// it is the root, as a comparison cannot see a write that kept size and time.
-    fn whole(&mut self, path: RelPath, cause: Cause, since: Since, now: Instant) {
-        let mut since = since;
-        for beneath in self.beneath(&path) {
-            let cause = self.waiting[&beneath].cause;
-            let written = cause.has(Cause::WRITTEN | Cause::WRITING);
-            if !written || (cause.has(Cause::CREATED) && !path.is_root()) {
-                since = self.forget(&beneath).map_or(since, |waiting| waiting.since.min(since));
-            }
-        }
-        self.insert(path, Depth::Subtree, cause, since, now);
-    }
-
-    /// Folders above `path` that the target may not have yet, outermost first.
-    fn unsent_parents(&self, path: &RelPath) -> Vec<RelPath> {
         let mut found = Vec::new();
-        let mut at = path.parent();
-        while let Some(folder) = at.filter(|folder| !folder.is_root()) {
-            if self.waiting.get(&folder).is_some_and(|w| w.depth == Depth::Subtree || w.cause.has(Cause::CREATED)) {
-                found.push(folder.clone());
-            }
-            at = folder.parent();
+        for path in self.hints.singles(moment).chain(self.under_way.singles(moment)) {
+            let path = path.filter(|_| found.len() < most)?;
+            found.push(path.clone());
         }
-        found.reverse();
-        found
+        Some(found)
     }
-}
 
-fn places(task: &Task) -> impl Iterator<Item = &RelPath> {
-    let (first, second) = match task {
-        Task::Entry { path, .. } | Task::Folder { path } | Task::Subtree { path } => (path, None),
-        Task::Rename { from, to, .. } => (from, Some(to)),
-        Task::Exchange { a, b, .. } => (a, Some(b)),
-    };
-    std::iter::once(first).chain(second)
-}
-
-/// The keys strictly beneath a folder stand together in byte order: from `folder/` to just before `folder0`.
-pub(crate) fn range_beneath<T>(folder: &RelPath, range: impl FnOnce((Bound<RelPath>, Bound<RelPath>)) -> T) -> T {
-    if folder.is_root() {
-        return range((Bound::Excluded(RelPath::root()), Bound::Unbounded));
+    /// When all that was owed had been acknowledged for the last time; `None` before the first.
+    pub fn in_sync_at(&self, now: Instant) -> Option<SystemTime> {
+        self.agreed.shown(self.owed_now(), now)
     }
-    range((Bound::Excluded(folder.with_suffix(b'/')), Bound::Excluded(folder.with_suffix(b'/' + 1))))
+
+    fn owed_now(&self) -> Owed {
+        if self.is_empty() { Owed::Nothing } else { Owed::Something }
+    }
 }

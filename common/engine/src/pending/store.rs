@@ -1,51 +1,45 @@
-//! The hints that wait: merging them by path, when each is due, and what becomes of them when there are too many.
+//! The hints that wait: at each path one, found by path, by the time when it is due, or by the room that it needs. It keeps
+//! what it is given: how hints merge is decided by [`Hints`](super::hints::Hints).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use proto::RelPath;
 
-use super::{Claim, Depth, MOVES, Move, Pending, Since, WAITING, Waiting, range_beneath};
-use crate::hint::Cause;
+use super::ages::{Ages, Since};
+use super::held::{Claim, Held};
+use super::waiting::Waiting;
+use crate::beneath::range_beneath;
 
-/// Entries of one folder that are worth keeping apart when the store is full.
-const FOLDER: usize = 16;
-
-/// Comparisons beneath one folder that is renamed which are worth keeping apart: an exchange doubles them.
-const COMPARISONS: usize = 64;
-
-/// Of what explains that nothing stands there and what does not, the later one counts. Other names are told if either has to.
-fn merge(old: Cause, new: Cause) -> Cause {
-    let outdated = match new {
-        new if new.has(Cause::VACATED) => Cause::LOST,
-        new if new.has(Cause::LOST) => Cause::VACATED,
-        _ => Cause::default(),
-    };
-    let merged = old.without(outdated) | new;
-    if old.has(Cause::ALONE) && new.has(Cause::ALONE) { merged } else { merged.without(Cause::ALONE) }
+/// INVARIANT: each path of `by_path` is in `held` if its hint is, else in `due` and `ages`; and in `comparisons` if all beneath
+/// it is to be compared. So a hint changes only by being taken out and put back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Store {
+    by_path: BTreeMap<RelPath, Waiting>,
+    due: BTreeSet<(Instant, RelPath)>,
+    comparisons: BTreeSet<RelPath>,
+    held: Held,
+    /// Of what is not held.
+    ages: Ages,
 }
 
-impl Pending {
-    pub(super) fn insert(&mut self, path: RelPath, depth: Depth, cause: Cause, since: Since, now: Instant) {
-        let old = self.forget(&path);
-        let fresh = Waiting { depth, cause, since, writing: None, due: now, held: None };
-        let mut merged = match old {
-            None => fresh,
-            Some(old) => Waiting {
-                depth: old.depth.max(depth),
-                cause: merge(old.cause, cause),
-                since: old.since.min(since),
-                writing: old.writing,
-                due: old.due,
-                held: None,
-            },
-        };
-        merged.due = self.when(&mut merged, cause, now);
-        self.store(path, merged);
+impl Store {
+    pub fn get(&self, path: &RelPath) -> Option<&Waiting> {
+        self.by_path.get(path)
+    }
+
+    /// How many hints wait, held or not.
+    pub fn len(&self) -> usize {
+        self.by_path.len()
+    }
+
+    /// All of them, in order of their paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&RelPath, &Waiting)> {
+        self.by_path.iter()
     }
 
     /// Puts this where nothing waits.
-    pub(super) fn store(&mut self, path: RelPath, waiting: Waiting) {
+    pub fn put(&mut self, path: RelPath, waiting: Waiting) {
         match waiting.held {
             Some(claim) => self.held.add(path.clone(), claim, waiting.since),
             None => {
@@ -53,53 +47,16 @@ impl Pending {
                 self.ages.add(waiting.since);
             }
         }
-        if waiting.depth == Depth::Subtree {
-            self.subtrees.insert(path.clone());
+        if waiting.is_whole() {
+            self.comparisons.insert(path.clone());
         }
-        self.waiting.insert(path, waiting);
+        self.by_path.insert(path, waiting);
     }
 
-    /// The hint that waits here covers a change as old as this.
-    pub(super) fn is_as_old(&mut self, path: &RelPath, since: Since) {
-        if self.waiting.get(path).is_some_and(|waiting| waiting.since > since)
-            && let Some(waiting) = self.forget(path)
-        {
-            self.store(path.clone(), Waiting { since, ..waiting });
-        }
-    }
-
-    /// When a hint that was just merged with `latest` is due.
-    fn when(&self, merged: &mut Waiting, latest: Cause, now: Instant) -> Instant {
-        let rules = &self.rules;
-        if merged.depth != Depth::Entry {
-            return now;
-        }
-        if latest.has(Cause::GONE) {
-            return now + rules.holds.deleted;
-        }
-        if latest.has(Cause::WRITTEN) {
-            merged.writing = None;
-            return now + rules.settle;
-        }
-        if latest.has(Cause::WRITING) {
-            let first = *merged.writing.get_or_insert(now);
-            return (now + rules.open_settle).min(first + rules.open_max_delay);
-        }
-        if merged.writing.is_some() || merged.due > now { merged.due } else { now }
-    }
-
-    /// The hint at this path, if one waits, is not due before `due`.
-    pub(crate) fn postpone(&mut self, path: &RelPath, due: Instant) {
-        if let Some(waiting) = self.waiting.get_mut(path).filter(|waiting| waiting.held.is_none()) {
-            self.due.remove(&(waiting.due, path.clone()));
-            waiting.due = waiting.due.max(due);
-            self.due.insert((waiting.due, path.clone()));
-        }
-    }
-
-    pub(super) fn forget(&mut self, path: &RelPath) -> Option<Waiting> {
-        let waiting = self.waiting.remove(path)?;
-        self.subtrees.remove(path);
+    /// Takes out what waits here.
+    pub fn remove(&mut self, path: &RelPath) -> Option<Waiting> {
+        let waiting = self.by_path.remove(path)?;
+        self.comparisons.remove(path);
         match waiting.held {
             Some(claim) => self.held.remove(path, claim, waiting.since),
             None => {
@@ -110,91 +67,68 @@ impl Pending {
         Some(waiting)
     }
 
-    /// The waiting paths strictly beneath.
-    pub(super) fn beneath(&self, folder: &RelPath) -> Vec<RelPath> {
-        range_beneath(folder, |bounds| self.waiting.range(bounds).map(|(path, _)| path.clone()).collect())
-    }
-
-    /// Many comparisons that wait beneath a folder become one.
-    pub(super) fn join_comparisons(&mut self, folder: &RelPath, now: Instant) {
-        let beneath: Vec<RelPath> = range_beneath(folder, |bounds| self.subtrees.range(bounds).cloned().collect());
-        if beneath.len() > COMPARISONS {
-            self.join(folder, &beneath, now);
+    /// The hint at this path, if one waits and is not held, is due at another time.
+    pub fn reschedule(&mut self, path: &RelPath, due: impl FnOnce(Instant) -> Instant) {
+        if let Some(waiting) = self.by_path.get_mut(path).filter(|waiting| waiting.held.is_none()) {
+            self.due.remove(&(waiting.due, path.clone()));
+            waiting.due = due(waiting.due);
+            self.due.insert((waiting.due, path.clone()));
         }
     }
 
-    /// These hints, all beneath this folder, become a comparison of it.
-    pub(super) fn join(&mut self, folder: &RelPath, beneath: &[RelPath], now: Instant) {
-        let since = beneath.iter().filter_map(|path| Some(self.forget(path)?.since)).min();
-        if let Some(since) = since {
-            self.doubt(folder.clone(), since, now);
-        }
+    /// What is due first, and when.
+    pub fn first_due(&self) -> Option<(Instant, &RelPath)> {
+        self.due.first().map(|(due, path)| (*due, path))
     }
 
-    /// What is owed, in words.
-    #[cfg(test)]
-    pub(crate) fn owed(&self) -> String {
-        let taken: Vec<_> = self.taken.values().map(|work| (work.ticket, &work.task)).collect();
-        format!("waiting {:?}, moves {:?}, taken {taken:?}, deferred {:?}", self.waiting, self.moves, self.deferred)
+    /// The path of what needs least, of what is held and `fits`.
+    pub fn least_held(&self, fits: impl Fn(Claim) -> bool) -> Option<&RelPath> {
+        self.held.least(fits)
     }
 
-    /// The store is full: many entries of one folder become that folder, and if that is not enough all becomes the
-    /// root.
-    pub(super) fn collapse(&mut self, now: Instant) {
-        let mut sizes: HashMap<RelPath, usize> = HashMap::new();
-        for path in self.waiting.keys() {
-            *sizes.entry(path.parent().unwrap_or_default()).or_default() += 1;
-        }
-        for path in self.waiting.keys().cloned().collect::<Vec<_>>() {
-            let parent = path.parent().unwrap_or_default();
-            if sizes[&parent] > FOLDER
-                && let Some(waiting) = self.forget(&path)
-            {
-                self.widen(parent, waiting, now);
-            }
-        }
-        if self.waiting.len() > WAITING / 2 || self.moves.len() > MOVES {
-            self.collapse_all(now);
-        }
+    /// How many hints are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
-    /// This hint becomes one at the folder above. What comes of hints that are all held is held.
-    fn widen(&mut self, parent: RelPath, waiting: Waiting, now: Instant) {
-        let held = match (self.waiting.get(&parent).map(|there| there.held), waiting.held) {
-            (None, need) => need,
-            (Some(Some(one)), Some(other)) => Some(one.min(other)),
-            _ => None,
-        };
-        let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
-        self.insert(parent.clone(), depth, Cause::default(), waiting.since, now);
-        self.hold_back(parent, held);
+    /// The age of the oldest, held or not.
+    pub fn oldest(&self) -> Option<Since> {
+        self.ages.oldest().into_iter().chain(self.held.oldest()).min()
     }
 
-    fn collapse_all(&mut self, now: Instant) {
-        let oldest = self.oldest_waiting().unwrap_or(Since::noticed(now));
-        let moving = !(self.due.is_empty() && self.moves.is_empty());
-        let least = self.waiting.values().filter_map(|waiting| waiting.held).min();
-        for path in self.waiting.keys().cloned().collect::<Vec<_>>() {
-            self.forget(&path);
-        }
-        for step in std::mem::take(&mut self.moves) {
-            self.ages.remove(step.since());
-        }
-        self.insert(RelPath::root(), Depth::Subtree, Cause::default(), oldest, now);
-        self.hold_back(RelPath::root(), least.filter(|_| !moving));
+    /// The age of the oldest that is not held.
+    pub fn oldest_moving(&self) -> Option<Since> {
+        self.ages.oldest()
     }
 
-    fn oldest_waiting(&self) -> Option<Since> {
-        let moves = self.moves.iter().cloned().map(Move::since);
-        self.waiting.values().map(|waiting| waiting.since).chain(moves).min()
+    /// The paths strictly beneath a folder at which something waits.
+    pub fn beneath(&self, folder: &RelPath) -> Vec<RelPath> {
+        range_beneath(folder, |bounds| self.by_path.range(bounds).map(|(path, _)| path.clone()).collect())
     }
 
-    /// What waits here is held, where there is a need.
-    pub(super) fn hold_back(&mut self, path: RelPath, need: Option<Claim>) {
-        if need.is_some()
-            && let Some(waiting) = self.forget(&path)
-        {
-            self.store(path, Waiting { held: need, ..waiting });
-        }
+    /// Whether something as old as that waits strictly beneath a folder.
+    pub fn is_owed_beneath(&self, folder: &RelPath, moment: Instant) -> bool {
+        range_beneath(folder, |bounds| self.by_path.range(bounds).any(|(_, waiting)| waiting.since.at() <= moment))
+    }
+
+    /// The folders strictly beneath one that wait to be compared with all beneath them.
+    pub fn comparisons_beneath(&self, folder: &RelPath) -> Vec<RelPath> {
+        range_beneath(folder, |bounds| self.comparisons.range(bounds).cloned().collect())
+    }
+
+    /// What waits here, if it is to be compared with all beneath it.
+    pub fn comparison(&self, path: &RelPath) -> Option<&Waiting> {
+        // Most of the time there are few: they are looked through faster than all that waits.
+        if self.comparisons.contains(path) { self.by_path.get(path) } else { None }
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Panics if the invariant does not hold.
+    pub fn check(&self) {
+        let mut anew = Store::default();
+        self.iter().for_each(|(path, waiting)| anew.put(path.clone(), waiting.clone()));
+        assert_eq!(*self, anew);
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use proto::{Name, RelPath};
 
-use crate::pending::range_beneath;
+use crate::beneath::range_beneath;
 
 /// The names in the map that are `path` or beneath it.
 pub(super) fn at_and_beneath<T>(map: &BTreeMap<RelPath, T>, path: &RelPath) -> Vec<RelPath> {

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use proto::{Name, RelPath};
 
 use super::{Round, SIDES, Side};
-use crate::pending::range_beneath;
+use crate::beneath::range_beneath;
 
 /// LIMIT: notes that are told apart, about 32 bytes each; more are not counted.
 const ENTRIES: usize = 2_000_000;

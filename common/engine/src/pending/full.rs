@@ -1,0 +1,69 @@
+//! What becomes of hints and renames when too many wait: bigger hints. Nothing is dropped, and its age stays.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use proto::RelPath;
+
+use super::ages::Since;
+use super::hints::Hints;
+use super::moves::Moves;
+use super::waiting::{Depth, Waiting};
+use crate::hint::Cause;
+
+/// Hints that wait before they are merged into bigger ones: about 40 MB of paths of usual length.
+pub(super) const WAITING: usize = 200_000;
+/// Renames that wait before they are merged into bigger hints.
+const MOVES: usize = 10_000;
+/// When there is no room, so many hints in one folder are still kept apart.
+const FOLDER: usize = 16;
+
+/// Whether there is no room for more.
+pub(super) fn is_full(hints: &Hints, moves: &Moves) -> bool {
+    hints.store().len() > WAITING || moves.len() > MOVES
+}
+
+/// Many hints in one folder become one at that folder, and if that is not enough all become one at the root.
+pub(super) fn collapse(hints: &mut Hints, moves: &mut Moves, now: Instant) {
+    let mut sizes: HashMap<RelPath, usize> = HashMap::new();
+    let paths: Vec<RelPath> = hints.store().iter().map(|(path, _)| path.clone()).collect();
+    for path in &paths {
+        *sizes.entry(path.parent().unwrap_or_default()).or_default() += 1;
+    }
+    for path in paths {
+        let parent = path.parent().unwrap_or_default();
+        if sizes[&parent] > FOLDER
+            && let Some(waiting) = hints.remove(&path)
+        {
+            widen(hints, parent, waiting, now);
+        }
+    }
+    if hints.store().len() > WAITING / 2 || moves.len() > MOVES {
+        collapse_all(hints, moves, now);
+    }
+}
+
+/// This hint becomes one at the folder above. What comes of hints that are all held is held.
+fn widen(hints: &mut Hints, parent: RelPath, waiting: Waiting, now: Instant) {
+    let held = match (hints.store().get(&parent).map(|there| there.held), waiting.held) {
+        (None, claim) => claim,
+        (Some(Some(one)), Some(other)) => Some(one.min(other)),
+        _ => None,
+    };
+    let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
+    hints.add(parent.clone(), depth, Cause::default(), waiting.since, now);
+    hints.hold_back(parent, held);
+}
+
+fn collapse_all(hints: &mut Hints, moves: &mut Moves, now: Instant) {
+    let moved = moves.clear();
+    let moving = hints.store().first_due().is_some() || moved.is_some();
+    let oldest = hints.store().oldest().into_iter().chain(moved).min().unwrap_or(Since::noticed(now));
+    let least = hints.store().iter().filter_map(|(_, waiting)| waiting.held).min();
+    let paths: Vec<RelPath> = hints.store().iter().map(|(path, _)| path.clone()).collect();
+    for path in paths {
+        hints.remove(&path);
+    }
+    hints.add(RelPath::root(), Depth::Subtree, Cause::default(), oldest, now);
+    hints.hold_back(RelPath::root(), least.filter(|_| !moving));
+}

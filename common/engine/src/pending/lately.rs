@@ -1,0 +1,68 @@
+//! What was looked at lately. An event of that time may still be on its way, so it matters for a while after the work that
+//! looked there was acknowledged.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+
+/// LIMIT: acknowledged places that are remembered. Where more were looked at in the time that counts, any place may have been.
+const PLACES: usize = 4096;
+
+/// Events older than this are not still on their way.
+const LATE: Duration = Duration::from_secs(5);
+
+/// A place at which work was acknowledged.
+#[derive(Debug, Clone)]
+pub(super) struct Looked {
+    pub at: Instant,
+    pub path: RelPath,
+    /// Whether what is beneath was looked at, too.
+    pub whole: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Lately {
+    /// In order of time.
+    places: VecDeque<Looked>,
+    /// When a comparison of more than one entry was last acknowledged.
+    compared: Option<Instant>,
+}
+
+impl Lately {
+    pub fn add(&mut self, looked: Looked) {
+        if self.places.len() == PLACES {
+            self.places.pop_front();
+        }
+        self.places.push_back(looked);
+    }
+
+    /// A comparison of more than one entry was acknowledged.
+    pub fn compared(&mut self, now: Instant) {
+        self.compared = Some(now);
+    }
+
+    /// Whether this place itself may have been looked at while events of that time are still on their way.
+    pub fn may_have_met(&self, path: &RelPath, now: Instant) -> bool {
+        let late = |at: Instant| now.saturating_duration_since(at) < LATE;
+        self.compared.is_some_and(late)
+            || self.forgot(late)
+            || self.places.iter().rev().take_while(|looked| late(looked.at)).any(|looked| looked.path == *path)
+    }
+
+    /// What was looked at since that moment, the latest first.
+    pub fn since(&self, moment: Instant) -> impl Iterator<Item = &Looked> {
+        self.places.iter().rev().take_while(move |looked| looked.at >= moment)
+    }
+
+    /// Whether more was looked at since that moment than is remembered: a comparison has met many entries.
+    pub fn is_unclear_since(&self, moment: Instant) -> bool {
+        self.compared.is_some_and(|at| at >= moment) || self.forgot(|at| at >= moment)
+    }
+
+    /// Whether places were forgotten that were looked at in the time that counts.
+    fn forgot(&self, counts: impl Fn(Instant) -> bool) -> bool {
+        self.places.len() == PLACES && self.places.front().is_some_and(|oldest| counts(oldest.at))
+    }
+}
