@@ -21,7 +21,7 @@ const WAITING: usize = 126;
 pub struct Identity(String);
 
 impl Identity {
-    /// The user's name.
+    /// As it stands in the users file.
     pub fn name(&self) -> &str {
         &self.0
     }
@@ -43,7 +43,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Over these users.
+    /// Decides by these users for as long as it lives.
     pub fn new(users: Users) -> Auth {
         Auth {
             users: Arc::new(users),

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long sessions may take to end when recvd stops.
 pub const FAREWELL: Duration = Duration::from_secs(5);
 
-/// One bound address.
+/// A socket that is bound and listens already.
 pub struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
@@ -40,7 +40,7 @@ pub async fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, (SocketAddr
 }
 
 impl Listener {
-    /// Where it listens.
+    /// With the port that the kernel chose, where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -34,7 +34,7 @@ pub enum Right {
     Both,
 }
 
-/// One module.
+/// A folder of this host under a name that peers ask for, with the rules for it.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Module {
@@ -127,7 +127,7 @@ impl Modules {
 }
 
 impl Permit {
-    /// The module.
+    /// With its rules, as the configuration has them.
     pub fn module(&self) -> &Module {
         &self.module
     }

@@ -11,7 +11,7 @@ const NEWS: Duration = Duration::from_secs(3600);
 /// Peers that are remembered. What comes from more is always news.
 const PEERS: usize = 1024;
 
-/// See the module.
+/// What was said of each peer last, of 1024 at most.
 #[derive(Debug, Default)]
 pub struct Repeats(Mutex<HashMap<Peer, Said>>);
 

@@ -15,7 +15,7 @@ const MOST_MEMORY: u32 = 128 * 1024;
 const MOST_PASSES: u32 = 10;
 const MOST_LANES: u32 = 4;
 
-/// All users.
+/// What the users file holds, checked as a whole.
 #[derive(Debug)]
 pub struct Users {
     hashes: BTreeMap<String, Stored>,
@@ -116,7 +116,7 @@ impl Users {
         self.hashes.contains_key(name)
     }
 
-    /// All names, sorted.
+    /// The names, in order of their bytes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.hashes.keys().map(String::as_str)
     }

@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Folders in it of which trouble is remembered; peers name them.
 const TROUBLES: usize = 64;
 
-/// See the module.
+/// Knows whether what stands at the path is still the folder of the module.
 #[derive(Debug)]
 pub struct Root {
     /// For what is said.
@@ -60,7 +60,7 @@ pub struct Standing {
 struct Trouble {
     /// For this host's log.
     sentence: String,
-    /// For the peer.
+    /// What the peer is told, which has no path of this host in it.
     reason: String,
 }
 

@@ -37,7 +37,7 @@ pub(super) enum Life {
     Gone,
 }
 
-/// See the module.
+/// What is shared of a session: its own task tells here how it is, and newcomers leave word here.
 pub(super) struct Holder {
     from: IpAddr,
     since: Moment,

@@ -34,17 +34,14 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum BindError {
     /// Another daemon answers there.
     #[error("another daemon answers at {path}: stop it, or set another `control_socket`", path = .path.display())]
-    Live {
-        /// The socket.
-        path: PathBuf,
-    },
+    Live { path: PathBuf },
     /// Something stands there that is not a socket, or the folder is missing or not ours.
     #[error("cannot listen at {path}: {error}; check `control_socket`", path = .path.display())]
     Io {
-        /// The socket.
         path: PathBuf,
         /// What the kernel says.
         error: io::Error,
@@ -53,25 +50,19 @@ pub enum BindError {
 
 /// Why a daemon did not answer.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum AskError {
-    /// Nobody listens there.
+    /// Nothing listens there: no daemon runs, or it runs with another socket.
     #[error("no answer at {path}", path = .path.display())]
-    Silent {
-        /// The socket.
-        path: PathBuf,
-    },
+    Silent { path: PathBuf },
     /// Somebody listens there and we may not ask.
     #[error("may not ask at {path}: run this as root or as the user of the daemon", path = .path.display())]
-    Denied {
-        /// The socket.
-        path: PathBuf,
-    },
+    Denied { path: PathBuf },
     /// The answer did not come in time or cannot be read.
     #[error("the answer at {path} cannot be used: {reason}", path = .path.display())]
     Broken {
-        /// The socket.
         path: PathBuf,
-        /// What happened.
+        /// As the end of the sentence.
         reason: String,
     },
     /// The daemon answered that it cannot do that: its own sentence.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, and true.
+    /// All is done, and what was asked about is so.
     Ok = 0,
     /// Differences were found, or some items were skipped; each was named.
     Differences = 1,

@@ -36,16 +36,16 @@ pub enum Level {
     /// And one line for each connection, each stop, each change of state.
     #[default]
     Info,
-    /// And decisions.
+    /// And what was decided, and why.
     Debug,
-    /// And every item.
+    /// And each file and folder that is looked at, and what libraries say.
     Trace,
 }
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// For people.
+    /// Lines that people read, as a terminal or the journal shows them.
     #[default]
     Text,
     /// One JSON object to a line.
@@ -173,7 +173,6 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     flush();
 }
 
-/// Where `tracing` writes.
 struct Lines;
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -236,7 +235,7 @@ struct Bucket {
 }
 
 impl Limiter {
-    /// A full one.
+    /// One that has let nothing through yet: the whole `burst` is to be had.
     pub fn new(burst: u32, pause: Duration) -> Limiter {
         Limiter { burst, pause, state: Mutex::new(Bucket { left: burst, filled: Instant::now(), held_back: 0 }) }
     }

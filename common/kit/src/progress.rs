@@ -21,7 +21,7 @@ const LATELY: Duration = Duration::from_secs(5);
 pub enum Show {
     /// Where stderr is a terminal.
     OnTerminal,
-    /// Never: `--no-progress`.
+    /// Nowhere, as `--no-progress` asks for.
     Never,
 }
 
@@ -56,12 +56,12 @@ pub enum Search {
     /// More may be found.
     #[default]
     On,
-    /// That is all.
+    /// All that there is to do was found.
     Over,
 }
 
 impl Done {
-    /// Both together.
+    /// The sum of two; its search is over when both are.
     pub fn and(self, other: Done) -> Done {
         let over = self.all.search == Search::Over && other.all.search == Search::Over;
         let search = if over { Search::Over } else { Search::On };
@@ -119,7 +119,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Draws nothing yet.
+    /// One that has drawn nothing yet, so that it wipes nothing either.
     pub fn new(show: Show) -> Progress {
         let shown = show == Show::OnTerminal && std::io::stderr().is_terminal();
         Progress { shown, pace: Pace::default(), drawn: None }

@@ -41,7 +41,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Sets the flag.
+    /// Sets the flag, and wakes all tasks and threads that wait for it.
     pub fn request(&self) {
         // First what [`is_requested`](Stop::is_requested) looks at: whoever is woken by the other must find it set.
         self.0.tasks.send_replace(true);

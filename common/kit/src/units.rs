@@ -82,7 +82,7 @@ pub struct Moment(pub SystemTime);
 pub struct NotAMoment;
 
 impl Moment {
-    /// This moment.
+    /// What the clock of this host shows, which may be set back at any time.
     pub fn now() -> Moment {
         Moment(SystemTime::now())
     }

@@ -48,12 +48,12 @@ pub enum Failed {
     /// It broke the protocol or speaks none of our versions; it was told.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// It went away.
+    /// It closed the connection, or that broke.
     #[error("the connection ended during {step}: {error}")]
     Gone {
-        /// What was awaited.
+        /// What was to come next from it, as part of the sentence.
         step: &'static str,
-        /// How it ended.
+        /// Of the kind `UnexpectedEof` where it has only closed.
         error: io::Error,
     },
 }

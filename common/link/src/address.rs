@@ -34,7 +34,7 @@ impl Address {
         &self.host
     }
 
-    /// The port.
+    /// The standard one, 8730, where none was given.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -199,7 +199,7 @@ impl Line {
         sys::socket::peer_finished(&self.socket)
     }
 
-    /// See [`Meter::silence`].
+    /// How long the peer was listened to without a byte from it; nothing while it is held back.
     pub fn silence(&self) -> Duration {
         self.meter.silence()
     }

@@ -45,7 +45,7 @@ pub struct Target {
     /// Folder inside the module.
     pub folder: RelPath,
     pub direction: Direction,
-    /// See [`Open::sender`].
+    /// A random number of this run of pushd and this target, as [`Open::sender`] wants it.
     pub sender: u64,
     /// Names us to recvd: "pushd 0.1.0".
     pub software: String,

@@ -24,7 +24,7 @@ pub(crate) enum Proof {
     Roots(Roots),
     /// It is exactly this one; names and dates in it do not matter.
     Pin(Fingerprint),
-    /// Both.
+    /// It has to be signed as above, and no other certificate than this one will do.
     Both(Roots, Fingerprint),
 }
 

@@ -100,7 +100,7 @@ pub fn chunk(bytes: &[u8]) -> Digest {
 pub struct Transcript(blake3::Hasher);
 
 impl Transcript {
-    /// Of no pieces.
+    /// The transcript of an empty blob, to which pieces are added.
     pub fn new() -> Transcript {
         Transcript::default()
     }

@@ -22,7 +22,7 @@ pub enum Kept {
     Symlinks = 3,
     /// That several names are one file.
     Hardlinks = 4,
-    /// Extended attributes `user.*`.
+    /// Extended attributes of the namespace `user`.
     Xattrs = 5,
     /// POSIX access control lists.
     Acls = 6,

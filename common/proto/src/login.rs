@@ -19,7 +19,7 @@ pub enum Refusal {
     Version { low: u16, high: u16 },
     /// The peer broke the protocol.
     Protocol { reason: String },
-    /// The service stops.
+    /// The service stops, and may be back at once.
     Stopping,
 }
 
@@ -136,7 +136,7 @@ pub struct Open {
     pub module: String,
     /// Folder inside the module; the root for the module itself.
     pub folder: RelPath,
-    /// Who sends.
+    /// `Push` where the client sends files, `Pull` where the server does.
     pub direction: Direction,
     /// A random number that a sender draws once a run for each target, so that the receiver can tell it from others.
     pub sender: u64,

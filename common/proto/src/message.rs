@@ -54,7 +54,7 @@ pub enum ToReceiver {
     /// Whole frames of `length` bytes together, 1 to [`PACKED`](crate::limits::PACKED), as the next part of a stream of zstd
     /// frames. None of them is `Packed`.
     Packed { length: u32, bytes: Bytes },
-    /// Answered by `Pong`.
+    /// Says that the sender lives; answered by `Pong`.
     Ping,
 }
 
@@ -76,11 +76,11 @@ pub enum Content {
 pub struct Chunk {
     /// Bytes, at least 1.
     pub length: u32,
-    /// [`digest::chunk`](crate::digest::chunk) of them.
+    /// What [`digest::chunk`](crate::digest::chunk) gives for its bytes.
     pub digest: Digest,
 }
 
-/// Receipts and answers.
+/// Receipts and answers, from the side that takes the truth over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum ToSender {
@@ -101,7 +101,7 @@ pub enum ToSender {
     Signature { id: u32, size: u64, chunks: Vec<Chunk>, last: bool },
     /// So many bytes more of what `Copy` named for this blob are in their place, or never will be.
     Copied { id: u32, bytes: u64 },
-    /// Answer to `Ping`.
+    /// The answer to `Ping`; unasked as well, to say that the receiver lives.
     Pong,
     /// The session ends, and why; the connection closes after it.
     Bye { refusal: crate::login::Refusal },

@@ -38,7 +38,7 @@ pub struct Time {
     pub nanos: u32,
 }
 
-/// A device number.
+/// The number of a device, as stat(2) splits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[allow(missing_docs)]
 pub struct Device {
@@ -62,7 +62,7 @@ pub enum BadXattrs {
     /// A name comes twice.
     #[error("has the extended attribute '{}' twice", .0.escape_ascii())]
     Twice(Box<[u8]>),
-    /// More than [`XATTRS`](limits::XATTRS).
+    /// There are more than [`XATTRS`](limits::XATTRS), namely so many.
     #[error("has {0} extended attributes; at most 256 can be mirrored")]
     Many(usize),
     /// All names and values together pass [`XATTR_BYTES`](limits::XATTR_BYTES).
@@ -120,15 +120,15 @@ impl Xattrs {
 /// Everything that is mirrored of one entry besides its name and a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
-    /// What it is.
+    /// Whether it is a file, a folder, a link or a special.
     pub kind: Kind,
     /// Bytes of a regular file; 0 for all else.
     pub size: u64,
     /// Permission bits with setuid, setgid and sticky: `0..=0o7777`; 0 for symbolic links, which have none.
     pub mode: u32,
-    /// Numeric owner.
+    /// The owner by number: names may mean others on the other host.
     pub uid: u32,
-    /// Numeric group.
+    /// The group, by number likewise.
     pub gid: u32,
     /// Time of the last change of content.
     pub mtime: Time,
@@ -136,7 +136,7 @@ pub struct Meta {
     pub device: Device,
     /// Text of a symbolic link, 1..=4095 bytes without NUL; empty for all else.
     pub link: Box<[u8]>,
-    /// Extended attributes.
+    /// At most [`XATTRS`](limits::XATTRS), POSIX ACLs among them.
     pub xattrs: Xattrs,
 }
 

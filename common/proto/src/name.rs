@@ -37,7 +37,7 @@ pub struct Name(Box<[u8]>);
 pub struct RelPath(Box<[u8]>);
 
 impl Name {
-    /// Parses one component.
+    /// Takes 1 to 255 bytes that are one component.
     pub fn parse(bytes: &[u8]) -> Result<Name, Invalid> {
         match bytes {
             b"" => Err(Invalid::Empty),
@@ -55,7 +55,7 @@ impl Name {
 }
 
 impl RelPath {
-    /// The root itself.
+    /// The empty path: the root itself.
     pub fn root() -> RelPath {
         RelPath::default()
     }

@@ -23,7 +23,7 @@ use crate::xattr::{self, Of};
 
 const NOT_REGULAR: &str = "is not a regular file";
 
-/// A held folder.
+/// A folder by its descriptor: it stays the same one whatever becomes of its name.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,

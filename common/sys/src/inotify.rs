@@ -42,12 +42,12 @@ pub struct Signal {
     mounted: AtomicBool,
 }
 
-/// One event.
+/// An event as the kernel gives it; its bytes live as long as the buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Raw<'a> {
     /// The watched folder; -1 with [`What::overflow`].
     pub watch: Watch,
-    /// What happened.
+    /// The bits of inotify(7), of which several may be set.
     pub what: What,
     /// Equal on both halves of a rename; else 0.
     pub cookie: u32,

@@ -71,7 +71,7 @@ impl Place {
         self
     }
 
-    /// Its mark.
+    /// Tells the folder from all others of this host, and nobody its path.
     pub fn mark(&self) -> Digest {
         self.mark_of(&self.path)
     }

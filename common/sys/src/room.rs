@@ -10,7 +10,7 @@ use rustix::io::Errno;
 /// The magic number of a tmpfs: what is reserved there is memory that the kernel fills with zeros, so that it is only asked.
 const TMPFS: i64 = 0x0102_1994;
 
-/// See the module.
+/// What there is none of, for all entries of a file system alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
     /// Bytes, inodes or a quota.

@@ -41,7 +41,7 @@ pub enum SecretError {
     #[error("{} is empty", path.display())]
     #[allow(missing_docs)]
     Empty { path: PathBuf },
-    /// More than [`LARGEST`].
+    /// It has more than [`LARGEST`] bytes.
     #[error("{} is larger than 64 KiB: it is not a secret", path.display())]
     #[allow(missing_docs)]
     Large { path: PathBuf },

@@ -12,15 +12,15 @@ use rustix::io::Errno;
 /// One entry at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// What it is.
+    /// Of the entry itself: a link is not followed.
     pub kind: Kind,
     /// Bytes of a regular file; 0 for all else.
     pub size: u64,
     /// Permission bits with setuid, setgid and sticky: `0..=0o7777`; 0 for symbolic links.
     pub mode: u32,
-    /// Numeric owner.
+    /// The owner, as a number of this host.
     pub uid: u32,
-    /// Numeric group.
+    /// The group, as a number of this host.
     pub gid: u32,
     /// Last change of content.
     pub mtime: Time,
@@ -28,7 +28,7 @@ pub struct Stat {
     pub ctime: Time,
     /// Device of the file system.
     pub dev: u64,
-    /// Inode number.
+    /// The inode, unique on its device as long as it lives.
     pub ino: u64,
     /// Names of the inode.
     pub nlink: u64,

@@ -34,7 +34,7 @@ pub struct Tree {
 pub struct RootId {
     /// Device of the file system.
     pub dev: u64,
-    /// Inode number.
+    /// The inode of the root, unique on its device as long as it lives.
     pub ino: u64,
 }
 

@@ -17,7 +17,6 @@ const USUAL: usize = 256;
 /// `XATTR_LIST_MAX` and `XATTR_SIZE_MAX`: no list and no value is longer, however it grows between two calls.
 const LONGEST: usize = 65_536;
 
-/// Whose attributes.
 #[derive(Clone, Copy)]
 pub(crate) enum Of<'a> {
     /// Of an open file or folder.

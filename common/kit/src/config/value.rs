@@ -195,7 +195,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 pub enum Share {
     /// 0 to 100 of a hundred.
     Percent(u8),
-    /// So many.
+    /// A whole number, of whatever the key counts.
     Count(u64),
 }
 

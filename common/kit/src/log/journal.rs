@@ -15,7 +15,7 @@ pub(super) fn is_stderr() -> bool {
     *IS
 }
 
-/// `device:inode`.
+/// Reads `device:inode`, both decimal.
 fn parse(stream: &str) -> Option<(u64, u64)> {
     let (device, inode) = stream.split_once(':')?;
     Some((device.parse().ok()?, inode.parse().ok()?))

@@ -122,7 +122,7 @@ impl Queue {
         }
     }
 
-    /// The thread.
+    /// What the thread does: it writes for as long as the process lives.
     fn write(&self) {
         let mut batch = Vec::new();
         loop {

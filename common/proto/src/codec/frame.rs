@@ -9,7 +9,7 @@ pub const LENGTH: usize = 4;
 
 /// A buffer from whose front frames are taken: [`Bytes`] and [`BytesMut`].
 pub trait Buffer {
-    /// What is there.
+    /// All bytes that have come and were not taken off.
     fn peek(&self) -> &[u8];
     /// Takes these many bytes off the front; they are there.
     fn cut(&mut self, bytes: usize) -> Bytes;

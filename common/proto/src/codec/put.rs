@@ -85,7 +85,7 @@ pub fn start_data(id: u32, offset: u64, buf: &mut BytesMut) -> OpenData {
 }
 
 impl OpenData {
-    /// Ends the frame.
+    /// Writes the length before the frame, now that it is known.
     pub fn finish(self, buf: &mut BytesMut) {
         frame::close(self.at, buf);
     }

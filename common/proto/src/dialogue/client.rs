@@ -24,13 +24,13 @@ pub enum LoginError {
 /// Why a user name, a password or a module cannot be sent at all. The same server would only answer with a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// The user name.
+    /// The user name has not 1 to 255 bytes, or has control characters.
     #[error("the user name must have 1 to 255 bytes and no control characters")]
     User,
-    /// The password.
+    /// The password has not 1 to 1024 bytes.
     #[error("the password must have 1 to 1024 bytes")]
     Password,
-    /// The module.
+    /// The module name has not 1 to 255 bytes, or has control characters.
     #[error("the module name must have 1 to 255 bytes and no control characters")]
     Module,
     /// The folder within the module.
@@ -38,10 +38,10 @@ pub enum Unfit {
     Folder,
 }
 
-/// The beginning.
+/// The state before the first byte.
 pub struct ClientHello;
 
-/// `Hello` is sent.
+/// The state after `Hello` was sent.
 #[derive(Debug)]
 #[must_use]
 pub struct AwaitWelcome(());
@@ -51,7 +51,7 @@ pub struct AwaitWelcome(());
 #[must_use]
 pub struct ReadyToLogin(());
 
-/// `Login` is sent.
+/// The state after `Login` was sent.
 #[derive(Debug)]
 #[must_use]
 pub struct AwaitAccepted(());
@@ -61,7 +61,7 @@ pub struct AwaitAccepted(());
 #[must_use]
 pub struct ReadyToOpen(());
 
-/// `Open` is sent.
+/// The state after `Open` was sent.
 #[derive(Debug)]
 #[must_use]
 pub struct AwaitOpened(());

@@ -13,25 +13,19 @@ pub(crate) use write::{put_bytes8, put_bytes16, put_path, put_text8, put_text16}
 
 use crate::name;
 
-/// Why bytes are not a message. Each ends the session: the peer broke the protocol.
+/// Why bytes are not a message. Each ends the session: the peer broke the protocol. `what` is the field, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum Error {
     /// The frame ends before this field does.
     #[error("the frame ends within its {what}")]
-    Truncated {
-        /// The field.
-        what: &'static str,
-    },
+    Truncated { what: &'static str },
     /// The frame goes on after its last field.
     #[error("the frame has {bytes} bytes after its end")]
-    Trailing {
-        /// How many.
-        bytes: usize,
-    },
+    Trailing { bytes: usize },
     /// The field passes its limit.
     #[error("the {what} has length {len}, at most {max} is allowed")]
     TooLong {
-        /// The field.
         what: &'static str,
         /// What the peer announced, in bytes or items.
         len: u64,
@@ -40,26 +34,15 @@ pub enum Error {
     },
     /// A number that this version gives no meaning.
     #[error("the {what} {value} is unknown")]
-    Unknown {
-        /// The field.
-        what: &'static str,
-        /// What stood there.
-        value: u64,
-    },
+    Unknown { what: &'static str, value: u64 },
     /// The field has a value that no valid message has.
     #[error("the {what} {why}")]
     Invalid {
-        /// The field.
         what: &'static str,
         /// What is wrong, as the end of the sentence.
         why: &'static str,
     },
     /// The field is no name or path.
     #[error("the {what} {why}")]
-    Path {
-        /// The field.
-        what: &'static str,
-        /// What is wrong.
-        why: name::Invalid,
-    },
+    Path { what: &'static str, why: name::Invalid },
 }

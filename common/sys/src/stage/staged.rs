@@ -180,7 +180,7 @@ impl Staged {
         Staged { fd, temp, kind, origin, problems }
     }
 
-    /// What it is.
+    /// The kind of what was made; of another name, that of what it names.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -38,10 +38,8 @@ pub(super) struct Wide {
     /// Its own mode, which it gets back.
     mode: RawMode,
     given: RawMode,
-    /// In the module.
     path: RelPath,
     note: String,
-    /// Until when.
     span: Span,
 }
 
