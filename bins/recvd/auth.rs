@@ -1,5 +1,5 @@
-//! Who a peer is. The only maker of an [`Identity`]. Hashing is bounded: two at a time, some that wait, all others are
-//! busy; a permit belongs to the work, not to the peer, so that peers who leave in between do not free it early.
+//! Who a peer is. The only maker of an [`Identity`]. Hashing is bounded: two logins at a time are checked, some wait, and
+//! all others are told that recvd is busy. A check keeps its turn until it is done, also when its peer has left meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Auth {
         }
     }
 
-    /// Decides. `Denied` says not whether the user exists.
+    /// Checks a login. `Denied` does not say whether the user exists.
     pub async fn identify(&self, login: Login) -> Result<Identity, Refusal> {
         if login.password.as_bytes().len() > PASSWORD {
             return Err(Refusal::Denied);

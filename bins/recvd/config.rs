@@ -48,7 +48,7 @@ pub struct Config {
 pub fn load(path: &Path) -> Result<(Config, Vec<Complaint>), Complaints> {
     let document = Document::read(path)?;
     let root = document.root();
-    // A person mends the users file after, or before, the configuration: both are told.
+    // What is wrong with either file is told at once, so that a person can mend both in one go.
     let (users, wrong_users) = read_users(&root);
     let config = read(&root, users);
     let Some(wrong_users) = wrong_users else { return document.finish_with(config) };

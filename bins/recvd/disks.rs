@@ -12,7 +12,8 @@ use tracing::error;
 
 use crate::modules::Module;
 
-/// After its first refusal, so that the line says by how much; and how often it is looked whether it is over.
+/// How long after the first refusal its line is written, so that it can say how much was refused by then; and how often it
+/// is looked whether there is room again.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches one module, until `stop`.
@@ -54,7 +55,7 @@ fn operations(refused: u64) -> String {
     units::counted(refused, "operation was", "operations were")
 }
 
-/// What the file system says. One that cannot be asked has none.
+/// Whether the file system says that there is room. Where it cannot be asked there is none.
 fn has_room(module: &Module, bytes: u64) -> bool {
     Tree::open(module.root.path(), Mounts::Stay).and_then(|tree| tree.has_room(bytes)).unwrap_or(false)
 }

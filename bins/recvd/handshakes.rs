@@ -19,9 +19,9 @@ const PER_NETWORK: usize = 8;
 /// Peers without a place: of one network, and in all. Each costs an open file and a kilobyte.
 const WAITING_OF_NETWORK: usize = 64;
 const WAITING: usize = 1024;
-/// Of the files that may be open, strangers who wait get at most one in so many; sessions need them too.
+/// Strangers who wait get at most one in so many of the files that may be open: sessions need files too.
 const SHARE_OF_FILES: u64 = 4;
-/// How often those that wait look at least whether somebody has outstayed.
+/// Those that wait look at least this often whether somebody has to give a place up.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a peer may be silent before it makes room for a newcomer where no more may wait: an honest greeting follows
 /// upon the connection at once, however long the way is.

@@ -85,7 +85,8 @@ fn admit(service: &Arc<Service>, tcp: TcpStream, peer: SocketAddr, stop: &Stop, 
     }
 }
 
-/// An accept that failed: what concerns only that one peer is nothing, all else gets a pause, so that the loop cannot spin.
+/// After an accept that failed. What concerns only that one peer is ignored; all else gets a pause, so that the loop cannot
+/// spin.
 async fn recover(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {

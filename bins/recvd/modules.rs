@@ -156,7 +156,7 @@ impl Permit {
         let Module { keep, max_file_size, .. } = *self.module;
         let stage = Arc::new(Stage::new(root.clone())?);
         let tree = match self.open(&root, &stage) {
-            // Ours, perhaps, and shut to all.
+            // The folder may be ours, with a mode that shuts out even us.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 stage.widen(&root, &self.folder)?;
                 let opened = self.open(&root, &stage);

@@ -124,7 +124,7 @@ impl Tally {
         }
     }
 
-    /// Logs that a session begins, with which is over what kept it from that.
+    /// Logs that a session begins. Whatever kept the peer from one before is over, and would be news if it came again.
     pub fn begins(&self, peer: SocketAddr, user: &str, place: &str) {
         for place in [place, ""] {
             self.repeats.are_over(&who(peer, user.to_owned(), place.to_owned()));
@@ -210,7 +210,7 @@ fn refused(refusal: &Refusal) -> String {
     }
 }
 
-/// A peer's text, as all that others have named is shown.
+/// A peer's text, escaped and cut like everything that others have named.
 pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {

@@ -134,7 +134,7 @@ fn typed(prompt: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
     sys::terminal::read_password(prompt).map(Zeroizing::new).map_err(unreadable)
 }
 
-/// Without its end. No more is read than tells that it is too long.
+/// One line, without its end. Of a line that is too long no more is read than shows that it is.
 fn first_line(from: impl BufRead) -> Result<Zeroizing<Vec<u8>>, Failed> {
     let most = proto::limits::PASSWORD + 3;
     let mut line = Zeroizing::new(Vec::with_capacity(most));

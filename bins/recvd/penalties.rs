@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::network::Network;
 
-/// Failures within [`WINDOW`] that cost.
+/// So many failures within [`WINDOW`] bring a penalty.
 const FAILURES: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
 /// The first penalty; each further one is twice the last.
@@ -15,7 +15,7 @@ const FIRST: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_secs(600);
 /// How long after a penalty the next one still doubles.
 const MEMORY: Duration = Duration::from_secs(1200);
-/// Sources that are remembered. LIMIT: while so many are under watch, failures of a further one are not counted.
+/// Networks that are remembered. LIMIT: while there are so many, failures of a further one are not counted.
 const NETWORKS: usize = 65_536;
 
 /// Who has failed how often.

@@ -1,5 +1,5 @@
-//! Reasons for which peers are sent away, whose pushd comes again every few seconds: each is news once, and again after an
-//! hour or when something else was the matter.
+//! Why peers are sent away. Their pushd comes again every few seconds, so a reason is logged when it is new, and then once
+//! an hour for as long as it stays the same.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ struct Said {
 }
 
 impl Repeats {
-    /// Whether this reason is news: `Some` with how often the one before it was not.
+    /// Whether this reason is to be logged: `Some` with how often the one before was left out since it was logged.
     pub fn is_news(&self, peer: &Peer, reason: &str, now: Instant) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held_back = 0;

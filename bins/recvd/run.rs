@@ -85,7 +85,7 @@ async fn serve(config: Config, files: u64) -> Exit {
 /// What sessions of an earlier recvd, killed or cut off from power, have left in the modules.
 fn sweep(modules: &Modules) {
     for module in modules.iter() {
-        // Where it cannot be opened that is said.
+        // A folder that cannot be opened is told of by its `Root`.
         if let Ok(tree) = module.root.open() {
             module.root.sweep(&tree);
         }

@@ -61,7 +61,7 @@ pub async fn serve(service: Arc<Service>, tcp: TcpStream, peer: SocketAddr, call
     service.tally.record(peer, outcome);
 }
 
-/// A peer that says nothing waits for nothing.
+/// Waits until the peer has said something, and then for its turn: silent peers stand in nobody's way.
 async fn wait_for_turn(service: &Service, tcp: &TcpStream, peer: SocketAddr, caller: &Caller) -> Result<(), Outcome> {
     const STEP: &str = "the TLS greeting";
     let gone = |error: io::Error| Outcome::Failed(Failed::Gone { step: STEP, error });
@@ -264,7 +264,7 @@ async fn receive(
     let clocks = Drive { idle: service.idle_timeout, keepalive: Some(KEEPALIVE) };
     match connection.line() {
         Ok(line) => lease.watched(line),
-        // Out of descriptors: it counts as one that lives.
+        // Out of descriptors. Newcomers then take its peer to be alive.
         Err(error) => warn!("a session cannot be watched: {error}"),
     }
     let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Bounded(to_role), clocks));
@@ -276,7 +276,7 @@ async fn receive(
                 break driving.await;
             }
             () = lease.greeted() => if let Some(outbox) = beside_role.upgrade() {
-                // Where there is no room something is on its way to the peer already.
+                // A full outbox is as good: something is on its way to the peer already.
                 let _ = outbox.try_send(link::sign_of_life());
             }
         }

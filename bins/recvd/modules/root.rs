@@ -27,7 +27,7 @@ const TROUBLES: usize = 64;
 /// Knows whether what stands at the path is still the folder of the module.
 #[derive(Debug)]
 pub struct Root {
-    /// For what is said.
+    /// Its name, for the log.
     module: String,
     path: PathBuf,
     seat: Mutex<Seat>,

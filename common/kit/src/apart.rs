@@ -18,7 +18,7 @@ pub enum Failed {
 }
 
 /// Does `work` on a new thread of this name (of which the kernel shows 15 bytes), in the context of the runtime that this is
-/// called in. Dropped before it is done, the thread goes on without anybody who waits for it.
+/// called in. When this is dropped before the work is done, the thread goes on, and nobody waits for it.
 ///
 /// A thread takes the memory that it touches, some 30 KiB: thousands are no trouble.
 pub async fn apart<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failed> {

@@ -29,7 +29,7 @@ pub const CONVERSATIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that one answer may take, with what it waits for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// How often it is looked whether who waits for an answer is still there.
+/// Time between two looks whether the one who waits for an answer is still there.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Why there is no control socket.
@@ -114,7 +114,7 @@ impl Server {
     }
 
     /// Answers until `stop`. `answer` may wait as long as it needs to: other requests are answered meanwhile. It is
-    /// dropped when who asked goes away, and not called for who has gone already: they were told that nothing was done.
+    /// dropped when the asker goes away, and not called where the asker has gone already and takes nothing to be done.
     pub async fn serve<Q, R, F, A>(self, stop: Stop, answer: F)
     where
         Q: DeserializeOwned + Send + 'static,
@@ -215,7 +215,7 @@ pub fn ask<Q: Serialize, R: DeserializeOwned>(path: &Path, request: &Q, most: Du
     line.push(b'\n');
     stream.set_write_timeout(Some(PATIENCE)).map_err(|error| broken(error.to_string()))?;
     stream.set_read_timeout(Some(most.max(Duration::from_millis(1)))).map_err(|error| broken(error.to_string()))?;
-    // A daemon that denies us may close before it has read the request: its reply is still there.
+    // A daemon that denies us may close before it has read the request; its reply can be read all the same.
     let sent = stream.write_all(&line);
     let mut reply = String::new();
     let read = BufReader::new(stream.take(REPLY)).read_line(&mut reply);

@@ -121,14 +121,14 @@ pub(crate) fn is_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Waits until what was logged is written, for a second at most and once: whoever reads may have stopped. Called before a
-/// process ends.
+/// Waits until what was logged is written, for a second at most, and no second time for a reader that takes nothing. Called
+/// before a process ends.
 pub fn flush() {
     QUEUE.flush(LAST);
 }
 
-/// A message for stderr that is not logged, in its place among lines that are and with its priority where the journal
-/// reads it. Needs no [`init`]. It is written before this returns, unless the reader does not read.
+/// Writes a message to stderr that is no line of the log: after the lines that were logged before it, and with a priority
+/// where the journal reads. Needs no [`init`]. It is written before this returns, unless the reader does not read.
 pub(crate) fn say(text: String) {
     QUEUE.push(&fit(tracing::Level::ERROR, text.into_bytes()));
     flush();
@@ -154,7 +154,7 @@ fn json_gap(lines: u64) -> Vec<u8> {
     fit(tracing::Level::ERROR, format!("{line}\n").into_bytes())
 }
 
-/// A panic is a line of the log like others: written in order, and no reason to wait for a reader for long.
+/// A panic is a line of the log like others: written in order, and a reader that does not read is not waited for.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let payload = panic.payload();
     let known =

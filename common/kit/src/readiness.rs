@@ -1,5 +1,8 @@
-//! Telling systemd how the service does (the sd_notify protocol, `Type=notify`). Without `NOTIFY_SOCKET` nothing happens,
-//! and a message that does not arrive is never an error of ours.
+//! Telling the service manager how the service does (the sd_notify protocol of systemd, `Type=notify`). Without
+//! `NOTIFY_SOCKET` nothing happens, and a message that does not arrive is never an error of ours.
+//!
+//! By hand, as the crate sd-notify neither knows sockets with abstract names nor can be kept from waiting for a manager that
+//! does not read.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// What happens within this time is one change of the status.
+/// Time between two changes of the status: what happens meanwhile is told together.
 const PAUSE: Duration = Duration::from_secs(3);
 
 static CHANGED: Notify = Notify::const_new();
@@ -25,7 +28,7 @@ pub fn stopping() {
     send("STOPPING=1\nSTATUS=stopping");
 }
 
-/// Says that what [`keep_status`] shows may be another by now. Cheap; anybody may say so at any time.
+/// Says that the status which [`keep_status`] shows may have changed. Cheap; anybody may say so at any time.
 pub fn changed() {
     CHANGED.notify_one();
 }
@@ -39,8 +42,8 @@ pub enum Again {
     Soon,
 }
 
-/// Keeps the status that the service manager shows true, from now on: `look` says what it is. A daemon at rest is not woken
-/// for it, nor one that nobody asked for it.
+/// Keeps the status true that the service manager shows, from now on: `look` says what it is. A daemon at rest is not woken
+/// for it, nor one without a service manager.
 pub async fn keep_status(mut look: impl FnMut() -> (String, Again)) -> Infallible {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return std::future::pending().await;

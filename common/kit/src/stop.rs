@@ -43,7 +43,7 @@ impl Stop {
 
     /// Sets the flag, and wakes all tasks and threads that wait for it.
     pub fn request(&self) {
-        // First what [`is_requested`](Stop::is_requested) looks at: whoever is woken by the other must find it set.
+        // The flag of tasks comes first, as `is_requested` reads it: a thread that is woken must find it set.
         self.0.tasks.send_replace(true);
         *self.0.threads.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.threads.1.notify_all();

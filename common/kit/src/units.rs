@@ -35,7 +35,7 @@ pub fn rate(sent: u64, during: Duration) -> String {
     if seconds <= 0.0 {
         return "0 B/s".to_owned();
     }
-    // A float that is too large becomes the largest number, which is right here.
+    // A number that is too large for 64 bits becomes the largest of them, which is right here.
     format!("{}/s", bytes((sent as f64 / seconds) as u64))
 }
 

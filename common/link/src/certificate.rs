@@ -42,8 +42,8 @@ pub(crate) fn fault(error: &CertificateError) -> String {
     }
 }
 
-/// Of the names that a certificate presents, as `DnsName("a")`, `IpAddress(192.0.2.1)` and kinds that no server is dialled
-/// by, those by which one can be dialled, bare.
+/// The names of a certificate by which a server can be dialled, bare. They are presented as `DnsName("a")` and
+/// `IpAddress(192.0.2.1)`, beside kinds that no server is dialled by.
 pub(crate) fn hosts(presented: &[String]) -> impl Iterator<Item = &str> {
     presented.iter().filter_map(|name| {
         let (kind, rest) = name.split_once('(')?;

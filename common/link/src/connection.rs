@@ -18,12 +18,12 @@ use tokio_rustls::TlsStream;
 
 /// rustls asks the socket for 4 KiB at a time; this much is really read at once.
 const SOCKET_READ: usize = 128 * 1024;
-/// How long the last words to a peer may take, and how long its own are read and thrown away so that ours arrive.
+/// How long our last words to a peer may take, and how long what it still sends is read and thrown away so that they arrive.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 pub(crate) type Socket = BufReader<TcpStream>;
 
-/// Bytes that the kernel takes before they can leave: what waits longer waits where it can still be compressed.
+/// Bytes that the kernel holds unsent. What has to wait beyond that waits with us, where it can still be compressed.
 const UNSENT: u32 = 256 * 1024;
 
 pub(crate) fn socket(tcp: TcpStream) -> Socket {

@@ -20,8 +20,8 @@ use crate::sentence::{self, escaped};
 use crate::tls::{TLS_BUFFER, TlsError, Trust, client_config};
 use crate::turns::Turns;
 
-/// How many times the time for name and TCP the answer to our greeting may take: a busy recvd lets its callers wait for
-/// their turn, and who gave up early and dialled again would only make that longer.
+/// The answer to our greeting may take so many times as long as name and TCP together: a busy recvd lets its callers wait
+/// for their turn, and whoever gave up early and dialled again would only make that longer.
 const PATIENCE: u32 = 6;
 /// How long the login may take after TLS: a busy recvd checks one password after the other.
 const LOGIN: Duration = Duration::from_secs(30);

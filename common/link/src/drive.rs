@@ -229,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
             if self.buffer.capacity() > room {
                 self.buffer = BytesMut::with_capacity(room);
             }
-            // From the front again, if all that was in it is done with: that memory is in the cache.
+            // From the front again, if nobody holds what was in it any more: that memory is still in the processor's cache.
             let _ = self.buffer.try_reclaim(room);
         }
         let mut got = 0;

@@ -16,7 +16,7 @@ pub(crate) fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// How a connection ended that should not have. rustls says the most frequent one with an address of its manual.
+/// Why a connection broke, in words. For the most frequent reason rustls only names a page of its manual.
 pub(crate) fn broken(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the peer went away without a goodbye".into(),

@@ -1,9 +1,9 @@
 //! Digests that both sides compute alike: of one entry's link text and xattrs, of a folder's listing, of a blob's
 //! pieces.
 //!
-//! All are BLAKE3 over the bytes that the wire has for the same values, but content on its way, which TLS protects from
-//! strangers: XXH3 guards it from us, at a fifth of the price. The sender and the receiver call these; nothing here reads
-//! a file.
+//! All are BLAKE3 over the bytes that the wire has for the same values, except for content on its way. TLS protects that from
+//! strangers, and XXH3, at a fifth of the price, shows our own mistakes. The sender and the receiver call these; nothing
+//! here reads a file.
 
 use bytes::BytesMut;
 use twox_hash::XxHash3_128;
@@ -77,9 +77,9 @@ fn short(hash: &blake3::Hash) -> Digest {
     digest
 }
 
-/// The mark of a folder by where it stands: equal for the same folder of the same host since its start, and telling nobody
-/// anything who does not know all three. `boot` is another after each start, `device` and `path` name a folder of a file
-/// system.
+/// The mark of a folder by where it stands: the same for the same folder until its host is started anew. It tells nothing
+/// to anybody who does not know all three parts. `boot` is another after each start, `device` and `path` name a folder of a
+/// file system.
 pub fn mark(boot: &[u8], device: &[u8], path: &[u8]) -> Digest {
     let mut buf = BytesMut::with_capacity(256);
     wire::put_bytes16(boot, &mut buf);
@@ -94,8 +94,8 @@ pub fn chunk(bytes: &[u8]) -> Digest {
 }
 
 /// The hash of a blob: over its pieces as they are sent, each with its place. So holes cost nothing, and a piece that
-/// was lost, doubled, moved or damaged is noticed. For what is sent stands its 128 bits of XXH3, as in rsync's check of a
-/// file; for what is copied the digests of the chunks, as each side has computed them from its own bytes.
+/// was lost, doubled, moved or damaged is noticed. A piece that is sent counts by the 128 bits of its XXH3, as in rsync's
+/// check of a file; a piece that is copied by the digests of its chunks, which each side computes from its own bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript(blake3::Hasher);
 

@@ -156,7 +156,7 @@ impl Keep {
         meta.xattrs.retain(|name| self.keeps_xattr(name));
     }
 
-    /// Takes from `entry` what is not kept, but for `extra`: a hash cannot be reduced, so it must have been made from
+    /// Takes from `entry` what is not kept. Of `extra` nothing can be taken, as it is a hash: it must have been made from
     /// a projected [`Meta`], as [`digest::entry`](crate::digest::entry) of one does.
     pub fn project_entry(&self, entry: &mut Entry) {
         entry.mode = self.mode(entry.kind, entry.mode);

@@ -66,8 +66,8 @@ pub enum Content {
     Inline(Bytes),
     /// A blob sent before, complete; `hash` is [`digest::Transcript`](crate::digest::Transcript) over its pieces.
     Blob { id: u32, hash: [u8; 32] },
-    /// Not sent: nothing is put. Is there room for the entry with so many bytes of content? `Want` when there is, else `Full`
-    /// or `ReadOnly`.
+    /// Not sent, and nothing is put. It only asks whether there is room for the entry with so many bytes of content: `Want`
+    /// when there is, else `Full` or `ReadOnly`.
     Asked { room: u64 },
 }
 

@@ -14,7 +14,8 @@ use crate::file::File;
 
 /// Bytes of one copy through memory.
 const PIECE: usize = 256 * 1024;
-/// What file systems share at least, in bytes; of a larger block nothing is shared that is not one by chance.
+/// The smallest block that file systems share, in bytes. Where a file system has larger ones, only what fits them by chance
+/// is shared.
 const BLOCK: u64 = 4096;
 
 /// Fills the empty file `to` with the first `size` bytes of `from`.
@@ -39,7 +40,8 @@ pub(crate) fn range(from: &File, range: Range<u64>, to: BorrowedFd<'_>, offset: 
     Ok(())
 }
 
-/// Whole blocks apart from what is not, which the kernel would have to copy together with them.
+/// Parts a range into whole blocks, which can be shared, and the rest, which has to be copied: asked for both at once, the
+/// kernel would copy both.
 fn blocks(from: &File, data: Range<u64>, to: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
     let aligned = data.start.next_multiple_of(BLOCK)..data.end / BLOCK * BLOCK;
     if data.start % BLOCK != offset % BLOCK || aligned.is_empty() {

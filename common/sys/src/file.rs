@@ -44,7 +44,7 @@ impl File {
         Ok(meta)
     }
 
-    /// Fills `buf` from `offset` on, but at the end of the file. Returns the number of bytes read.
+    /// Reads from `offset` on until `buf` is full or the file ends. Returns the number of bytes read.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while done < buf.len() {

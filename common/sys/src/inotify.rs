@@ -33,7 +33,7 @@ pub struct Inotify {
     signal: Arc<Signal>,
 }
 
-/// Tells that there is something to read, also to who does not hold the queue.
+/// Tells that there is something to read, also to somebody who does not hold the queue.
 #[derive(Debug)]
 pub struct Signal {
     queue: OwnedFd,
@@ -269,12 +269,12 @@ pub enum Exhausted {
 }
 
 impl Exhausted {
-    /// What it was, if one of these was why a queue could not be made or a folder not be watched.
+    /// What is used up, if that is why a queue could not be made or a folder not be watched.
     pub fn of(error: &io::Error) -> Option<Exhausted> {
         match error.raw_os_error().map(Errno::from_raw_os_error)? {
             Errno::NOSPC => Some(Exhausted::Watches { limit: watch_limit().unwrap_or_default() }),
-            // The kernel says the same of both. A pipe takes two files and no instance, and a queue takes more than the one
-            // for which an instance is counted.
+            // The kernel gives the same error for instances and for open files, and a queue of ours opens more files than its
+            // instance. Where there is a pipe to be had, which takes two files, and no instance, it is instances that lack.
             Errno::MFILE if inotify::Inotify::init().is_err() && io::pipe().is_ok() => {
                 Some(Exhausted::Instances { limit: instance_limit().unwrap_or_default() })
             }

@@ -3,8 +3,8 @@
 //!
 //! Changing the owner clears setuid, setgid and file capabilities, so it comes first; without the powers of root an attribute
 //! `user.*` needs the right to write, which the mode may take away; an ACL holds the group bits of the mode, so it comes after
-//! it. What the receiver's rights or its file system refuse is said in words and does not fail
-//! the entry; a disk that fails, is full or has become read-only does.
+//! it. What the receiver's rights or its file system refuse is told in words, and the entry is taken all the same; a disk that
+//! fails, is full or has become read-only is an error.
 
 use std::fmt::Write;
 use std::io;
@@ -59,7 +59,7 @@ enum Class {
 enum Owner {
     Right,
     Changed,
-    /// Could not be set, or is not kept: the entry is not the one that setuid and setgid were granted to.
+    /// Could not be set, or is not kept: setuid and setgid were granted to another, and are not set.
     Foreign,
 }
 

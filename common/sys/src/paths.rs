@@ -74,12 +74,12 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     renamed.and_then(|()| sync_parent(&path))
 }
 
-/// Keeps all others who call this for a file of the same folder waiting, until it is dropped.
+/// While it lives, all others wait who ask for one for a file of the same folder.
 #[derive(Debug)]
 pub struct Turn(#[allow(dead_code, reason = "closing it gives the lock back")] File);
 
-/// Waits for our turn to read, change and [`replace`] a file. The lock is on its folder: the file itself is another one
-/// after each change.
+/// Waits for our turn to read, change and [`replace`] a file. The lock is on its folder, as each change puts another file in
+/// its place.
 pub fn take_turn(path: &Path) -> io::Result<Turn> {
     let folder = File::open(parent(path))?;
     folder.lock()?;

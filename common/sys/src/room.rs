@@ -1,5 +1,5 @@
-//! What a file system lacks altogether: room, or the right to be written. That is no trouble of the entry at hand, and others
-//! meet it as well.
+//! What a file system lacks as a whole: room, or the right to be written. Such an error is not about the entry at hand: all
+//! others meet it too.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{FallocateFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 
-/// The magic number of a tmpfs: what is reserved there is memory that the kernel fills with zeros, so that it is only asked.
+/// The magic number of a tmpfs. To reserve room there would cost memory filled with zeros, so it is only asked how much it has.
 const TMPFS: i64 = 0x0102_1994;
 
 /// What there is none of, for all entries of a file system alike.

@@ -69,7 +69,7 @@ struct State {
     folder: Option<Arc<StageDir>>,
     /// Temporaries, removals and notes that stand in the folder.
     live: usize,
-    /// The mtime that the module root is to get back, and the one that it got when that failed.
+    /// Where the module root could not get its mtime back: the one that it is to get, and the one that it has until then.
     owed: Option<(Time, Time)>,
 }
 
@@ -80,7 +80,7 @@ impl State {
         Ok(self.owed.filter(|(_, got)| *got == now).map_or(now, |(wanted, _)| wanted))
     }
 
-    /// Gives it back. Without the right to set it, it says when the stage came and went.
+    /// Gives it back. Without the right to do so, it stays the time at which the stage came or went.
     fn restore(&mut self, root: &Dir, mtime: Time) -> io::Result<()> {
         self.owed = None;
         match root.set_mtime(mtime) {
@@ -108,7 +108,7 @@ impl Stage {
 
     /// The same for a file whose metadata is known: its mode need not be set later, if all goes well.
     pub fn file_like(self: &Arc<Self>, meta: &Meta, keep: Keep) -> io::Result<StagedFile> {
-        // In a folder that nobody else can enter it may have it before its content and its owner.
+        // In a folder that nobody else can enter a file may have its mode before it has its content and its owner.
         let wanted = metadata::mode_of_new(meta, keep) & 0o777;
         // Attributes are set before the mode, which may forbid it.
         let plain = meta.xattrs.is_empty() || process::overrides_modes();
@@ -255,7 +255,7 @@ impl Stage {
                 let root = self.tree.root()?;
                 let before = state.mtime_of(&root)?;
                 let made = StageDir::make(&root, &self.name);
-                // Where that fails it is owed.
+                // Where that fails, the state knows what the root is to get back.
                 let _ = state.restore(&root, before);
                 state.folder.insert(Arc::new(made?)).clone()
             }

@@ -87,7 +87,7 @@ impl Document {
         remarks.sort_by_key(|one| one.start);
         let broken: Vec<usize> =
             remarks.iter().filter(|one| one.what == What::Syntax).map(|one| self.file.place(one.start).0).collect();
-        // What a broken line held is not known: what it may have caused is not told.
+        // What a broken line was to say is not known, so other complaints that may come of it are left out.
         remarks.retain(|one| match one.what {
             What::Syntax => true,
             What::Missing => broken.is_empty(),

@@ -96,8 +96,8 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, at most so long, and not at all for a reader that has let others wait in vain and has
-    /// read nothing since: whoever says much to such a one waits once.
+    /// Waits until all is written, at most so long. A reader for which somebody waited in vain is not waited for again
+    /// until it has read something: so whoever says much to it waits once.
     pub(super) fn flush(&self, most: Duration) {
         let mut state = self.state();
         if state.thread == Writer::None {
@@ -163,7 +163,7 @@ impl Queue {
             Ok(()) => {}
             Err(_) => state.failed += lines.iter().filter(|byte| **byte == b'\n').count() as u64,
         }
-        // Half of it free: a reader who takes a line now and then is not told of a gap each time.
+        // Only once half of it is free: else a reader who takes a line now and then would be told of a gap each time.
         if state.dropped > 0 && state.waiting() <= MOST / 2 {
             let notice = (state.notice)(std::mem::take(&mut state.dropped));
             state.lines.extend(notice);

@@ -50,7 +50,7 @@ mod sealed {
 }
 
 /// Appends the whole frame of `message`: length, type, body. Texts are made plain and cut to their limits; every other
-/// bound of [`limits`](crate::limits) is the caller's duty, for the peer ends the session where one is passed.
+/// bound of [`limits`](crate::limits) is the caller's to keep: the peer ends the session when one is passed.
 pub fn put<M: Wire>(message: &M, buf: &mut BytesMut) {
     let at = frame::open(message.kind(), buf);
     message.put(buf);

@@ -104,9 +104,9 @@ pub fn sweep(tree: &Tree) -> io::Result<u64> {
         clear(&root, name)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", ProcPath::shown(root.fd(), name))))
     });
-    // One that stays keeps no other.
+    // All are tried, whatever becomes of one.
     let cleared = cleared.fold(Ok(()), io::Result::and);
-    // Best effort: without the right to set it, it says when this was.
+    // Without the right to set it, the mtime stays that of the sweep.
     let _ = root.set_mtime(before.mtime);
     cleared.map(|()| names.len() as u64)
 }

@@ -63,7 +63,7 @@ impl Stage {
         let away = At { folder: root.fd(), name: hidden.as_bytes() };
         let emptied = match moves::rename(dir.at(name), away) {
             Ok(()) => remove::emptied(away),
-            // RACE: not even for a name. Until it is empty the folder is seen with less and less in it.
+            // RACE: there is not even room for a name. Until the folder is empty it is seen with less and less in it.
             Err(Errno::NOSPC | Errno::DQUOT) => remove::emptied(dir.at(name)),
             Err(error) => Err(error.into()),
         };

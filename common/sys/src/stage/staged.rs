@@ -224,7 +224,7 @@ impl Staged {
         };
         match fd {
             Ok(fd) => Ok(rustix::fs::fsync(fd)?),
-            // Nothing of one file can be told apart then: all of the file system is flushed.
+            // The file cannot be flushed by itself then: all of its file system is.
             Err(Errno::ACCESS) => Ok(rustix::fs::syncfs(at.folder)?),
             Err(error) => Err(error.into()),
         }
@@ -265,7 +265,7 @@ impl Staged {
         self.published()
     }
 
-    /// For file systems that cannot look and rename in one step.
+    /// The same where the file system cannot look and rename in one step.
     fn rename_if_free(&self, dir: &Dir, name: &Name) -> io::Result<()> {
         if dir.lookup(name)?.is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());

@@ -86,9 +86,9 @@ impl Stage {
         }
     }
 
-    /// Lets folders of ours be moved whatever their modes, as they have to be written for that. What was opened at and
-    /// beneath `paths`, in `tree`, which are theirs now and then, gets its mode back first: after a crash it would not be
-    /// found there.
+    /// Lets folders of ours be moved whatever their modes: a folder has to be writable for that. `paths`, in `tree`, are where
+    /// they stand now and then. What had more rights at and beneath them gets its mode back first, as a sweep after a crash
+    /// would not find it there.
     ///
     /// # Errors
     /// Of the operating system. What is another user's is left to what is done next.
@@ -266,7 +266,7 @@ impl Stage {
 
     fn forget_note(&self, name: &str) {
         if let Some(folder) = &self.state().folder {
-            // One that stays is found wrong by nobody: the entry has that mode.
+            // A note that stays does no harm: it says the mode that the entry has.
             let _ = rustix::fs::unlinkat(folder.fd(), name, AtFlags::empty());
         }
         self.leave();
