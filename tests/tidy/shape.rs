@@ -18,7 +18,6 @@ const UNITS: [&str; 8] = ["byte", "bit", "second", "minute", "hour", "nanosecond
 const EXCUSED: &[&str] = &[
     "bins/pushd/lane.rs",
     "bins/pushd/source.rs",
-    "common/engine/src/sender/compare.rs",
     "common/engine/src/sender/groups.rs",
     "common/engine/src/sender/look.rs",
     "common/engine/src/sender/mod.rs",

@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use sys::{RootId, Tree};
 
-use super::Options;
-use super::pass::Pass;
 use crate::mirror::Halt;
-
-/// A pass that deletes so many entries because they are not here is worth a look.
-const MANY: u64 = 100;
 
 /// How much one pass may delete.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,36 +25,81 @@ impl MaxDelete {
     }
 }
 
-impl Options {
-    /// Why this pass must not delete, if it must not.
-    pub(super) fn brake(&self, pass: &Pass) -> Option<Halt> {
-        let (deletes, total) = (pass.deletes, pass.backup());
-        if pass.told && deletes <= 1 {
-            return None;
-        }
-        if pass.empty {
-            return Some(Halt::Empty { entries: deletes });
-        }
-        self.max_delete.is_passed(deletes, total).then_some(Halt::Deletes { deletes, total })
-    }
+/// How well it is known how much would be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certainty {
+    /// By the listings; folders that moved meanwhile may have been met twice.
+    Estimated,
+    /// By asking for every entry and for the whole, at one moment.
+    Counted,
 }
 
-impl Pass {
-    /// Says in the log that the brake lets it delete, which nobody has seen happen at the source: one line for a pass.
-    pub(super) fn say_deletes(&self) {
-        let Some(one) = self.extras.first().map(|extra| &extra.path) else { return };
-        let count = self.deletes;
-        let what = if self.is_full() {
-            format!("a full comparison deletes {count} of {} entries of the backup", self.backup())
-        } else {
-            format!("a comparison of {} deletes {count} of the backup's entries", self.root)
-        };
-        match (count >= MANY, self.is_full()) {
-            (true, _) => tracing::warn!("{what}, which the source does not have: {one} is one"),
-            (false, true) => tracing::info!("{what}, which the source does not have: {one} is one"),
-            // Mostly what its own events would tell a moment later.
-            (false, false) => tracing::debug!("{what}, which the source does not have: {one} is one"),
+/// What led to a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// What is there is to be found out.
+    Unknown,
+    /// An event said that the root's last entry is gone.
+    Emptied,
+}
+
+/// What a pass is about to delete, and of what.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Weight {
+    /// Entries that would go, which nobody has seen go at the source.
+    pub deletes: u64,
+    /// Entries of the whole backup before.
+    pub total: u64,
+    pub certainty: Certainty,
+    /// Whether the root of the source has no entries.
+    pub empty: bool,
+    /// Why the pass was made.
+    pub reason: Reason,
+}
+
+/// What else is known when deletions are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leave {
+    /// A person has let them through.
+    pub released: bool,
+    /// They were too many before, and were looked at once more.
+    pub doubted: bool,
+}
+
+/// What becomes of the deletions of a pass.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Judgement {
+    /// The pass may make them.
+    Delete,
+    /// They are too many by an estimate: they are counted before anybody is halted.
+    Count,
+    /// What seems to be missing may only have been moved: the events that say so can be late on a busy host, and then the
+    /// listing of a moment ago is no evidence. It is compared again; then this would be the reason to halt.
+    LookOnceMore(Halt),
+    /// A person has to look.
+    Halt(Halt),
+}
+
+impl Weight {
+    /// Whether a pass may delete so much.
+    pub fn judge(&self, most: MaxDelete, leave: Leave) -> Judgement {
+        match self.brake(most).filter(|_| !leave.released) {
+            None => Judgement::Delete,
+            Some(_) if self.certainty == Certainty::Estimated => Judgement::Count,
+            Some(halt) if !leave.doubted => Judgement::LookOnceMore(halt),
+            Some(halt) => Judgement::Halt(halt),
         }
+    }
+
+    fn brake(&self, most: MaxDelete) -> Option<Halt> {
+        let Weight { deletes, total, .. } = *self;
+        if self.reason == Reason::Emptied && deletes <= 1 {
+            return None;
+        }
+        if self.empty {
+            return Some(Halt::Empty { entries: deletes });
+        }
+        most.is_passed(deletes, total).then_some(Halt::Deletes { deletes, total })
     }
 }
 
@@ -118,5 +158,33 @@ mod tests {
         assert!(MaxDelete::Percent(0.0).is_passed(1, 1_000_000));
         assert!(!MaxDelete::Entries(3).is_passed(3, 3));
         assert!(MaxDelete::Entries(3).is_passed(4, 1_000_000));
+    }
+
+    #[test]
+    fn what_is_too_much_by_an_estimate_is_counted_then_doubted_then_halts() {
+        let weight =
+            Weight { deletes: 6, total: 10, certainty: Certainty::Estimated, empty: false, reason: Reason::Unknown };
+        let halt = Halt::Deletes { deletes: 6, total: 10 };
+        let judge =
+            |weight: Weight, released, doubted| weight.judge(MaxDelete::Percent(50.0), Leave { released, doubted });
+        assert_eq!(judge(weight, false, true), Judgement::Count);
+        let counted = Weight { certainty: Certainty::Counted, ..weight };
+        assert_eq!(judge(counted, false, false), Judgement::LookOnceMore(halt.clone()));
+        assert_eq!(judge(counted, false, true), Judgement::Halt(halt));
+        for weight in [weight, counted] {
+            assert_eq!(judge(weight, true, false), Judgement::Delete, "a person has let it through");
+        }
+        assert_eq!(judge(Weight { deletes: 5, ..counted }, false, false), Judgement::Delete);
+    }
+
+    #[test]
+    fn an_empty_source_is_never_alike_a_few_deletions() {
+        let certainty = Certainty::Counted;
+        let weight = Weight { deletes: 1, total: 1000, certainty, empty: true, reason: Reason::Unknown };
+        let judge = |weight: Weight| weight.judge(MaxDelete::Percent(100.0), Leave { released: false, doubted: true });
+        assert_eq!(judge(weight), Judgement::Halt(Halt::Empty { entries: 1 }));
+        let told = Weight { reason: Reason::Emptied, ..weight };
+        assert_eq!(judge(told), Judgement::Delete, "its last entry was seen to go");
+        assert_eq!(judge(Weight { deletes: 2, ..told }), Judgement::Halt(Halt::Empty { entries: 2 }));
     }
 }

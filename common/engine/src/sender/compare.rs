@@ -1,48 +1,41 @@
-//! Moves passes on: folders to the walker, digests to the target, what differs to the looks, and at the end the
-//! deletions, past the brake, and the hard-link groups.
+//! Carries out what passes say is to be done: folders to the walker, digests to the target, what differs to the looks; and
+//! tells them what came of it.
 
-use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use proto::{Entry, Kept, Kind, Name, RelPath, ToReceiver};
+use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
-use super::blank;
+use super::brake::{Leave, Reason, Weight};
 use super::flight::{End, Sent};
 use super::look::{Look, Why};
-use super::pass::{self, Certainty, Compared, Difference, Extra, Pass, Reach, Stage};
-use super::walk::{Content, Detail, Listed};
-use super::{Ended, FLIGHT, LOOKS, MaxDelete, Session};
+use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
+use super::walk::{Content, Listed};
+use super::{Ended, FLIGHT, LOOKS, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
-use crate::view::{Listing, Rule, Skipped};
-
-/// Folders being listed, or listed and not compared.
-const AHEAD: usize = 128;
-/// Entries of folders that are compared and not answered: bounds memory to about 12 MB, and is what two threads list in a
-/// fifth of a second.
-const ENTRIES: usize = 65_536;
+use crate::view::{Inode, Rule, Skipped};
 
 /// What would delete too much is compared again after this time.
 const DOUBT: Duration = Duration::from_secs(2);
 
-/// What all passes of a session share.
-#[derive(Default)]
-pub(super) struct Passes {
-    /// Folders still to be listed; the last is next, so that memory is bounded by depth times width.
-    to_list: Vec<(Ticket, RelPath)>,
-    at_walker: usize,
-    /// Comparisons not answered, in order of their numbers.
-    asked: std::collections::BTreeMap<u64, Ticket>,
-    /// Entries of the folders in them.
-    entries: usize,
-    /// Where a comparison would have deleted too much, and is made once more before anybody is halted.
-    doubted: HashSet<RelPath>,
-}
+/// A pass that deletes so many entries because they are not here is worth a look.
+const MANY: u64 = 100;
 
 impl Session<'_> {
     /// Begins to compare `path`, which must be a folder here; anything else is looked at.
     pub(super) fn start_pass(&mut self, ticket: Ticket, path: RelPath, reach: Reach) -> Result<(), Ended> {
+        self.start_pass_for(ticket, path, reach, Reason::Unknown)
+    }
+
+    /// An event said that the root's last entry is gone: whether to believe it depends on how much the backup has.
+    pub(super) fn start_told_empty(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.start_pass_for(ticket, RelPath::root(), Reach::Folder, Reason::Emptied)
+    }
+
+    fn start_pass_for(&mut self, ticket: Ticket, path: RelPath, reach: Reach, reason: Reason) -> Result<(), Ended> {
         tracing::trace!(%path, ?reach, "compare");
         if path.is_root() {
             self.root.check().map_err(Ended::Halted)?;
@@ -63,8 +56,7 @@ impl Session<'_> {
         // What is noted of the folder itself is met by this comparison too.
         let round = self.mirror.begin_round();
         self.make_folder(ticket, &path)?;
-        let mut pass = Pass::new(path.clone(), reach, round);
-        pass.listing = 1;
+        let pass = Pass::new(path, reach, reason, round, &self.options);
         if pass.is_full() {
             self.mirror.set_scanning(true);
             self.mirror.progress.begin();
@@ -72,65 +64,67 @@ impl Session<'_> {
             self.refused.clear();
             self.absences.clear();
         }
-        if reach == Reach::Subtree {
+        if pass.is_deep() {
             self.mirror.pending().widened(ticket);
         }
         self.flight.hold(ticket);
-        self.passes.insert(ticket, pass);
-        self.common.to_list.push((ticket, path));
-        Ok(())
-    }
-
-    /// An event said that the root's last entry is gone: whether to believe it depends on how much the backup has.
-    pub(super) fn start_told_empty(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        self.start_pass(ticket, RelPath::root(), Reach::Folder)?;
-        if let Some(pass) = self.passes.get_mut(&ticket) {
-            pass.told = true;
-        }
-        Ok(())
+        self.passes.begin(ticket, pass);
+        self.advance(ticket)
     }
 
     /// Takes in listed folders and asks for more.
     pub(super) fn step_passes(&mut self) -> Result<bool, Ended> {
-        let mut worked = self.advance_waiting()?;
+        let mut worked = self.advance_held_up()?;
         while self.flight.len() < FLIGHT
             && self.looks.len() < LOOKS
-            && self.common.entries < ENTRIES
+            && self.passes.take_more()
             && let Some(listed) = self.walker.listed()
         {
-            self.common.at_walker -= 1;
+            self.passes.listed();
             self.listed(listed)?;
             worked = true;
         }
-        while self.common.at_walker < AHEAD
-            && let Some((ticket, path)) = self.common.to_list.pop()
-        {
-            self.common.at_walker += 1;
-            let blank = self.passes.get(&ticket).is_some_and(|pass| pass.is_blank(&path));
-            let detail = if blank { Detail::Names } else { Detail::Metadata };
+        while let Some((ticket, path, detail)) = self.passes.next_folder() {
             let asked = self.walker.list(ticket, path, detail);
             asked.map_err(|error| Ended::Fault(format!("cannot start a thread: {error}")))?;
         }
         Ok(self.walker.step() || worked)
     }
 
+    /// Passes that waited until operations may be sent.
+    fn advance_held_up(&mut self) -> Result<bool, Ended> {
+        if self.flight.len() >= FLIGHT {
+            return Ok(false);
+        }
+        let held_up = self.passes.held_up();
+        for ticket in &held_up {
+            self.advance(*ticket)?;
+        }
+        Ok(!held_up.is_empty())
+    }
+
     fn listed(&mut self, Listed { pass: ticket, path, content }: Listed) -> Result<(), Ended> {
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        pass.listing -= 1;
-        let content = match content {
-            Ok(content) => content,
+        if !self.passes.has(ticket) {
+            return Ok(());
+        }
+        match content {
+            Ok(content) => self.list_is_there(ticket, path, content),
             Err(error) => {
+                self.passes.tell(ticket, Pass::unlisted);
                 self.unlisted(ticket, &path, &error)?;
-                return self.advance(ticket);
             }
-        };
+        }
+        self.advance(ticket)
+    }
+
+    fn list_is_there(&mut self, ticket: Ticket, path: RelPath, content: Content) {
         // It could not be listed before, perhaps.
         self.mirror.resolved_here(&path);
         self.mirror.take_in(&path);
         let mates = self.groups.listed(&path, &content);
         self.look_at_mates(ticket, mates);
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        self.mirror.listed(&path, content.names(), pass.round);
+        let Some(round) = self.passes.get(ticket).map(Pass::round) else { return };
+        self.mirror.listed(&path, content.names(), round);
         for (name, why) in content.skipped() {
             let Ok(path) = path.join(name) else { continue };
             match why {
@@ -138,44 +132,19 @@ impl Session<'_> {
                 Skipped::Trouble(reason) => self.mirror.problem(&path, reason.clone()),
             }
         }
+        let mut others = Vec::new();
         if let Content::Listing(listing) = &content {
             let setid = listing.setid.iter().filter_map(|name| path.join(name).ok());
             setid.for_each(|path| self.mirror.leave_out(&path, Rule::Setid));
+            others = self.origins.others(&path, listing);
         }
-        pass.empty |= path.is_root() && content.len() == 0 && content.skipped().is_empty();
-        if pass.reach == Reach::Subtree {
-            pass.listing += self.common.queue_folders(ticket, &path, &content);
-        }
-        self.mirror.sent.compared.fetch_add(content.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.mirror.sent.compared.fetch_add(content.len() as u64, Ordering::Relaxed);
         self.mirror.progress.compare(content.len() as u64);
-        match content {
-            Content::Listing(listing) if !pass.is_blank(&path) => self.compare(ticket, path, listing),
-            content => {
-                self.look_at_all(ticket, &path, content.sized());
-                self.advance(ticket)
-            }
-        }
-    }
-
-    fn compare(&mut self, ticket: Ticket, path: RelPath, here: Listing) -> Result<(), Ended> {
-        self.common.entries += here.entries.len();
-        let message = ToReceiver::Compare { path: path.clone(), digest: here.digest };
-        let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
-        self.common.asked.insert(number, ticket);
-        let others = self.origins.others(&path, &here);
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        for (name, inode) in &here.linked {
-            if let Ok(path) = path.join(name) {
-                pass.meet(*inode, path);
-            }
-        }
-        pass.asked_at.insert(path.clone(), number);
-        pass.comparing.insert(number, Compared { path, here, others, there: Vec::new() });
-        Ok(())
+        self.passes.tell(ticket, |pass| pass.listed(path, content, others));
     }
 
     /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
-    fn unlisted(&mut self, ticket: Ticket, path: &RelPath, error: &std::io::Error) -> Result<(), Ended> {
+    fn unlisted(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
         if path.is_root() {
             return Err(Ended::Halted(Halt::Root(format!("the source cannot be read: {error}"))));
         }
@@ -183,7 +152,7 @@ impl Session<'_> {
             if let Some(parent) = path.parent() {
                 self.owe(ticket, Hint::Folder { path: parent });
             }
-        } else if error.kind() == std::io::ErrorKind::CrossesDevices {
+        } else if error.kind() == io::ErrorKind::CrossesDevices {
             self.mirror.leave_out(path, Rule::Mounted);
             self.mirror.resolved_here(path);
         } else {
@@ -194,16 +163,8 @@ impl Session<'_> {
 
     /// All comparisons up to this operation that got no listing were of equal folders.
     pub(super) fn compared_alike(&mut self, upto: u64) -> Result<(), Ended> {
-        while let Some(first) = self.common.asked.first_entry()
-            && *first.key() <= upto
-        {
-            let (number, ticket) = first.remove_entry();
-            if let Some(Compared { path, here, others, .. }) = self.take_compared(number, ticket) {
-                if let Some(pass) = self.passes.get_mut(&ticket) {
-                    pass.matched += here.entries.len() as u64;
-                }
-                self.look_at_others(ticket, &path, &others);
-            }
+        while let Some((ticket, path)) = self.passes.next_answered(upto) {
+            self.passes.tell(ticket, |pass| pass.is_alike(&path));
             self.advance(ticket)?;
         }
         Ok(())
@@ -211,259 +172,151 @@ impl Session<'_> {
 
     /// A part of the target's listing.
     pub(super) fn listing(&mut self, number: u64, entries: Vec<Entry>, last: bool) -> Result<(), Ended> {
-        let ticket = *self.common.asked.get(&number).ok_or_else(|| unasked(number))?;
-        let Some(compared) = self.passes.get_mut(&ticket).and_then(|pass| pass.comparing.get_mut(&number)) else {
-            return Ok(());
-        };
-        if let (Some(before), Some(first)) = (compared.there.last(), entries.first())
-            && before.name >= first.name
-        {
-            return Err(Ended::Violation("a listing that is not in order of names".into()));
+        let (ticket, path) = self.passes.question(number).ok_or_else(|| unasked(number))?;
+        let Some(told) = self.passes.tell(ticket, |pass| pass.differs(&path, entries, last)) else { return Ok(()) };
+        told.map_err(|_| Ended::Violation("a listing that is not in order of names".into()))?;
+        if last {
+            self.passes.answered(number);
+            self.advance(ticket)?;
         }
-        compared.there.extend(entries);
-        if last { self.differs(number, ticket) } else { Ok(()) }
+        Ok(())
     }
 
     /// The target has no such folder.
     pub(super) fn no_folder(&mut self, number: u64) -> Result<(), Ended> {
-        let ticket = *self.common.asked.get(&number).ok_or_else(|| unasked(number))?;
-        let asked = self.passes.get(&ticket).and_then(|pass| pass.comparing.get(&number));
-        if let Some(path) = asked.filter(|asked| asked.here.entries.is_empty()).map(|asked| asked.path.clone()) {
-            // It may have been there when the folder above was compared; nothing that is in it will say so.
-            self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Metadata)));
-        }
-        self.differs(number, ticket)
-    }
-
-    /// The comparison failed: nothing is concluded from it.
-    pub(super) fn forget_compare(&mut self, number: u64) -> Result<(), Ended> {
-        let Some((ticket, _)) = self.flight.get(number) else { return Ok(()) };
-        self.common.asked.remove(&number);
-        self.take_compared(number, ticket);
-        if let Some(pass) = self.passes.get_mut(&ticket)
-            && (pass.counting.remove(&number) || pass.total.0 == Some(number))
-        {
-            pass.total.0 = None;
-            pass.to_count.clear();
-            pass.extras.clear();
-        }
+        let (ticket, path) = self.passes.question(number).ok_or_else(|| unasked(number))?;
+        self.passes.answered(number);
+        self.passes.tell(ticket, |pass| pass.is_missing(&path));
         self.advance(ticket)
     }
 
-    pub(super) fn take_compared(&mut self, number: u64, ticket: Ticket) -> Option<Compared> {
-        let pass = self.passes.get_mut(&ticket)?;
-        let compared = pass.comparing.remove(&number)?;
-        if pass.asked_at.get(&compared.path) == Some(&number) {
-            pass.asked_at.remove(&compared.path);
-        }
-        self.common.entries -= compared.here.entries.len();
-        Some(compared)
+    /// How much a folder holds.
+    pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
+        let Some((ticket, Sent::Count(path))) = self.flight.get(number) else { return Err(unasked(number)) };
+        self.passes.tell(ticket, |pass| pass.counted(path, entries));
+        self.advance(ticket)
     }
 
-    fn differs(&mut self, number: u64, ticket: Ticket) -> Result<(), Ended> {
-        self.common.asked.remove(&number);
-        let Some(Compared { path, here, mut others, there }) = self.take_compared(number, ticket) else {
-            return Ok(());
-        };
-        let found = pass::compare(&here, &there);
-        // What is sent by the comparison is not to be sent twice, and where a folder is in the way it goes first.
-        others.retain(|name| {
-            let look = found.looks.binary_search_by(|(look, ..)| look.cmp(name));
-            !look.is_ok_and(|at| found.looks[at].2 != Difference::Metadata)
-                && found.extras.binary_search_by(|(extra, _)| extra.cmp(name)).is_err()
-        });
-        self.look_at_others(ticket, &path, &others);
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        pass.matched += found.matched;
-        let shallow = pass.reach == Reach::Folder;
-        let blank = if shallow { Vec::new() } else { blank::found(&path, &there, &found) };
-        for (name, kind) in found.extras {
-            match path.join(&name) {
-                Ok(path) if self.options.delete => pass.extras.push(Extra { path, kind }),
-                Ok(path) if here.entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok() => {
-                    self.mirror.problem_there(
-                        &path,
-                        "not stored: a folder stands there at the target, and delete is off".into(),
-                    );
-                }
-                _ => {}
+    /// The operation failed: nothing is concluded from it, if it asked something.
+    pub(super) fn forget_question(&mut self, number: u64) -> Result<(), Ended> {
+        let Some((ticket, sent)) = self.flight.get(number) else { return Ok(()) };
+        match sent {
+            Sent::Compare(path) => {
+                self.passes.answered(number);
+                self.passes.tell(ticket, |pass| pass.uncompared(path));
             }
+            Sent::Count(path) => {
+                self.passes.tell(ticket, |pass| pass.uncounted(path));
+            }
+            _ => return Ok(()),
         }
-        for (name, kind, difference) in found.looks {
-            let size = here.find(&name).map(|(entry, _)| entry.size);
-            self.look_in_pass(ticket, &path, &name, (kind, size, difference), shallow);
-        }
-        self.are_blank(ticket, blank);
         self.advance(ticket)
     }
 
-    /// Files that are sent although a comparison cannot tell them from what the target has.
-    fn look_at_others(&mut self, ticket: Ticket, folder: &RelPath, others: &[Name]) {
-        for path in others.iter().filter_map(|name| folder.join(name).ok()) {
-            self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
+    /// Does all that the pass of this work says is to be done by now.
+    pub(super) fn advance(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        loop {
+            let window = if self.flight.len() < FLIGHT { Window::Open } else { Window::Full };
+            let Some(action) = self.passes.tell(ticket, |pass| pass.next(window)).flatten() else { return Ok(()) };
+            self.carry_out(ticket, action)?;
         }
     }
 
-    pub(super) fn look_in_pass(
+    fn carry_out(&mut self, ticket: Ticket, action: Action) -> Result<(), Ended> {
+        match action {
+            Action::List(folders) => self.passes.list(ticket, folders),
+            Action::Compare(path, digest) => self.compare(ticket, path, digest)?,
+            Action::Look(folder, differing) => {
+                for Differing { name, kind, size, difference } in differing {
+                    self.look_in_pass(ticket, &folder, &name, (kind, Some(size)), difference);
+                }
+            }
+            Action::LookAtAll(folder, content) => {
+                for (name, kind, size) in content.sized() {
+                    self.look_in_pass(ticket, &folder, name, (kind, size), Difference::Missing);
+                }
+            }
+            Action::Send(folder, names) => {
+                for path in names.iter().filter_map(|name| folder.join(name).ok()) {
+                    self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
+                }
+            }
+            Action::Mend(path) => self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Metadata))),
+            Action::CompareLater(path) => self.owe(ticket, Hint::Subtree { path }),
+            Action::SayInTheWay(path) => {
+                let reason = "not stored: a folder stands there at the target, and delete is off";
+                self.mirror.problem_there(&path, reason.into());
+            }
+            Action::Count(path) => {
+                self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
+            }
+            Action::Judge => self.judge_deletions(ticket)?,
+            Action::LookOnceMore(halt) => {
+                tracing::warn!("looking once more, as {halt}");
+                if let Some(root) = self.passes.get(ticket).map(|pass| pass.root().clone()) {
+                    self.passes.doubt(root);
+                }
+                self.flight.end_with(ticket, End::Again(DOUBT));
+            }
+            Action::Halt(halt) => return Err(Ended::Halted(halt)),
+            Action::Delete(paths, weight) => {
+                if let Some(pass) = self.passes.get(ticket) {
+                    if let Some(one) = paths.first() {
+                        say_deletes(pass, &weight, one);
+                    }
+                    let root = pass.root().clone();
+                    self.passes.trust(&root);
+                }
+                paths.into_iter().for_each(|path| self.queue_look(Look::new(ticket, path, Why::Extra)));
+            }
+            Action::Name(inode, names) => self.name_in_pass(ticket, inode, names)?,
+            Action::End => self.end_pass(ticket)?,
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, ticket: Ticket, path: RelPath, digest: Digest) -> Result<(), Ended> {
+        let message = ToReceiver::Compare { path: path.clone(), digest };
+        let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
+        self.passes.asked(number, ticket, path);
+        Ok(())
+    }
+
+    fn look_in_pass(
         &mut self,
         ticket: Ticket,
         folder: &RelPath,
         name: &Name,
-        (kind, size, difference): (Kind, Option<u64>, Difference),
-        shallow: bool,
+        (kind, size): (Kind, Option<u64>),
+        difference: Difference,
     ) {
         let Ok(path) = folder.join(name) else {
             let reason = "not mirrored: its path is longer than 65535 bytes or deeper than 1024 folders";
             return self.mirror.problem(folder, format!("{name} in it is {reason}"));
         };
-        if shallow && kind == Kind::Dir && difference != Difference::Metadata {
-            self.owe(ticket, Hint::Subtree { path });
-        } else {
-            let kind = (difference != Difference::Metadata).then_some(kind);
-            self.queue_look(Look { kind, size, ..Look::new(ticket, path, Why::Differs(difference)) });
-        }
+        let kind = (difference != Difference::Metadata).then_some(kind);
+        self.queue_look(Look { kind, size, ..Look::new(ticket, path, Why::Differs(difference)) });
     }
 
-    /// How much a folder holds.
-    pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
-        let Some((ticket, _)) = self.flight.get(number) else { return Err(unasked(number)) };
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        if pass.total.0 == Some(number) {
-            // The root itself is no entry.
-            pass.total = (None, entries.saturating_sub(1));
-        } else if pass.counting.remove(&number) {
-            pass.deletes += entries;
-        }
-        self.advance(ticket)
-    }
-
-    /// One thing that the pass waited for is there: on to the next stage, if that was the last.
-    pub(super) fn advance(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        loop {
-            let room = self.flight.len() < FLIGHT;
-            let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-            match pass.stage {
-                Stage::Comparing if pass.is_compared() => self.count(ticket)?,
-                Stage::Counting if room && let Some(path) = pass.to_count.pop() => {
-                    let number = self.ask_count(ticket, &path)?;
-                    if let Some(pass) = self.passes.get_mut(&ticket) {
-                        pass.counting.insert(number);
-                    }
-                }
-                Stage::Counting if pass.is_counted() => self.delete(ticket)?,
-                Stage::Deleting if pass.looking == 0 => self.name_groups(ticket)?,
-                Stage::Linking if room && let Some((inode, paths)) = pass.to_name.pop() => {
-                    let Some(fresh) = paths.first().cloned() else { continue };
-                    self.groups.met(inode, paths, self.since(ticket));
-                    self.send_group(ticket, inode, fresh)?;
-                }
-                Stage::Linking if pass.to_name.is_empty() => return self.finish_pass(ticket),
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// Passes that waited for room among the operations in flight.
-    fn advance_waiting(&mut self) -> Result<bool, Ended> {
-        if self.flight.len() >= FLIGHT {
-            return Ok(false);
-        }
-        let waiting = self.passes.iter().filter(|(_, pass)| !(pass.to_count.is_empty() && pass.to_name.is_empty()));
-        let waiting: Vec<Ticket> = waiting.map(|(ticket, _)| *ticket).collect();
-        for ticket in &waiting {
-            self.advance(*ticket)?;
-        }
-        Ok(!waiting.is_empty())
-    }
-
-    /// Asks how much the deletions would take.
-    fn count(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        pass.stage = Stage::Counting;
-        let folders = pass.extras.iter().filter(|extra| extra.kind == Kind::Dir);
-        pass.to_count = folders.map(|extra| extra.path.clone()).collect();
-        pass.deletes = (pass.extras.len() - pass.to_count.len()) as u64;
-        let needs_total = !pass.is_full() && matches!(self.options.max_delete, MaxDelete::Percent(_));
-        if needs_total && !pass.extras.is_empty() { self.ask_total(ticket) } else { Ok(()) }
-    }
-
-    fn ask_total(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        let number = self.ask_count(ticket, &RelPath::root())?;
-        if let Some(pass) = self.passes.get_mut(&ticket) {
-            pass.total.0 = Some(number);
-        }
+    fn judge_deletions(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.root.check().map_err(Ended::Halted)?;
+        let doubted = self.passes.get(ticket).is_some_and(|pass| self.passes.is_doubted(pass.root()));
+        let leave = Leave { released: self.mirror.is_released(), doubted };
+        self.passes.tell(ticket, |pass| pass.may_delete(leave));
         Ok(())
     }
 
-    fn ask_count(&mut self, ticket: Ticket, path: &RelPath) -> Result<u64, Ended> {
-        self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path.clone()))
+    fn name_in_pass(&mut self, ticket: Ticket, inode: Inode, names: Vec<RelPath>) -> Result<(), Ended> {
+        let Some(fresh) = names.first().cloned() else { return Ok(()) };
+        self.groups.met(inode, names, self.since(ticket));
+        if self.view.keeps(Kept::Hardlinks) { self.send_group(ticket, inode, fresh) } else { Ok(()) }
     }
 
-    /// INVARIANT: here is the only way from a listing to a deletion.
-    fn delete(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        if pass.deletes > 0 {
-            self.root.check().map_err(Ended::Halted)?;
-            if !self.mirror.is_released()
-                && let Some(halt) = self.options.brake(pass)
-            {
-                return match pass.certainty {
-                    Certainty::Counted if self.common.doubted.insert(pass.root.clone()) => {
-                        self.look_once_more(ticket, &halt)
-                    }
-                    Certainty::Counted => Err(Ended::Halted(halt)),
-                    Certainty::Estimated => self.recount(ticket),
-                };
-            }
-        }
-        self.common.doubted.remove(&pass.root);
-        pass.say_deletes();
-        pass.stage = Stage::Deleting;
-        for Extra { path, .. } in std::mem::take(&mut pass.extras) {
-            self.queue_look(Look::new(ticket, path, Why::Extra));
-        }
-        Ok(())
-    }
-
-    /// What seems to be missing may only have been moved: the events that say so can be late on a busy host, and then the
-    /// listing of a moment ago is no evidence. The comparison ends without a deletion, and is made again.
-    fn look_once_more(&mut self, ticket: Ticket, halt: &Halt) -> Result<(), Ended> {
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        tracing::warn!("looking once more, as {halt}");
-        pass.extras.clear();
-        pass.stage = Stage::Deleting;
-        self.flight.end_with(ticket, End::Again(DOUBT));
-        Ok(())
-    }
-
-    /// Asks for the size of every deletion and of the whole, before anybody is halted by an estimate.
-    fn recount(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        (pass.certainty, pass.deletes) = (Certainty::Counted, 0);
-        pass.to_count = pass.extras.iter().map(|extra| extra.path.clone()).collect();
-        self.ask_total(ticket)
-    }
-
-    fn name_groups(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        let Some(pass) = self.passes.get_mut(&ticket) else { return Ok(()) };
-        pass.stage = Stage::Linking;
-        let groups = std::mem::take(&mut pass.groups);
-        if self.view.keeps(Kept::Hardlinks) {
-            pass.to_name = groups.into_values().collect();
-            return Ok(());
-        }
-        let since = self.since(ticket);
-        groups.into_values().for_each(|(inode, names)| self.groups.met(inode, names, since));
-        Ok(())
-    }
-
-    fn finish_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        let Some(pass) = self.passes.remove(&ticket) else { return Ok(()) };
-        if pass.reach == Reach::Subtree && self.view.keeps(Kept::Hardlinks) {
-            self.send(ticket, &ToReceiver::Settle { path: pass.root.clone() }, Sent::Settle(pass.root.clone()))?;
-        }
-        if pass.reach == Reach::Subtree {
-            self.outdated.insert(ticket, (pass.root.clone(), pass.round));
+    fn end_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        let Some(pass) = self.passes.end(ticket) else { return Ok(()) };
+        if pass.is_deep() && self.view.keeps(Kept::Hardlinks) {
+            let path = pass.root().clone();
+            self.send(ticket, &ToReceiver::Settle { path: path.clone() }, Sent::Settle(path))?;
         }
         if pass.is_full() {
             self.mirror.rearm();
@@ -475,17 +328,21 @@ impl Session<'_> {
     }
 }
 
-impl Passes {
-    /// The sub-folders of a listed folder are next; returns how many.
-    fn queue_folders(&mut self, ticket: Ticket, path: &RelPath, content: &Content) -> usize {
-        let before = self.to_list.len();
-        let dirs = content.kinds().filter(|(_, kind)| *kind == Kind::Dir);
-        // The last is listed next: names in reverse, so that folders are listed in order.
-        self.to_list.extend(dirs.rev().filter_map(|(name, _)| Some((ticket, path.join(name).ok()?))));
-        self.to_list.len() - before
-    }
-}
-
 fn unasked(number: u64) -> Ended {
     Ended::Violation(format!("an answer to operation {number}, which asked nothing"))
+}
+
+/// Says in the log that the brake lets a pass delete what nobody has seen go at the source: one line for a pass.
+fn say_deletes(pass: &Pass, Weight { deletes, total, .. }: &Weight, one: &RelPath) {
+    let what = if pass.is_full() {
+        format!("a full comparison deletes {deletes} of {total} entries of the backup")
+    } else {
+        format!("a comparison of {} deletes {deletes} of the backup's entries", pass.root())
+    };
+    match (*deletes >= MANY, pass.is_full()) {
+        (true, _) => tracing::warn!("{what}, which the source does not have: {one} is one"),
+        (false, true) => tracing::info!("{what}, which the source does not have: {one} is one"),
+        // Mostly what its own events would tell a moment later.
+        (false, false) => tracing::debug!("{what}, which the source does not have: {one} is one"),
+    }
 }

@@ -11,7 +11,7 @@ use sys::Stat;
 
 use super::flight::Sent;
 use super::look::{Look, Why};
-use super::pass::{Difference, Pass};
+use super::pass::Difference;
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::Content;
 use super::{Ended, Session};
@@ -241,7 +241,7 @@ impl Session<'_> {
             self.groups.settle(now, &[], since);
             return Ok(());
         }
-        if self.groups.lacks(now, names.len()) && !self.passes.get(&ticket).is_some_and(Pass::is_full) {
+        if self.groups.lacks(now, names.len()) && !self.passes.is_full(ticket) {
             self.flight.hold(ticket);
             self.groups.wanted.push(Want { id, since, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
         }
@@ -269,7 +269,7 @@ impl Session<'_> {
             Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Cause::WRITTEN,
             Why::Event(cause) if !cause.has(Cause::ATTRIBUTES) => return,
             // It compares the others too.
-            _ if self.passes.get(&ticket).is_some_and(Pass::is_full) => return,
+            _ if self.passes.is_full(ticket) => return,
             Why::Differs(Difference::Content) => Cause::WRITTEN,
             // One name more than the target has tells of no other, but may have been written.
             Why::Event(_) | Why::Differs(_) | Why::Extra => Cause::ATTRIBUTES,

@@ -6,7 +6,7 @@ use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
-use super::pass::{Difference, Reach};
+use super::pass::{Difference, Pass, Reach};
 use super::read::{self, Small};
 use super::upload::Upload;
 use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
@@ -70,9 +70,7 @@ impl Session<'_> {
     /// Queues a look of a pass, or one that an answer asks for.
     pub(super) fn queue_look(&mut self, look: Look) {
         self.flight.hold(look.ticket);
-        if let Some(pass) = self.passes.get_mut(&look.ticket) {
-            pass.looking += 1;
-        }
+        self.passes.tell(look.ticket, Pass::waits_for_look);
         self.put_last(look);
     }
 
@@ -122,9 +120,7 @@ impl Session<'_> {
 
     /// A queued look, or the upload that it led to, is through.
     pub(super) fn looked(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        if let Some(pass) = self.passes.get_mut(&ticket) {
-            pass.looking = pass.looking.saturating_sub(1);
-        }
+        self.passes.tell(ticket, Pass::looked);
         self.advance(ticket)?;
         self.flight.let_go(ticket);
         Ok(())
@@ -226,7 +222,7 @@ impl Session<'_> {
                     Ok(())
                 }
             }
-            Why::Event(_) if !self.passes.contains_key(&ticket) => self.start_pass(ticket, path, Reach::Subtree),
+            Why::Event(_) if !self.passes.has(ticket) => self.start_pass(ticket, path, Reach::Subtree),
             Why::Event(_) | Why::Extra => {
                 self.owe(ticket, Hint::Subtree { path });
                 Ok(())
@@ -279,7 +275,7 @@ impl Session<'_> {
                     self.note_setid(&look.path, &stat);
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
                     // A pass names its groups at its end.
-                    let in_pass = self.passes.contains_key(&look.ticket);
+                    let in_pass = self.passes.has(look.ticket);
                     let sent = match linked && !in_pass {
                         true => Sent::LinkedOffer(look.path, Inode::of(&stat)),
                         false => Sent::Offer(look.path),
@@ -301,8 +297,7 @@ impl Session<'_> {
         if stat.nlink < 2 {
             return Ok(());
         }
-        if let Some(pass) = self.passes.get_mut(&ticket) {
-            pass.meet(Inode::of(stat), path);
+        if self.passes.meet(ticket, Inode::of(stat), &path) {
             return Ok(());
         }
         self.groups.met(Inode::of(stat), vec![path.clone()], self.since(ticket));
@@ -413,7 +408,7 @@ impl Session<'_> {
             return Ok(());
         }
         let empty = self.root_is_empty()?;
-        let in_pass = self.passes.contains_key(&ticket);
+        let in_pass = self.passes.has(ticket);
         if empty && !in_pass && !self.mirror.is_released() {
             return self.start_told_empty(ticket);
         }

@@ -4,7 +4,6 @@
 //! One turn of the loop: answers in, a piece of each upload, some looks, some comparisons, new work; then it waits. Looks
 //! (`look`) are where all content and metadata leaves; passes (`compare`) only find out where to look.
 
-mod blank;
 mod brake;
 mod compare;
 mod delta;
@@ -15,6 +14,7 @@ mod look;
 mod near;
 mod origins;
 mod pass;
+mod passes;
 mod places;
 mod read;
 mod renames;
@@ -40,7 +40,7 @@ pub use brake::{MaxDelete, Root};
 
 use crate::channel::{Outbox, Receipts};
 use crate::hint::{Cause, Hint};
-use crate::mirror::{Halt, Mirror, Round};
+use crate::mirror::{Halt, Mirror};
 use crate::pack::Compress;
 use crate::pending::{Since, Task, Ticket, Work};
 use crate::view::View;
@@ -49,7 +49,7 @@ use flight::{End, Flight};
 use groups::Groups;
 use near::Near;
 use origins::Origins;
-use pass::Pass;
+use passes::Passes;
 use room::Room;
 use upload::Upload;
 use walk::Walker;
@@ -159,8 +159,7 @@ struct Session<'a> {
     receipts: Receipts,
     flight: Flight,
     walker: Walker,
-    passes: HashMap<Ticket, Pass>,
-    common: compare::Passes,
+    passes: Passes,
     looks: VecDeque<look::Look>,
     /// Those of them at files whose size was not seen.
     unsized_looks: usize,
@@ -185,8 +184,6 @@ struct Session<'a> {
     changed: HashMap<RelPath, u32>,
     /// Whether the root was empty when a deletion of this turn asked.
     root_empty: Option<bool>,
-    /// What passes that are over, but not acknowledged, will have met: where, and since when.
-    outdated: HashMap<Ticket, (RelPath, Round)>,
     /// A pass over the whole has ended, which takes more memory than what follows.
     passed: bool,
 }
@@ -218,8 +215,7 @@ impl Sender {
             wire: Wire::new(outbox, compress),
             receipts,
             flight: Flight::new(),
-            passes: HashMap::new(),
-            common: compare::Passes::default(),
+            passes: Passes::default(),
             looks: VecDeque::new(),
             unsized_looks: 0,
             sized_looks: 0,
@@ -235,7 +231,6 @@ impl Sender {
             failures: 0,
             changed: HashMap::new(),
             root_empty: None,
-            outdated: HashMap::new(),
             passed: false,
         };
         let ended = session.run(stop);
@@ -314,9 +309,8 @@ impl Session<'_> {
     /// Tells what is known of the work under way: differences that were found and not looked at, and what is not
     /// acknowledged.
     fn tell_owed(&self) {
-        let extras: usize = self.passes.values().map(|pass| pass.extras.len()).sum();
         let (changes, sent) = self.flight.owed();
-        let entries = extras + self.looks.len() + self.uploads.len() + changes;
+        let entries = self.passes.extras() + self.looks.len() + self.uploads.len() + changes;
         let queued = u64::try_from(self.sized_looks).unwrap_or(u64::MAX);
         let left = self.uploads.iter().map(Upload::left);
         let bytes = left.chain([queued]).fold(sent, u64::saturating_add);
@@ -326,7 +320,7 @@ impl Session<'_> {
     /// Tells whether all that is to be sent is found, and its size.
     fn tell_search(&self) {
         if !self.mirror.progress.is_fresh() {
-            let over = self.unsized_looks == 0 && self.passes.values().all(Pass::is_compared);
+            let over = self.unsized_looks == 0 && self.passes.are_compared();
             self.mirror.progress.set_whole(over);
         }
     }
@@ -428,7 +422,7 @@ impl Session<'_> {
             self.mirror.set_stuck(false);
         }
         for (ticket, end) in &ended {
-            if let Some((top, round)) = self.outdated.remove(ticket)
+            if let Some((top, round)) = self.passes.has_met(*ticket)
                 && *end == End::Done
             {
                 self.mirror.forget_before(&top, round);

@@ -101,7 +101,7 @@ impl Session<'_> {
                     self.unlisted.insert(self.flight.forwarded(op, path));
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
-                self.forget_compare(op)?;
+                self.forget_question(op)?;
             }
             Outcome::Full { reason } => self.lacking(op, Lack::Room, &reason)?,
             Outcome::ReadOnly { reason } => {
@@ -112,7 +112,7 @@ impl Session<'_> {
             Outcome::Failed { reason } => {
                 self.mirror.set_last_error(Some(format!("{}: {reason}", place(&sent))));
                 self.mirror.say(place(&sent), &format!("the target could not store it, trying again: {reason}"));
-                self.forget_compare(op)?;
+                self.forget_question(op)?;
                 self.failures += 1;
                 self.flight.failed(op, self.retry);
                 self.look_at_folders_of(op, ticket, &sent);

@@ -175,7 +175,7 @@ impl Session<'_> {
             let place = self.by_now(op, &place);
             self.park(ticket, place, wait, claim);
         }
-        self.forget_compare(op)?;
+        self.forget_question(op)?;
         self.flight.settled(op);
         Ok(())
     }
@@ -304,7 +304,7 @@ impl Session<'_> {
     /// Whether something without content that is not there yet has to wait.
     pub(super) fn has_to_wait(&mut self, ticket: Ticket, path: &RelPath, claim: Claim) -> bool {
         let Some(short) = self.room.short.as_ref().filter(|short| short.lack == Lack::Room) else { return false };
-        if short.tries.contains_key(&ticket) && !self.passes.contains_key(&ticket) {
+        if short.tries.contains_key(&ticket) && !self.passes.has(ticket) {
             return false;
         }
         let fits = short.fits(Claim { bytes: 0, ..claim });
@@ -321,7 +321,7 @@ impl Session<'_> {
         match look.room {
             Some(room) if claim.bytes <= room.saturating_add(room / 4 + GROWTH) => Gate::Open,
             // What a pass finds is tried by itself.
-            _ if short.tries.contains_key(&look.ticket) && !self.passes.contains_key(&look.ticket) => Gate::Ask,
+            _ if short.tries.contains_key(&look.ticket) && !self.passes.has(look.ticket) => Gate::Ask,
             _ => Gate::Wait,
         }
     }

@@ -33,6 +33,7 @@ pub(super) enum Detail {
 }
 
 /// What was asked for.
+#[derive(Debug)]
 pub(super) enum Content {
     Listing(Listing),
     Names(Names),

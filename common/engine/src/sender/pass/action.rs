@@ -1,0 +1,54 @@
+//! What a pass says is to be done.
+
+use proto::{Digest, Name, RelPath};
+
+use super::Differing;
+use crate::mirror::Halt;
+use crate::sender::brake::Weight;
+use crate::sender::walk::Content;
+use crate::view::Inode;
+
+/// Whether operations may be sent, as far as a pass has to heed that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sender) enum Window {
+    Open,
+    /// As many are in flight as may be.
+    Full,
+}
+
+/// What is to be done for a pass.
+#[derive(Debug)]
+pub(in crate::sender) enum Action {
+    /// List these folders, the last of them first; each is told of by [`listed`](super::Pass::listed) or
+    /// [`unlisted`](super::Pass::unlisted).
+    List(Vec<RelPath>),
+    /// Ask whether the target's folder has this digest.
+    Compare(RelPath, Digest),
+    /// Look at these entries of a folder.
+    Look(RelPath, Vec<Differing>),
+    /// Look at all of a folder: the target has nothing of it.
+    LookAtAll(RelPath, Content),
+    /// Send these files of a folder: a comparison does not tell them from what the target has.
+    Send(RelPath, Vec<Name>),
+    /// Send the metadata of this folder.
+    Mend(RelPath),
+    /// Have this folder compared with all that is in it, as work of its own.
+    CompareLater(RelPath),
+    /// Say that a folder at the target stands in the way of what is here, and may not be deleted.
+    SayInTheWay(RelPath),
+    /// Ask the target how many entries stand at and beneath this place; the answer is told by
+    /// [`counted`](super::Pass::counted) or [`uncounted`](super::Pass::uncounted).
+    Count(RelPath),
+    /// See whether the root is the folder that it was, and tell [`may_delete`](super::Pass::may_delete).
+    Judge,
+    /// End without a deletion, and compare again in a while: then this would be the reason to halt.
+    LookOnceMore(Halt),
+    /// Send nothing more before a person has looked.
+    Halt(Halt),
+    /// Look at these places, and delete at the target what is still not here.
+    Delete(Vec<RelPath>, Weight),
+    /// Note that these are the names of one file, and tell the target where it keeps that.
+    Name(Inode, Vec<RelPath>),
+    /// Let go of the pass: there is nothing more to do.
+    End,
+}

@@ -1,0 +1,130 @@
+//! What a comparison has found at the target and not here, and how many entries would go with it: the target is asked for
+//! the size of folders and, where the bound is a share of the backup, for that of the whole.
+
+use std::collections::HashSet;
+
+use proto::{Kind, RelPath};
+
+use crate::sender::brake::Certainty;
+
+/// What is at the target and not here, or stands there in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Extra {
+    path: RelPath,
+    kind: Kind,
+}
+
+/// What the size of the whole backup is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// From the listings, or it is of no interest.
+    Known,
+    /// The target is asked.
+    Asked,
+}
+
+/// What may be deleted, and what is known of its size.
+pub(super) struct Deletions {
+    extras: Vec<Extra>,
+    /// Places whose size is still to be asked for; the root stands for the whole backup.
+    questions: Vec<RelPath>,
+    /// Those asked and not answered.
+    open: HashSet<RelPath>,
+    entries: u64,
+    whole: u64,
+    certainty: Certainty,
+}
+
+impl Deletions {
+    pub fn new() -> Deletions {
+        let (extras, questions, open) = Default::default();
+        Deletions { extras, questions, open, entries: 0, whole: 0, certainty: Certainty::Estimated }
+    }
+
+    pub fn add(&mut self, path: RelPath, kind: Kind) {
+        self.extras.push(Extra { path, kind });
+    }
+
+    /// Places found so far.
+    pub fn len(&self) -> usize {
+        self.extras.len()
+    }
+
+    /// All is found: what is no folder counts as one entry, folders are to be asked about.
+    pub fn weigh(&mut self, whole: Whole) {
+        let folders = self.extras.iter().filter(|extra| extra.kind == Kind::Dir);
+        self.questions = folders.map(|extra| extra.path.clone()).collect();
+        self.entries = (self.extras.len() - self.questions.len()) as u64;
+        if whole == Whole::Asked && !self.extras.is_empty() {
+            self.questions.push(RelPath::root());
+        }
+    }
+
+    /// The size of every deletion and of the whole is asked for.
+    pub fn weigh_again(&mut self) {
+        (self.certainty, self.entries) = (Certainty::Counted, 0);
+        self.questions = self.extras.iter().map(|extra| extra.path.clone()).collect();
+        self.questions.push(RelPath::root());
+    }
+
+    /// Whether something is to be asked.
+    pub fn has_questions(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// The next place whose size the target is to tell.
+    pub fn ask(&mut self) -> Option<RelPath> {
+        let question = self.questions.pop()?;
+        self.open.insert(question.clone());
+        Some(question)
+    }
+
+    /// So many entries stand at and beneath this place.
+    pub fn counted(&mut self, path: &RelPath, entries: u64) {
+        if !self.open.remove(path) {
+            return;
+        }
+        if path.is_root() {
+            // The root itself is no entry.
+            self.whole = entries.saturating_sub(1);
+        } else {
+            self.entries += entries;
+        }
+    }
+
+    /// A question got no answer: nothing is deleted.
+    pub fn uncounted(&mut self, path: &RelPath) {
+        self.open.remove(path);
+        self.drop_all();
+    }
+
+    /// Nothing is deleted, whatever was found.
+    pub fn drop_all(&mut self) {
+        self.questions.clear();
+        self.extras.clear();
+    }
+
+    /// Whether every question is answered.
+    pub fn are_counted(&self) -> bool {
+        self.questions.is_empty() && self.open.is_empty()
+    }
+
+    pub fn certainty(&self) -> Certainty {
+        self.certainty
+    }
+
+    /// Entries that would go.
+    pub fn entries(&self) -> u64 {
+        if self.extras.is_empty() { 0 } else { self.entries }
+    }
+
+    /// Entries of the whole backup, if the target was asked.
+    pub fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// The places, in the order in which they were found.
+    pub fn take(&mut self) -> Vec<RelPath> {
+        std::mem::take(&mut self.extras).into_iter().map(|extra| extra.path).collect()
+    }
+}

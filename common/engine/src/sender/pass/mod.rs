@@ -1,0 +1,397 @@
+//! One comparison of a folder or a whole subtree with the target: list here, compare digests, look at what differs, then
+//! delete what is not here.
+//!
+//! A pass hears what was listed, answered and looked at, and says what is to be done next: it does nothing itself and
+//! knows no number of an operation, no clock and no disk. `compare` carries out what it says.
+
+mod action;
+mod blank;
+mod deletions;
+mod differences;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use proto::{Entry, Kind, Name, RelPath};
+
+use super::brake::{Certainty, Judgement, Leave, Reason, Weight};
+use super::walk::{Content, Detail};
+use super::{MaxDelete, Options};
+use crate::mirror::Round;
+use crate::view::{Inode, Listing, Node};
+pub(super) use action::{Action, Window};
+use blank::Blank;
+use deletions::{Deletions, Whole};
+pub(super) use differences::{Difference, Differing, compare};
+
+/// How far down a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The folder's own listing.
+    Folder,
+    /// All that is beneath it, too.
+    Subtree,
+}
+
+/// Which stretch of its work a pass is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Folders are listed and compared.
+    Comparing,
+    /// The target is asked how much a deletion would take.
+    Counting,
+    /// It is to be found out whether it may delete so much.
+    Judging,
+    /// Looks are under way, the last of them at what is to be deleted.
+    Looking,
+    /// The names of files with several are told.
+    Naming,
+    Over,
+}
+
+/// A folder whose digest was sent.
+struct Compared {
+    here: Listing,
+    /// Files in it under whose names the target has others, whatever their size and time.
+    others: Vec<Name>,
+    /// The parts of the target's listing so far.
+    there: Vec<Entry>,
+}
+
+/// The target's listing is not in order of names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Disorder;
+
+/// A comparison under way.
+pub(super) struct Pass {
+    root: RelPath,
+    reach: Reach,
+    reason: Reason,
+    round: Round,
+    delete: bool,
+    max_delete: MaxDelete,
+    phase: Phase,
+    /// To be done before anything else.
+    todo: VecDeque<Action>,
+    /// Folders to be listed or being listed.
+    listing: usize,
+    /// Folders compared and not answered.
+    comparing: BTreeMap<RelPath, Compared>,
+    /// How many entries those have.
+    entries: usize,
+    blank: Blank,
+    /// Looks queued and uploads under way.
+    looking: usize,
+    deletions: Deletions,
+    /// Entries of the target that have a place here.
+    matched: u64,
+    /// Files with more than one name, and the names met.
+    groups: HashMap<Node, (Inode, Vec<RelPath>)>,
+    /// Those of them that are still to be named, the first of them last.
+    to_name: Vec<(Inode, Vec<RelPath>)>,
+    /// Whether the root of the source has no entries.
+    empty: bool,
+}
+
+impl Pass {
+    /// Of the folder at `root`. What is noted of entries since it began is of `round`, or later.
+    pub fn new(root: RelPath, reach: Reach, reason: Reason, round: Round, options: &Options) -> Pass {
+        Pass {
+            todo: VecDeque::from([Action::List(vec![root.clone()])]),
+            root,
+            reach,
+            reason,
+            round,
+            delete: options.delete,
+            max_delete: options.max_delete,
+            phase: Phase::Comparing,
+            listing: 1,
+            comparing: BTreeMap::new(),
+            entries: 0,
+            blank: Blank::default(),
+            looking: 0,
+            deletions: Deletions::new(),
+            matched: 0,
+            groups: HashMap::new(),
+            to_name: Vec::new(),
+            empty: false,
+        }
+    }
+
+    pub fn root(&self) -> &RelPath {
+        &self.root
+    }
+
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
+    /// Whether it sees all that is beneath its root.
+    pub fn is_deep(&self) -> bool {
+        self.reach == Reach::Subtree
+    }
+
+    /// Whether it sees the whole source.
+    pub fn is_full(&self) -> bool {
+        self.root.is_root() && self.is_deep()
+    }
+
+    /// Whether all folders are listed, compared and answered.
+    pub fn is_compared(&self) -> bool {
+        self.listing == 0 && self.comparing.is_empty()
+    }
+
+    /// Whether there is something that it says only when operations may be sent.
+    pub fn is_held_up(&self) -> bool {
+        self.deletions.has_questions() || !self.to_name.is_empty()
+    }
+
+    /// Entries of the folders that are compared and not answered.
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Places at the target that are to be deleted, as far as is known.
+    pub fn extras(&self) -> usize {
+        self.deletions.len()
+    }
+
+    /// How much has to be known of a folder that is to be listed.
+    pub fn detail(&self, folder: &RelPath) -> Detail {
+        if self.blank.contains(folder) { Detail::Names } else { Detail::Metadata }
+    }
+
+    /// A name of a file that has more than one.
+    pub fn meet(&mut self, inode: Inode, path: RelPath) {
+        let (_, names) = self.groups.entry(inode.node()).or_insert_with(|| (inode, Vec::new()));
+        if names.last() != Some(&path) {
+            names.push(path);
+        }
+    }
+
+    /// What stands in a folder. Of `others` the target has another file under the same name, whatever size and time say.
+    pub fn listed(&mut self, path: RelPath, content: Content, others: Vec<Name>) {
+        self.listing -= 1;
+        self.empty |= path.is_root() && content.len() == 0 && content.skipped().is_empty();
+        if self.is_deep() {
+            let folders = content.kinds().filter(|(_, kind)| *kind == Kind::Dir);
+            // The last is listed next: names in reverse, so that folders are listed in order.
+            let folders: Vec<_> = folders.rev().filter_map(|(name, _)| path.join(name).ok()).collect();
+            self.listing += folders.len();
+            self.todo.push_back(Action::List(folders));
+        }
+        match content {
+            Content::Listing(here) if !self.blank.contains(&path) => {
+                for (name, inode) in &here.linked {
+                    if let Ok(path) = path.join(name) {
+                        self.meet(*inode, path);
+                    }
+                }
+                self.entries += here.entries.len();
+                self.todo.push_back(Action::Compare(path.clone(), here.digest));
+                self.comparing.insert(path, Compared { here, others, there: Vec::new() });
+            }
+            content => self.todo.push_back(Action::LookAtAll(path, content)),
+        }
+    }
+
+    /// A folder could not be listed: what the target has of it stays.
+    pub fn unlisted(&mut self) {
+        self.listing -= 1;
+    }
+
+    /// The target's folder has the digest that it was asked about.
+    pub fn is_alike(&mut self, path: &RelPath) {
+        if let Some(Compared { here, others, .. }) = self.take(path) {
+            self.matched += here.entries.len() as u64;
+            self.send(path, others);
+        }
+    }
+
+    /// A part of the target's listing of a folder that has another digest.
+    ///
+    /// # Errors
+    /// When it does not follow the parts before it.
+    pub fn differs(&mut self, path: &RelPath, entries: Vec<Entry>, last: bool) -> Result<(), Disorder> {
+        let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
+        if let (Some(before), Some(first)) = (compared.there.last(), entries.first())
+            && before.name >= first.name
+        {
+            return Err(Disorder);
+        }
+        compared.there.extend(entries);
+        if last {
+            self.conclude(path);
+        }
+        Ok(())
+    }
+
+    /// The target has no such folder.
+    pub fn is_missing(&mut self, path: &RelPath) {
+        if self.comparing.get(path).is_some_and(|asked| asked.here.entries.is_empty()) {
+            // It may have been there when the folder above was compared; nothing that is in it will say so.
+            self.todo.push_back(Action::Mend(path.clone()));
+        }
+        self.conclude(path);
+    }
+
+    /// The comparison of this folder failed: nothing is concluded from it.
+    pub fn uncompared(&mut self, path: &RelPath) {
+        self.take(path);
+    }
+
+    fn take(&mut self, path: &RelPath) -> Option<Compared> {
+        let compared = self.comparing.remove(path)?;
+        self.entries -= compared.here.entries.len();
+        Some(compared)
+    }
+
+    /// All of the target's listing is there.
+    fn conclude(&mut self, path: &RelPath) {
+        let Some(Compared { here, mut others, there }) = self.take(path) else { return };
+        let found = compare(&here, &there);
+        others.retain(|name| !found.has_dealt_with(name));
+        self.send(path, others);
+        self.matched += found.matched;
+        let blank = if self.is_deep() { blank::found(path, &there, &found) } else { Vec::new() };
+        for (name, kind) in found.extras {
+            match path.join(&name) {
+                Ok(path) if self.delete => self.deletions.add(path, kind),
+                Ok(path) if here.find(&name).is_some() => self.todo.push_back(Action::SayInTheWay(path)),
+                _ => {}
+            }
+        }
+        self.look(path, found.here);
+        blank.into_iter().for_each(|folder| self.is_blank(folder));
+    }
+
+    fn send(&mut self, folder: &RelPath, files: Vec<Name>) {
+        if !files.is_empty() {
+            self.todo.push_back(Action::Send(folder.clone(), files));
+        }
+    }
+
+    fn look(&mut self, folder: &RelPath, mut differing: Vec<Differing>) {
+        if !self.is_deep() {
+            // What is in a folder that is new there is not seen by this pass.
+            let new = |one: &Differing| one.kind == Kind::Dir && one.difference != Difference::Metadata;
+            let new = differing.extract_if(.., |one| new(one)).filter_map(|one| folder.join(&one.name).ok());
+            self.todo.extend(new.map(Action::CompareLater));
+        }
+        if !differing.is_empty() {
+            self.todo.push_back(Action::Look(folder.clone(), differing));
+        }
+    }
+
+    /// What is in this folder is all sent. Answers about those beneath it, which were asked about already, are of no
+    /// interest; looks at them follow in order of their paths, so that each folder is made before what is in it.
+    fn is_blank(&mut self, folder: RelPath) {
+        let asked = super::places::at_and_beneath(&self.comparing, &folder);
+        self.blank.insert(folder);
+        for path in asked {
+            if let Some(Compared { here, .. }) = self.take(&path) {
+                self.todo.push_back(Action::LookAtAll(path, Content::Listing(here)));
+            }
+        }
+    }
+
+    /// A look was queued for this pass: it does not end before that is through.
+    pub fn waits_for_look(&mut self) {
+        self.looking += 1;
+    }
+
+    /// A look that was queued, or the upload that it led to, is through.
+    pub fn looked(&mut self) {
+        self.looking = self.looking.saturating_sub(1);
+    }
+
+    /// So many entries stand at and beneath this place of the target.
+    pub fn counted(&mut self, path: &RelPath, entries: u64) {
+        self.deletions.counted(path, entries);
+    }
+
+    /// A question of size got no answer: nothing is deleted.
+    pub fn uncounted(&mut self, path: &RelPath) {
+        self.deletions.uncounted(path);
+    }
+
+    /// The root is the folder that it was.
+    pub fn may_delete(&mut self, leave: Leave) {
+        if self.phase != Phase::Judging {
+            return;
+        }
+        match self.weight().judge(self.max_delete, leave) {
+            Judgement::Delete => self.delete(),
+            Judgement::Count => {
+                self.deletions.weigh_again();
+                self.phase = Phase::Counting;
+            }
+            Judgement::LookOnceMore(halt) => {
+                self.deletions.drop_all();
+                self.phase = Phase::Looking;
+                self.todo.push_back(Action::LookOnceMore(halt));
+            }
+            Judgement::Halt(halt) => {
+                self.deletions.drop_all();
+                self.phase = Phase::Over;
+                self.todo.push_back(Action::Halt(halt));
+            }
+        }
+    }
+
+    fn weight(&self) -> Weight {
+        let (deletes, certainty) = (self.deletions.entries(), self.deletions.certainty());
+        let estimated = self.is_full() && certainty == Certainty::Estimated;
+        let total = if estimated { self.matched + deletes } else { self.deletions.whole() };
+        Weight { deletes, total, certainty, empty: self.empty, reason: self.reason }
+    }
+
+    /// INVARIANT: here is the only way from a listing to a deletion.
+    fn delete(&mut self) {
+        let weight = self.weight();
+        self.phase = Phase::Looking;
+        self.todo.push_back(Action::Delete(self.deletions.take(), weight));
+    }
+
+    /// What is to be done next, if something is. To be asked until there is nothing, after all that it hears.
+    pub fn next(&mut self, window: Window) -> Option<Action> {
+        loop {
+            if let Some(action) = self.todo.pop_front() {
+                return Some(action);
+            }
+            match self.phase {
+                Phase::Comparing if self.is_compared() => {
+                    let share = matches!(self.max_delete, MaxDelete::Percent(_));
+                    self.deletions.weigh(if share && !self.is_full() { Whole::Asked } else { Whole::Known });
+                    self.phase = Phase::Counting;
+                }
+                Phase::Counting if window == Window::Open && self.deletions.has_questions() => {
+                    return self.deletions.ask().map(Action::Count);
+                }
+                Phase::Counting if self.deletions.are_counted() && self.deletions.entries() > 0 => {
+                    self.phase = Phase::Judging;
+                    return Some(Action::Judge);
+                }
+                Phase::Counting if self.deletions.are_counted() => self.delete(),
+                Phase::Looking if self.looking == 0 => self.begin_naming(),
+                Phase::Naming if self.to_name.is_empty() => {
+                    self.phase = Phase::Over;
+                    return Some(Action::End);
+                }
+                Phase::Naming if window == Window::Open => {
+                    return self.to_name.pop().map(|(inode, names)| Action::Name(inode, names));
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn begin_naming(&mut self) {
+        self.phase = Phase::Naming;
+        self.to_name = std::mem::take(&mut self.groups).into_values().collect();
+        self.to_name.sort_unstable_by(|(_, a), (_, b)| b.cmp(a));
+    }
+}

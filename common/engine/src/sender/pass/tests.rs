@@ -1,0 +1,204 @@
+//! What is said of a pass for one event after the other.
+
+use proto::{Entry, Kind, Name, RelPath, digest};
+
+use super::*;
+use crate::workers::Workers;
+
+pub fn path(text: &str) -> RelPath {
+    RelPath::parse(text.as_bytes()).unwrap()
+}
+
+pub fn name(text: &str) -> Name {
+    Name::parse(text.as_bytes()).unwrap()
+}
+
+pub fn entry(text: &str, kind: Kind, size: u64) -> Entry {
+    let (mtime, device) = Default::default();
+    Entry { name: name(text), kind, size, mode: 0o644, uid: 0, gid: 0, mtime, device, extra: [0; 16] }
+}
+
+/// As it is listed here.
+pub fn listing(entries: Vec<Entry>) -> Listing {
+    let nodes = entries.iter().zip(1..).map(|(_, ino)| (1, ino)).collect();
+    Listing { digest: digest::folder(&entries), entries, nodes, ..Listing::default() }
+}
+
+fn options(max_delete: MaxDelete) -> Options {
+    Options { delete: true, attributes: true, max_delete, workers: Workers::Threads(1) }
+}
+
+fn pass(at: &str, reach: Reach, max_delete: MaxDelete) -> Pass {
+    Pass::new(path(at), reach, Reason::Unknown, Round::default(), &options(max_delete))
+}
+
+/// All that it says now, in short; with an open window.
+fn said(pass: &mut Pass) -> Vec<String> {
+    let mut said = Vec::new();
+    while let Some(action) = pass.next(Window::Open) {
+        said.push(match action {
+            Action::List(folders) => {
+                format!("list {}", folders.iter().map(RelPath::to_string).collect::<Vec<_>>().join(" "))
+            }
+            Action::Compare(path, _) => format!("compare {path}"),
+            Action::Look(folder, differing) => {
+                let names: Vec<_> = differing.iter().map(|one| format!("{} {:?}", one.name, one.difference)).collect();
+                format!("look in {folder}: {}", names.join(", "))
+            }
+            Action::LookAtAll(folder, content) => format!("all {} of {folder}", content.len()),
+            Action::Send(folder, names) => format!("send {} of {folder}", names.len()),
+            Action::Delete(paths, weight) => {
+                format!("delete {} of {}, named {}", weight.deletes, weight.total, paths.len())
+            }
+            other => format!("{other:?}"),
+        });
+    }
+    said
+}
+
+fn list(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
+    let entries = entries.iter().map(|(name, kind)| entry(name, *kind, 1)).collect();
+    pass.listed(path(at), Content::Listing(listing(entries)), Vec::new());
+}
+
+fn there(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
+    let entries = entries.iter().map(|(name, kind)| entry(name, *kind, 1)).collect();
+    assert_eq!(pass.differs(&path(at), entries, true), Ok(()));
+}
+
+const LEAVE: Leave = Leave { released: false, doubted: false };
+
+#[test]
+fn nothing_is_deleted_before_every_folder_is_answered_and_counted() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Percent(50.0));
+    assert_eq!(said(&mut pass), ["list ."]);
+    list(&mut pass, "", &[("a", Kind::Dir), ("b", Kind::Dir), ("c", Kind::File)]);
+    assert_eq!(said(&mut pass), ["list b a", "compare ."]);
+    there(&mut pass, "", &[("a", Kind::Dir), ("b", Kind::Dir), ("c", Kind::File), ("gone", Kind::Dir)]);
+    list(&mut pass, "a", &[]);
+    assert_eq!(said(&mut pass), ["list ", "compare a"]);
+    pass.is_alike(&path("a"));
+    assert!(said(&mut pass).is_empty(), "b is not listed yet");
+    pass.unlisted();
+    assert_eq!(said(&mut pass).len(), 1, "the size of what is gone");
+    pass.counted(&path("gone"), 3);
+    assert!(matches!(pass.next(Window::Open), Some(Action::Judge)));
+    assert!(pass.next(Window::Open).is_none(), "it has no leave yet");
+    pass.may_delete(LEAVE);
+    assert_eq!(said(&mut pass), ["delete 3 of 6, named 1", "End"]);
+}
+
+#[test]
+fn what_is_too_much_is_counted_anew_then_ends_without_a_deletion_and_then_halts() {
+    for doubted in [false, true] {
+        let mut pass = pass("", Reach::Subtree, MaxDelete::Percent(50.0));
+        said(&mut pass);
+        list(&mut pass, "", &[("a", Kind::File)]);
+        said(&mut pass);
+        there(&mut pass, "", &[("a", Kind::File), ("b", Kind::File), ("c", Kind::File)]);
+        assert_eq!(said(&mut pass), ["Judge"]);
+        pass.may_delete(Leave { doubted, ..LEAVE });
+        let questions = said(&mut pass);
+        assert_eq!(questions.len(), 3, "both and the whole: {questions:?}");
+        for (place, entries) in [("", 4), ("c", 1), ("b", 1)] {
+            pass.counted(&path(place), entries);
+            pass.counted(&path(place), 1000);
+        }
+        assert_eq!(said(&mut pass), ["Judge"]);
+        pass.may_delete(Leave { doubted, ..LEAVE });
+        let said = said(&mut pass);
+        let halt = "Deletes { deletes: 2, total: 3 }";
+        match doubted {
+            false => assert_eq!(said, [&format!("LookOnceMore({halt})"), "End"]),
+            true => assert_eq!(said, [format!("Halt({halt})")]),
+        }
+    }
+}
+
+#[test]
+fn a_size_that_cannot_be_told_deletes_nothing_and_halts_nobody() {
+    let mut pass = pass("d", Reach::Folder, MaxDelete::Percent(50.0));
+    said(&mut pass);
+    list(&mut pass, "d", &[]);
+    said(&mut pass);
+    there(&mut pass, "d", &[("b", Kind::Dir), ("c", Kind::Dir), ("f", Kind::File)]);
+    assert_eq!(said(&mut pass).len(), 3, "two folders and the whole");
+    pass.uncounted(&path("d/b"));
+    pass.uncounted(&path(""));
+    assert!(said(&mut pass).is_empty());
+    pass.counted(&path("d/c"), 9);
+    assert_eq!(said(&mut pass), ["delete 0 of 0, named 0", "End"]);
+}
+
+#[test]
+fn a_question_waits_until_operations_may_be_sent() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+    said(&mut pass);
+    list(&mut pass, "", &[("a", Kind::File)]);
+    said(&mut pass);
+    there(&mut pass, "", &[("a", Kind::File), ("b", Kind::Dir)]);
+    assert!(pass.next(Window::Full).is_none() && pass.is_held_up());
+    assert_eq!(said(&mut pass).len(), 1);
+    assert!(!pass.is_held_up());
+}
+
+#[test]
+fn looks_are_waited_for_before_the_names_are_told_and_it_ends_once() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+    said(&mut pass);
+    list(&mut pass, "", &[("a", Kind::File)]);
+    said(&mut pass);
+    there(&mut pass, "", &[("b", Kind::File)]);
+    assert_eq!(said(&mut pass), ["look in .: a Missing", "Judge"]);
+    pass.waits_for_look();
+    pass.may_delete(LEAVE);
+    assert_eq!(said(&mut pass), ["delete 1 of 1, named 1"]);
+    pass.waits_for_look();
+    let inode = Inode { dev: 1, ino: 1, nlink: 2, ctime: Default::default() };
+    for name in ["x", "x", "y"] {
+        pass.meet(inode, path(name));
+    }
+    pass.looked();
+    assert!(said(&mut pass).is_empty());
+    pass.looked();
+    let said_last = said(&mut pass);
+    assert!(said_last[0].starts_with("Name") && said_last[0].matches("\"x\"").count() == 1);
+    assert_eq!(&said_last[1..], ["End"]);
+    pass.looked();
+    assert!(said(&mut pass).is_empty());
+}
+
+#[test]
+fn a_pass_of_one_folder_leaves_what_is_in_new_folders_to_others() {
+    let mut pass = pass("d", Reach::Folder, MaxDelete::Entries(5));
+    said(&mut pass);
+    list(&mut pass, "d", &[("new", Kind::Dir), ("old", Kind::Dir), ("z", Kind::File)]);
+    assert_eq!(said(&mut pass), ["compare d"]);
+    there(&mut pass, "d", &[("old", Kind::Dir)]);
+    assert_eq!(said(&mut pass)[..2], ["CompareLater(\"d/new\")", "look in d: z Missing"]);
+}
+
+#[test]
+fn answers_about_what_is_beneath_a_blank_folder_are_of_no_interest() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+    said(&mut pass);
+    list(&mut pass, "", &[("a", Kind::Dir), ("b", Kind::File)]);
+    said(&mut pass);
+    list(&mut pass, "a", &[("c", Kind::Dir)]);
+    assert_eq!(said(&mut pass), ["list a/c", "compare a"]);
+    assert_eq!(pass.detail(&path("a/c")), Detail::Metadata);
+    there(&mut pass, "", &[("b", Kind::File)]);
+    assert_eq!(said(&mut pass), ["look in .: a Missing", "all 1 of a"]);
+    assert_eq!((pass.detail(&path("a/c")), pass.entries()), (Detail::Names, 0));
+    pass.is_missing(&path("a"));
+    list(&mut pass, "a/c", &[("x", Kind::File)]);
+    assert_eq!(said(&mut pass), ["list ", "all 1 of a/c", "delete 0 of 1, named 0", "End"]);
+}
+
+#[test]
+fn a_listing_that_goes_back_is_an_error() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+    list(&mut pass, "", &[]);
+    assert_eq!(pass.differs(&path(""), vec![entry("b", Kind::File, 1)], false), Ok(()));
+    assert_eq!(pass.differs(&path(""), vec![entry("a", Kind::File, 1)], true), Err(Disorder));
+}

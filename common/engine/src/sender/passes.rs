@@ -1,0 +1,162 @@
+//! The passes of a session, by the work that they belong to, and what they share: folders that wait to be listed,
+//! comparisons that are not answered, deletions that were doubted.
+
+use std::collections::{BTreeMap, HashSet};
+
+use proto::RelPath;
+
+use super::pass::Pass;
+use super::walk::Detail;
+use crate::mirror::Round;
+use crate::pending::Ticket;
+use crate::view::Inode;
+
+/// Folders being listed, or listed and not compared.
+const AHEAD: usize = 128;
+/// Entries of folders that are compared and not answered: bounds memory to about 12 MB, and is what two threads list in a
+/// fifth of a second.
+const ENTRIES: usize = 65_536;
+
+/// All passes that are under way, by their work.
+#[derive(Default)]
+pub(super) struct Passes {
+    passes: BTreeMap<Ticket, Pass>,
+    /// Folders still to be listed; the last is next, so that memory is bounded by depth times width.
+    to_list: Vec<(Ticket, RelPath)>,
+    at_walker: usize,
+    /// Comparisons not answered, by their numbers.
+    asked: BTreeMap<u64, (Ticket, RelPath)>,
+    /// Entries of the folders in them.
+    entries: usize,
+    /// Where a comparison would have deleted too much, and is made once more before anybody is halted.
+    doubted: HashSet<RelPath>,
+    /// What passes that are over, but not acknowledged, will have met: where, and since when.
+    met: BTreeMap<Ticket, (RelPath, Round)>,
+}
+
+impl Passes {
+    pub fn begin(&mut self, ticket: Ticket, pass: Pass) {
+        self.passes.insert(ticket, pass);
+    }
+
+    /// The pass of this work, if it has one.
+    pub fn get(&self, ticket: Ticket) -> Option<&Pass> {
+        self.passes.get(&ticket)
+    }
+
+    /// Whether this work has a pass under way.
+    pub fn has(&self, ticket: Ticket) -> bool {
+        self.passes.contains_key(&ticket)
+    }
+
+    /// Whether this work is a comparison of the whole source.
+    pub fn is_full(&self, ticket: Ticket) -> bool {
+        self.get(ticket).is_some_and(Pass::is_full)
+    }
+
+    /// Tells the pass of this work something, if it has one. INVARIANT: nothing else changes a pass, so that the entries
+    /// that all of them hold are known.
+    pub fn tell<T>(&mut self, ticket: Ticket, what: impl FnOnce(&mut Pass) -> T) -> Option<T> {
+        let pass = self.passes.get_mut(&ticket)?;
+        let before = pass.entries();
+        let said = what(pass);
+        self.entries = self.entries + pass.entries() - before;
+        Some(said)
+    }
+
+    /// A name of a file with several, if this work has a pass: it tells of them at its end.
+    pub fn meet(&mut self, ticket: Ticket, inode: Inode, path: &RelPath) -> bool {
+        self.tell(ticket, |pass| pass.meet(inode, path.clone())).is_some()
+    }
+
+    /// Takes a pass out that is over.
+    pub fn end(&mut self, ticket: Ticket) -> Option<Pass> {
+        let pass = self.passes.remove(&ticket)?;
+        if pass.is_deep() {
+            self.met.insert(ticket, (pass.root().clone(), pass.round()));
+        }
+        Some(pass)
+    }
+
+    /// This work is acknowledged: where its pass has met all that there is, and since when.
+    pub fn has_met(&mut self, ticket: Ticket) -> Option<(RelPath, Round)> {
+        self.met.remove(&ticket)
+    }
+
+    /// Passes that wait until operations may be sent.
+    pub fn held_up(&self) -> Vec<Ticket> {
+        self.passes.iter().filter(|(_, pass)| pass.is_held_up()).map(|(ticket, _)| *ticket).collect()
+    }
+
+    /// Differences that were found and are not looked at: what is to be deleted.
+    pub fn extras(&self) -> usize {
+        self.passes.values().map(Pass::extras).sum()
+    }
+
+    /// Whether all that differs is found.
+    pub fn are_compared(&self) -> bool {
+        self.passes.values().all(Pass::is_compared)
+    }
+
+    /// These folders are to be listed for a pass, the last of them first.
+    pub fn list(&mut self, ticket: Ticket, folders: Vec<RelPath>) {
+        self.to_list.extend(folders.into_iter().map(|folder| (ticket, folder)));
+    }
+
+    /// The next folder to be listed, unless enough are.
+    pub fn next_folder(&mut self) -> Option<(Ticket, RelPath, Detail)> {
+        if self.at_walker >= AHEAD {
+            return None;
+        }
+        let (ticket, folder) = self.to_list.pop()?;
+        self.at_walker += 1;
+        let detail = self.get(ticket).map_or(Detail::Metadata, |pass| pass.detail(&folder));
+        Some((ticket, folder, detail))
+    }
+
+    /// Whether folders that are listed may be compared: not so many of those that are wait for an answer.
+    pub fn take_more(&self) -> bool {
+        self.entries < ENTRIES
+    }
+
+    /// A folder that was to be listed is taken in.
+    pub fn listed(&mut self) {
+        self.at_walker -= 1;
+    }
+
+    /// Operation `number` asks for the comparison of this folder.
+    pub fn asked(&mut self, number: u64, ticket: Ticket, folder: RelPath) {
+        self.asked.insert(number, (ticket, folder));
+    }
+
+    /// Whose comparison operation `number` asks for; `None` when it asks for none, or is answered.
+    pub fn question(&self, number: u64) -> Option<(Ticket, RelPath)> {
+        self.asked.get(&number).cloned()
+    }
+
+    /// Operation `number` is answered.
+    pub fn answered(&mut self, number: u64) {
+        self.asked.remove(&number);
+    }
+
+    /// The first comparison up to this operation that is not answered; it is now.
+    pub fn next_answered(&mut self, upto: u64) -> Option<(Ticket, RelPath)> {
+        let first = self.asked.first_entry().filter(|first| *first.key() <= upto)?;
+        Some(first.remove())
+    }
+
+    /// Whether a pass of this folder would have deleted too much, and is made once more.
+    pub fn is_doubted(&self, root: &RelPath) -> bool {
+        self.doubted.contains(root)
+    }
+
+    /// A pass of this folder would have deleted too much, and is made once more.
+    pub fn doubt(&mut self, root: RelPath) {
+        self.doubted.insert(root);
+    }
+
+    /// It may delete what it found.
+    pub fn trust(&mut self, root: &RelPath) {
+        self.doubted.remove(root);
+    }
+}
