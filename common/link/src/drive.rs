@@ -7,9 +7,10 @@
 //! INVARIANT: of time it knows only the runtime's clock, it draws no lots and starts no task. On a runtime of one thread whose
 //! clock is paused the same input gives the same output at the same times.
 
-use std::collections::VecDeque;
+mod waiting;
+
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem;
 use std::pin::pin;
 use std::task::Poll;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::connection::{Connection, LINGER, Meter};
+use waiting::Waiting;
 
 /// Bytes that are gathered before they are handed on, while more is coming.
 const READ: usize = 512 * 1024;
@@ -35,10 +37,6 @@ const QUIET: usize = BUFFERS + 1;
 const LITTLE: usize = 2 * ROOM;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
-/// Bytes that are gathered for one write, while more is waiting.
-const WRITE: usize = 512 * 1024;
-/// Buffers in one vectored write.
-const SLICES: usize = 64;
 /// How long a role that takes no more frames may still have something to say.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -341,56 +339,6 @@ async fn within<T>(limit: Option<Duration>, step: impl Future<Output = io::Resul
             Ok(done) => done.map_err(Disconnect::Broken),
             Err(_) => Err(Disconnect::Silent(limit)),
         },
-    }
-}
-
-/// Buffers that wait to be written, as one.
-#[derive(Default)]
-struct Waiting {
-    buffers: VecDeque<Bytes>,
-    bytes: usize,
-}
-
-impl Waiting {
-    fn push(&mut self, frames: Bytes) {
-        if !frames.is_empty() {
-            self.bytes += frames.len();
-            self.buffers.push_back(frames);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.buffers.len() < SLICES && self.bytes < WRITE
-    }
-}
-
-impl Buf for Waiting {
-    fn remaining(&self) -> usize {
-        self.bytes
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.buffers.front().map_or(&[], |buffer| buffer)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let used = slices.len().min(self.buffers.len());
-        for (slice, buffer) in slices.iter_mut().zip(&self.buffers) {
-            *slice = IoSlice::new(buffer);
-        }
-        used
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        self.bytes -= count;
-        while let Some(front) = self.buffers.front_mut() {
-            if count < front.len() {
-                front.advance(count);
-                return;
-            }
-            count -= front.len();
-            self.buffers.pop_front();
-        }
     }
 }
 
