@@ -80,7 +80,7 @@ impl Lane {
     /// To a target that is owed nothing yet.
     pub fn new(target: Arc<Target>, source: &Source) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
-        let mirror = Arc::new(Mirror::new(source.rules()));
+        let mirror = Arc::new(Mirror::new(source.rules(), engine::clock::Clock::system()));
         let (trouble, tries, hurry) = (Mutex::default(), Tries::default(), Notify::new());
         let (sender_id, source) = (sys::process::random_u64(), source.name.clone());
         Lane { target, mirror, source, sender_id, state, trouble, tries, hurry }

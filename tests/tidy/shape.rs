@@ -20,7 +20,6 @@ const EXCUSED: &[&str] = &[
     "bins/pushd/source.rs",
     "common/engine/src/sender/groups.rs",
     "common/engine/src/sender/look.rs",
-    "common/engine/src/sender/mod.rs",
     "common/engine/src/sender/tests.rs",
 ];
 

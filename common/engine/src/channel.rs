@@ -1,8 +1,14 @@
 //! The two ends of a connection as a role sees them: whole frames out, whole frames in. `link` moves the bytes.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use bytes::{Bytes, BytesMut};
 use proto::codec::{self, Wire};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::workers::Workers;
 
 /// Encoded frames to the peer, several to a buffer; bounded, so a slow peer holds its role back.
 pub type Outbox = mpsc::Sender<Bytes>;
@@ -23,4 +29,90 @@ pub(crate) fn frame(message: &impl Wire) -> Bytes {
     let mut bytes = BytesMut::new();
     codec::put(message, &mut bytes);
     bytes.freeze()
+}
+
+/// A role's way to its [`Outbox`]. With threads it waits while that is full. Without, what does not fit is kept, and the role
+/// does nothing else until it is gone: so what is kept is what one step has said.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlet {
+    outbox: Outbox,
+    kept: Option<Arc<Mutex<VecDeque<Bytes>>>>,
+}
+
+/// Nobody takes frames any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl Outlet {
+    pub fn new(outbox: Outbox, workers: Workers) -> Outlet {
+        Outlet { outbox, kept: (workers == Workers::Inline).then(Arc::default) }
+    }
+
+    /// Hands frames on, after all that came before.
+    pub fn send(&self, frames: Bytes) -> Result<(), Closed> {
+        let Some(mut kept) = self.kept() else { return self.outbox.blocking_send(frames).map_err(|_| Closed) };
+        kept.push_back(frames);
+        self.hand_on(&mut kept).map(drop)
+    }
+
+    /// Hands on what was kept. Whether all of it is gone.
+    pub fn flush(&self) -> Result<bool, Closed> {
+        self.kept().map_or(Ok(true), |mut kept| self.hand_on(&mut kept))
+    }
+
+    fn hand_on(&self, kept: &mut VecDeque<Bytes>) -> Result<bool, Closed> {
+        while let Some(frames) = kept.pop_front() {
+            match self.outbox.try_send(frames) {
+                Ok(()) => {}
+                Err(TrySendError::Full(frames)) => {
+                    kept.push_front(frames);
+                    return Ok(false);
+                }
+                Err(TrySendError::Closed(_)) => return Err(Closed),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether something is kept.
+    pub fn is_full(&self) -> bool {
+        self.kept().is_some_and(|kept| !kept.is_empty())
+    }
+
+    /// Ready when the outbox has room for more, or is closed.
+    pub async fn has_room(&self) {
+        // An error says that it is closed: the next to send finds that too.
+        let _ = self.outbox.reserve().await;
+    }
+
+    /// Buffers that wait in the outbox, and whether there is room for one more.
+    pub fn waiting(&self) -> (usize, bool) {
+        let room = self.outbox.capacity();
+        (self.outbox.max_capacity() - room, room > 0)
+    }
+
+    fn kept(&self) -> Option<MutexGuard<'_, VecDeque<Bytes>>> {
+        self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_kept_in_order_where_nobody_may_wait() {
+        let (outbox, mut peer) = mpsc::channel(2);
+        let outlet = Outlet::new(outbox, Workers::Inline);
+        let frames = |n: u8| Bytes::from(vec![n]);
+        (0..5).for_each(|n| outlet.send(frames(n)).unwrap());
+        assert_eq!((outlet.is_full(), outlet.waiting(), outlet.flush()), (true, (2, false), Ok(false)));
+        for n in 0..5 {
+            assert_eq!(peer.try_recv(), Ok(frames(n)));
+            let _ = outlet.flush();
+        }
+        assert_eq!((outlet.is_full(), outlet.waiting()), (false, (0, true)));
+        drop(peer);
+        assert_eq!((outlet.send(frames(9)), outlet.is_full()), (Err(Closed), false));
+    }
 }

@@ -26,6 +26,12 @@ struct Manual {
 /// What the wall clock shows when a manual clock begins: some day in 2020, the same for all of them.
 const DAY: Duration = Duration::from_secs(1_600_000_000);
 
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock::system()
+    }
+}
+
 impl Clock {
     /// The clocks of this machine.
     pub fn system() -> Clock {

@@ -14,6 +14,7 @@ use proto::login::Durability;
 use tokio::sync::Notify;
 
 use crate::blocked::Blocked;
+use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
 use crate::view::Selection;
@@ -136,6 +137,7 @@ pub struct Mirror {
     stuck: AtomicBool,
     /// Wakes the sender: hints came in, a folder was listed, or it is to stop.
     pub wake: Notify,
+    clock: Clock,
     /// Counters.
     pub sent: Sent,
     /// How far the sending of content is.
@@ -144,13 +146,14 @@ pub struct Mirror {
 
 impl Mirror {
     /// Of a target that is owed nothing yet.
-    pub fn new(rules: Rules) -> Mirror {
+    pub fn new(rules: Rules, clock: Clock) -> Mirror {
         let selection = Selection::default();
+        let notes = || Mutex::new(Notes::new(clock.clone()));
         Mirror {
             selection,
-            pending: Mutex::new(Pending::new(rules).of(selection)),
-            problems: Mutex::default(),
-            left_out: Mutex::default(),
+            pending: Mutex::new(Pending::new(rules).by(clock.clone()).of(selection)),
+            problems: notes(),
+            left_out: notes(),
             lines: Mutex::default(),
             halt: Mutex::default(),
             last_error: Mutex::default(),
@@ -162,13 +165,14 @@ impl Mirror {
             stuck: AtomicBool::new(false),
             wake: Notify::new(),
             sent: Sent::default(),
-            progress: Progress::default(),
+            progress: Progress::new(clock.clone()),
+            clock,
         }
     }
 
     /// Takes hints in, in order, and wakes the sender.
     pub fn hint(&self, hints: impl IntoIterator<Item = Hint>) {
-        let now = Instant::now();
+        let now = self.now();
         let mut pending = self.pending();
         for hint in hints {
             tracing::trace!(?hint);
@@ -190,6 +194,15 @@ impl Mirror {
         self.wake.notify_one();
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Now, for who tells it of something.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// What is owed.
     pub fn pending(&self) -> MutexGuard<'_, Pending> {
         lock(&self.pending)
@@ -208,7 +221,7 @@ impl Mirror {
 
     /// Age of the oldest change not acknowledged; zero when in sync.
     pub fn lag(&self) -> Duration {
-        self.pending().oldest().map_or(Duration::ZERO, |since| since.elapsed())
+        self.pending().oldest().map_or(Duration::ZERO, |since| self.clock.since(since))
     }
 
     /// Why it is halted, if it is.

@@ -4,7 +4,7 @@
 mod pace;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::codec::LENGTH;
@@ -12,6 +12,7 @@ use proto::limits::{FRAME, PACKED, PACKED_WINDOW};
 use proto::{ToReceiver, codec};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
+use crate::clock::Clock;
 use pace::Pace;
 
 /// When frames are compressed.
@@ -41,6 +42,7 @@ const PAYS: f64 = 0.9;
 /// The sending end.
 pub(crate) struct Packer {
     compress: Compress,
+    clock: Clock,
     /// Of [`Compress::Auto`].
     pace: Pace,
     /// In the middle of a frame of this level.
@@ -51,16 +53,16 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    pub fn new(compress: Compress) -> Packer {
+    pub fn new(compress: Compress, clock: Clock) -> Packer {
         // Level 1 exists: an encoder that cannot be made here could not be made later.
         let trial = zstd::bulk::Compressor::new(1).unwrap_or_default();
-        Packer { compress, pace: Pace::new(), encoder: None, trial, barren: BARREN }
+        Packer { compress, pace: Pace::new(clock.now()), clock, encoder: None, trial, barren: BARREN }
     }
 
     /// A buffer of `bytes` has left, with so many before it, and after so long a wait for room.
     pub fn left(&mut self, bytes: usize, before: usize, wait: Duration) {
         if self.compress == Compress::Auto {
-            self.pace.left(bytes, before, wait, Instant::now());
+            self.pace.left(bytes, before, wait, self.clock.now());
         }
     }
 
@@ -110,9 +112,9 @@ impl Packer {
         let Some(level) = self.level().filter(|_| (LEAST..=PACKED).contains(&frames.len())) else {
             return frames;
         };
-        let began = Instant::now();
+        let began = self.clock.now();
         let encoded = self.encode(&frames, level);
-        self.pace.compressed(began.elapsed());
+        self.pace.compressed(self.clock.since(began));
         match encoded {
             Ok(packed) => {
                 let pays = (packed.len() as f64) < PAYS * frames.len() as f64;
@@ -233,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_packed_comes_out_again_and_what_came_before_helps() {
         for level in [1, 9, 19] {
-            let (mut packer, mut unpacker) = (Packer::new(Compress::Level(level)), Unpacker::default());
+            let (mut packer, mut unpacker) =
+                (Packer::new(Compress::Level(level), Clock::system()), Unpacker::default());
             let mut lengths = Vec::new();
             for length in [LEAST, 5000, 300_000, 300_000, PACKED] {
                 let plain = frame(length, true);
@@ -248,20 +251,20 @@ mod tests {
 
     #[test]
     fn what_gets_no_smaller_or_is_small_leaves_as_it_is() {
-        let mut packer = Packer::new(Compress::Level(3));
+        let mut packer = Packer::new(Compress::Level(3), Clock::system());
         for plain in [frame(300_000, false), frame(LEAST - 1, true), frame(PACKED + 1, true)] {
             assert!(packer.pack(plain.clone()) == [plain]);
         }
         // And is no part of the stream.
         let text = frame(300_000, true);
         assert!(unpacked(&mut Unpacker::default(), pack(&mut packer, text.clone())) == Ok(text));
-        let mut off = Packer::new(Compress::Off);
+        let mut off = Packer::new(Compress::Off, Clock::system());
         assert!(off.pack(frame(5000, true)) == [frame(5000, true)]);
     }
 
     #[test]
     fn frames_that_get_smaller_are_parted_from_those_that_do_not() {
-        let mut packer = Packer::new(Compress::Level(1));
+        let mut packer = Packer::new(Compress::Level(1), Clock::system());
         let [small, text, noise] = [frame(LARGE / 2, false), frame(100_000, true), frame(90_000, false)];
         let parts = packer.pack([&small[..], &text, &noise, &noise, &text].concat().into());
         let mut unpacker = Unpacker::default();
@@ -273,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_has_no_pattern_is_found_again_until_nothing_gets_smaller_for_long() {
-        let mut packer = Packer::new(Compress::Level(1));
+        let mut packer = Packer::new(Compress::Level(1), Clock::system());
         let noise = |more: usize| frame(300_000 + more, false);
         pack(&mut packer, frame(5000, true));
         assert!(pack(&mut packer, noise(0)).len() > 299_000);
@@ -286,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_stream_goes_on_through_changes_of_level() {
-        let mut packer = Packer::new(Compress::Auto);
+        let mut packer = Packer::new(Compress::Auto, Clock::system());
         let mut unpacker = Unpacker::default();
         for level in [1, 3, 3, 9, 1] {
             packer.compress = Compress::Level(level);
@@ -298,7 +301,7 @@ mod tests {
     #[test]
     fn no_stream_gives_more_or_less_than_it_says() {
         let text = frame(100_000, true);
-        let packed = pack(&mut Packer::new(Compress::Level(1)), text);
+        let packed = pack(&mut Packer::new(Compress::Level(1), Clock::system()), text);
         let frame = codec::split(&mut packed.clone(), proto::limits::FRAME).unwrap().unwrap();
         let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame) else { panic!("not packed") };
         for wrong in [1, length - 1, length + 1, PACKED as u32] {

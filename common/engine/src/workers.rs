@@ -3,6 +3,7 @@
 
 use std::io;
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::time::Instant;
 
 /// Whoever makes a role says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,17 @@ pub enum Workers {
     /// The caller's thread. Nobody waits: what another thread would make room for is done on the spot, and what a full
     /// channel does not take is kept until it does.
     Inline,
+}
+
+/// What came of one step of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step<E> {
+    /// It did something; there may be more to do.
+    Worked,
+    /// There is nothing to do before something comes in or the peer takes what waits for it, or before that moment.
+    Idle(Option<Instant>),
+    /// The role is over.
+    Ended(E),
 }
 
 impl Workers {

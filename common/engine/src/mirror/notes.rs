@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use proto::{Name, RelPath};
 
 use crate::beneath::range_beneath;
+use crate::clock::Clock;
 use beyond::Beyond;
 
 /// Paths that are kept with what is said of them.
@@ -55,6 +56,7 @@ type Notices = [Option<Note>; SIDES];
 
 /// See the module.
 pub struct Notes {
+    clock: Clock,
     kept: BTreeMap<RelPath, Notices>,
     bytes: usize,
     beyond: Beyond,
@@ -74,7 +76,15 @@ struct Branch {
 
 impl Default for Notes {
     fn default() -> Notes {
+        Notes::new(Clock::system())
+    }
+}
+
+impl Notes {
+    /// Nothing is noted yet.
+    pub(super) fn new(clock: Clock) -> Notes {
         Notes {
+            clock,
             kept: BTreeMap::new(),
             bytes: 0,
             beyond: Beyond::default(),
@@ -120,7 +130,8 @@ impl Notes {
     /// Notes something; the time of the first notice stays. Whether this is the first.
     pub(super) fn add(&mut self, path: &RelPath, side: Side, reason: String) -> bool {
         let (at, round) = (side as usize, self.round);
-        let fresh = |reason| Note { reason, since: SystemTime::now(), round };
+        let since = self.clock.wall();
+        let fresh = |reason| Note { reason, since, round };
         let first = match self.kept.get_mut(path) {
             Some(notices) => match &mut notices[at] {
                 Some(known) => {

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
+
 /// A rate is that of about this time.
 const WINDOW: Duration = Duration::from_secs(1);
 /// What did not move for this long is at rest.
@@ -13,6 +15,7 @@ const REST: Duration = Duration::from_secs(3);
 /// See the module. Written by one sender, read by anybody; each number is true by itself.
 #[derive(Debug, Default)]
 pub struct Progress {
+    clock: Clock,
     found: Amount,
     done: Amount,
     compared: AtomicU64,
@@ -53,6 +56,11 @@ struct Rate {
 }
 
 impl Progress {
+    /// Nothing is found yet.
+    pub(crate) fn new(clock: Clock) -> Progress {
+        Progress { clock, ..Progress::default() }
+    }
+
     /// Where it is.
     pub fn far(&self) -> Far {
         let (files, bytes) = self.done.read();
@@ -69,7 +77,7 @@ impl Progress {
 
     /// Bytes a second, lately.
     pub fn rate(&self) -> u64 {
-        self.lock_rate().at(Instant::now())
+        self.lock_rate().at(self.clock.now())
     }
 
     pub(crate) fn begin(&self) {
@@ -102,7 +110,7 @@ impl Progress {
     /// So much of a file is through.
     pub(crate) fn advance(&self, bytes: u64) {
         self.done.add(0, bytes);
-        self.lock_rate().add(bytes, Instant::now());
+        self.lock_rate().add(bytes, self.clock.now());
     }
 
     /// So much of a file has to be sent again.

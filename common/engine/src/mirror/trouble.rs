@@ -60,7 +60,7 @@ impl Mirror {
 
     /// Writes a line about one entry, unless there were many of late.
     pub(crate) fn say(&self, path: &RelPath, what: &str) {
-        match lock(&self.lines).permit(Instant::now()) {
+        match lock(&self.lines).permit(self.now()) {
             Some(0) => tracing::warn!(%path, "{what}"),
             Some(held_back) => tracing::warn!(%path, "{what} ({held_back} such lines were held back)"),
             None => {}
@@ -183,6 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::Clock;
     use crate::hint::{Cause, Hint};
     use crate::pending::{Holds, Rules};
 
@@ -190,7 +191,7 @@ mod tests {
     fn what_is_named_and_tried_again_is_all_that_is_owed() {
         let (settle, open_max_delay) = (Duration::ZERO, Duration::from_secs(10));
         let rules = Rules { settle, open_settle: open_max_delay, open_max_delay, holds: Holds::default() };
-        let mirror = Mirror::new(rules);
+        let mirror = Mirror::new(rules, Clock::system());
         let [busy, other] = ["busy", "other"].map(|name| RelPath::parse(name.as_bytes()).unwrap());
         let owe = |path: &RelPath| mirror.hint([Hint::Entry { path: path.clone(), cause: Cause::WRITING }]);
         assert!(mirror.owes_but_problems(Instant::now()), "nothing is owed");

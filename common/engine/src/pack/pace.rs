@@ -53,8 +53,8 @@ impl Gauge {
 
 impl Pace {
     /// A link counts as slow until it is seen: what is before it by then would travel as it is.
-    pub fn new() -> Pace {
-        let (link, hold) = (Gauge::new(Instant::now()), HELD.0);
+    pub fn new(now: Instant) -> Pace {
+        let (link, hold) = (Gauge::new(now), HELD.0);
         Pace { at: Some(0), link, proven: 0, starved: 0, high: None, hold }
     }
 
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn link() -> Link {
-        let pace = Pace::new();
+        let pace = Pace::new(Instant::now());
         Link { now: pace.link.since, pace }
     }
 

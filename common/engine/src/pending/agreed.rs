@@ -3,9 +3,12 @@
 
 use std::time::{Instant, SystemTime};
 
+use crate::clock::Clock;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
+    clock: Clock,
     last: Option<Moment>,
     link: Link,
 }
@@ -44,10 +47,14 @@ impl Moment {
 }
 
 impl Agreed {
+    pub(super) fn by(clock: Clock) -> Agreed {
+        Agreed { clock, ..Agreed::default() }
+    }
+
     /// When all that was owed had been acknowledged for the last time; `None` before the first.
     pub(super) fn shown(&self, owed: Owed, now: Instant) -> Option<SystemTime> {
         let last = self.last?;
-        let now = Moment { wall: SystemTime::now(), at: now };
+        let now = Moment { wall: self.clock.wall(), at: now };
         Some(if self.holds(owed) { now.wall } else { last.shown(now) })
     }
 
@@ -64,7 +71,7 @@ impl Agreed {
 
     /// The last work was acknowledged.
     pub(super) fn reached(&mut self, now: Instant) {
-        self.last = Some(Moment { wall: SystemTime::now(), at: now });
+        self.last = Some(Moment { wall: self.clock.wall(), at: now });
     }
 
     /// To be called before something becomes owed, with what was owed until then.

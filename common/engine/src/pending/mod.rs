@@ -37,6 +37,7 @@ pub(crate) use renamed::Turn;
 pub use rules::{Holds, Rules};
 pub use task::{Task, Ticket, Work};
 
+use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::view::Selection;
 use agreed::{Agreed, Owed};
@@ -72,6 +73,12 @@ impl Pending {
             agreed: Agreed::default(),
             turn: Turn::Renamed,
         }
+    }
+
+    /// The same by this clock.
+    pub(crate) fn by(mut self, clock: Clock) -> Pending {
+        self.agreed = Agreed::by(clock);
+        self
     }
 
     /// Only what this selects is owed.
@@ -309,8 +316,8 @@ impl Pending {
 /// How much is owed, and since when.
 impl Pending {
     /// When [`take`](Pending::take) will have something, if nothing else comes in.
-    pub fn next_due(&self) -> Option<Instant> {
-        if self.moves.is_empty() { self.hints.store().first_due().map(|(due, _)| due) } else { Some(Instant::now()) }
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        if self.moves.is_empty() { self.hints.store().first_due().map(|(due, _)| due) } else { Some(now) }
     }
 
     /// Pieces of work that wait, and that are handed out.

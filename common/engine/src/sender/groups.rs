@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
-use std::time::Instant;
 
 use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
 use sys::Stat;
@@ -249,8 +248,9 @@ impl Session<'_> {
         while !others.is_empty() {
             let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
-            self.mirror.pending().looked_at(some, Instant::now());
-            some.iter().for_each(|other| self.origins.linked(first, other));
+            let now = self.mirror.now();
+            self.mirror.pending().looked_at(some, now);
+            some.iter().for_each(|other| self.origins.linked(first, other, now));
             self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
             others = rest;
         }

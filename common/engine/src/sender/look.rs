@@ -355,7 +355,7 @@ impl Session<'_> {
 
     /// The operation that was sent last brings this content.
     pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
-        self.origins.sent(path, Inode::of(stat).node(), stat.mtime);
+        self.origins.sent(path, Inode::of(stat).node(), stat.mtime, self.mirror.now());
         self.flight.brings(bytes);
         self.mirror.progress.complete();
         self.mirror.resolved_here(path);

@@ -20,6 +20,7 @@ mod read;
 mod renames;
 mod replies;
 mod room;
+mod run;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -29,7 +30,6 @@ mod wire;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -38,7 +38,7 @@ use proto::{Keep, RelPath};
 
 pub use brake::{MaxDelete, Root};
 
-use crate::channel::{Outbox, Receipts};
+use crate::channel::{Outbox, Outlet, Receipts};
 use crate::hint::{Cause, Hint};
 use crate::mirror::{Halt, Mirror};
 use crate::pack::Compress;
@@ -145,8 +145,8 @@ pub struct Sender {
     room: Room,
 }
 
-/// One connection's worth of sending.
-struct Session<'a> {
+/// One connection's worth of sending. Dropped: what was not acknowledged is owed again.
+pub struct Session<'a> {
     root: &'a Root,
     options: Options,
     mirror: &'a Arc<Mirror>,
@@ -157,6 +157,8 @@ struct Session<'a> {
     durability: Durability,
     wire: Wire,
     receipts: Receipts,
+    /// What came in while it waited.
+    early: Option<Bytes>,
     flight: Flight,
     walker: Walker,
     passes: Passes,
@@ -194,15 +196,14 @@ impl Sender {
         Sender { root, options, mirror, groups: Groups::default(), origins: Origins::default(), room: Room::default() }
     }
 
-    /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread of
-    /// its own, in the context of a tokio runtime.
-    pub fn run(&mut self, connection: Connection, until: Until, stop: &AtomicBool) -> Ended {
+    /// Begins to send over a connection, to be moved on by [`Session::step`].
+    pub fn begin(&mut self, connection: Connection, until: Until) -> Session<'_> {
         let Connection { outbox, receipts, keep, durability, compress } = connection;
         self.mirror.set_durability(durability);
         self.mirror.pending().link_made();
         self.room.meet(&self.mirror);
         let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep));
-        let mut session = Session {
+        Session {
             root: &self.root,
             options: self.options,
             mirror: &self.mirror,
@@ -212,8 +213,9 @@ impl Sender {
             walker: Walker::new(&view, self.options.workers, &self.mirror),
             view,
             durability,
-            wire: Wire::new(outbox, compress),
+            wire: Wire::new(Outlet::new(outbox, self.options.workers), compress, self.mirror.clock().clone()),
             receipts,
+            early: None,
             flight: Flight::new(),
             passes: Passes::default(),
             looks: VecDeque::new(),
@@ -232,57 +234,11 @@ impl Sender {
             changed: HashMap::new(),
             root_empty: None,
             passed: false,
-        };
-        let ended = session.run(stop);
-        let unanswered: Vec<_> = session.flight.unanswered().map(|(op, sent)| (op, sent.clone())).collect();
-        unanswered.iter().for_each(|(op, sent)| session.doubt_origins(*op, sent));
-        session.origins.answered();
-        self.mirror.sent.under_way(0, 0);
-        self.mirror.progress.begin();
-        self.groups.forget_work();
-        self.room.forget_work();
-        self.mirror.pending().link_lost(Instant::now());
-        self.mirror.set_scanning(false);
-        self.mirror.set_stuck(false);
-        if let Ended::Halted(halt) = &ended {
-            self.mirror.halt(halt.clone());
         }
-        ended
     }
 }
 
 impl Session<'_> {
-    fn run(&mut self, stop: &AtomicBool) -> Ended {
-        loop {
-            if stop.load(Ordering::Acquire) {
-                return Ended::Stopped;
-            }
-            match self.turn() {
-                Err(ended) => return ended,
-                Ok(Turn::Worked) => continue,
-                Ok(Turn::Idle) => {}
-            }
-            if (self.passed || self.until == Until::InSync) && self.is_in_sync() {
-                if self.until == Until::InSync {
-                    return Ended::InSync;
-                }
-                self.passed = false;
-                sys::process::give_back_memory();
-            }
-            if !self.mirror.progress.is_fresh() && self.is_in_sync() {
-                self.mirror.progress.begin();
-            }
-            if self.until == Until::InSync
-                && let Some(reason) = self.gives_up()
-            {
-                return Ended::Blocked(reason);
-            }
-            if let Err(ended) = self.wait() {
-                return ended;
-            }
-        }
-    }
-
     fn is_in_sync(&self) -> bool {
         self.flight.is_empty() && self.groups.is_idle() && self.mirror.pending().is_empty()
     }
@@ -325,50 +281,6 @@ impl Session<'_> {
         }
     }
 
-    /// Sends what is ready and waits for an answer, a hint, a listed folder or the time of a hint.
-    fn wait(&mut self) -> Result<(), Ended> {
-        self.wire.flush(self.mirror)?;
-        let due = if self.has_room() { self.mirror.pending().next_due() } else { None };
-        let due = due.into_iter().chain(self.room.next_try(self.mirror)).min();
-        let (receipts, mirror) = (&mut self.receipts, self.mirror);
-        let heard = tokio::runtime::Handle::current().block_on(async {
-            tokio::select! {
-                biased;
-                frames = receipts.recv() => Some(frames),
-                () = mirror.wake.notified() => None,
-                () = sleep_until(due) => None,
-            }
-        });
-        match heard {
-            Some(Some(frames)) => self.take_in(frames),
-            Some(None) => Err(Ended::Lost),
-            None => Ok(()),
-        }
-    }
-
-    /// All answers that are there.
-    fn hear(&mut self) -> Result<bool, Ended> {
-        use tokio::sync::mpsc::error::TryRecvError;
-        let mut heard = false;
-        loop {
-            match self.receipts.try_recv() {
-                Ok(frames) => self.take_in(frames)?,
-                Err(TryRecvError::Empty) => return Ok(heard),
-                Err(TryRecvError::Disconnected) => return Err(Ended::Lost),
-            }
-            heard = true;
-        }
-    }
-
-    fn take_in(&mut self, mut frames: Bytes) -> Result<(), Ended> {
-        let violation = |error: proto::codec::Error| Ended::Violation(error.to_string());
-        while let Some(frame) = proto::codec::split(&mut frames, proto::limits::FRAME).map_err(violation)? {
-            let message = proto::ToSender::decode(frame).map_err(violation)?;
-            self.reply(message)?;
-        }
-        Ok(())
-    }
-
     fn has_room(&self) -> bool {
         self.flight.len() < FLIGHT && self.looks.len() < LOOKS && !self.room.is_closed()
     }
@@ -379,7 +291,7 @@ impl Session<'_> {
             if !self.has_room() {
                 break;
             }
-            let Some(work) = self.mirror.pending().take(Instant::now()) else { break };
+            let Some(work) = self.mirror.pending().take(self.mirror.now()) else { break };
             worked = true;
             self.begin(work)?;
         }
@@ -414,7 +326,7 @@ impl Session<'_> {
             return false;
         }
         let mut tried = false;
-        let now = Instant::now();
+        let now = self.mirror.now();
         if ended.iter().any(|(_, end)| matches!(end, End::Again(_))) {
             self.retry = (self.retry * 2).min(RETRY.1);
         } else {
@@ -453,19 +365,19 @@ impl Session<'_> {
     }
 
     fn owe_since(&self, since: Since, hint: Hint) {
-        self.mirror.pending().owe(hint, since, Instant::now());
+        self.mirror.pending().owe(hint, since, self.mirror.now());
     }
 
     /// Has something looked at that changed after this work had looked at it, and sent it as it was then.
     fn owe_rest(&self, ticket: Ticket, path: RelPath, cause: Cause) {
-        let begun = self.mirror.pending().begun(ticket, Instant::now());
+        let begun = self.mirror.pending().begun(ticket, self.mirror.now());
         self.owe_since(begun, Hint::Entry { path, cause });
     }
 
     /// The same for a place of which it is not known what an operation has left there.
     fn doubt(&self, ticket: Ticket, path: RelPath) {
         let since = self.since(ticket);
-        self.mirror.pending().doubt(path, since, Instant::now());
+        self.mirror.pending().doubt(path, since, self.mirror.now());
     }
 
     /// This work does what the older one, which is dropped, was to do.
@@ -475,7 +387,7 @@ impl Session<'_> {
     }
 
     fn since(&self, ticket: Ticket) -> Since {
-        self.mirror.pending().since(ticket, Instant::now())
+        self.mirror.pending().since(ticket, self.mirror.now())
     }
 }
 
@@ -483,11 +395,4 @@ impl Session<'_> {
 enum Turn {
     Worked,
     Idle,
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -36,14 +36,14 @@ pub(super) struct Origins {
 
 impl Origins {
     /// The content of this file is being sent under this name.
-    pub fn sent(&mut self, path: &RelPath, id: Node, mtime: Time) {
-        self.insert(path, Sent { id, mtime, at: Some(Instant::now()) });
+    pub fn sent(&mut self, path: &RelPath, id: Node, mtime: Time, now: Instant) {
+        self.insert(path, Sent { id, mtime, at: Some(now) });
     }
 
     /// `other` is being made a name of what stands at `first`.
-    pub fn linked(&mut self, first: &RelPath, other: &RelPath) {
+    pub fn linked(&mut self, first: &RelPath, other: &RelPath, now: Instant) {
         match self.get(first).copied() {
-            Some(sent) => self.insert(other, Sent { at: Some(Instant::now()), ..sent }),
+            Some(sent) => self.insert(other, Sent { at: Some(now), ..sent }),
             None => self.removed(other),
         }
     }
@@ -57,8 +57,8 @@ impl Origins {
     }
 
     /// It is not known whether what was sent under this name is there.
-    pub fn doubt(&mut self, path: &RelPath) {
-        self.sent(path, NO_FILE, Time::default());
+    pub fn doubt(&mut self, path: &RelPath, now: Instant) {
+        self.sent(path, NO_FILE, Time::default(), now);
     }
 
     /// All that was sent is answered.
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn what_was_sent_is_known_under_its_later_names() {
         let mut origins = Origins::default();
-        origins.sent(&path("a/x"), (1, 1), Time::default());
-        origins.sent(&path("b"), (1, 2), Time::default());
+        origins.sent(&path("a/x"), (1, 1), Time::default(), Instant::now());
+        origins.sent(&path("b"), (1, 2), Time::default(), Instant::now());
         origins.moved(&path("a"), &path("c"));
         assert!(origins.differs(&path("c/x"), (1, 2)) && !origins.differs(&path("c/x"), (1, 1)));
         assert!(!origins.differs(&path("a/x"), (1, 2)), "nothing is known to stand there");
@@ -195,7 +195,7 @@ mod tests {
         let mut origins = Origins::default();
         let other = Time { secs: 1, nanos: 1 };
         for (name, ino, mtime) in [("a", 1, other), ("b", 2, other), ("c", 3, Time::default())] {
-            origins.sent(&path(name), (1, ino), mtime);
+            origins.sent(&path(name), (1, ino), mtime, Instant::now());
         }
         assert_eq!(origins.exchanged(&path("a"), &path("c")), [], "their times tell");
         assert_eq!(origins.moved(&path("b"), &path("c")), [path("c")], "of the time of what is replaced");
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(origins.vacated(&path("b")), [path("b")]);
         origins.answered();
         assert_eq!(origins.vacated(&path("b")), []);
-        origins.sent(&path("b"), (1, 4), other);
+        origins.sent(&path("b"), (1, 4), other, Instant::now());
         assert_eq!(origins.moved(&path("b"), &path("c")), [], "what has left is not there");
     }
 
@@ -211,7 +211,7 @@ mod tests {
     fn it_forgets_the_oldest() {
         let mut origins = Origins::default();
         for n in 0..NAMES * 2 + 1 {
-            origins.sent(&path(&format!("f{n}")), (1, 1), Time::default());
+            origins.sent(&path(&format!("f{n}")), (1, 1), Time::default(), Instant::now());
         }
         assert!(origins.young.len() + origins.old.len() <= 2 * NAMES);
         assert!(!origins.differs(&path("f0"), (2, 2)) && origins.differs(&path(&format!("f{NAMES}")), (2, 2)));

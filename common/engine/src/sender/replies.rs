@@ -1,6 +1,6 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
@@ -39,7 +39,7 @@ impl Session<'_> {
         let Arrived { files, bytes, removed } = self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
         self.mirror.sent.arrived(files, bytes, removed);
         if removed > 0 {
-            self.room.freed();
+            self.room.freed(self.mirror.now());
         }
         if self.flight.is_empty() {
             self.origins.answered();
@@ -145,7 +145,7 @@ impl Session<'_> {
         for place in [place(sent)].into_iter().chain(other) {
             if let Some(folder) = self.by_now(op, place).parent() {
                 self.owe_entry(ticket, folder.clone(), Cause::ENTRIES);
-                self.mirror.pending().postpone(&folder, Instant::now() + self.retry);
+                self.mirror.pending().postpone(&folder, self.mirror.now() + self.retry);
             }
         }
     }
@@ -203,7 +203,7 @@ impl Session<'_> {
             _ => return,
         };
         for place in &places {
-            self.origins.doubt(&self.flight.forwarded(op, place));
+            self.origins.doubt(&self.flight.forwarded(op, place), self.mirror.now());
         }
     }
 
@@ -225,7 +225,7 @@ impl Session<'_> {
             let reason = format!("not stored: the target refused the folder {refused}");
             return self.mirror.problem_there(path, reason);
         }
-        let (now, since) = (Instant::now(), self.since(ticket));
+        let (now, since) = (self.mirror.now(), self.since(ticket));
         if self.mirror.pending().is_covered(&path.clone(), since) {
             // The folder waits to be compared, or for room.
             return;

@@ -8,7 +8,7 @@
 mod tries;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use proto::{Content, Kind, Meta, RelPath, ToReceiver, limits};
 use sys::{File, Lack, Stat};
@@ -111,7 +111,7 @@ impl Short {
 impl Room {
     /// A connection begins. What the mirror says of the target holds until it is found to be over.
     pub fn meet(&mut self, mirror: &Mirror) {
-        let now = Instant::now();
+        let now = mirror.now();
         let Some(blocked) = mirror.blocked() else { return };
         let short = self.short.get_or_insert_with(|| Short::new(blocked.lack, &blocked.reason, PAUSE.0, now));
         (short.round, short.vain) = (Round::Rests(now), 0);
@@ -147,9 +147,9 @@ impl Room {
     }
 
     /// Something was removed at the target: there may be room before the pause is over.
-    pub fn freed(&mut self) {
+    pub fn freed(&mut self, now: Instant) {
         if let Some(Short { round: Round::Rests(until), pause, .. }) = &mut self.short {
-            *until = (*until).min(Instant::now() + PAUSE.0.max(*pause / 8));
+            *until = (*until).min(now + PAUSE.0.max(*pause / 8));
         }
     }
 
@@ -230,7 +230,7 @@ impl Session<'_> {
     }
 
     fn note_lack(&mut self, lack: Lack, reason: &str) -> Result<(), Ended> {
-        let now = Instant::now();
+        let now = self.mirror.now();
         match &mut self.room.short {
             // What was on its way when it could not be written any more says nothing of room.
             Some(short) if short.lack == lack || short.lack == Lack::Writing => {
@@ -247,7 +247,7 @@ impl Session<'_> {
                 self.room.short = Some(Short::new(lack, reason, pause, now));
             }
         }
-        let since = SystemTime::now();
+        let since = self.mirror.clock().wall();
         self.mirror.set_blocked(Some(Blocked {
             lack,
             reason: reason.to_owned(),
@@ -271,14 +271,12 @@ impl Session<'_> {
 
     /// Has something looked at when the lack is over, as old as this work.
     pub(super) fn park(&mut self, ticket: Ticket, path: RelPath, wait: Wait, claim: Claim) {
-        let since = self.since(ticket);
+        let (since, now) = (self.since(ticket), self.mirror.now());
         if self.room.lacks(Lack::Room) {
             let mut pending = self.mirror.pending();
             return match path.parent() {
-                Some(folder) if pending.held() >= HELD => {
-                    pending.hold(folder, Wait::Folder, LATER, since, Instant::now())
-                }
-                _ => pending.hold(path, wait, claim, since, Instant::now()),
+                Some(folder) if pending.held() >= HELD => pending.hold(folder, Wait::Folder, LATER, since, now),
+                _ => pending.hold(path, wait, claim, since, now),
             };
         }
         match wait {

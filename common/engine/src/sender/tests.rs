@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::channel::OUTBOX;
+use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pack::Compress;
@@ -70,7 +71,7 @@ impl Pair {
             workers: Workers::Threads(2),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mirror = Arc::new(Mirror::new(rules));
+        let mirror = Arc::new(Mirror::new(rules, Clock::system()));
         Pair {
             _scratch: scratch,
             here,

@@ -1,6 +1,9 @@
 //! Listing folders of the source on threads of their own. Asked by a pass, which
 //! hears of each folder when it is listed; decides nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -223,7 +226,7 @@ impl Task {
 
     fn work(&self) {
         sys::cwd::own();
-        let mut news = News { mirror: &self.mirror, count: 0, told: Instant::now() };
+        let mut news = News { mirror: &self.mirror, count: 0, told: self.mirror.now() };
         while let Some(job) = self.next(&mut news) {
             if self.send.send(self.list(job)).is_err() {
                 return;
@@ -251,7 +254,8 @@ impl Task {
             if let Some(job) = queue.jobs.pop_front() {
                 return Some(job);
             }
-            let waited = since.get_or_insert_with(Instant::now).elapsed();
+            let now = self.mirror.now();
+            let waited = now.saturating_duration_since(*since.get_or_insert(now));
             let Some(left) = IDLE.checked_sub(waited) else {
                 // RACE: who adds a job next must see that this thread is gone; so it goes while nobody can add one.
                 queue.alive -= 1;
@@ -275,7 +279,7 @@ struct News<'a> {
 impl News<'_> {
     fn add(&mut self) {
         self.count += 1;
-        if self.count >= TELL || self.told.elapsed() >= TELL_AFTER {
+        if self.count >= TELL || self.mirror.clock().since(self.told) >= TELL_AFTER {
             self.tell();
         }
     }
@@ -283,63 +287,7 @@ impl News<'_> {
     fn tell(&mut self) {
         if std::mem::take(&mut self.count) > 0 {
             self.mirror.wake.notify_one();
-            self.told = Instant::now();
+            self.told = self.mirror.now();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pending::{Holds, Pending, Rules};
-
-    const RULES: Rules = Rules {
-        settle: Duration::ZERO,
-        open_settle: Duration::ZERO,
-        open_max_delay: Duration::ZERO,
-        holds: Holds { deleted: Duration::ZERO, lost: Duration::ZERO },
-    };
-
-    fn a_ticket() -> Ticket {
-        let mut pending = Pending::new(RULES);
-        pending.hint(crate::hint::Hint::Subtree { path: RelPath::root() }, Instant::now());
-        pending.take(Instant::now()).unwrap().ticket
-    }
-
-    #[test]
-    fn threads_come_with_work_and_go_without() {
-        let scratch = tempfile::tempdir().unwrap();
-        let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-        let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT));
-        let mut walker = Walker::new(&view, Workers::Threads(2), &Arc::new(Mirror::new(RULES)));
-        let ticket = a_ticket();
-        let alive = |walker: &Walker| walker.task.lock().alive;
-        for _ in 0..2 {
-            assert_eq!(alive(&walker), 0, "nothing to list");
-            for _ in 0..100 {
-                walker.list(ticket, RelPath::root(), Detail::Names).unwrap();
-            }
-            assert!((1..=2).contains(&alive(&walker)));
-            for _ in 0..100 {
-                assert!(walker.listed.recv().unwrap().content.is_ok());
-            }
-            let began = Instant::now();
-            while alive(&walker) > 0 {
-                assert!(began.elapsed() < IDLE * 20, "they stay");
-                std::thread::sleep(IDLE / 20);
-            }
-        }
-    }
-
-    #[test]
-    fn without_threads_a_folder_is_listed_by_the_caller_at_each_step() {
-        let scratch = tempfile::tempdir().unwrap();
-        let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-        let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT));
-        let mut walker = Walker::new(&view, Workers::Inline, &Arc::new(Mirror::new(RULES)));
-        walker.list(a_ticket(), RelPath::root(), Detail::Names).unwrap();
-        assert!(walker.listed().is_none() && walker.threads.is_empty());
-        assert!(walker.step() && walker.listed().is_some());
-        assert!(!walker.step() && walker.listed().is_none());
     }
 }

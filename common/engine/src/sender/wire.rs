@@ -2,32 +2,35 @@
 
 use std::mem;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::codec::{self, Buffers};
 use proto::{ToReceiver, limits};
 
 use super::Lost;
-use crate::channel::{BUFFER, OUTBOX, Outbox};
+use crate::channel::{BUFFER, Closed, OUTBOX, Outlet};
+use crate::clock::Clock;
 use crate::mirror::Mirror;
 use crate::pack::{Compress, Packer};
 
 /// Room in a buffer: it leaves when it holds [`BUFFER`], which the last frame may have exceeded.
 const ROOM: usize = BUFFER + limits::DATA + 1024;
 
-/// A buffer of frames before an [`Outbox`].
+/// A buffer of frames before an [`Outlet`].
 pub(super) struct Wire {
-    outbox: Outbox,
+    outlet: Outlet,
+    clock: Clock,
     packer: Packer,
     buffers: Buffers,
     pub buffer: BytesMut,
 }
 
 impl Wire {
-    pub fn new(outbox: Outbox, compress: Compress) -> Wire {
+    pub fn new(outlet: Outlet, compress: Compress, clock: Clock) -> Wire {
         let buffers = Buffers::new(ROOM, OUTBOX + 4);
-        Wire { outbox, packer: Packer::new(compress), buffers, buffer: BytesMut::with_capacity(ROOM) }
+        let packer = Packer::new(compress, clock.clone());
+        Wire { outlet, clock, packer, buffers, buffer: BytesMut::with_capacity(ROOM) }
     }
 
     /// Adds a frame. It leaves with [`flush`](Wire::flush), or when the buffer is full.
@@ -59,10 +62,15 @@ impl Wire {
     fn hand_on(&mut self, frames: Bytes, mirror: &Mirror) -> Result<(), Lost> {
         mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
         let bytes = frames.len();
-        let (room, before) = (self.outbox.capacity(), self.outbox.max_capacity() - self.outbox.capacity());
-        let began = (room == 0).then(Instant::now);
-        let sent = self.outbox.blocking_send(frames);
-        self.packer.left(bytes, before, began.map_or(Duration::ZERO, |began| began.elapsed()));
-        sent.map_err(|_| Lost)
+        let (before, room) = self.outlet.waiting();
+        let began = (!room).then(|| self.clock.now());
+        let sent = self.outlet.send(frames);
+        self.packer.left(bytes, before, began.map_or(Duration::ZERO, |began| self.clock.since(began)));
+        sent.map_err(|Closed| Lost)
+    }
+
+    /// Where frames go.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
     }
 }

@@ -93,7 +93,7 @@ fn what_waits_for_room_is_owed_and_not_due_and_the_smallest_comes_first() {
     assert_eq!(desk.all_in_time(), [""; 0]);
     assert_eq!((desk.pending.len(), desk.pending.held()), (3, 3));
     assert_eq!((desk.pending.oldest(), desk.pending.oldest_moving()), (Some(desk.start), None));
-    assert!(desk.pending.next_due().is_none());
+    assert!(desk.pending.next_due(desk.now).is_none());
     let fits = |claim: Claim| claim.bytes < 50;
     let mut tried = Vec::new();
     while let Some((work, _)) = desk.pending.take_held(fits, desk.now) {

@@ -38,7 +38,7 @@ impl Session<'_> {
 
     /// Tries what may fit, and finds out whether the lack is over. Whether there was anything to do.
     pub(in crate::sender) fn step_room(&mut self) -> Result<bool, Ended> {
-        let now = Instant::now();
+        let now = self.mirror.now();
         let opens = self.room.next_try(self.mirror).is_some_and(|at| at <= now);
         let Some(short) = &mut self.room.short else { return Ok(false) };
         if opens {
@@ -101,7 +101,7 @@ impl Session<'_> {
     fn in_vain(&mut self) {
         if let Some(short) = &mut self.room.short {
             short.vain += 1;
-            short.round = Round::Rests(Instant::now() + short.pause);
+            short.round = Round::Rests(self.mirror.now() + short.pause);
         }
         if let Some(mut blocked) = self.mirror.blocked() {
             blocked.tries += 1;
@@ -116,7 +116,8 @@ impl Session<'_> {
             self.room.before = Some((now, short.pause));
         }
         if let Some(blocked) = self.mirror.blocked() {
-            let (lasted, paths) = (blocked.since.elapsed().unwrap_or_default().as_secs(), blocked.paths);
+            let lasted = self.mirror.clock().wall().duration_since(blocked.since).unwrap_or_default().as_secs();
+            let paths = blocked.paths;
             tracing::error!(
                 "the backup's disk takes what comes again, after {lasted} s; paths that had to wait: {paths}"
             );
@@ -166,7 +167,7 @@ impl Session<'_> {
 
     /// The target can be written again. What was held before waits for room still.
     fn is_writable(&mut self) -> Result<(), Ended> {
-        let now = Instant::now();
+        let now = self.mirror.now();
         let held = self.mirror.pending().held() > 0;
         match self.room.short.take() {
             Some(short) if held => {

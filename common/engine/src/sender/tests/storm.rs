@@ -23,6 +23,7 @@ use proto::{Keep, Kept, RelPath};
 use tokio::sync::watch;
 
 use super::{HOLDS, Shown, tree};
+use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::mirror::Mirror;
 use crate::pending::Rules;
@@ -62,7 +63,7 @@ impl Place {
             open_max_delay: Duration::from_millis(20),
             holds: HOLDS,
         };
-        let mirror = Arc::new(Mirror::new(rules));
+        let mirror = Arc::new(Mirror::new(rules, Clock::system()));
         mirror.hint([Hint::Subtree { path: RelPath::root() }]);
         let cut = watch::channel(0).0;
         Place { here, there, hints: Mutex::default(), keep, mirror, trace: Trace::default(), cut, over: Arc::default() }
