@@ -6,7 +6,7 @@ use proto::Name;
 use sys::inotify::{Raw, Watch};
 
 /// A name in a watched folder. It stays right when a folder above it is renamed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The watch of the folder.
     pub parent: Watch,

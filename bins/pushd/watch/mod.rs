@@ -4,25 +4,18 @@
 //! notices into the [`Pending`](engine::pending) of each target. Nothing here reads a file or decides what is sent: a hint
 //! may name what is gone or unchanged, but a change without a hint must not exist.
 
-mod apply;
 mod event;
 mod hub;
 mod inotify;
 mod pairing;
+mod picture;
 mod polled;
 mod queue;
 mod read;
 mod root;
-mod settle;
 mod table;
-mod tree;
-mod unwatched;
 mod wake;
-mod walk;
 mod watcher;
-
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::sync::Arc;

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use super::super::event::{Change, Event, Object};
-use super::super::queue::Queue;
 use super::*;
+use crate::watch::event::{Change, Event, Object};
+use crate::watch::picture::Met;
 
 impl Rig {
     /// The two kinds of swap of two names that the kernel knows.
     fn exchange(&self, a: &str, b: &str) {
         let (a, b) = (rel(a).split().unwrap(), rel(b).split().unwrap());
-        let (from, to) = (self.watcher.source.dir(&a.0).unwrap(), self.watcher.source.dir(&b.0).unwrap());
+        let (from, to) = (self.watcher.hands.source.dir(&a.0).unwrap(), self.watcher.hands.source.dir(&b.0).unwrap());
         from.exchange(&a.1, &to, &b.1).unwrap();
     }
 
@@ -21,7 +21,7 @@ impl Rig {
             let (folder, name) = rel(path).split().unwrap();
             let watch = self.watch(&folder.to_string().replace('.', "")).unwrap();
             let event = Event { watch, name: Some(name), change, object: Object::Folder };
-            self.watcher.pairing.push(event, now);
+            self.watcher.hands.backlog.push(event, now);
         }
     }
 }
@@ -41,7 +41,7 @@ fn a_folder_keeps_its_watches_under_its_new_name() {
     assert!(!notices.iter().any(|notice| matches!(notice, Notice::Hint(Hint::Subtree { .. }))), "{notices:?}");
     assert_eq!(rig.watch("d/e/b/c"), watch);
     assert_eq!(rig.watcher.watches(), 5);
-    assert!(rig.watcher.expected.is_empty() && rig.watcher.doubts.is_empty());
+    assert!(!rig.watcher.picture.is_in_doubt());
     rig.assert_true_picture();
 }
 
@@ -62,7 +62,7 @@ fn a_big_folder_is_renamed_at_once() {
     assert_eq!(renames(&notices).len(), 300, "{notices:?}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(rig.watcher.watches(), 2002);
-    assert_eq!(rig.watcher.strays, 0);
+    assert_eq!(rig.watcher.picture.strays(), 0);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn exchanged_folders_keep_their_watches() {
         let notices = rig.rest();
         assert_eq!(renames(&notices), [pair(a, b), pair(b, a)], "{notices:?}");
         assert_eq!((rig.watch(b), rig.watch(a)), before);
-        assert!(rig.watcher.adrift.is_empty() && rig.watcher.expected.is_empty());
+        assert_eq!(rig.watcher.picture.doubtful_since(), None);
         rig.assert_true_picture();
     }
     // Several before any is read.
@@ -123,7 +123,8 @@ fn a_folder_exchanged_with_one_outside() {
     let mut rig = rig(|root| fs::create_dir_all(root.join("a/x")).unwrap());
     fs::create_dir_all(rig.outside.join("b/y")).unwrap();
     let outside = Tree::open(&rig.outside, Mounts::Stay).unwrap().root().unwrap();
-    let (inside, a, b) = (rig.watcher.source.root().unwrap(), Name::parse(b"a").unwrap(), Name::parse(b"b").unwrap());
+    let (inside, a, b) =
+        (rig.watcher.hands.source.root().unwrap(), Name::parse(b"a").unwrap(), Name::parse(b"b").unwrap());
     for _ in 0..2 {
         // The order of the two halves that are seen depends on the order of the names.
         inside.exchange(&a, &outside, &b).unwrap();
@@ -201,10 +202,9 @@ fn a_folder_that_is_a_known_one_moved_there_is_found_again() {
     let watch = rig.watch("a");
     fs::rename(rig.at("a"), rig.at("b/a")).unwrap();
     // As if that rename had been lost: the look at the place meets a watch known elsewhere.
-    let Queue::Own(inotify) = &mut rig.watcher.queue else { panic!("it shares") };
-    inotify.read(|_| {}).unwrap();
+    rig.watcher.hands.backlog.lose();
     let place = Place { parent: rig.watch("b").unwrap(), name: Name::parse(b"a").unwrap() };
-    rig.watcher.doubt(place, 0);
+    rig.watcher.picture.met(&place, Met::Trouble("it passes".into()), 0, Instant::now());
     assert!(rig.rest().contains(&subtree("b/a")));
     assert_eq!(rig.watch("b/a"), watch);
     rig.assert_true_picture();

@@ -1,10 +1,18 @@
 //! Lost events, lost roots, limits.
 
-use std::io;
 use std::time::Instant;
 
-use super::super::event::{Change, Event, Object};
 use super::*;
+use crate::watch::event::{Change, Event, Object};
+use crate::watch::picture::Met;
+
+impl Rig {
+    /// As if a walk had met this there.
+    fn meets(&mut self, folder: &str, name: &str, met: Met) {
+        let place = Place { parent: self.watch(folder).unwrap(), name: Name::parse(name.as_bytes()).unwrap() };
+        self.watcher.picture.met(&place, met, 0, Instant::now());
+    }
+}
 
 #[test]
 fn after_lost_events_all_is_watched_again() {
@@ -60,28 +68,21 @@ fn a_root_that_moves_or_goes_is_lost() {
 #[test]
 fn an_unmounted_root_is_lost() {
     let mut rig = rig(|_| {});
-    let watch = rig.watcher.tree.root();
+    let watch = rig.watcher.picture.tree().root();
     let event = Event { watch, name: None, change: Change::Unmounted, object: Object::Folder };
-    rig.watcher.pairing.push(event, Instant::now());
+    rig.watcher.hands.backlog.push(event, Instant::now());
     assert!(matches!(&rig.rest()[..], [Notice::RootLost { reason }] if reason.contains("unmounted")));
 }
 
 #[test]
 fn at_the_limit_the_rest_goes_on_and_is_tried_again() {
-    let mut rig = rig(|root| {
-        for name in ["a", "b"] {
-            fs::create_dir_all(root.join(name).join("sub")).unwrap();
-        }
-    });
-    // As the kernel answers at its limit.
-    let watch = rig.watch("a").unwrap();
-    rig.watcher.forget(watch);
-    rig.watcher.freed = false;
+    let mut rig = rig(|root| fs::create_dir_all(root.join("b/sub")).unwrap());
     rig.rest();
-    let place = Place { parent: rig.watcher.tree.root(), name: Name::parse(b"a").unwrap() };
-    rig.watcher.closed(&place, &io::ErrorKind::StorageFull.into(), 0);
-    rig.watcher.closed(&place, &io::ErrorKind::StorageFull.into(), 0);
-    rig.watcher.retry = Instant::now() + Duration::from_secs(60);
+    fs::create_dir_all(rig.at("a/sub")).unwrap();
+    // As the kernel answers at its limit.
+    rig.watcher.hands.backlog.lose();
+    rig.meets("", "a", Met::Limit);
+    rig.meets("", "a", Met::Limit);
     let notices = rig.rest();
     let [Notice::Unwatched { folders, limit: Some(_) }] = &notices[..] else { panic!("{notices:?}") };
     assert_eq!(*folders, [rel("a")]);
@@ -97,21 +98,19 @@ fn at_the_limit_the_rest_goes_on_and_is_tried_again() {
 fn a_closed_folder_is_told_and_tried_when_it_opens() {
     let mut rig = rig(|_| {});
     fs::create_dir(rig.outside.join("a")).unwrap();
-    let place = Place { parent: rig.watcher.tree.root(), name: Name::parse(b"a").unwrap() };
-    rig.watcher.retry = Instant::now() + Duration::from_secs(60);
-    rig.watcher.closed(&place, &io::ErrorKind::PermissionDenied.into(), 0);
+    rig.rest();
+    rig.meets("", "a", Met::Denied("no right".into()));
     assert_eq!(rig.rest(), [Notice::Unwatched { folders: vec![rel("a")], limit: None }]);
     fs::rename(rig.outside.join("a"), rig.at("a")).unwrap();
     assert!(rig.rest().contains(&subtree("a")));
-    assert!(rig.watcher.unwatched.is_empty());
+    assert_eq!(rig.watcher.unwatched_count(), 0);
 }
 
 #[test]
 fn a_closed_folder_goes_where_its_parent_goes() {
     let mut rig = rig(|root| fs::create_dir_all(root.join("a/b")).unwrap());
-    let place = Place { parent: rig.watch("a").unwrap(), name: Name::parse(b"closed").unwrap() };
-    rig.watcher.retry = Instant::now() + Duration::from_secs(60);
-    rig.watcher.closed(&place, &io::ErrorKind::PermissionDenied.into(), 0);
+    rig.rest();
+    rig.meets("a", "closed", Met::Denied("no right".into()));
     assert_eq!(rig.watcher.unwatched(), [rel("a/closed")]);
     fs::rename(rig.at("a"), rig.at("c")).unwrap();
     rig.rest();
@@ -137,7 +136,7 @@ fn it_has_caught_up_when_all_that_was_held_is_told() {
         rig.watcher.next(Some(Duration::from_millis(5)), &mut notices).unwrap();
     }
     assert_eq!(renames(&notices), [pair("a/b", "b")]);
-    rig.watcher.lost = true;
+    rig.watcher.picture.lose_root("for the test");
     assert_eq!(rig.watcher.caught_up(), None);
 }
 
@@ -147,8 +146,8 @@ fn events_of_watches_that_are_gone_are_nothing() {
     for change in [Change::Ignored, Change::SelfDeleted, Change::Written, Change::SelfMoved] {
         let name = (change == Change::Written).then(|| Name::parse(b"f").unwrap());
         let event = Event { watch: 12345, name, change, object: Object::Other };
-        rig.watcher.pairing.push(event, Instant::now());
+        rig.watcher.hands.backlog.push(event, Instant::now());
     }
     assert_eq!(rig.rest(), []);
-    assert_eq!(rig.watcher.strays, 4);
+    assert_eq!(rig.watcher.picture.strays(), 4);
 }

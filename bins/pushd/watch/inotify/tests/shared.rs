@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use kit::Stop;
 
-use super::super::hub::Hub;
-use super::super::queue::{LARGE, Queue};
 use super::storm::{Consumer, Storm};
 use super::*;
+use crate::watch::hub::Hub;
+use crate::watch::queue::{LARGE, Queue};
 
 /// A hub with its thread.
 struct Served {
@@ -156,8 +156,8 @@ fn what_others_have_read_for_it_counts_as_read_only_when_it_is_told() {
     // Taken, and not told.
     fs::write(first.at("g"), "").unwrap();
     let asked = Instant::now();
-    first.watcher.pump().unwrap();
-    assert!(first.watcher.drained >= asked && first.watcher.caught_up().unwrap() < asked);
+    first.watcher.hands.backlog.read().unwrap();
+    assert!(first.watcher.hands.backlog.drained() >= asked && first.watcher.caught_up().unwrap() < asked);
 }
 
 #[test]
@@ -166,7 +166,10 @@ fn a_large_source_has_an_instance_of_its_own() {
     let prepare = |root: &Path| (0..=LARGE).for_each(|n| fs::create_dir(root.join(n.to_string())).unwrap());
     let mut large = rig_with(&served.supply(), prepare);
     let mut small = rig_with(&served.supply(), |_| {});
-    assert!(matches!((&large.watcher.queue, &small.watcher.queue), (Queue::Own(_), Queue::Shared(_))));
+    assert!(matches!(
+        (large.watcher.hands.backlog.queue(), small.watcher.hands.backlog.queue()),
+        (Queue::Own(_), Queue::Shared(_))
+    ));
     assert_eq!(large.watcher.watches(), LARGE + 2);
     assert_eq!(served.hub.watches(), 1, "what it had of the shared one is given back");
     fs::write(large.at("7/f"), "").unwrap();

@@ -6,8 +6,8 @@
 use proto::{Name, RelPath};
 use sys::inotify::Watch;
 
-use super::event::Place;
-use super::table::Table;
+use crate::watch::event::Place;
+use crate::watch::table::Table;
 
 /// Marks the root and what stands nowhere; the kernel counts watches from 1.
 const NOWHERE: Watch = 0;

@@ -20,9 +20,11 @@ use sys::inotify::Watch;
 use sys::tree::{Mounts, Tree};
 use tempfile::TempDir;
 
-use super::event::Place;
-use super::inotify::InotifyWatcher;
-use super::{Notice, Supply, Waker, Watcher};
+use super::InotifyWatcher;
+use crate::watch::event::Place;
+use crate::watch::queue::Supply;
+use crate::watch::wake::Waker;
+use crate::watch::watcher::{Notice, Watcher};
 
 /// Who has said nothing for so long is at rest.
 const SILENCE: Duration = Duration::from_millis(80);
@@ -76,42 +78,48 @@ impl Rig {
             let before = notices.len();
             // A shared queue rings: it returns before its time, and what was rung for is read by the next call.
             self.watcher.next(Some(SILENCE), &mut notices).unwrap();
-            let settled = self.watcher.doubts.is_empty() && self.watcher.expected.is_empty();
+            let idle = !self.watcher.picture.is_in_doubt() && self.watcher.hands.backlog.is_empty();
             if notices.len() > before {
                 heard = Instant::now();
-            } else if settled && self.watcher.pairing.len() == 0 && heard.elapsed() >= SILENCE {
+            } else if idle && heard.elapsed() >= SILENCE {
                 return notices;
             }
         }
     }
 
     fn watch(&self, path: &str) -> Option<Watch> {
-        let tree = &self.watcher.tree;
+        let tree = self.watcher.picture.tree();
         rel(path).names().try_fold(tree.root(), |parent, name| tree.child(&Place { parent, name }))
     }
 
     /// The picture holds exactly the folders on the disk, each with the watch that the kernel has on it.
     fn assert_true_picture(&self) {
-        let mut open = vec![(self.root.clone(), self.watcher.tree.root())];
+        let mut open = vec![(self.root.clone(), self.watcher.picture.tree().root())];
         let mut seen = 0;
         while let Some((path, watch)) = open.pop() {
             seen += 1;
             let rel = rel_of(&self.root, &path);
-            let dir = self.watcher.source.dir(&rel).unwrap();
-            assert_eq!(self.watcher.queue.add(&dir).unwrap(), watch, "watch of {rel}");
+            let dir = self.watcher.hands.source.dir(&rel).unwrap();
+            assert_eq!(self.watcher.hands.backlog.queue().add(&dir).unwrap(), watch, "watch of {rel}");
             for entry in fs::read_dir(&path).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_dir() {
                     let place = Place { parent: watch, name: Name::parse(entry.file_name().as_bytes()).unwrap() };
-                    let child = self.watcher.tree.child(&place);
+                    let child = self.watcher.picture.tree().child(&place);
                     let child = child.unwrap_or_else(|| {
-                        panic!("{} is not watched: {:?}", entry.path().display(), self.watcher.adrift)
+                        panic!("{} is not watched: {:?}", entry.path().display(), self.watcher.picture)
                     });
                     open.push((entry.path(), child));
                 }
             }
         }
-        let placed = self.watcher.tree.watches().into_iter().filter(|watch| self.watcher.tree.path(*watch).is_some());
+        let placed = self
+            .watcher
+            .picture
+            .tree()
+            .watches()
+            .into_iter()
+            .filter(|watch| self.watcher.picture.tree().path(*watch).is_some());
         assert_eq!(placed.count(), seen);
     }
 }
