@@ -57,7 +57,9 @@ fn a_rust_that_is_too_old_is_named_in_one_sentence() {
     for (cargo, rustc) in [("1.65.0", "1.63.0"), ("1.999.0", "1.63.0"), (&*before, &*before)] {
         let lines = [format!("cargo {cargo}"), format!("rustc {rustc} (0000 2023-01-01)")];
         let path = path_with(stand_in.path(), &[("cargo", Some(&lines[0])), ("rustc", Some(&lines[1]))]);
-        for (name, words) in [("check", &["format"][..]), ("demo", &["--once"]), ("bench", &[]), ("examples", &[])] {
+        for (name, words) in
+            [("check", &["format"][..]), ("demo", &["--once"]), ("bench", &[]), ("examples", &[]), ("planted", &[])]
+        {
             let output = script(name).args(words).env("PATH", &path).output().unwrap();
             let said = said(&output);
             assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{name}: {said}");
@@ -206,4 +208,62 @@ fn where_nothing_can_be_hidden_it_says_so_and_runs_the_command() {
     let output = bare(place.path(), &command).env("PATH", path).output().unwrap();
     assert_eq!(output.status.code(), Some(7), "{}", said(&output));
     assert!(said(&output).contains("bare: on this machine as it is"), "{}", said(&output));
+}
+
+/// `scripts/planted` with a cargo that builds nothing, and ends each test as `told`.
+fn planted(words: &[&str], told: &str, target: &Path) -> Output {
+    let stand_in = TempDir::new().unwrap();
+    let cases = format!("case \"$*\" in --version) echo cargo 1.999.0;; *--no-run*) ;; *) {told};; esac");
+    program(stand_in.path(), "cargo", &cases);
+    program(stand_in.path(), "rustc", "echo rustc 1.999.0");
+    let mut planted = script("planted");
+    planted.args(words).env("PATH", path_from(stand_in.path())).env("CARGO_TARGET_DIR", target);
+    planted.output().unwrap()
+}
+
+#[test]
+fn planted_bugs_are_found_missed_or_left_out_and_taken_out_again() {
+    let target = TempDir::new().unwrap();
+    let words = &["no-folder-flush", "no-data-flush"];
+    for (told, code, word) in [
+        ("echo test some::test ... FAILED; exit 1", 0, "found"),
+        ("echo all is well", 1, "MISSED"),
+        ("echo 'LEFT OUT: this needs root'", 0, "left out"),
+    ] {
+        let output = planted(words, told, target.path());
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let lines = said.lines().filter(|line| line.starts_with(word)).count();
+        assert_eq!(lines, 2, "{said}");
+        let file = "common/sys/src/durable.rs";
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let copy = target.path().join("planted/sources").join(file);
+        assert_eq!(fs::read_to_string(copy).unwrap(), fs::read_to_string(root.join(file)).unwrap());
+    }
+    let output = planted(words, "echo 'error: no such thing'; exit 101", target.path());
+    assert!(output.status.code() == Some(1) && said(&output).contains("no test has failed"), "{}", said(&output));
+    let output = planted(&["none"], "", target.path());
+    assert!(output.status.code() == Some(64) && said(&output).contains("there is no bug none"), "{}", said(&output));
+}
+
+#[test]
+fn the_commit_chooses_two_planted_bugs_and_always_the_same() {
+    let target = TempDir::new().unwrap();
+    let found = |output: &Output| -> Vec<String> {
+        let names = |line: &str| line.strip_prefix("found")?.split(':').next().map(|name| name.trim().to_string());
+        said(output).lines().filter_map(names).collect()
+    };
+    let first = planted(&["--of-commit"], "echo test some::test ... FAILED; exit 1", target.path());
+    let names = found(&first);
+    assert!(first.status.success() && names.len() == 2 && names[0] != names[1], "{}", said(&first));
+    assert_eq!(found(&planted(&["--of-commit"], "echo test some::test ... FAILED; exit 1", target.path())), names);
+    // One that cannot be tested here is no reason to test fewer.
+    let once = target.path().join("once");
+    let told = format!(
+        "if mkdir {}; then echo LEFT OUT: for a test; else echo test some::test ... FAILED; exit 1; fi",
+        once.display()
+    );
+    let others = planted(&["--of-commit"], &told, target.path());
+    let found = found(&others);
+    assert!(found.len() == 2 && found[0] == names[1] && !found.contains(&names[0]), "{}", said(&others));
 }
