@@ -19,7 +19,6 @@ const EXCUSED: &[&str] = &[
     "bins/pushd/lane.rs",
     "bins/pushd/source.rs",
     "common/engine/src/sender/groups.rs",
-    "common/engine/src/sender/look.rs",
     "common/engine/src/sender/tests.rs",
 ];
 

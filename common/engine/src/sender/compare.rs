@@ -9,7 +9,7 @@ use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::brake::{Leave, Reason, Weight};
 use super::flight::{End, Sent};
-use super::look::{Look, Why};
+use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::walk::{Content, Listed};
 use super::{Ended, FLIGHT, LOOKS, Session};
@@ -60,9 +60,7 @@ impl Session<'_> {
         if pass.is_full() {
             self.mirror.set_scanning(true);
             self.mirror.progress.begin();
-            // What stood in the way may be gone.
-            self.refused.clear();
-            self.absences.clear();
+            self.retries.begin_pass();
         }
         if pass.is_deep() {
             self.mirror.pending().widened(ticket);

@@ -9,7 +9,7 @@ use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
 use sys::Stat;
 
 use super::flight::Sent;
-use super::look::{Look, Why};
+use super::looks::{Look, Why};
 use super::pass::Difference;
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::Content;

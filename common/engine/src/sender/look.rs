@@ -6,78 +6,33 @@ use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
-use super::pass::{Difference, Pass, Reach};
+use super::looks::{Look, Slot};
+use super::need::{self, Absence, Attributes, Doubt, FolderNeed, Linked, Need, Pace};
+use super::pass::{Pass, Reach};
 use super::read::{self, Small};
 use super::upload::Upload;
-use super::{Ended, FLIGHT, Session, TURN, UPLOADS};
+use super::{Ended, FLIGHT, Session, TURN};
 use crate::hint::{Cause, Hint};
 use crate::pending::{Ticket, Wait};
 use crate::view::{Folder, Inode, Rule};
-
-/// One entry to look at.
-pub(super) struct Look {
-    pub ticket: Ticket,
-    pub path: RelPath,
-    pub why: Why,
-    /// What a listing said that it is, where all of it is to be sent.
-    pub kind: Option<Kind>,
-    /// Its size, where that was seen.
-    pub size: Option<u64>,
-    /// Bytes for which the target has promised room.
-    pub room: Option<u64>,
-}
-
-impl Look {
-    /// At something that is still to be found out.
-    pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
-        Look { ticket, path, why, kind: None, size: None, room: None }
-    }
-}
-
-/// Why to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// Events said so.
-    Event(Cause),
-    /// A comparison found a difference.
-    Differs(Difference),
-    /// A comparison found it at the target and not here, or a folder in its place.
-    Extra,
-}
-
-impl Why {
-    /// Whether the target is likely to have an older version.
-    fn replaces(self) -> bool {
-        match self {
-            Why::Event(cause) => !cause.has(Cause::CREATED),
-            Why::Differs(difference) => difference != Difference::Missing,
-            Why::Extra => false,
-        }
-    }
-}
-
-/// What to send of a regular file.
-#[derive(PartialEq)]
-enum Need {
-    Content,
-    Metadata,
-    Nothing,
-    /// It was just made and will be closed, or settle.
-    Later,
-}
 
 impl Session<'_> {
     /// Queues a look of a pass, or one that an answer asks for.
     pub(super) fn queue_look(&mut self, look: Look) {
         self.flight.hold(look.ticket);
         self.passes.tell(look.ticket, Pass::waits_for_look);
-        self.put_last(look);
+        self.tell_found(&look);
+        self.looks.add(look);
     }
 
     /// Looks now, unless it is at a large file while enough of those are on their way.
     pub(super) fn look_or_queue(&mut self, look: Look) -> Result<(), Ended> {
-        if self.uploads.len() >= UPLOADS && self.large(&look).is_some() {
-            self.queue_look(look);
+        if self.uploads.slot() == Slot::Taken
+            && let Some(size) = self.large(&look)
+        {
+            self.flight.hold(look.ticket);
+            self.passes.tell(look.ticket, Pass::waits_for_look);
+            self.set_aside(look, size);
             return Ok(());
         }
         self.look(look)
@@ -97,18 +52,23 @@ impl Session<'_> {
             if self.flight.len() >= FLIGHT {
                 break;
             }
-            let Some(look) = self.take_first() else { break };
-            let (ticket, blobs) = (look.ticket, self.next_blob);
-            if self.uploads.len() >= UPLOADS
+            let slot = self.uploads.slot();
+            let Some(look) = self.looks.take(slot) else { break };
+            worked = true;
+            if let Some(size) = look.expects() {
+                // It counts as found again when its file is open.
+                self.mirror.progress.lose(size);
+            }
+            if slot == Slot::Taken
                 && let Some(size) = self.large(&look)
             {
-                // It waits for a free upload; the small ones behind it do not.
-                self.put_last(Look { size: Some(size), ..look });
-                return Ok(worked);
+                // The small ones behind it do not wait for a slot.
+                self.set_aside(look, size);
+                continue;
             }
-            worked = true;
+            let (ticket, blob) = (look.ticket, self.uploads.last_id());
             self.look(look)?;
-            if self.next_blob == blobs {
+            if self.uploads.last_id() == blob {
                 self.looked(ticket)?;
             } else {
                 // The upload has a hold of its own, and the pass waits for it.
@@ -116,6 +76,18 @@ impl Session<'_> {
             }
         }
         Ok(worked)
+    }
+
+    fn set_aside(&mut self, look: Look, size: u64) {
+        let look = Look { size: Some(size), ..look };
+        self.tell_found(&look);
+        self.looks.set_aside(look);
+    }
+
+    fn tell_found(&self, look: &Look) {
+        if let Some(size) = look.expects() {
+            self.mirror.progress.find(size);
+        }
     }
 
     /// A queued look, or the upload that it led to, is through.
@@ -133,32 +105,6 @@ impl Session<'_> {
         }
         let stat = self.find(&look.path).ok().flatten().map(|(_, _, stat)| stat)?;
         (stat.kind == Kind::File && is_blob(&stat)).then_some(stat.size)
-    }
-
-    fn put_last(&mut self, look: Look) {
-        match look.size {
-            _ if look.kind != Some(Kind::File) => {}
-            Some(size) => {
-                self.mirror.progress.find(size);
-                self.sized_looks += u128::from(size);
-            }
-            None => self.unsized_looks += 1,
-        }
-        self.looks.push_back(look);
-    }
-
-    /// It counts as found again when its file is open.
-    fn take_first(&mut self) -> Option<Look> {
-        let look = self.looks.pop_front()?;
-        match look.size {
-            _ if look.kind != Some(Kind::File) => {}
-            Some(size) => {
-                self.mirror.progress.lose(size);
-                self.sized_looks -= u128::from(size);
-            }
-            None => self.unsized_looks -= 1,
-        }
-        Some(look)
     }
 
     /// Looks at one entry and sends what is there.
@@ -208,27 +154,22 @@ impl Session<'_> {
     }
 
     fn folder_there(&mut self, Look { ticket, path, why, .. }: Look, stat: &Stat) -> Result<(), Ended> {
-        let itself = Cause::ENTRIES | Cause::ATTRIBUTES;
-        match why {
-            Why::Event(cause) if cause.only(itself) => {
-                let opened = cause.has(Cause::ATTRIBUTES) && self.mirror.is_troubled_beneath(&path);
-                if self.mirror.is_troubled_here(&path) || opened {
-                    // It could not be read before, perhaps: what is in it may not have been sent.
-                    self.owe(ticket, Hint::Subtree { path: path.clone() });
-                }
-                if cause.has(Cause::ENTRIES) || self.options.attributes {
-                    self.mend_folder(ticket, &path)
-                } else {
-                    Ok(())
-                }
+        let pace = if self.passes.has(ticket) { Pace::Pass } else { Pace::Entry };
+        match need::of_folder(why, self.attributes(), pace) {
+            FolderNeed::Mend(doubt) => {
+                self.owe_missed(ticket, &path, doubt);
+                self.mend_folder(ticket, &path)
             }
-            Why::Event(_) if !self.passes.has(ticket) => self.start_pass(ticket, path, Reach::Subtree),
-            Why::Event(_) | Why::Extra => {
+            FolderNeed::Nothing(doubt) => {
+                self.owe_missed(ticket, &path, doubt);
+                Ok(())
+            }
+            FolderNeed::Compare => self.start_pass(ticket, path, Reach::Subtree),
+            FolderNeed::CompareLater => {
                 self.owe(ticket, Hint::Subtree { path });
                 Ok(())
             }
-            Why::Differs(Difference::Metadata) => self.mend_folder(ticket, &path),
-            Why::Differs(_) => {
+            FolderNeed::Make => {
                 let claim = self.claim(stat);
                 if self.has_to_wait(ticket, &path, claim) {
                     self.park(ticket, path, Wait::Subtree, claim);
@@ -237,6 +178,18 @@ impl Session<'_> {
                 self.make_folder(ticket, &path)
             }
         }
+    }
+
+    /// What is in a folder that could not be read before may not have been sent.
+    fn owe_missed(&self, ticket: Ticket, path: &RelPath, doubt: Doubt) {
+        let beneath = doubt == Doubt::Beneath && self.mirror.is_troubled_beneath(path);
+        if beneath || doubt != Doubt::None && self.mirror.is_troubled_here(path) {
+            self.owe(ticket, Hint::Subtree { path: path.clone() });
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        if self.options.attributes { Attributes::Mirrored } else { Attributes::Ignored }
     }
 
     /// What was a file a moment ago is opened without a look at it; the other looks are for what is none any more.
@@ -256,10 +209,10 @@ impl Session<'_> {
     }
 
     fn file_there(&mut self, look: Look, folder: &Folder, name: &Name, stat: Stat) -> Result<(), Ended> {
-        let linked = stat.nlink > 1 && self.view.keeps(Kept::Hardlinks);
+        let linked = if stat.nlink > 1 && self.view.keeps(Kept::Hardlinks) { Linked::Yes } else { Linked::No };
         // What could not be read before may not have been sent.
         let mended = self.mirror.is_troubled_here(&look.path);
-        let need = if mended { Need::Content } else { self.need(look.why, linked) };
+        let need = if mended { Need::Content } else { need::of_file(look.why, self.attributes(), linked) };
         if !matches!(need, Need::Nothing | Need::Later) {
             self.tell_other_names(&look, &stat);
         }
@@ -276,7 +229,7 @@ impl Session<'_> {
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
                     // A pass names its groups at its end.
                     let in_pass = self.passes.has(look.ticket);
-                    let sent = match linked && !in_pass {
+                    let sent = match linked == Linked::Yes && !in_pass {
                         true => Sent::LinkedOffer(look.path, Inode::of(&stat)),
                         false => Sent::Offer(look.path),
                     };
@@ -304,37 +257,21 @@ impl Session<'_> {
         if self.view.keeps(Kept::Hardlinks) { self.send_group(ticket, Inode::of(stat), path) } else { Ok(()) }
     }
 
-    fn need(&self, why: Why, linked: bool) -> Need {
-        let attributes = self.options.attributes;
-        match why {
-            Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Need::Content,
-            Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && !attributes && !linked => Need::Nothing,
-            Why::Differs(Difference::Metadata) if !attributes => Need::Nothing,
-            Why::Differs(Difference::Missing | Difference::Content) | Why::Extra => Need::Content,
-            // A name that is new to the target, and may be one more of a file that it has.
-            Why::Event(cause) if linked && cause.has(Cause::CREATED | Cause::GONE | Cause::LOST) => Need::Content,
-            Why::Event(cause) if cause.has(Cause::CREATED) => Need::Later,
-            Why::Event(_) | Why::Differs(Difference::Metadata) => Need::Metadata,
-        }
-    }
-
     fn content(&mut self, look: Look, file: File, stat: Stat) -> Result<(), Ended> {
         if !self.admit(&look, &file, &stat)? {
             return Ok(());
         }
         // What is on its way under this name is older: it must not arrive after this.
-        if let Some(at) = self.uploads.iter().position(|upload| upload.path == look.path)
-            && let Some(older) = self.uploads.remove(at)
-        {
-            self.takes_over(look.ticket, older.ticket);
+        if let Some(older) = self.uploads.take(&look.path) {
+            self.takes_over(look.ticket, older.ticket());
             self.drop_upload(older)?;
         }
         self.note_setid(&look.path, &stat);
         if is_blob(&stat) {
             let known = look.why.replaces() || self.origins.sent_as(&look.path).is_some();
             let replaces = known && !stat.is_hollow();
-            let upload = Upload::new(look.ticket, look.path, self.blob_id(), (file, stat), replaces);
-            self.flight.hold(upload.ticket);
+            let upload = Upload::new(look.ticket, look.path, self.uploads.new_id(), (file, stat), replaces);
+            self.flight.hold(upload.ticket());
             return self.start_upload(upload);
         }
         let (ticket, path) = (look.ticket, look.path.clone());
@@ -369,18 +306,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Nothing has this name. Only an event or a listing makes that a deletion.
+    /// Nothing has this name.
     fn nothing_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
         let mates = self.groups.left(&path);
         self.look_at_mates(ticket, mates);
-        match why {
-            Why::Extra => self.remove(ticket, path),
-            Why::Event(cause) if cause.has(Cause::GONE) => self.remove(ticket, path),
-            Why::Event(cause) if cause.has(Cause::VACATED) || cause.only(Cause::ENTRIES | Cause::ATTRIBUTES) => {
-                self.mirror.gone(&path);
-                Ok(())
-            }
-            Why::Event(cause) if cause.has(Cause::LOST) => {
+        match need::of_absence(why) {
+            Absence::Gone => return self.remove(ticket, path),
+            Absence::Explained => self.mirror.gone(&path),
+            Absence::Unexplained => {
                 let mut folder = path.parent().unwrap_or_default();
                 while self.kind_here(&folder) != Some(Kind::Dir)
                     && let Some(above) = folder.parent()
@@ -388,18 +321,14 @@ impl Session<'_> {
                     folder = above;
                 }
                 self.owe(ticket, Hint::Folder { path: folder });
-                Ok(())
             }
-            Why::Event(_) => {
-                self.flight.end_with(ticket, End::LostSight);
-                Ok(())
-            }
-            Why::Differs(_) => {
+            Absence::LostSight => self.flight.end_with(ticket, End::LostSight),
+            Absence::ListAgain => {
                 let folder = path.parent().unwrap_or_default();
                 self.owe(ticket, Hint::Folder { path: folder });
-                Ok(())
             }
         }
+        Ok(())
     }
 
     fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {

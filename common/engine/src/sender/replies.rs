@@ -1,20 +1,15 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
-use std::time::Duration;
-
 use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
 use sys::Lack;
 
 use super::flight::{Answer, Arrived, Sent};
-use super::look::{Look, Why};
+use super::looks::{Look, Why};
 use super::pass::Difference;
-use super::{Ended, PATIENCE, RETRY, Session, Until};
+use super::{Ended, Session, Until};
 use crate::hint::{Cause, Hint};
 use crate::pending::Ticket;
-
-/// Longest pause before a folder that the target keeps missing is sent again.
-const ABSENT: Duration = Duration::from_secs(3);
 
 impl Session<'_> {
     pub(super) fn reply(&mut self, message: ToSender) -> Result<(), Ended> {
@@ -53,12 +48,7 @@ impl Session<'_> {
         if !self.mirror.is_troubled_there() {
             return;
         }
-        let mut whole = self.flight.whole(upto);
-        whole.retain(|place| !self.unlisted.contains(place));
-        if !self.unlisted.is_empty() {
-            let listed = self.flight.listed(upto);
-            whole.extend(listed.into_iter().filter(|place| self.unlisted.remove(place)));
-        }
+        let whole = self.retries.whole(self.flight.whole(upto), || self.flight.listed(upto));
         let pending = self.mirror.pending();
         whole.iter().for_each(|place| self.mirror.resolved_there(&pending.forwarded(place)));
     }
@@ -95,10 +85,10 @@ impl Session<'_> {
             }
             Outcome::Refused { reason } => {
                 if let Sent::Folder(path, _) | Sent::Standing(path) = &sent {
-                    self.refused.insert(path.clone());
+                    self.retries.refuse(path.clone());
                 }
                 if let Sent::Compare(path) = &sent {
-                    self.unlisted.insert(self.flight.forwarded(op, path));
+                    self.retries.is_unlisted(self.flight.forwarded(op, path));
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
                 self.forget_question(op)?;
@@ -113,14 +103,14 @@ impl Session<'_> {
                 self.mirror.set_last_error(Some(format!("{}: {reason}", place(&sent))));
                 self.mirror.say(place(&sent), &format!("the target could not store it, trying again: {reason}"));
                 self.forget_question(op)?;
-                self.failures += 1;
-                self.flight.failed(op, self.retry);
+                self.retries.failed();
+                self.flight.failed(op, self.retries.pause());
                 self.look_at_folders_of(op, ticket, &sent);
-                let stuck = self.failures > PATIENCE && self.retry >= RETRY.0 * 16;
+                let stuck = self.retries.is_stuck();
                 self.mirror.set_stuck(stuck);
                 if self.until == Until::InSync && stuck {
                     let reason = format!("{}: {reason}", place(&sent));
-                    return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retry }));
+                    return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retries.pause() }));
                 }
             }
         }
@@ -145,7 +135,7 @@ impl Session<'_> {
         for place in [place(sent)].into_iter().chain(other) {
             if let Some(folder) = self.by_now(op, place).parent() {
                 self.owe_entry(ticket, folder.clone(), Cause::ENTRIES);
-                self.mirror.pending().postpone(&folder, self.mirror.now() + self.retry);
+                self.mirror.pending().postpone(&folder, self.mirror.now() + self.retries.pause());
             }
         }
     }
@@ -220,8 +210,7 @@ impl Session<'_> {
             // That is there in any case: something else was missing, and is not any more.
             return self.owe_entry(ticket, path.clone(), Cause::ATTRIBUTES);
         }
-        let mut above = std::iter::successors(Some(folder.clone()), RelPath::parent);
-        if let Some(refused) = above.find(|above| self.refused.contains(above)) {
+        if let Some(refused) = self.retries.refused(&folder) {
             let reason = format!("not stored: the target refused the folder {refused}");
             return self.mirror.problem_there(path, reason);
         }
@@ -230,12 +219,7 @@ impl Session<'_> {
             // The folder waits to be compared, or for room.
             return;
         }
-        let (times, last) = self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0));
-        // Once for each try: everything in a folder that is missing says so.
-        if now.saturating_duration_since(*last) >= RETRY.0 {
-            (*times, *last) = (*times + 1, now);
-        }
-        let pause = times.checked_sub(3).map(|beyond| ABSENT.min(RETRY.0 * beyond));
+        let pause = self.retries.is_absent(&folder, now);
         self.owe(ticket, Hint::Subtree { path: folder.clone() });
         if let Some(pause) = pause {
             self.mirror.pending().postpone(&folder, now + pause);

@@ -14,7 +14,7 @@ use proto::{Content, Kind, Meta, RelPath, ToReceiver, limits};
 use sys::{File, Lack, Stat};
 
 use super::flight::Sent;
-use super::look::{Look, Why};
+use super::looks::{Look, Why};
 use super::pass::Difference;
 use super::{Ended, Session};
 use crate::blocked::Blocked;
@@ -261,9 +261,9 @@ impl Session<'_> {
 
     /// What is on its way in pieces would not fit, and takes the room of what does.
     fn stop_uploads(&mut self) -> Result<(), Ended> {
-        for upload in std::mem::take(&mut self.uploads) {
+        for upload in self.uploads.take_all() {
             let claim = self.claim(upload.stat());
-            self.park(upload.ticket, upload.path.clone(), Wait::Entry(Cause::WRITTEN), claim);
+            self.park(upload.ticket(), upload.path().clone(), Wait::Entry(Cause::WRITTEN), claim);
             self.drop_upload(upload)?;
         }
         Ok(())

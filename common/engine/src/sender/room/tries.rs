@@ -71,7 +71,7 @@ impl Session<'_> {
             let Some((work, claim)) = taken else { break };
             short.tries.insert(work.ticket, claim);
             tried = true;
-            self.begin(work)?;
+            self.take_on(work)?;
         }
         Ok(tried)
     }

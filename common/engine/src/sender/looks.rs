@@ -1,0 +1,168 @@
+//! Looks that wait for their turn. Those at large files wait by themselves while enough of such are on their way, and are
+//! not touched again before one of those is through.
+
+use std::collections::VecDeque;
+
+use proto::{Kind, RelPath};
+
+use super::pass::Difference;
+use crate::hint::Cause;
+use crate::pending::Ticket;
+
+/// One entry to look at.
+pub(super) struct Look {
+    pub ticket: Ticket,
+    pub path: RelPath,
+    pub why: Why,
+    /// What a listing said that it is, where all of it is to be sent.
+    pub kind: Option<Kind>,
+    /// Its size in bytes, where that was seen.
+    pub size: Option<u64>,
+    /// Bytes for which the target has promised room.
+    pub room: Option<u64>,
+}
+
+/// What led to a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Events were noticed there.
+    Event(Cause),
+    /// A comparison found a difference.
+    Differs(Difference),
+    /// A comparison found it at the target and not here, or a folder in its place.
+    Extra,
+}
+
+impl Why {
+    /// Whether the target is likely to have an older version.
+    pub fn replaces(self) -> bool {
+        match self {
+            Why::Event(cause) => !cause.has(Cause::CREATED),
+            Why::Differs(difference) => difference != Difference::Missing,
+            Why::Extra => false,
+        }
+    }
+}
+
+impl Look {
+    /// At something that is still to be found out.
+    pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
+        Look { ticket, path, why, kind: None, size: None, room: None }
+    }
+
+    /// Bytes of content that it will send, as far as that is known before it.
+    pub fn expects(&self) -> Option<u64> {
+        self.size.filter(|_| self.kind == Some(Kind::File))
+    }
+
+    /// Whether it will send content of which the size is not known.
+    fn is_unsized(&self) -> bool {
+        self.kind == Some(Kind::File) && self.size.is_none()
+    }
+}
+
+/// Whether one more large file may be on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Free,
+    Taken,
+}
+
+/// The queue of a session, in order but for large files.
+#[derive(Default)]
+pub(super) struct Looks {
+    next: VecDeque<Look>,
+    /// What was found to be at large files, in order.
+    large: VecDeque<Look>,
+    /// How many of both are at files whose size was not seen.
+    not_sized: usize,
+    /// Bytes of the files that the others are at.
+    bytes: u128,
+}
+
+impl Looks {
+    /// One more, after all that wait.
+    pub fn add(&mut self, look: Look) {
+        self.count(&look);
+        self.next.push_back(look);
+    }
+
+    /// One that turned out to be at a large file, while no slot is free.
+    pub fn set_aside(&mut self, look: Look) {
+        self.count(&look);
+        self.large.push_back(look);
+    }
+
+    fn count(&mut self, look: &Look) {
+        self.not_sized += usize::from(look.is_unsized());
+        self.bytes += u128::from(look.expects().unwrap_or_default());
+    }
+
+    /// The next, those first that were set aside once there is a slot.
+    pub fn take(&mut self, slot: Slot) -> Option<Look> {
+        let large = if slot == Slot::Free { self.large.pop_front() } else { None };
+        let look = large.or_else(|| self.next.pop_front())?;
+        self.not_sized -= usize::from(look.is_unsized());
+        self.bytes -= u128::from(look.expects().unwrap_or_default());
+        Some(look)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.next.len() + self.large.len()
+    }
+
+    /// Bytes of the files that they are at, as far as their sizes were seen.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the size of every file that will be sent is known.
+    pub fn are_sized(&self) -> bool {
+        self.not_sized == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(text: &str, size: Option<u64>) -> Look {
+        let path = RelPath::parse(text.as_bytes()).unwrap();
+        Look { kind: Some(Kind::File), size, ..Look::new(1, path, Why::Differs(Difference::Missing)) }
+    }
+
+    #[test]
+    fn what_is_set_aside_is_not_taken_before_a_slot_is_free() {
+        let mut looks = Looks::default();
+        ["large", "small", "larger", "last"].into_iter().for_each(|name| looks.add(look(name, None)));
+        let mut touched = Vec::new();
+        // Turn after turn with no slot: each is looked at once.
+        for _ in 0..10 {
+            while let Some(look) = looks.take(Slot::Taken) {
+                touched.push(look.path.to_string());
+                if look.path.to_string().starts_with("large") {
+                    looks.set_aside(Look { size: Some(1 << 20), ..look });
+                }
+            }
+        }
+        assert_eq!(touched, ["large", "small", "larger", "last"]);
+        assert_eq!((looks.len(), looks.bytes(), looks.are_sized()), (2, 2 << 20, true));
+        looks.add(look("new", Some(1)));
+        let order: Vec<_> = std::iter::from_fn(|| looks.take(Slot::Free)).map(|look| look.path.to_string()).collect();
+        assert_eq!(order, ["large", "larger", "new"]);
+        assert_eq!((looks.len(), looks.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn only_what_sends_content_counts() {
+        let mut looks = Looks::default();
+        looks.add(Look { kind: None, ..look("event", Some(5)) });
+        looks.add(look("sized", Some(7)));
+        assert_eq!((looks.len(), looks.bytes(), looks.are_sized()), (2, 7, true));
+        looks.add(look("named", None));
+        assert!(!looks.are_sized());
+        while looks.take(Slot::Taken).is_some() {}
+        assert_eq!((looks.bytes(), looks.are_sized()), (0, true));
+    }
+}

@@ -1,0 +1,178 @@
+//! What failed at the target or would not hold still, how often, and when it is tried again. Time comes in as an argument.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+
+/// How often a run that is to end tries what fails each time: about 15 seconds.
+const PATIENCE: u32 = 5;
+/// First and longest time before something that failed is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Longest pause before a folder that the target keeps missing is sent again.
+const ABSENT: Duration = Duration::from_secs(3);
+
+/// Counts of a session.
+pub(super) struct Retries {
+    pause: Duration,
+    /// Operations that failed since one did not.
+    failures: u32,
+    /// How often a missing folder was sent again since the last full pass began, and when last.
+    absences: HashMap<RelPath, (u32, Instant)>,
+    /// Folders that the target has refused since the last full pass began: what is beneath them cannot be stored.
+    refused: HashSet<RelPath>,
+    /// Folders that it could not list when it was asked last.
+    unlisted: HashSet<RelPath>,
+    /// How often files changed while they were read.
+    changed: HashMap<RelPath, u32>,
+}
+
+impl Retries {
+    pub fn new() -> Retries {
+        let (absences, refused, unlisted, changed) = Default::default();
+        Retries { pause: RETRY.0, failures: 0, absences, refused, unlisted, changed }
+    }
+
+    /// How long what failed waits before it is tried again.
+    pub fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// The target could not carry out an operation now.
+    pub fn failed(&mut self) {
+        self.failures += 1;
+    }
+
+    /// Work has ended with something that failed: the next pause is longer.
+    pub fn back_off(&mut self) {
+        self.pause = (self.pause * 2).min(RETRY.1);
+    }
+
+    /// Work has ended, and all of it was carried out.
+    pub fn succeeded(&mut self) {
+        (self.pause, self.failures) = (RETRY.0, 0);
+    }
+
+    /// Whether it has failed again and again, for about 15 seconds.
+    pub fn is_stuck(&self) -> bool {
+        self.failures > PATIENCE && self.pause >= RETRY.0 * 16
+    }
+
+    /// A full pass begins: what was missing may be there, and what stood in the way may be gone.
+    pub fn begin_pass(&mut self) {
+        self.absences.clear();
+        self.refused.clear();
+    }
+
+    /// The target takes no such folder.
+    pub fn refuse(&mut self, folder: RelPath) {
+        self.refused.insert(folder);
+    }
+
+    /// The folder, this one or one above it, that the target takes no more.
+    pub fn refused(&self, folder: &RelPath) -> Option<RelPath> {
+        let mut upwards = std::iter::successors(Some(folder.clone()), RelPath::parent);
+        upwards.find(|folder| self.refused.contains(folder))
+    }
+
+    /// The target cannot list this folder.
+    pub fn is_unlisted(&mut self, folder: RelPath) {
+        self.unlisted.insert(folder);
+    }
+
+    /// Leaves of these places, which were stored, those that may be said to be whole: of a folder that could not be listed
+    /// only a listing says so. `listed` are folders that have been, asked for where any could not.
+    pub fn whole(&mut self, mut stored: Vec<RelPath>, listed: impl FnOnce() -> Vec<RelPath>) -> Vec<RelPath> {
+        if !self.unlisted.is_empty() {
+            stored.retain(|place| !self.unlisted.contains(place));
+            stored.extend(listed().into_iter().filter(|place| self.unlisted.remove(place)));
+        }
+        stored
+    }
+
+    /// This folder is missing at the target and is sent again: after this pause, if it has been missing for some times.
+    pub fn is_absent(&mut self, folder: &RelPath, now: Instant) -> Option<Duration> {
+        let (times, last) = match self.absences.get_mut(folder) {
+            Some(known) => known,
+            None => self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0)),
+        };
+        // Once for each try: everything in a folder that is missing says so.
+        if now.saturating_duration_since(*last) >= RETRY.0 {
+            (*times, *last) = (*times + 1, now);
+        }
+        times.checked_sub(3).map(|beyond| ABSENT.min(RETRY.0 * beyond))
+    }
+
+    /// A file changed each time it was read, in a run that is to end. Whether it is to be left at that.
+    pub fn gives_up_on(&mut self, path: &RelPath) -> bool {
+        let times = self.changed.entry(path.clone()).or_default();
+        *times += 1;
+        *times >= PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_until_something_succeeds() {
+        let mut retries = Retries::new();
+        for _ in 0..PATIENCE {
+            assert!(!retries.is_stuck());
+            retries.failed();
+            retries.back_off();
+        }
+        retries.failed();
+        assert!(retries.is_stuck());
+        (0..20).for_each(|_| retries.back_off());
+        assert_eq!(retries.pause(), RETRY.1);
+        retries.succeeded();
+        assert!(!retries.is_stuck() && retries.pause() == RETRY.0);
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_again_and_again_is_sent_ever_later() {
+        let (mut retries, folder) = (Retries::new(), RelPath::parse(b"d").unwrap());
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            let pause = retries.is_absent(&folder, now);
+            assert_eq!(retries.is_absent(&folder, now), pause, "one try, however much is in it");
+            pauses.push(pause.map(|pause| pause.as_millis()));
+            now += RETRY.0;
+        }
+        assert_eq!(pauses[..5], [None, None, Some(0), Some(500), Some(1000)]);
+        assert_eq!(pauses[11], Some(ABSENT.as_millis()));
+        retries.begin_pass();
+        assert_eq!(retries.is_absent(&folder, now), None);
+    }
+
+    #[test]
+    fn what_is_beneath_a_refused_folder_is_refused_until_a_full_pass_begins() {
+        let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
+        let mut retries = Retries::new();
+        retries.refuse(path("a/b"));
+        assert_eq!([retries.refused(&path("a/b/c/d")), retries.refused(&path("a"))], [Some(path("a/b")), None]);
+        retries.begin_pass();
+        assert_eq!(retries.refused(&path("a/b")), None);
+    }
+
+    #[test]
+    fn a_folder_that_could_not_be_listed_is_whole_when_it_was() {
+        let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
+        let mut retries = Retries::new();
+        assert_eq!(retries.whole(vec![path("a")], || panic!("nobody asks")), [path("a")]);
+        retries.is_unlisted(path("a"));
+        assert_eq!(retries.whole(vec![path("a"), path("b")], Vec::new), [path("b")]);
+        assert_eq!(retries.whole(vec![], || vec![path("a"), path("c")]), [path("a")]);
+        assert_eq!(retries.whole(vec![path("a")], || panic!("nobody asks")), [path("a")]);
+    }
+
+    #[test]
+    fn a_file_that_never_holds_still_is_left_at_that() {
+        let (mut retries, path) = (Retries::new(), RelPath::parse(b"f").unwrap());
+        let given_up: Vec<_> = (0..PATIENCE).map(|_| retries.gives_up_on(&path)).collect();
+        assert_eq!(given_up, [false, false, false, false, true]);
+    }
+}

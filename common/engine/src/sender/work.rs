@@ -1,0 +1,115 @@
+//! Takes work on, lets go of it when it is acknowledged, and has more looked at on account of it.
+
+use proto::RelPath;
+
+use super::flight::End;
+use super::looks::{Look, Why};
+use super::pass::Reach;
+use super::{Ended, Session, TURN};
+use crate::hint::{Cause, Hint};
+use crate::pending::{Since, Task, Ticket, Work};
+
+impl Session<'_> {
+    pub(super) fn take_work(&mut self) -> Result<bool, Ended> {
+        let mut worked = false;
+        for _ in 0..TURN {
+            if !self.has_room() {
+                break;
+            }
+            let Some(work) = self.mirror.pending().take(self.mirror.now()) else { break };
+            worked = true;
+            self.take_on(work)?;
+        }
+        Ok(worked)
+    }
+
+    pub(super) fn take_on(&mut self, Work { ticket, task, stands, .. }: Work) -> Result<(), Ended> {
+        self.flight.hold(ticket);
+        match task {
+            Task::Entry { path, cause } => self.look_or_queue(Look::new(ticket, path, Why::Event(cause)))?,
+            Task::Folder { path } => self.start_pass(ticket, path, Reach::Folder)?,
+            Task::Subtree { path } => self.start_pass(ticket, path, Reach::Subtree)?,
+            Task::Rename { from, to, parents, before } => {
+                if self.is_overtaken(&from, &to, before) {
+                    self.leave_overtaken(ticket, &from, stands);
+                } else {
+                    self.rename(ticket, from, to, parents)?;
+                }
+            }
+            Task::Exchange { a, b } => self.exchange(ticket, (a, b), &stands)?,
+        }
+        self.flight.let_go(ticket);
+        Ok(())
+    }
+
+    /// Work whose last operation is acknowledged is no longer owed. Whether something was tried with it, and more may be.
+    pub(super) fn finish_work(&mut self) -> bool {
+        let ended = self.flight.take_ended();
+        if ended.is_empty() {
+            return false;
+        }
+        let mut tried = false;
+        let now = self.mirror.now();
+        if ended.iter().any(|(_, end)| matches!(end, End::Again(_))) {
+            self.retries.back_off();
+        } else {
+            self.retries.succeeded();
+            self.mirror.set_stuck(false);
+        }
+        for (ticket, end) in &ended {
+            if let Some((top, round)) = self.passes.has_met(*ticket)
+                && *end == End::Done
+            {
+                self.mirror.forget_before(&top, round);
+                self.mirror.tell_held_back();
+            }
+        }
+        let mut pending = self.mirror.pending();
+        for (ticket, end) in ended {
+            tried |= self.room.ended(ticket);
+            match end {
+                End::Done => pending.done(ticket, now),
+                End::LostSight => pending.lost_sight(ticket, now),
+                End::StillOpen => pending.still_open(ticket, now),
+                End::Again(after) => pending.again(ticket, after, now),
+            }
+        }
+        tried
+    }
+
+    /// Has something looked at because of what this work found or did not achieve, in its own time and as work of its own.
+    /// INVARIANT: it is as old as the work. All that the sender wants looked at goes through here and what follows.
+    pub(super) fn owe(&self, ticket: Ticket, hint: Hint) {
+        self.owe_since(self.since(ticket), hint);
+    }
+
+    pub(super) fn owe_entry(&self, ticket: Ticket, path: RelPath, cause: Cause) {
+        self.owe(ticket, Hint::Entry { path, cause });
+    }
+
+    pub(super) fn owe_since(&self, since: Since, hint: Hint) {
+        self.mirror.pending().owe(hint, since, self.mirror.now());
+    }
+
+    /// Has something looked at that changed after this work had looked at it, and sent it as it was then.
+    pub(super) fn owe_rest(&self, ticket: Ticket, path: RelPath, cause: Cause) {
+        let begun = self.mirror.pending().begun(ticket, self.mirror.now());
+        self.owe_since(begun, Hint::Entry { path, cause });
+    }
+
+    /// The same for a place of which it is not known what an operation has left there.
+    pub(super) fn doubt(&self, ticket: Ticket, path: RelPath) {
+        let since = self.since(ticket);
+        self.mirror.pending().doubt(path, since, self.mirror.now());
+    }
+
+    /// This work does what the older one, which is dropped, was to do.
+    pub(super) fn takes_over(&self, ticket: Ticket, older: Ticket) {
+        let since = self.since(older);
+        self.mirror.pending().takes_over(ticket, since);
+    }
+
+    pub(super) fn since(&self, ticket: Ticket) -> Since {
+        self.mirror.pending().since(ticket, self.mirror.now())
+    }
+}
