@@ -1,31 +1,37 @@
 //! The way to one target: dial, log in, let the engine's sender work until the connection ends, wait, dial again. Every
 //! target has its own lane, so that a dead or slow one delays nobody else.
 
+mod drive;
+mod ending;
+mod trouble;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::channel::OUTBOX;
 use engine::hint::Hint;
 use engine::mirror::{Halt, Mirror};
-use engine::sender::{Connection, Ended, Root, Sender, Until};
+use engine::sender::{Ended, Root, Sender, Until};
 use kit::units::Moment;
-use kit::{Exit, Stop, apart};
-use link::{Deliver, DialError, Drive};
+use kit::{Stop, apart};
+use link::DialError;
 use proto::RelPath;
 use proto::login::{Direction, Opened, Refusal};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::backoff::{Backoff, Pause};
 use crate::config::{Source, Target};
-use crate::nesting::{Nesting, nesting};
+use crate::nesting::nesting;
 use crate::status::{SourceState, TargetState};
 use crate::tries::Tries;
+use drive::SILENCE;
+use ending::Session;
+use trouble::Troubles;
 
-/// A connection on which nothing was sent for this long says so.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-/// A receiver that says nothing for this long is gone: two beats and some patience.
-const SILENCE: Duration = Duration::from_secs(30);
+pub use drive::drive;
+pub use ending::{Unreached, exit_of, sentence};
+pub use trouble::Trouble;
+
 /// How often a halted target looks whether it may go on.
 const HALTED: Duration = Duration::from_millis(500);
 
@@ -43,37 +49,10 @@ pub struct Lane {
     /// Tells the receiver that it is us again.
     sender_id: u64,
     state: Mutex<(TargetState, Moment)>,
-    trouble: Mutex<Trouble>,
+    troubles: Troubles,
     tries: Tries,
     /// Somebody wants the next try now.
     hurry: Notify,
-}
-
-/// What went wrong with the ways to a target since the start, counted.
-#[derive(Debug, Clone, Default)]
-pub struct Trouble {
-    /// Tries that did not get in, and sessions that were ended for a reason.
-    refused: u64,
-    /// Sessions that were lost. One may be of a link that had been dead for long.
-    lost: u64,
-    /// The last of both.
-    last: Option<(Exit, String)>,
-    /// It must not be written to, as it lay at the last login.
-    nested: Option<Nesting>,
-}
-
-impl Trouble {
-    /// The trouble that has come since `earlier`, if it is more than one lost link.
-    pub fn since(self, earlier: &Trouble) -> Option<(Exit, String)> {
-        if self.refused > earlier.refused || self.lost > earlier.lost + 1 { self.last } else { None }
-    }
-}
-
-/// How one session went.
-struct Session {
-    ended: Ended,
-    driven: link::Disconnect,
-    lasted: Duration,
 }
 
 impl Lane {
@@ -81,23 +60,19 @@ impl Lane {
     pub fn new(target: Arc<Target>, source: &Source) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
         let mirror = Arc::new(Mirror::new(source.rules(), engine::clock::Clock::system()));
-        let (trouble, tries, hurry) = (Mutex::default(), Tries::default(), Notify::new());
+        let (troubles, tries, hurry) = (Troubles::default(), Tries::default(), Notify::new());
         let (sender_id, source) = (sys::process::random_u64(), source.name.clone());
-        Lane { target, mirror, source, sender_id, state, trouble, tries, hurry }
+        Lane { target, mirror, source, sender_id, state, troubles, tries, hurry }
     }
 
     /// What went wrong so far.
     pub fn trouble(&self) -> Trouble {
-        self.lock_trouble().clone()
+        self.troubles.now()
     }
 
     /// Ends the pause before the next try, if there is one.
     pub fn hurry(&self) {
         self.hurry.notify_waiters();
-    }
-
-    fn lock_trouble(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a person has to look at before anything more is sent, with the command that lets it go on. A root that is lost is
@@ -106,7 +81,7 @@ impl Lane {
         let sentence = match self.mirror.halted() {
             Some(Halt::Root(_)) => return None,
             Some(halt) => self.sentence_of(&halt),
-            None => self.lock_trouble().nested?.to_string(),
+            None => self.troubles.nested()?.to_string(),
         };
         Some(format!("{}: {sentence}", self.target.name))
     }
@@ -120,7 +95,7 @@ impl Lane {
 
     /// Where a person was to move a folder, the target is asked anew whether that was done.
     pub fn ask_again(&self) {
-        if self.lock_trouble().nested.take().is_some() {
+        if self.troubles.forget_nested() {
             self.hurry();
         }
     }
@@ -181,7 +156,7 @@ impl Lane {
                 }
             };
             let nested = nesting(&root.tree, source.mounts, &opened.place);
-            self.lock_trouble().nested = nested;
+            self.troubles.set_nested(nested);
             if let Some(nesting) = nested {
                 connection.close().await;
                 self.not_reached(&nesting.into());
@@ -314,15 +289,9 @@ impl Lane {
                 _ => tracing::warn!(target_name = %self.target.name, "{text}"),
             }
         }
-        self.refused(error.exit(), &text);
+        self.troubles.refused(error.exit(), &text);
         self.mirror.set_last_error(Some(text));
         self.enter(TargetState::Offline);
-    }
-
-    fn refused(&self, exit: Exit, text: &str) {
-        let mut trouble = self.lock_trouble();
-        trouble.refused += 1;
-        trouble.last = Some((exit, text.to_owned()));
     }
 
     fn ended(&self, session: &Session) {
@@ -340,12 +309,8 @@ impl Lane {
         let reason = session.reason();
         self.tries.ended(name, session.lasted, &reason);
         match &session.ended {
-            Ended::Lost => {
-                let mut trouble = self.lock_trouble();
-                trouble.lost += 1;
-                trouble.last = Some((Exit::Unreachable, reason.clone()));
-            }
-            ended => self.refused(exit_of(ended), &reason),
+            Ended::Lost => self.troubles.lost(&reason),
+            ended => self.troubles.refused(exit_of(ended), &reason),
         }
         self.mirror.set_last_error(Some(reason));
         self.enter(TargetState::Offline);
@@ -359,91 +324,5 @@ async fn is_back(root: &Root, stop: &Stop) -> bool {
     tokio::select! {
         back = apart("root", move || root.check().is_ok()) => back.unwrap_or(false),
         () = stop.requested() => false,
-    }
-}
-
-/// Sets a connection going; returns the sender's ends of it.
-pub fn drive(
-    target: &Target,
-    opened: Opened,
-    connection: link::Connection,
-) -> (Connection, tokio::task::JoinHandle<link::Disconnect>) {
-    let (outbox, outgoing) = mpsc::channel(OUTBOX);
-    let (incoming, receipts) = mpsc::unbounded_channel();
-    let clocks = Drive { idle: SILENCE, keepalive: Some(KEEPALIVE) };
-    let driving = tokio::spawn(link::drive(connection, outgoing, Deliver::Unbounded(incoming), clocks));
-    let Opened { keep, durability, .. } = opened;
-    (Connection { outbox, receipts, keep, durability, compress: target.compress }, driving)
-}
-
-impl Session {
-    fn reason(&self) -> String {
-        match &self.ended {
-            Ended::Lost => self.driven.to_string(),
-            ended => sentence(ended),
-        }
-    }
-
-    fn pause(&self) -> Pause {
-        match &self.ended {
-            Ended::Bye(Refusal::Busy { retry, .. }) => Pause::Asked(*retry),
-            Ended::Halted(_) | Ended::Stopped | Ended::InSync => Pause::None,
-            _ => Pause::Usual,
-        }
-    }
-}
-
-/// What a command ends with for which a sender's run ended so.
-pub fn exit_of(ended: &Ended) -> Exit {
-    match ended {
-        Ended::InSync => Exit::Ok,
-        Ended::Lost => Exit::Unreachable,
-        Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
-        Ended::Bye(_) | Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
-    }
-}
-
-/// The end of a sender's run in words.
-pub fn sentence(ended: &Ended) -> String {
-    match ended {
-        Ended::Lost => "the connection is lost".into(),
-        Ended::Bye(refusal) => refusal.to_string(),
-        Ended::Violation(what) => format!("the receiver broke the protocol: {what}"),
-        Ended::Halted(halt) => halt.to_string(),
-        Ended::Blocked(why) => why.clone(),
-        Ended::Fault(what) => what.clone(),
-        Ended::Stopped => "stopped".into(),
-        Ended::InSync => "in sync".into(),
-    }
-}
-
-/// Why a target could not be reached.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreached {
-    /// The password file does not serve.
-    #[error("{0}")]
-    Password(String),
-    /// The link said no.
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    /// It must not be written to.
-    #[error(transparent)]
-    Nested(#[from] Nesting),
-}
-
-impl Unreached {
-    /// The exit of a command that needed the target.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Unreached::Password(_) | Unreached::Nested(_) => Exit::Config,
-            Unreached::Dial(error) => crate::check::exit_of(error),
-        }
-    }
-
-    fn pause(&self) -> Pause {
-        match self {
-            Unreached::Dial(DialError::Busy { retry, .. }) => Pause::Asked(*retry),
-            _ => Pause::Usual,
-        }
     }
 }

@@ -1,11 +1,14 @@
-//! One source while pushd runs: its root and its watcher on a thread of their own, and a lane for each target. Carries
-//! what the watcher notices to what each target is owed.
+//! One source while pushd runs: its root and its watcher on a thread of their own, and a lane for each target. That thread
+//! waits for the root, has it watched and carries what is noticed to what each target is owed; others ask and release.
+
+mod barriers;
+mod carry;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use engine::hint::Hint;
 use engine::mirror::{Deletes, Halt};
@@ -20,17 +23,14 @@ use crate::board::Board;
 use crate::config::{InitialSync, Source};
 use crate::lane::{Footing, Lane};
 use crate::status::SourceState;
-use crate::unwatched::Unwatched;
-use crate::watch::{Notice, PATIENCE, Supply, Waker, Watcher, root_trouble};
+use crate::watch::{Supply, Waker, Watcher, root_trouble};
 use crate::watching::Watching;
+use barriers::Barriers;
+use carry::Carrier;
 
 /// How often a root that is missing, or another than it was, is looked for.
 const ABSENT: Duration = Duration::from_secs(1);
-/// How often a barrier is looked at: a little longer than a rename waits for its second half, so that at rest the first
-/// look suffices.
-const LOOK: Duration = PATIENCE.saturating_add(Duration::from_millis(5));
-
-/// See the module.
+/// Shared by its thread, its lanes and whoever asks.
 pub struct Live {
     /// What the configuration says.
     pub source: Arc<Source>,
@@ -43,14 +43,7 @@ pub struct Live {
     waker: OnceLock<Waker>,
     /// A person accepts the folder that stands at the path now.
     accept: AtomicBool,
-    /// Barriers asked for, and reached.
-    barriers: (AtomicU64, AtomicU64),
-}
-
-/// The barrier that is looked for: it is reached when all that happened up to a moment has become hints.
-struct Asked {
-    number: u64,
-    until: Instant,
+    barriers: Barriers,
 }
 
 /// Why watching a root ended.
@@ -73,7 +66,7 @@ impl Live {
             supply,
             waker: OnceLock::new(),
             accept: AtomicBool::new(false),
-            barriers: (AtomicU64::new(0), AtomicU64::new(0)),
+            barriers: Barriers::default(),
         }
     }
 
@@ -181,14 +174,14 @@ impl Live {
 
     /// Asks for a moment at which all that happened before has become hints; returns its number.
     pub fn ask_barrier(&self) -> u64 {
-        let number = self.barriers.0.fetch_add(1, Ordering::AcqRel) + 1;
+        let number = self.barriers.ask();
         self.wake();
         number
     }
 
     /// Whether that moment has come.
     pub fn has_passed(&self, barrier: u64) -> bool {
-        self.barriers.1.load(Ordering::Acquire) >= barrier
+        self.barriers.is_reached(barrier)
     }
 
     fn lock_board(&self) -> std::sync::MutexGuard<'_, Board> {
@@ -277,7 +270,7 @@ impl Live {
         }
         self.roots.send_modify(|footing| *footing = Ok(root.clone()));
         self.show(SourceState::Live, watching.reason.clone());
-        self.carry(watching, notices, root, stop)
+        Carrier::new(self, watching).carry(notices, root, stop)
     }
 
     fn waker(&self) -> std::io::Result<&Waker> {
@@ -295,95 +288,6 @@ impl Live {
         self.lock_board().watched(watcher.watches(), watcher.unwatched_count());
     }
 
-    fn carry(&self, mut watching: Watching, mut notices: Vec<Notice>, root: &Root, stop: &Stop) -> Over {
-        let (mut asked, mut unwatched) = (None, Unwatched::default());
-        loop {
-            if let Some(reason) = self.tell(&mut notices, &mut unwatched) {
-                return Over::Lost(reason);
-            }
-            self.look_for_barrier(&mut asked, &*watching.watcher);
-            self.say_unwatched(&watching, &mut unwatched);
-            self.count(&*watching.watcher);
-            if stop.is_requested() {
-                return Over::Stopped;
-            }
-            if self.accept.swap(false, Ordering::AcqRel) && root.check().is_err() {
-                self.accept.store(true, Ordering::Release);
-                return Over::Lost("another folder was accepted in its place".into());
-            }
-            if watching.is_to_compare() {
-                self.compare_unwatched(&*watching.watcher);
-            }
-            if watching.try_again(&mut notices) {
-                self.count(&*watching.watcher);
-                tracing::info!(source_name = %self.source.name, "{} is watched now", self.source.path.display());
-                self.show(SourceState::Live, None);
-                // Nothing told of what happened before.
-                self.resync();
-                continue;
-            }
-            let pause = if asked.is_some() { LOOK } else { watching.pause() };
-            if let Err(error) = watching.watcher.next(Some(pause), &mut notices) {
-                self.cannot_watch(&error, stop);
-                return if stop.is_requested() { Over::Stopped } else { Over::Unwatched };
-            }
-        }
-    }
-
-    /// What happens where nothing is watched is found by looking.
-    fn compare_unwatched(&self, watcher: &dyn Watcher) {
-        let folders = watcher.unwatched();
-        if folders.is_empty() {
-            return;
-        }
-        let began = SystemTime::now();
-        let in_sync: Vec<_> = self.lanes.iter().map(|lane| lane.mirror.pending().in_sync_at(Instant::now())).collect();
-        self.hint_all(folders.into_iter().map(|path| Hint::Subtree { path }).collect());
-        // Not before they are owed: who reads it and then finds nothing owed knows that they are acknowledged.
-        self.lock_board().compared(began, &in_sync);
-    }
-
-    /// Notes that a barrier is asked for; says that it is reached once the watcher has caught up. To be called when all
-    /// notices have been told. It goes by time and not by silence, for a busy source is never silent.
-    fn look_for_barrier(&self, asked: &mut Option<Asked>, watcher: &dyn Watcher) {
-        if let Some(Asked { number, until }) = asked
-            && watcher.caught_up().is_some_and(|moment| moment >= *until)
-        {
-            // What happened where nothing is watched belongs to it too.
-            self.compare_unwatched(watcher);
-            self.barriers.1.store(*number, Ordering::Release);
-            *asked = None;
-        }
-        let number = self.barriers.0.load(Ordering::Acquire);
-        if asked.is_none() && number > self.barriers.1.load(Ordering::Acquire) {
-            *asked = Some(Asked { number, until: Instant::now() + PATIENCE });
-        }
-    }
-
-    /// Carries notices to the lanes; the reason when the root is lost.
-    fn tell(&self, notices: &mut Vec<Notice>, unwatched: &mut Unwatched) -> Option<String> {
-        let mut hints = Vec::with_capacity(notices.len());
-        let mut lost = None;
-        for notice in notices.drain(..) {
-            match notice {
-                Notice::Hint(hint) => hints.push(hint),
-                Notice::Overflow => {
-                    self.lock_board().overflows += 1;
-                    self.say_overflow();
-                    hints.push(Hint::Subtree { path: RelPath::root() });
-                }
-                Notice::Unwatched { folders, limit } => {
-                    unwatched.note(&folders, limit);
-                    // What happened in them since they appeared was not seen.
-                    hints.extend(folders.into_iter().map(|path| Hint::Subtree { path }));
-                }
-                Notice::RootLost { reason } => lost = Some(reason),
-            }
-        }
-        self.hint_all(hints);
-        lost
-    }
-
     fn hint_all(&self, hints: Vec<Hint>) {
         if hints.is_empty() {
             return;
@@ -392,26 +296,6 @@ impl Live {
             lane.mirror.hint(hints.iter().cloned());
         }
         kit::readiness::changed();
-    }
-
-    /// Where nothing at all is watched, that was said with its reason.
-    fn say_unwatched(&self, watching: &Watching, unwatched: &mut Unwatched) {
-        if watching.reason.is_some() {
-            return;
-        }
-        if let Some(line) = unwatched.line(watching.watcher.unwatched_count(), Instant::now()) {
-            tracing::error!(source_name = %self.source.name, "{line}");
-        }
-    }
-
-    fn say_overflow(&self) {
-        let limit = sys::inotify::queue_limit().unwrap_or(16_384);
-        tracing::warn!(
-            source_name = %self.source.name,
-            "the kernel's queue of {limit} events overflowed: comparing the whole source, nothing is missed; to give bursts \
-             more room: sysctl -w fs.inotify.max_queued_events={}",
-            limit.saturating_mul(4)
-        );
     }
 
     /// Says why, and waits before another try.

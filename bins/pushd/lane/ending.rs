@@ -1,0 +1,95 @@
+//! How a try to reach a target, or a session with it, has ended: in words, as the exit of a command, and as the pause that
+//! follows it.
+
+use std::time::Duration;
+
+use engine::sender::Ended;
+use kit::Exit;
+use link::DialError;
+use proto::login::Refusal;
+
+use crate::backoff::Pause;
+use crate::nesting::Nesting;
+
+/// How one session went.
+pub struct Session {
+    pub ended: Ended,
+    /// Why the connection came to its end.
+    pub driven: link::Disconnect,
+    pub lasted: Duration,
+}
+
+impl Session {
+    /// Why it ended, in words.
+    pub fn reason(&self) -> String {
+        match &self.ended {
+            Ended::Lost => self.driven.to_string(),
+            ended => sentence(ended),
+        }
+    }
+
+    /// What comes before the next one.
+    pub fn pause(&self) -> Pause {
+        match &self.ended {
+            Ended::Bye(Refusal::Busy { retry, .. }) => Pause::Asked(*retry),
+            Ended::Halted(_) | Ended::Stopped | Ended::InSync => Pause::None,
+            _ => Pause::Usual,
+        }
+    }
+}
+
+/// What a command ends with for which a sender's run ended so.
+pub fn exit_of(ended: &Ended) -> Exit {
+    match ended {
+        Ended::InSync => Exit::Ok,
+        Ended::Lost => Exit::Unreachable,
+        Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
+        Ended::Bye(_) | Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
+    }
+}
+
+/// The end of a sender's run in words.
+pub fn sentence(ended: &Ended) -> String {
+    match ended {
+        Ended::Lost => "the connection is lost".into(),
+        Ended::Bye(refusal) => refusal.to_string(),
+        Ended::Violation(what) => format!("the receiver broke the protocol: {what}"),
+        Ended::Halted(halt) => halt.to_string(),
+        Ended::Blocked(why) => why.clone(),
+        Ended::Fault(what) => what.clone(),
+        Ended::Stopped => "stopped".into(),
+        Ended::InSync => "in sync".into(),
+    }
+}
+
+/// Why a target could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreached {
+    /// The password file does not serve.
+    #[error("{0}")]
+    Password(String),
+    /// The link said no.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// It must not be written to.
+    #[error(transparent)]
+    Nested(#[from] Nesting),
+}
+
+impl Unreached {
+    /// The exit of a command that needed the target.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Unreached::Password(_) | Unreached::Nested(_) => Exit::Config,
+            Unreached::Dial(error) => crate::check::exit_of(error),
+        }
+    }
+
+    /// What comes before the next try.
+    pub fn pause(&self) -> Pause {
+        match self {
+            Unreached::Dial(DialError::Busy { retry, .. }) => Pause::Asked(*retry),
+            _ => Pause::Usual,
+        }
+    }
+}
