@@ -1,7 +1,7 @@
 //! Says of each module when its disk becomes full or read-only, and when that is over: once, however many sources meet it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::receiver::Shortage;
 use kit::{Stop, units};
@@ -38,7 +38,7 @@ async fn tell(module: &Arc<Module>) -> std::convert::Infallible {
         let shortage = loop {
             let asked = module.clone();
             // The disk may not answer.
-            match spawn_blocking(move || asked.disk.is_over(|bytes| has_room(&asked, bytes))).await {
+            match spawn_blocking(move || asked.disk.is_over(Instant::now(), |bytes| has_room(&asked, bytes))).await {
                 Ok(Some(shortage)) => break shortage,
                 Ok(None) | Err(_) => sleep(LOOK).await,
             }

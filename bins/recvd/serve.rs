@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::channel::OUTBOX;
+use engine::clock::Clock;
 use engine::receiver::{EndReason, Grant, Receiver};
+use engine::workers::Workers;
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};
 use link::{Connection, Deliver, Disconnect, Drive, ServerTls};
@@ -30,6 +32,8 @@ const SOFTWARE: &str = concat!("recvd ", env!("CARGO_PKG_VERSION"));
 const MODULE: Duration = Duration::from_secs(5);
 /// When nothing was sent to a peer for this long, it gets a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// Threads beside a session's own that list folders, write small files and copy.
+const POOL: usize = 2;
 /// Buffers from the peer that wait for the receiver: half a MiB each where much is coming.
 const INBOX: usize = 2;
 
@@ -245,7 +249,7 @@ async fn receive(
     stop: &Stop,
     report: &mut Report,
 ) -> (String, Severity) {
-    let receiver = Receiver::new(grant);
+    let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(POOL));
     let counters = receiver.counters();
     let (to_role, inbox) = mpsc::channel(INBOX);
     let (outbox, from_role) = mpsc::channel(OUTBOX);

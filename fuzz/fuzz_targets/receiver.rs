@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
+use engine::clock::Clock;
 use engine::receiver::{EndReason, Grant, Limits, Receiver};
+use engine::workers::Workers;
 use libfuzzer_sys::fuzz_target;
 use proto::digest::Transcript;
 use proto::limits::FRAME;
@@ -237,7 +239,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
     let (to, inbox) = mpsc::channel(buffers.len().max(1));
     let (outbox, mut frames) = mpsc::channel(16);
     let (_stop, stopped) = watch::channel(false);
-    let thread = thread::spawn(move || Receiver::new(grant).run(inbox, outbox, stopped));
+    let thread = thread::spawn(move || Receiver::new(grant, Clock::system(), Workers::Threads(2)).run(inbox, outbox, stopped));
     for buffer in buffers {
         let _ = to.try_send(buffer);
     }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use proto::{Digest, Entry, Keep, Kept, Kind, Name, RelPath, ToSender, codec, digest};
 use sys::{Dir, Stage, Tree};
 
-use super::POOL;
 use super::verdict;
 use crate::channel::frame;
 use crate::parts::in_parts;
+use crate::workers::Workers;
 
 /// A `Compare` to be answered.
 #[derive(Debug)]
@@ -43,16 +43,15 @@ pub(super) struct Shared {
 /// Lists the folder and compares.
 ///
 /// LIMIT: the whole listing is held in memory while it is compared and sent, about 200 bytes an entry.
-pub(super) fn compare(tree: &Tree, stage: &Stage, keep: Keep, ask: Ask) -> Answer {
+pub(super) fn compare(here: Here<'_>, ask: Ask) -> Answer {
     let Ask { place, op, path, digest: theirs } = ask;
     let mut shared = Vec::new();
     let mut problem = false;
-    let here = Here { tree, stage, keep, path: &path };
-    let list = |shared: &mut _| tree.dir(&path).and_then(|dir| entries(&dir, here, shared));
+    let list = |shared: &mut _| here.tree.dir(&path).and_then(|dir| entries(&dir, (here, &path), shared));
     let listed = match list(&mut shared) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             shared.clear();
-            stage.widen(tree, &path).and_then(|()| list(&mut shared))
+            here.stage.widen(here.tree, &path).and_then(|()| list(&mut shared))
         }
         listed => listed,
     };
@@ -68,23 +67,24 @@ pub(super) fn compare(tree: &Tree, stage: &Stage, keep: Keep, ask: Ask) -> Answe
     Answer { place, path, frames, shared, problem }
 }
 
-/// The folder that is compared, and how.
+/// Where what is compared stands, and how it is looked at.
 #[derive(Clone, Copy)]
-struct Here<'a> {
-    tree: &'a Tree,
-    stage: &'a Stage,
-    keep: Keep,
-    path: &'a RelPath,
+pub(super) struct Here<'a> {
+    pub tree: &'a Tree,
+    pub stage: &'a Stage,
+    pub keep: Keep,
+    /// Who looks at a large folder.
+    pub workers: Workers,
 }
 
 /// What stands in the folder, in order of names, without temporaries. Kinds that the module does not make are listed
 /// too, so that the sender can have them removed.
-fn entries(dir: &Dir, here: Here<'_>, shared: &mut Vec<Shared>) -> io::Result<Vec<Entry>> {
+fn entries(dir: &Dir, here: (Here<'_>, &RelPath), shared: &mut Vec<Shared>) -> io::Result<Vec<Entry>> {
     let mut names: Vec<Name> = dir.list()?.into_iter().map(|found| found.name).collect();
     names.retain(|name| !sys::stage::is_reserved(name));
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
-    for part in in_parts(names, POOL, |part| look_at(dir, here, part)) {
+    for part in in_parts(names, here.0.workers.at_once(), |part| look_at(dir, here, part)) {
         let (mut seen, mut linked) = part?;
         entries.append(&mut seen);
         shared.append(&mut linked);
@@ -93,9 +93,9 @@ fn entries(dir: &Dir, here: Here<'_>, shared: &mut Vec<Shared>) -> io::Result<Ve
 }
 
 /// Those entries of a folder, and which of them have other names too.
-fn look_at(dir: &Dir, here: Here<'_>, names: Vec<Name>) -> io::Result<(Vec<Entry>, Vec<Shared>)> {
+fn look_at(dir: &Dir, (here, path): (Here<'_>, &RelPath), names: Vec<Name>) -> io::Result<(Vec<Entry>, Vec<Shared>)> {
     let (mut entries, mut shared) = (Vec::with_capacity(names.len()), Vec::new());
-    let Here { tree, stage, keep, path } = here;
+    let Here { tree, stage, keep, .. } = here;
     let inside = dir.inside();
     for name in names {
         // RACE: a name may vanish after it was listed; then it is as if it had never been there.

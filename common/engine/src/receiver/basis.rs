@@ -14,7 +14,7 @@ use sys::{File, StagedFile, Stat, Tree};
 
 use super::signatures::Signatures;
 use super::verdict;
-use crate::channel::{Outbox, frame};
+use crate::channel::{Outlet, frame};
 use crate::delta::{Cut, Signature};
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
@@ -97,7 +97,7 @@ pub(super) struct Signing {
     rest: Rest,
     at: u64,
     part: Vec<Chunk>,
-    outbox: Outbox,
+    outlet: Outlet,
     signatures: Arc<Signatures>,
 }
 
@@ -105,10 +105,10 @@ impl Signing {
     pub(super) fn new(
         id: u32,
         (basis, rest): (Arc<Basis>, Rest),
-        outbox: Outbox,
+        outlet: Outlet,
         signatures: Arc<Signatures>,
     ) -> Signing {
-        Signing { id, basis, rest, at: 0, part: Vec::new(), outbox, signatures }
+        Signing { id, basis, rest, at: 0, part: Vec::new(), outlet, signatures }
     }
 
     /// Whether it is for this blob.
@@ -131,7 +131,7 @@ impl Signing {
             return true;
         }
         let (chunks, size) = (std::mem::take(&mut self.part), self.basis.stat.size);
-        self.outbox.blocking_send(frame(&ToSender::Signature { id: self.id, size, chunks, last })).is_ok() && !last
+        self.outlet.send(frame(&ToSender::Signature { id: self.id, size, chunks, last })).is_ok() && !last
     }
 
     /// The next chunks of a known signature. True at its end.
@@ -202,7 +202,7 @@ pub(super) struct Copying {
     pub offset: u64,
     /// All that it was to copy.
     pub bytes: u64,
-    pub outbox: Outbox,
+    pub outlet: Outlet,
     pub backlog: Backlog,
 }
 
@@ -221,10 +221,10 @@ impl Copying {
 
     /// Tells the sender, after both files are let go.
     pub(super) fn finish(self) {
-        let Copying { id, draft, basis, bytes, outbox, backlog, .. } = self;
+        let Copying { id, draft, basis, bytes, outlet, backlog, .. } = self;
         drop((draft, basis));
         backlog.fetch_sub(bytes, Ordering::Relaxed);
         // An error says that the session is over.
-        let _ = outbox.blocking_send(frame(&ToSender::Copied { id, bytes }));
+        let _ = outlet.send(frame(&ToSender::Copied { id, bytes }));
     }
 }

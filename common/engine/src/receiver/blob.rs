@@ -18,14 +18,14 @@ use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
 use super::pool::Pool;
 use super::signatures::Recorder;
 use super::{Grant, verdict};
-use crate::channel::{self, Outbox};
+use crate::channel::{self, Outlet};
 
 #[derive(Debug)]
 pub(super) struct Blobs<'a> {
     open: HashMap<u32, Blob>,
     grant: &'a Grant,
     pool: &'a Pool,
-    outbox: Outbox,
+    outlet: Outlet,
     backlog: Backlog,
 }
 
@@ -55,8 +55,8 @@ type Content = (StagedFile, Option<Built>);
 pub(super) type Breach = String;
 
 impl<'a> Blobs<'a> {
-    pub(super) fn new(grant: &'a Grant, pool: &'a Pool, outbox: Outbox) -> Blobs<'a> {
-        Blobs { open: HashMap::new(), grant, pool, outbox, backlog: Backlog::default() }
+    pub(super) fn new(grant: &'a Grant, pool: &'a Pool, outlet: Outlet) -> Blobs<'a> {
+        Blobs { open: HashMap::new(), grant, pool, outlet, backlog: Backlog::default() }
     }
 
     pub(super) fn open(&mut self, id: u32, size: u64) -> Result<(), Breach> {
@@ -95,7 +95,7 @@ impl<'a> Blobs<'a> {
         match found {
             Some((basis, rest)) => {
                 (blob.basis, blob.recorder) = (Some(basis.clone()), Recorder::new(blob.size, basis.size()));
-                self.pool.sign(Signing::new(id, (basis, rest), self.outbox.clone(), signatures.clone()));
+                self.pool.sign(Signing::new(id, (basis, rest), self.outlet.clone(), signatures.clone()));
             }
             None => self.say(&ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true }),
         }
@@ -120,8 +120,8 @@ impl<'a> Blobs<'a> {
         blob.recorder.take_if(|recorder| !recorder.copy(offset, &chunks));
         match &blob.file {
             Ok(draft) => {
-                let (draft, outbox, backlog) = (draft.clone(), self.outbox.clone(), self.backlog.clone());
-                self.pool.copy(Copying { id, draft, basis, range, offset, bytes, outbox, backlog });
+                let (draft, outlet, backlog) = (draft.clone(), self.outlet.clone(), self.backlog.clone());
+                self.pool.copy(Copying { id, draft, basis, range, offset, bytes, outlet, backlog });
             }
             Err(_) => {
                 self.backlog.fetch_sub(bytes, Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl<'a> Blobs<'a> {
     /// Waits while the outbox is full: the peer reads it whatever else it does. That it is closed the next wait for frames
     /// finds.
     fn say(&self, message: &ToSender) {
-        let _ = self.outbox.blocking_send(channel::frame(message));
+        let _ = self.outlet.send(channel::frame(message));
     }
 
     pub(super) fn data(&mut self, id: u32, offset: u64, bytes: &[u8]) -> Result<(), Breach> {

@@ -62,9 +62,9 @@ impl Counters {
     }
 
     /// `ops` more operations are over, now.
-    pub(super) fn batch(&self, ops: u64) {
+    pub(super) fn batch(&self, ops: u64, now: SystemTime) {
         self.ops.fetch_add(ops, Relaxed);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_ms.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1), Relaxed);
     }
 }

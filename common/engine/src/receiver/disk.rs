@@ -44,10 +44,10 @@ pub struct Shortage {
 impl Disk {
     /// Notes what became of an operation with so many bytes of content. That one without any was carried out says nothing: it
     /// may have had nothing to change.
-    pub(super) fn note(&self, content: Option<u64>, outcome: Option<&Outcome>) {
+    pub(super) fn note(&self, content: Option<u64>, outcome: Option<&Outcome>, now: Instant) {
         match (outcome, content) {
             (Some(Outcome::Full { reason } | Outcome::ReadOnly { reason }), _) => {
-                self.refused(content.unwrap_or_default(), reason, Instant::now());
+                self.refused(content.unwrap_or_default(), reason, now);
             }
             (None | Some(Outcome::Partly { .. } | Outcome::Want), Some(bytes)) => self.taken(bytes),
             _ => {}
@@ -93,11 +93,7 @@ impl Disk {
 
     /// What it lacked, if that is over: something as large as what was refused was taken since, or nothing was tried for long
     /// and the file system, asked with `has_room` for so many bytes, says yes. To be looked at once a second.
-    pub fn is_over(&self, has_room: impl FnOnce(u64) -> bool) -> Option<Shortage> {
-        self.is_over_at(Instant::now(), has_room)
-    }
-
-    fn is_over_at(&self, now: Instant, has_room: impl FnOnce(u64) -> bool) -> Option<Shortage> {
+    pub fn is_over(&self, now: Instant, has_room: impl FnOnce(u64) -> bool) -> Option<Shortage> {
         let mut lacking = self.lock();
         let known = lacking.as_ref()?;
         let (quiet, most) = (now.saturating_duration_since(known.last), known.most);
@@ -123,15 +119,15 @@ mod tests {
         let disk = Disk::default();
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(disk.shortage(), None);
-        disk.note(Some(1), None);
-        disk.note(Some(100), Some(&full()));
-        disk.note(Some(10), Some(&full()));
-        disk.note(Some(50), None);
-        disk.note(Some(500), Some(&Outcome::Refused { reason: "another matter".into() }));
-        assert_eq!(disk.is_over_at(later(20), |_| true), None, "only something smaller was taken");
-        disk.note(Some(100), Some(&Outcome::Want));
-        assert_eq!(disk.is_over_at(later(1), |_| true), None, "not calm yet");
-        let over = disk.is_over_at(later(20), |_| false).unwrap();
+        disk.note(Some(1), None, Instant::now());
+        disk.note(Some(100), Some(&full()), Instant::now());
+        disk.note(Some(10), Some(&full()), Instant::now());
+        disk.note(Some(50), None, Instant::now());
+        disk.note(Some(500), Some(&Outcome::Refused { reason: "another matter".into() }), Instant::now());
+        assert_eq!(disk.is_over(later(20), |_| true), None, "only something smaller was taken");
+        disk.note(Some(100), Some(&Outcome::Want), Instant::now());
+        assert_eq!(disk.is_over(later(1), |_| true), None, "not calm yet");
+        let over = disk.is_over(later(20), |_| false).unwrap();
         assert_eq!((over.refused, &over.reason[..]), (2, "no space"));
         assert_eq!(disk.shortage(), None);
     }
@@ -139,9 +135,9 @@ mod tests {
     #[test]
     fn where_nobody_asks_any_more_the_file_system_is_asked() {
         let disk = Disk::default();
-        disk.note(Some(100), Some(&full()));
+        disk.note(Some(100), Some(&full()), Instant::now());
         let later = Instant::now() + Duration::from_secs(200);
-        assert_eq!(disk.is_over_at(later, |bytes| bytes < 100), None);
-        assert!(disk.is_over_at(later, |bytes| bytes == 100).is_some());
+        assert_eq!(disk.is_over(later, |bytes| bytes < 100), None);
+        assert!(disk.is_over(later, |bytes| bytes == 100).is_some());
     }
 }

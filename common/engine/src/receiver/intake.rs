@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use proto::limits::FRAME;
 use proto::{Content, Meta, RelPath, ToReceiver, ToSender, codec};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::blob::Blobs;
@@ -15,8 +15,9 @@ use super::operation::{BUNDLE_BYTES, BUNDLE_OPS, Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
 use super::{EndReason, Grant, Limits, Stop};
-use crate::channel::{self, Inbox, Outbox};
+use crate::channel::{self, Inbox, Outlet};
 use crate::pack::Unpacker;
+use crate::workers::Workers;
 
 /// Operations that the intake stages itself when nothing else is going on: handing them over would cost more.
 const FEW: usize = 4;
@@ -25,8 +26,11 @@ pub(super) struct Intake<'a> {
     line: &'a Line,
     pool: &'a Pool,
     inbox: Inbox,
-    outbox: Outbox,
+    /// What came in while it waited.
+    early: Option<Bytes>,
+    outlet: Outlet,
     stop: Stop,
+    workers: Workers,
     limits: Limits,
     blobs: Blobs<'a>,
     unpacker: Unpacker,
@@ -38,13 +42,13 @@ impl<'a> Intake<'a> {
         grant: &'a Grant,
         line: &'a Line,
         pool: &'a Pool,
-        inbox: Inbox,
-        outbox: Outbox,
+        (inbox, outlet): (Inbox, Outlet),
         stop: Stop,
+        workers: Workers,
     ) -> Intake<'a> {
-        let blobs = Blobs::new(grant, pool, outbox.clone());
-        let bundle = Bundle { first: 1, ..Bundle::default() };
-        Intake { line, pool, inbox, outbox, stop, limits: grant.limits, blobs, unpacker: Unpacker::default(), bundle }
+        let (limits, blobs) = (grant.limits, Blobs::new(grant, pool, outlet.clone()));
+        let (early, unpacker, bundle) = (None, Unpacker::default(), Bundle { first: 1, ..Bundle::default() });
+        Intake { line, pool, inbox, early, outlet, stop, workers, limits, blobs, unpacker, bundle }
     }
 
     pub(super) fn run(mut self) -> EndReason {
@@ -54,33 +58,46 @@ impl<'a> Intake<'a> {
             Err(error) => return EndReason::Fault(format!("cannot wait for frames: {error}")),
         };
         loop {
-            let buffer = match self.next(&runtime) {
-                Ok(buffer) => buffer,
-                Err(ended) => return ended,
+            let worked = match self.step() {
+                Ok(true) => Ok(()),
+                Ok(false) => runtime.block_on(self.wait()),
+                Err(ended) => Err(ended),
             };
-            if let Err(ended) = self.buffer(buffer) {
+            if let Err(ended) = worked {
                 return ended;
             }
         }
     }
 
-    fn next(&mut self, runtime: &Runtime) -> Result<Bytes, EndReason> {
-        if *self.stop.borrow() {
-            return Err(EndReason::Stopped);
-        }
-        match self.inbox.try_recv() {
-            Ok(buffer) => return Ok(buffer),
-            Err(TryRecvError::Disconnected) => return Err(EndReason::Closed),
-            Err(TryRecvError::Empty) => self.line.quiet(),
-        }
-        let (inbox, stop, line) = (&mut self.inbox, &mut self.stop, self.line);
-        runtime.block_on(async {
-            tokio::select! {
-                buffer = inbox.recv() => buffer.ok_or(EndReason::Closed),
-                Ok(_) = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped),
-                () = line.ended() => Err(EndReason::Closed),
+    /// An error when somebody has said that it is to end.
+    pub(super) fn goes_on(&self) -> Result<(), EndReason> {
+        if *self.stop.borrow() { Err(EndReason::Stopped) } else { Ok(()) }
+    }
+
+    /// Takes in what is there to be read, one buffer. Whether there was one.
+    pub(super) fn step(&mut self) -> Result<bool, EndReason> {
+        self.goes_on()?;
+        match self.early.take().map_or_else(|| self.inbox.try_recv(), Ok) {
+            Ok(buffer) => self.buffer(buffer).map(|()| true),
+            Err(TryRecvError::Disconnected) => Err(EndReason::Closed),
+            Err(TryRecvError::Empty) => {
+                self.line.quiet();
+                Ok(false)
             }
-        })
+        }
+    }
+
+    /// Waits for the next buffer.
+    pub(super) async fn wait(&mut self) -> Result<(), EndReason> {
+        let (inbox, stop, line) = (&mut self.inbox, &mut self.stop, self.line);
+        tokio::select! {
+            buffer = inbox.recv(), if self.early.is_none() => {
+                self.early = Some(buffer.ok_or(EndReason::Closed)?);
+                Ok(())
+            }
+            Ok(_) = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped),
+            () = line.ended() => Err(EndReason::Closed),
+        }
     }
 
     /// Takes in one buffer of whole frames.
@@ -184,7 +201,7 @@ impl<'a> Intake<'a> {
 
     /// Waits while the outbox is full: the peer reads it whatever else it does.
     fn pong(&self) -> Result<(), EndReason> {
-        self.outbox.blocking_send(channel::frame(&ToSender::Pong)).map_err(|_| EndReason::Closed)
+        self.outlet.send(channel::frame(&ToSender::Pong)).map_err(|_| EndReason::Closed)
     }
 
     /// Sends the bundle that was gathered on its way.
@@ -194,11 +211,11 @@ impl<'a> Intake<'a> {
         }
         let next = Bundle { first: self.bundle.first + self.bundle.operations.len() as u64, ..Bundle::default() };
         let mut bundle = std::mem::replace(&mut self.bundle, next);
-        let alone = bundle.operations.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
+        let few = bundle.operations.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
         let place = self.line.admit(bundle.bytes).map_err(|Over| EndReason::Closed)?;
         if !bundle.operations.iter().any(Operation::needs_staging) {
             self.line.arrive(place, bundle);
-        } else if alone {
+        } else if few || self.workers == Workers::Inline {
             self.pool.stage_all(&mut bundle);
             self.line.arrive(place, bundle);
         } else {

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 
 use super::operation::Bundle;
 use super::over::Over;
+use crate::clock::Clock;
+use crate::workers::Workers;
 
 /// Bundles on the way, at most.
 const BUNDLES: usize = 64;
@@ -20,6 +22,8 @@ const BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Line {
+    clock: Clock,
+    workers: Workers,
     state: Mutex<State>,
     /// The publisher waits here.
     news: Condvar,
@@ -61,18 +65,20 @@ pub(super) enum Next {
 }
 
 impl Line {
-    pub(super) fn new() -> Line {
-        Line { state: Mutex::default(), news: Condvar::new(), room: Condvar::new(), over: Notify::new() }
+    pub(super) fn new(clock: Clock, workers: Workers) -> Line {
+        let (state, news, room, over) = Default::default();
+        Line { clock, workers, state, news, room, over }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Intake: a place for the next bundle, with that much inline content. Waits for room.
+    /// Intake: a place for the next bundle, with that much inline content. Waits for room, where somebody else makes some.
     pub(super) fn admit(&self, bytes: usize) -> Result<u64, Over> {
         let mut state = self.lock();
-        while !state.over && (state.bundles.len() >= BUNDLES || state.bytes >= BYTES) {
+        while self.workers != Workers::Inline && !state.over && (state.bundles.len() >= BUNDLES || state.bytes >= BYTES)
+        {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.over {
@@ -120,29 +126,40 @@ impl Line {
     pub(super) fn next(&self, wait: Wait) -> Next {
         let mut state = self.lock();
         loop {
-            if state.over {
-                return Next::Over;
-            }
-            if let Some(bundle) = state.bundles.front_mut().and_then(Option::take) {
-                let was_full = state.bundles.len() >= BUNDLES || state.bytes >= BYTES;
-                state.bundles.pop_front();
-                state.taken += 1;
-                state.bytes -= bundle.bytes;
-                if was_full {
-                    self.room.notify_one();
+            match self.take(&mut state, wait) {
+                Ok(next) => return next,
+                Err(until) => {
+                    let left = until.saturating_duration_since(self.clock.now());
+                    (state, _) = self.news.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
                 }
-                return Next::Bundle(bundle);
             }
-            let until = match wait {
-                Wait::Gathering(_) if state.quiet && state.bundles.is_empty() => return Next::Nothing,
-                Wait::Gathering(until) | Wait::Resting(until) => until,
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Next::Nothing;
-            }
-            (state, _) = self.news.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The same without waiting: else until when the publisher would.
+    pub(super) fn try_next(&self, wait: Wait) -> Result<Next, Instant> {
+        self.take(&mut self.lock(), wait)
+    }
+
+    fn take(&self, state: &mut State, wait: Wait) -> Result<Next, Instant> {
+        if state.over {
+            return Ok(Next::Over);
+        }
+        if let Some(bundle) = state.bundles.front_mut().and_then(Option::take) {
+            let was_full = state.bundles.len() >= BUNDLES || state.bytes >= BYTES;
+            state.bundles.pop_front();
+            state.taken += 1;
+            state.bytes -= bundle.bytes;
+            if was_full {
+                self.room.notify_one();
+            }
+            return Ok(Next::Bundle(bundle));
+        }
+        let until = match wait {
+            Wait::Gathering(_) if state.quiet && state.bundles.is_empty() => return Ok(Next::Nothing),
+            Wait::Gathering(until) | Wait::Resting(until) => until,
+        };
+        if until <= self.clock.now() { Ok(Next::Nothing) } else { Err(until) }
     }
 
     /// Anyone: the session is over. What is on the way is dropped, and with it its temporaries.

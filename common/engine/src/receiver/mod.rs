@@ -7,6 +7,7 @@
 
 mod answer;
 mod basis;
+mod batch;
 mod blob;
 mod change;
 mod counters;
@@ -19,6 +20,7 @@ mod over;
 mod pool;
 mod publisher;
 mod receipts;
+mod run;
 mod signatures;
 mod verdict;
 
@@ -26,24 +28,18 @@ mod verdict;
 mod tests;
 
 use std::sync::Arc;
-use std::thread;
 
 pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use grant::{Grant, Limits};
 pub use over::EndReason;
+pub use run::Session;
 pub use signatures::Signatures;
 
-use crate::channel::{Inbox, Outbox};
-use crate::workers::start_within;
-use intake::Intake;
+use crate::clock::Clock;
+use crate::workers::Workers;
 use line::Line;
 use pool::Pool;
-use publisher::Publisher;
-use receipts::Receipts;
-
-/// Threads of one session's pool.
-const POOL: usize = 2;
 
 /// Set to true to end a session from outside; a sender that is gone never ends it.
 pub type Stop = tokio::sync::watch::Receiver<bool>;
@@ -52,62 +48,22 @@ pub type Stop = tokio::sync::watch::Receiver<bool>;
 #[derive(Debug)]
 pub struct Receiver {
     grant: Grant,
+    clock: Clock,
+    workers: Workers,
     counters: Arc<Counters>,
+    line: Line,
+    pool: Pool,
 }
 
 impl Receiver {
     /// A receiver that will write into `grant`.
-    pub fn new(grant: Grant) -> Receiver {
-        Receiver { grant, counters: Arc::default() }
+    pub fn new(grant: Grant, clock: Clock, workers: Workers) -> Receiver {
+        let (line, pool) = (Line::new(clock.clone(), workers), Pool::new(&grant, workers));
+        Receiver { grant, clock, workers, counters: Arc::default(), line, pool }
     }
 
     /// What this session has done so far; may be read at any time.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
-    }
-
-    /// Runs until the peer goes away. Blocks: call it on a thread of its own, outside of any asynchronous task.
-    ///
-    /// On return the outbox is dropped, all threads are joined, and temporaries are removed.
-    pub fn run(self, inbox: Inbox, outbox: Outbox, stop: Stop) -> EndReason {
-        let Receiver { grant, counters } = self;
-        let line = Line::new();
-        let pool = Pool::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep);
-        let last_word = outbox.clone();
-        let ended = thread::scope(|scope| {
-            let mut threads = Vec::with_capacity(POOL);
-            let (mut publisher, mut fault) = (None, None);
-            for _ in 0..POOL {
-                match start_within(scope, "recv-pool", || pool.work(&line)) {
-                    Ok(thread) => threads.push(thread),
-                    Err(error) => fault = Some(error),
-                }
-            }
-            let receipts = Receipts::new(outbox.clone());
-            let publish = || Publisher::new(&grant, &line, &pool, receipts, &counters).run();
-            match start_within(scope, "recv-publish", publish) {
-                Ok(thread) => publisher = Some(thread),
-                Err(error) => fault = Some(error),
-            }
-            let ended = match fault {
-                Some(error) => EndReason::Fault(format!("cannot start a thread: {error}")),
-                None => Intake::new(&grant, &line, &pool, inbox, outbox, stop).run(),
-            };
-            line.end();
-            pool.close();
-            let panicked = threads.into_iter().map(|thread| thread.join()).filter(Result::is_err).count();
-            let published = publisher.map_or(Ok(None), |thread| thread.join());
-            match published {
-                Ok(Some(uprooted)) => EndReason::Uprooted(uprooted),
-                Ok(None) if panicked == 0 => ended,
-                _ => EndReason::Fault("a thread of the session has panicked".to_owned()),
-            }
-        });
-        drop((line, pool));
-        if let Err(error) = grant.stage.rest() {
-            tracing::warn!(%error, "cannot remove the folder of temporaries; the next start of the service will");
-        }
-        ended.tell(&last_word);
-        ended
     }
 }

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use proto::{Keep, Meta, Outcome};
 use sys::{Stage, Staged, Tree};
 
-use super::answer::{Answer, Ask, compare};
+use super::answer::{Answer, Ask, Here, compare};
 use super::basis::{Copying, Signing};
 use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
-use super::verdict;
+use super::{Grant, verdict};
+use crate::workers::Workers;
 
 /// Copies that wait: each is something to remember, however few bytes it names.
 const COPIES: usize = 1024;
@@ -28,6 +29,7 @@ pub(super) struct Pool {
     tree: Arc<Tree>,
     stage: Arc<Stage>,
     keep: Keep,
+    workers: Workers,
 }
 
 #[derive(Debug, Default)]
@@ -95,9 +97,22 @@ impl<T> Shift<T> {
     }
 }
 
+impl Jobs {
+    /// A step of the work on large files: copies first, for they are what the sender waits for.
+    fn take_large(&mut self) -> Option<Job> {
+        if let Some(copying) = self.copying.take() {
+            return Some(Job::Copy(copying));
+        }
+        let signing = self.signing.take()?;
+        Some(Job::Sign(signing, std::mem::take(&mut self.buffer)))
+    }
+}
+
 impl Pool {
-    pub(super) fn new(tree: Arc<Tree>, stage: Arc<Stage>, keep: Keep) -> Pool {
-        Pool { jobs: Mutex::default(), ready: Condvar::new(), room: Condvar::new(), tree, stage, keep }
+    pub(super) fn new(grant: &Grant, workers: Workers) -> Pool {
+        let (jobs, ready, room) = Default::default();
+        let (tree, stage, keep) = (Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep);
+        Pool { jobs, ready, room, tree, stage, keep, workers }
     }
 
     fn lock(&self) -> MutexGuard<'_, Jobs> {
@@ -111,6 +126,9 @@ impl Pool {
 
     /// Has Compares answered, before all else: the publisher waits for them.
     pub(super) fn compare(&self, asks: Vec<Ask>, answers: Sender<Vec<Answer>>) {
+        if self.workers == Workers::Inline {
+            return self.answer(asks, &answers);
+        }
         self.change(|jobs| jobs.queue.push_front(Job::Compare(asks, answers)));
     }
 
@@ -121,6 +139,9 @@ impl Pool {
 
     /// Has chunks of a basis copied. Waits while too many wait for that.
     pub(super) fn copy(&self, copying: Copying) {
+        while self.workers == Workers::Inline && self.lock().copying.queue.len() >= COPIES {
+            self.step();
+        }
         let mut jobs = self.lock();
         while !jobs.closed && jobs.copying.queue.len() >= COPIES {
             jobs = self.room.wait(jobs).unwrap_or_else(PoisonError::into_inner);
@@ -171,29 +192,46 @@ impl Pool {
                     self.stage_all(&mut bundle);
                     line.arrive(place, bundle);
                 }
-                Job::Compare(asks, answers) => {
-                    // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
-                    let all = asks.into_iter().map(|ask| compare(&self.tree, &self.stage, self.keep, ask)).collect();
-                    let _ = answers.send(all);
-                }
-                Job::Sign(mut signing, mut buffer) => {
-                    let rest = signing.step(&mut buffer).then_some(signing);
-                    self.change(|jobs| {
-                        jobs.signing.give_back(rest);
-                        if !jobs.signing.queue.is_empty() {
-                            jobs.buffer = buffer;
-                        }
-                    });
-                }
-                Job::Copy(mut copying) => {
-                    if copying.step() {
-                        self.change(|jobs| jobs.copying.give_back(Some(copying)));
-                    } else {
-                        copying.finish();
-                        self.change(|jobs| jobs.copying.give_back(None));
-                    }
-                }
+                Job::Compare(asks, answers) => self.answer(asks, &answers),
+                Job::Sign(signing, buffer) => self.sign_on(signing, buffer),
+                Job::Copy(copying) => self.copy_on(copying),
             }
+        }
+    }
+
+    /// One step of the work on large files, here and now. Whether there was one.
+    pub(super) fn step(&self) -> bool {
+        let job = self.lock().take_large();
+        match job {
+            Some(Job::Copy(copying)) => self.copy_on(copying),
+            Some(Job::Sign(signing, buffer)) => self.sign_on(signing, buffer),
+            _ => return false,
+        }
+        true
+    }
+
+    fn answer(&self, asks: Vec<Ask>, answers: &Sender<Vec<Answer>>) {
+        let here = Here { tree: &self.tree, stage: &self.stage, keep: self.keep, workers: self.workers };
+        // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
+        let _ = answers.send(asks.into_iter().map(|ask| compare(here, ask)).collect());
+    }
+
+    fn sign_on(&self, mut signing: Signing, mut buffer: Vec<u8>) {
+        let rest = signing.step(&mut buffer).then_some(signing);
+        self.change(|jobs| {
+            jobs.signing.give_back(rest);
+            if !jobs.signing.queue.is_empty() {
+                jobs.buffer = buffer;
+            }
+        });
+    }
+
+    fn copy_on(&self, mut copying: Copying) {
+        if copying.step() {
+            self.change(|jobs| jobs.copying.give_back(Some(copying)));
+        } else {
+            copying.finish();
+            self.change(|jobs| jobs.copying.give_back(None));
         }
     }
 
@@ -206,13 +244,9 @@ impl Pool {
             if let Some(job) = jobs.queue.pop_front() {
                 return Some(job);
             }
-            // Copies first: they are what the sender waits for.
-            if let Some(copying) = jobs.copying.take() {
+            if let Some(job) = jobs.take_large() {
                 self.room.notify_one();
-                return Some(Job::Copy(copying));
-            }
-            if let Some(signing) = jobs.signing.take() {
-                return Some(Job::Sign(signing, std::mem::take(&mut jobs.buffer)));
+                return Some(job);
             }
             jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
@@ -275,6 +309,7 @@ mod tests {
     use super::super::basis::{Basis, Draft};
     use super::super::signatures::Signatures;
     use super::*;
+    use crate::channel::Outlet;
 
     #[test]
     fn copies_of_single_bytes_wait_for_room() {
@@ -285,10 +320,13 @@ mod tests {
         let (basis, _) = Basis::open(&tree, &proto::RelPath::parse(b"f").unwrap(), &Signatures::default()).unwrap();
         let draft = Draft::new(stage.file(1).unwrap());
         let (outbox, _frames) = mpsc::channel(1);
-        let pool = Pool::new(tree, stage, Keep::DEFAULT);
+        let workers = Workers::Threads(1);
+        let outlet = Outlet::new(outbox, workers);
+        let (jobs, ready, room) = Default::default();
+        let pool = Pool { jobs, ready, room, tree, stage, keep: Keep::DEFAULT, workers };
         let copy = || {
-            let (draft, basis, outbox, backlog) = (draft.clone(), basis.clone(), outbox.clone(), Arc::default());
-            Copying { id: 1, draft, basis, range: 0..1, offset: 0, bytes: 1, outbox, backlog }
+            let (draft, basis, outlet, backlog) = (draft.clone(), basis.clone(), outlet.clone(), Arc::default());
+            Copying { id: 1, draft, basis, range: 0..1, offset: 0, bytes: 1, outlet, backlog }
         };
         // No thread takes any of them.
         thread::scope(|scope| {

@@ -11,6 +11,7 @@ use proto::{Outcome, RelPath};
 use sys::{Lack, Staged, durable};
 
 use super::answer::{Answer, Ask};
+use super::batch::Batch;
 use super::change::Changes;
 use super::line::{Line, Next, Wait};
 use super::operation::{Bundle, Item, Operation};
@@ -19,6 +20,7 @@ use super::pool::Pool;
 use super::receipts::Receipts;
 use super::verdict::{self, Verdict};
 use super::{Counters, Disk, Grant};
+use crate::clock::Clock;
 
 /// Operations in a batch, at most.
 const OPS: usize = 256;
@@ -37,6 +39,7 @@ pub(super) struct Publisher<'a> {
     line: &'a Line,
     pool: &'a Pool,
     counters: &'a Counters,
+    clock: Clock,
     disk: Arc<Disk>,
     durability: Durability,
     receipts: Receipts,
@@ -44,22 +47,10 @@ pub(super) struct Publisher<'a> {
     batch: Batch,
     /// Temporaries may have been made since the last rest.
     restless: bool,
+    /// When it looks after its folder, if nothing comes in.
+    rests: Option<Instant>,
     /// In words, once the folder does not stand at its path any more.
     uprooted: Option<String>,
-}
-
-/// Operations since the last receipt.
-#[derive(Default)]
-struct Batch {
-    /// Those that wait for the flush, with their numbers; none with durability `none`.
-    waiting: Vec<(u64, Operation)>,
-    /// Those that were carried out.
-    done: Vec<u64>,
-    ops: usize,
-    bytes: u64,
-    /// When it must close.
-    closes: Option<Instant>,
-    upto: u64,
 }
 
 impl<'a> Publisher<'a> {
@@ -69,29 +60,54 @@ impl<'a> Publisher<'a> {
         pool: &'a Pool,
         receipts: Receipts,
         counters: &'a Counters,
+        clock: Clock,
     ) -> Publisher<'a> {
         let (changes, durability) = (Changes::new(grant), grant.durability);
         let (batch, disk) = (Batch::default(), Arc::clone(&grant.disk));
-        Publisher { line, pool, counters, disk, durability, receipts, changes, batch, restless: true, uprooted: None }
+        let (restless, rests, uprooted) = (true, None, None);
+        Publisher { line, pool, counters, clock, disk, durability, receipts, changes, batch, restless, rests, uprooted }
     }
 
     /// Until the session is over. What was not carried out by then is dropped. Returns why it had to end, where it was the
     /// folder's.
     pub(super) fn run(mut self) -> Option<String> {
         let _alarm = Alarm(self.line);
-        while let Ok(()) = self.turn() {}
+        loop {
+            let next = self.line.next(self.wait());
+            if let Err(Over) = self.turn(next) {
+                return self.end();
+            }
+        }
+    }
+
+    /// The end of the session. Returns why it had to end, where it was the folder's.
+    pub(super) fn end(&mut self) -> Option<String> {
         // What fails now has no receipt that would claim it.
         let _ = self.changes.finish();
         self.uprooted.take()
     }
 
-    fn turn(&mut self) -> Result<(), Over> {
-        let wait = match self.batch.closes {
+    /// What there is to do now, without waiting: until when it would, where there is nothing.
+    pub(super) fn step(&mut self) -> Result<Result<(), Instant>, Over> {
+        match self.line.try_next(self.wait()) {
+            Ok(next) => self.turn(next).map(Ok),
+            Err(until) => Ok(Err(until)),
+        }
+    }
+
+    fn wait(&mut self) -> Wait {
+        match self.batch.closes {
             Some(closes) => Wait::Gathering(closes),
-            None if self.restless => Wait::Resting(Instant::now() + REST),
-            None => Wait::Resting(Instant::now() + LOOK),
-        };
-        match self.line.next(wait) {
+            None => {
+                let pause = if self.restless { REST } else { LOOK };
+                Wait::Resting(*self.rests.get_or_insert_with(|| self.clock.now() + pause))
+            }
+        }
+    }
+
+    fn turn(&mut self, next: Next) -> Result<(), Over> {
+        self.rests = None;
+        match next {
             Next::Over => Err(Over),
             Next::Bundle(bundle) => self.bundle(bundle),
             Next::Nothing if self.batch.closes.is_some() => self.close(),
@@ -192,7 +208,7 @@ impl<'a> Publisher<'a> {
         let batch = &mut self.batch;
         batch.upto = upto;
         batch.ops += ops;
-        let now = Instant::now();
+        let now = self.clock.now();
         let closes = *batch.closes.get_or_insert(now + AGE);
         if batch.ops >= OPS || batch.bytes >= BYTES || closes <= now { self.close() } else { Ok(()) }
     }
@@ -205,7 +221,7 @@ impl<'a> Publisher<'a> {
         };
         let verdict = self.changes.perform(op, operation);
         let outcome = verdict.as_ref().err();
-        self.disk.note(put.or(asks), outcome);
+        self.disk.note(put.or(asks), outcome, self.clock.now());
         if let (Some(_), Some(outcome)) = (asks, outcome) {
             return self.receipts.outcome(op, outcome.clone());
         }
@@ -293,7 +309,7 @@ impl<'a> Publisher<'a> {
                 }
             }
         }
-        self.counters.batch(ops);
+        self.counters.batch(ops, self.clock.wall());
         self.receipts.send()?;
         // Nobody waits for this.
         self.changes.free_replaced();
@@ -308,7 +324,7 @@ impl<'a> Publisher<'a> {
             tracing::error!(%error, operations = waiting.len(), "cannot flush; nothing of this batch is published");
             for (op, operation) in waiting {
                 let outcome = unflushed(&operation, &error);
-                self.disk.note(None, Some(&outcome));
+                self.disk.note(None, Some(&outcome), self.clock.now());
                 self.report(op, Err(outcome))?;
             }
             return Ok(false);
@@ -359,13 +375,6 @@ fn unflushed(operation: &Operation, error: &std::io::Error) -> Outcome {
     match (Lack::of(error), operation) {
         (Some(Lack::Room), Operation::Put { .. }) | (Some(Lack::Writing), _) => verdict::of("flush", error),
         _ => verdict::failed(format!("cannot flush: {error}")),
-    }
-}
-
-impl Batch {
-    /// Whether something that waits may change the listing of this folder.
-    fn concerns(&self, folder: &RelPath) -> bool {
-        self.waiting.iter().any(|(_, operation)| operation.concerns(folder))
     }
 }
 

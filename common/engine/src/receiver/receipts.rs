@@ -5,17 +5,17 @@ use proto::{Outcome, ToSender, codec};
 use sys::Durable;
 
 use super::over::Over;
-use crate::channel::{BUFFER, Outbox};
+use crate::channel::{BUFFER, Outlet};
 
 #[derive(Debug)]
 pub(super) struct Receipts {
-    outbox: Outbox,
+    outlet: Outlet,
     buffer: BytesMut,
 }
 
 impl Receipts {
-    pub(super) fn new(outbox: Outbox) -> Receipts {
-        Receipts { outbox, buffer: BytesMut::new() }
+    pub(super) fn new(outlet: Outlet) -> Receipts {
+        Receipts { outlet, buffer: BytesMut::new() }
     }
 
     pub(super) fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Over> {
@@ -40,7 +40,7 @@ impl Receipts {
         for frames in frames {
             if frames.len() >= BUFFER / 4 {
                 self.send()?;
-                self.outbox.blocking_send(frames).map_err(|_| Over)?;
+                self.outlet.send(frames).map_err(|_| Over)?;
             } else {
                 self.buffer.extend_from_slice(&frames);
                 self.bound()?;
@@ -63,6 +63,6 @@ impl Receipts {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.outbox.blocking_send(self.buffer.split().freeze()).map_err(|_| Over)
+        self.outlet.send(self.buffer.split().freeze()).map_err(|_| Over)
     }
 }

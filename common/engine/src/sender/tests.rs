@@ -132,7 +132,11 @@ impl Pair {
         let (durability, limits, keep) = (self.durability, self.limits, self.keep);
         let signatures = self.signatures.clone();
         let disk = Arc::default();
-        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
+        let receiver = Receiver::new(
+            Grant { stage, tree, keep, durability, limits, signatures, disk },
+            Clock::system(),
+            Workers::Threads(2),
+        );
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (answers, mut answered) = mpsc::channel(OUTBOX);
         let (pass_on, receipts) = mpsc::unbounded_channel();

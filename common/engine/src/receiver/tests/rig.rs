@@ -14,7 +14,9 @@ use sys::{Mounts, Stage, Tree};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
+use crate::clock::Clock;
 use crate::receiver::{Counters, EndReason, Grant, Limits, Receiver};
+use crate::workers::Workers;
 
 /// Nothing in these tests takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,7 +64,11 @@ impl Rig {
         let stage = Arc::new(Stage::new(Arc::clone(&tree)).unwrap());
         let Settings { durability, keep, limits } = settings;
         let (signatures, disk) = (Arc::default(), Arc::default());
-        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
+        let receiver = Receiver::new(
+            Grant { stage, tree, keep, durability, limits, signatures, disk },
+            Clock::system(),
+            Workers::Threads(2),
+        );
         let counters = receiver.counters();
         let (to, inbox) = mpsc::channel(4);
         let (outbox, mut frames) = mpsc::channel(crate::channel::OUTBOX);

@@ -8,7 +8,9 @@ use proto::login::{Durability, Refusal};
 use proto::{ToReceiver, ToSender};
 
 use super::rig::*;
+use crate::clock::Clock;
 use crate::receiver::EndReason;
+use crate::workers::Workers;
 
 #[test]
 fn names_of_temporaries_end_the_session() {
@@ -127,7 +129,9 @@ fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
     let (to, inbox) = tokio::sync::mpsc::channel(2);
     let (outbox, frames) = tokio::sync::mpsc::channel(1);
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    let session = thread::spawn(move || crate::receiver::Receiver::new(grant).run(inbox, outbox, stopped));
+    let session = thread::spawn(move || {
+        crate::receiver::Receiver::new(grant, Clock::system(), Workers::Threads(2)).run(inbox, outbox, stopped)
+    });
     let mut buffer = bytes::BytesMut::new();
     (0..100).for_each(|n| proto::codec::put(&put(&format!("f{n}"), "x"), &mut buffer));
     let mut sent = 0;

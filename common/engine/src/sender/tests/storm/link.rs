@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::Place;
 use super::trace::{shown_answers, shown_frames, shown_hint};
 use crate::channel::OUTBOX;
+use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
@@ -58,7 +59,11 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let stage = Arc::new(Stage::new(tree.clone()).unwrap());
         let limits = Limits { max_file_size: None };
         let (keep, disk) = (place.keep, Arc::default());
-        let receiver = Receiver::new(Grant { stage, tree, keep, durability, limits, signatures, disk });
+        let receiver = Receiver::new(
+            Grant { stage, tree, keep, durability, limits, signatures, disk },
+            Clock::system(),
+            Workers::Threads(2),
+        );
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, answered) = mpsc::channel(OUTBOX);
