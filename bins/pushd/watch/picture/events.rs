@@ -144,7 +144,10 @@ impl Picture {
 
     /// A folder was renamed: its watch and all beneath it follow.
     fn move_folder(&mut self, from: Place, to: Place) {
-        self.unwatched.remove(&from);
+        if self.unwatched.remove(&from) {
+            // In an exchange of two that are not watched the other one stands there now.
+            self.doubt(from.clone(), 0);
+        }
         // An exchange shows as a → b, then b → a: what the first has displaced is what the second moves.
         let Some(moved) = self.adrift.displaced_by(&to, &from).or_else(|| self.tree.child(&from)) else {
             // Not known where it came from: not watched there, or known here already.
@@ -161,6 +164,7 @@ impl Picture {
             self.doubt(to, 0);
             return;
         }
+        self.unwatched.remove(&to);
         if self.adrift.remove(moved) == Landed::Missed {
             self.hint_subtree(&to);
         }

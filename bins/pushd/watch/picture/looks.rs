@@ -38,7 +38,11 @@ impl Picture {
                 }
                 Seen::Unwatched
             }
-            Met::Limit => self.unwatch(place, Why::Limit),
+            Met::Limit => {
+                // A folder that is watched is watched again at the limit too: another one is there than was believed.
+                self.vacate(place);
+                self.unwatch(place, Why::Limit)
+            }
             Met::Denied(error) => {
                 if let Some(path) = self.say_once(place) {
                     tracing::warn!("{path}: cannot be opened ({error}): changes in it are not noticed at once");
@@ -151,6 +155,10 @@ impl Picture {
             && !matches!(self.tree.standing(watch), Standing::At(there) if there != *place)
         {
             self.forget(watch);
+            if seen == Seen::Unwatched {
+                // It was taken for the one that is forgotten, which had a watch.
+                self.doubt(place.clone(), 0);
+            }
         }
     }
 

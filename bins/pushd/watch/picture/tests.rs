@@ -231,3 +231,17 @@ fn a_doubt_about_what_stands_nowhere_is_an_overflow() {
     rig.picture.restart(ROOT, rig.now, rig.now);
     assert!(!rig.picture.is_stale());
 }
+
+#[test]
+fn a_closed_folder_that_was_exchanged_with_a_watched_one_outside_is_known_to_be_unwatched() {
+    let mut rig = rig();
+    // It comes before the other is told to leave.
+    rig.folder(place(ROOT, "a"), Change::MovedTo { cookie: 1 });
+    rig.meets(&place(ROOT, "a"), Met::Denied("no right".into()));
+    rig.folder(place(ROOT, "a"), Change::MovedFrom { cookie: 2, since: rig.now });
+    rig.meets(&place(ROOT, "a"), Met::Denied("no right".into()));
+    assert_eq!(rig.picture.task(rig.now), Some(Task::GiveBack(vec![2, 3])));
+    rig.after(Duration::ZERO);
+    rig.meets(&place(ROOT, "a"), Met::Denied("no right".into()));
+    assert_eq!(rig.picture.unwatched(), [RelPath::parse(b"a").unwrap()]);
+}

@@ -48,8 +48,9 @@ impl Unwatched {
         }
     }
 
-    pub fn remove(&mut self, place: &Place) {
-        self.places.remove(place);
+    /// Forgets a place; whether it was one of these.
+    pub fn remove(&mut self, place: &Place) -> bool {
+        self.places.remove(place).is_some()
     }
 
     pub fn contains(&self, place: &Place) -> bool {

@@ -213,7 +213,7 @@ impl World {
 }
 
 fn after_many_changes(limit: usize) {
-    for seed in 1..=300 {
+    for seed in 1..=100 {
         let mut world = World::new(seed, limit);
         for round in 1..=8 {
             for _ in 0..40 {
@@ -238,4 +238,9 @@ fn after_many_changes(limit: usize) {
 #[test]
 fn at_rest_the_picture_is_the_disk_after_many_changes() {
     after_many_changes(usize::MAX);
+}
+
+#[test]
+fn at_rest_what_has_no_watch_is_known_after_many_changes_at_the_limit() {
+    after_many_changes(9);
 }
