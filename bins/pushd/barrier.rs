@@ -19,7 +19,7 @@ const NAMED: usize = 20;
 pub struct AllSeen {
     asked: Vec<Asked>,
     seen_at: Option<Instant>,
-    /// Of each target.
+    /// What was known of each target when the wait began, in the order of the lanes.
     known: Vec<Known>,
 }
 

@@ -5,14 +5,14 @@ use std::time::SystemTime;
 
 use crate::status::SourceState;
 
-/// See the module.
+/// One for each source, for as long as the program runs.
 #[derive(Debug, Clone)]
 pub struct Board {
     /// How the watching goes.
     pub state: SourceState,
     /// Why it is absent, halted or not watched.
     pub reason: Option<String>,
-    /// Folders watched.
+    /// Folders that are watched.
     pub watches: u64,
     /// Queue overflows since the start.
     pub overflows: u64,

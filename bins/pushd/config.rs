@@ -39,7 +39,7 @@ pub struct Config {
 /// One folder to mirror.
 #[derive(Debug)]
 pub struct Source {
-    /// `www` of `[source.www]`.
+    /// `www` of `[source.www]`: unique, and what people type.
     pub name: String,
     /// Absolute, may contain links, may be missing.
     pub path: PathBuf,
@@ -66,16 +66,16 @@ pub struct Source {
 /// Whether what vanishes at the source vanishes at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delete {
-    /// It does.
+    /// It is deleted there, as far as the brake on deletions allows.
     Mirror,
-    /// It stays.
+    /// It stays at the target for ever.
     Keep,
 }
 
 /// Whether a change of attributes alone (chmod, chown, utime, xattrs) is mirrored at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attributes {
-    /// It is.
+    /// A change of them alone is sent as any other change is.
     Mirror,
     /// It is not: the next change of the content takes it along.
     Ignore,
@@ -84,7 +84,7 @@ pub enum Attributes {
 /// What happens before a target goes live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InitialSync {
-    /// A full pass.
+    /// All is compared, and what differs is sent.
     Pass,
     /// Nothing: only changes from now on are sent, until the first full pass for another reason.
     Skip,
@@ -104,21 +104,20 @@ pub struct OpenFiles {
 pub struct Target {
     /// `backup1` of `[target.backup1]`.
     pub name: String,
-    /// Whom to dial.
+    /// Host and port; the name is looked up at each try.
     pub address: Address,
     /// All targets with this address share them.
     pub turns: Turns,
     /// What to open there.
     pub destination: Destination,
-    /// Who we are.
+    /// Under which name we log in.
     pub user: String,
-    /// Read by [`Target::dialling`].
+    /// Read anew at each try, by [`Target::dialling`].
     pub password_file: PathBuf,
     /// How the server proves who it is.
     pub trust: Trust,
     /// For name and TCP together, see [`link::Target`].
     pub connect_timeout: Duration,
-    /// Pauses between tries.
     pub retry: Retry,
     /// When frames are compressed.
     pub compress: Compress,
@@ -127,9 +126,9 @@ pub struct Target {
 /// Pauses between tries of a connection: they double from `first` to `max`, with jitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// The first pause.
+    /// The pause before the second try.
     pub first: Duration,
-    /// The longest one.
+    /// The longest pause, where the receiver asks for no longer one.
     pub max: Duration,
 }
 

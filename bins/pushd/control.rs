@@ -34,7 +34,7 @@ const WAITS: usize = CONVERSATIONS / 2;
 
 /// What a running daemon lets itself be asked. No call may block for long: they come from tasks.
 pub trait Control: Send + Sync + 'static {
-    /// How it goes.
+    /// What `status` shows, with counters of this moment.
     fn status(&self) -> Status;
     /// Lets one source or all of them go on after a halt. The reply, or the error, is a sentence.
     fn release(&self, source: Option<&str>) -> Result<String, String>;
@@ -79,35 +79,35 @@ pub struct Unmirrored {
     pub named: Vec<String>,
 }
 
-/// What is asked.
+/// What a client asks, as JSON. Both sides are of one version, as a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
-    /// `pushd status`
+    /// What `pushd status` asks, once or each second.
     Status,
-    /// `pushd release`
+    /// What `pushd release` asks.
     Release {
         /// All when left out.
         source: Option<String>,
     },
-    /// `pushd resync`
+    /// What `pushd resync` asks.
     Resync {
         /// All when left out.
         source: Option<String>,
     },
-    /// `pushd sync`
+    /// What `pushd sync` asks first.
     Sync {
-        /// Which passes.
+        /// One for each source and target that were chosen.
         pairs: Vec<Pair>,
         /// What they may delete.
         brake: Brake,
     },
     /// `pushd sync` asks how far it is.
     Syncing {
-        /// Which of them.
+        /// The one that [`Reply::Begun`] told.
         number: u64,
     },
-    /// `pushd wait`
+    /// What `pushd wait` asks.
     Wait {
         /// Most milliseconds to wait.
         timeout_ms: u64,
@@ -118,15 +118,15 @@ pub enum Request {
     },
 }
 
-/// What is answered.
+/// What is answered, as JSON, where it is not refused with a sentence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// To `Status`.
+    /// To `Status`: all sources.
     Status(Box<Status>),
     /// To `Release` and `Resync`: what was done, as a sentence.
     Done(String),
-    /// To `Wait`.
+    /// To `Wait`: how it ended.
     Waited(Waited),
     /// To `Sync`: what is served has begun.
     Begun {
@@ -143,7 +143,7 @@ pub enum Reply {
     Full,
 }
 
-/// Answers until `stop`.
+/// Answers until `stop`, at most [`CONVERSATIONS`] clients at a time.
 pub async fn serve(server: Server, stop: Stop, control: Arc<dyn Control>) {
     let waits = Arc::new(Semaphore::new(WAITS));
     let answer = move |request| answer(control.clone(), waits.clone(), request);
@@ -222,17 +222,17 @@ pub fn status(config: &Path, args: &StatusArgs) -> Exit {
     }
 }
 
-/// `pushd release`
+/// The command `pushd release`: asks the running daemon and prints what that says.
 pub fn release(config: &Path, args: SourceArgs) -> Exit {
     order(config, &Request::Release { source: args.source })
 }
 
-/// `pushd resync`
+/// The command `pushd resync`: asks the running daemon and prints what that says.
 pub fn resync(config: &Path, args: SourceArgs) -> Exit {
     order(config, &Request::Resync { source: args.source })
 }
 
-/// `pushd wait`
+/// The command `pushd wait`: returns when all arrived, or with what is behind when the time is over.
 pub fn wait_for_all(config: &Path, args: &WaitArgs) -> Exit {
     let timeout_ms = u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX);
     let socket = match socket(config) {

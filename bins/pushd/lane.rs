@@ -40,7 +40,6 @@ pub type Footing = Result<Root, SourceState>;
 
 /// One target of one source, from the start of the program to its end.
 pub struct Lane {
-    /// Whom to dial.
     pub target: Arc<Target>,
     /// What it is owed.
     pub mirror: Arc<Mirror>,

@@ -24,7 +24,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// By this configuration.
+    /// The two as this configuration describes them.
     pub fn new(source: &Source, target: &Target) -> Pair {
         let here = (&source.path, source.delete, source.mounts, source.attributes, source.max_delete);
         let there = (target.address.to_string(), target.destination.to_string(), &target.user);
@@ -37,9 +37,9 @@ impl Pair {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Brake {
-    /// As `max_delete` allows.
+    /// No more than `max_delete` allows.
     On,
-    /// Whatever it finds.
+    /// All that the source does not have.
     Released,
 }
 
@@ -66,7 +66,7 @@ pub struct Report {
 pub struct Outcome {
     /// For people and scripts.
     pub report: Report,
-    /// For the shell.
+    /// The worst of all is that of the command.
     pub exit: Exit,
 }
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub struct Status {
     /// `0.1.0`.
     pub version: String,
-    /// Process id.
+    /// The process id of the daemon.
     pub pid: u32,
     /// Seconds since the start.
     pub uptime_s: u64,
@@ -31,12 +31,12 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
 }
 
-/// One source.
+/// One source, with its targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceStatus {
-    /// Of the configuration.
+    /// Its name in the configuration.
     pub name: String,
-    /// Its root.
+    /// The absolute path of its root; bytes that are no text show as `\u{fffd}`.
     pub path: String,
     /// How the watching goes.
     pub state: SourceState,
@@ -69,10 +69,10 @@ pub enum SourceState {
     Halted,
 }
 
-/// One target.
+/// One target of one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetStatus {
-    /// Of the configuration.
+    /// Its name in the configuration.
     pub name: String,
     /// `backup1.example.net:8730`.
     pub address: String,
@@ -90,7 +90,7 @@ pub struct TargetStatus {
     pub lag_ms: u64,
     /// When all was last acknowledged; `null` when never since the start.
     pub last_in_sync: Option<Moment>,
-    /// Since the start.
+    /// What it got since the start of the daemon.
     pub sent: Sent,
     /// Bytes of content a second, lately.
     pub rate: u64,
@@ -176,7 +176,7 @@ impl From<engine::mirror::Owed> for Owed {
 /// What a target got: it has acknowledged it, and not refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// Files.
+    /// Regular files whose content has arrived.
     pub files: u64,
     /// Bytes of their content.
     pub bytes: u64,
@@ -191,14 +191,14 @@ pub struct Problem {
     pub path: String,
     /// What stands in the way.
     pub reason: String,
-    /// Since when.
+    /// When it was noticed, in these words.
     pub since: Moment,
 }
 
 /// What rules leave out: as it should be, and no problem.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// All of it.
+    /// How many entries it is, also those that `paths` has no room for.
     pub entries: u64,
     /// Which. The list is bounded as that of the problems.
     pub paths: Vec<Omission>,
@@ -209,7 +209,7 @@ pub struct LeftOut {
 pub struct Omission {
     /// Relative to the source, as that of a [`Problem`].
     pub path: String,
-    /// By which rule.
+    /// The rule that leaves it out, in words.
     pub reason: String,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A session that has lasted so long is one: the receiver says within this time why it has none for us.
 const LASTS: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// One for each target, for as long as the program runs.
 #[derive(Debug, Default)]
 pub struct Tries {
     /// Why the last session ended at once, which was said.

@@ -11,7 +11,7 @@ use crate::watching::UNWATCHED;
 /// From one line to the next, at least.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// What was said of one root since it is watched.
 #[derive(Debug, Default)]
 pub struct Unwatched {
     /// The number in the last line; 0 when that said that it is over, or there was none.

@@ -6,7 +6,6 @@ use std::path::Path;
 use proto::{Kind, RelPath};
 use sys::{Mounts, Tree};
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     /// Folders, with the root.

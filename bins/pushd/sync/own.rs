@@ -22,7 +22,7 @@ use crate::report::{self, Brake, Failed, Outcome};
 pub(super) struct Own {
     source: Arc<Source>,
     target: Arc<Target>,
-    /// Its counters.
+    /// Whose counters the progress line and the report show.
     pub(super) mirror: Arc<Mirror>,
     passing: JoinHandle<(Duration, Result<(), Failed>)>,
 }

@@ -17,18 +17,14 @@ pub struct Place {
 /// What the kernel said of the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Object {
-    /// A folder.
     Folder,
-    /// Anything else.
     Other,
 }
 
-/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The name appeared: made or linked.
     Created,
-    /// The name vanished.
     Deleted,
     /// First half of a rename.
     MovedFrom {
@@ -42,11 +38,11 @@ pub enum Change {
         /// The same in both halves.
         cookie: u32,
     },
-    /// Closed after writing.
+    /// A file was closed that was open for writing.
     Written,
-    /// Written or truncated.
+    /// A file was written or cut, and may still be open.
     Writing,
-    /// Metadata changed.
+    /// Mode, owner, times, extended attributes or the number of links changed.
     Attributes,
     /// The watched folder itself is gone.
     SelfDeleted,
@@ -60,16 +56,14 @@ pub enum Change {
     Overflow,
 }
 
-/// One event.
+/// One event of a watched folder, or of an entry in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The watched folder; -1 for an overflow.
     pub watch: Watch,
     /// The name in it; `None`: the folder itself.
     pub name: Option<Name>,
-    /// What happened.
     pub change: Change,
-    /// To what.
     pub object: Object,
 }
 

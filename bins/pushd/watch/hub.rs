@@ -23,7 +23,7 @@ use super::wake::Waker;
 /// After trouble with reading, which should not happen.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// One instance, its thread and its seats.
 #[derive(Debug)]
 pub struct Hub {
     state: Mutex<State>,
@@ -48,7 +48,7 @@ struct State {
 struct Inbox {
     waker: Waker,
     reads: Vec<Reading>,
-    /// Events in them.
+    /// The number of events in `reads`.
     held: usize,
     overflowed: bool,
     mounted: bool,
@@ -70,9 +70,9 @@ pub struct Reading {
 /// All that there is for one source.
 #[derive(Debug)]
 pub struct Taken {
-    /// In order.
+    /// In the order in which they were read.
     pub reads: Vec<Reading>,
-    /// Events were lost.
+    /// Events were lost, or dropped because nobody took them: all is to be looked at.
     pub overflowed: bool,
     /// The latest moment at which the kernel's queue was seen empty.
     pub drained: Instant,
@@ -117,7 +117,7 @@ impl Hub {
         }
     }
 
-    /// Ends its wait.
+    /// Ends its wait, so that it sees a stop.
     pub fn wake(&self) {
         self.bell.wake();
     }
@@ -228,7 +228,7 @@ impl Inbox {
 }
 
 impl Seat {
-    /// As [`Inotify::add`].
+    /// As [`Inotify::add`], with the number that other seats have for the same folder.
     pub fn add(&self, dir: &Dir) -> io::Result<Watch> {
         let mut state = self.hub.lock();
         let State { inotify: Some(inotify), owners, .. } = &mut *state else {

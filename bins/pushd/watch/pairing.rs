@@ -13,18 +13,15 @@ use super::event::{Change, Event, Object, Place};
 /// processor in between needs more than microseconds.
 pub const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What comes out.
+/// What comes out, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// An event as it came. A half of a rename among them has no partner: the other end is not watched.
     Event(Event),
-    /// A rename.
+    /// Both halves of a rename.
     Renamed {
-        /// The old place.
         from: Place,
-        /// The new place.
         to: Place,
-        /// Of what.
         object: Object,
         /// A moment before it; what happened before that moment came out earlier.
         since: Instant,
@@ -126,7 +123,7 @@ impl Pairing {
         self.held.len()
     }
 
-    /// Forgets everything held.
+    /// Forgets everything held, halves that wait too.
     pub fn clear(&mut self) {
         self.first += self.held.len() as u64;
         self.held.clear();

@@ -82,7 +82,7 @@ enum Todo {
 }
 
 impl Picture {
-    /// Of nothing.
+    /// Without a root: lost, until it is started.
     pub fn new(now: Instant) -> Picture {
         let (tree, renames, adrift, doubts) = Default::default();
         let (todo, spare, notices, at) = (VecDeque::new(), Vec::new(), Vec::new(), At { now, behind: now });

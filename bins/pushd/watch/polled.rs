@@ -13,7 +13,6 @@ use super::root::{LOOK_UNTOLD, root_trouble};
 use super::wake::Waker;
 use super::watcher::{Notice, Watcher};
 
-/// See the module.
 #[derive(Debug)]
 pub struct Polled {
     source: Arc<Tree>,

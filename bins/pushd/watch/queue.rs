@@ -63,10 +63,10 @@ impl Instances {
     }
 }
 
-/// See the module.
+/// The events of one source.
 #[derive(Debug)]
 pub enum Queue {
-    /// Nobody else's.
+    /// An instance that nobody else reads.
     Own(Inotify),
     /// A part of one.
     Shared(Seat),
@@ -81,12 +81,12 @@ impl Queue {
         }
     }
 
-    /// Nobody else's.
+    /// An instance that nobody else reads.
     pub fn own() -> io::Result<Queue> {
         Ok(Queue::Own(Inotify::new()?))
     }
 
-    /// As [`Inotify::add`].
+    /// As [`Inotify::add`], of whichever instance it is.
     pub fn add(&self, dir: &Dir) -> io::Result<Watch> {
         match self {
             Queue::Own(inotify) => inotify.add(dir),
@@ -94,7 +94,7 @@ impl Queue {
         }
     }
 
-    /// As [`Inotify::remove`].
+    /// As [`Inotify::remove`]; a shared watch goes when nobody has it any more.
     pub fn remove(&self, watch: Watch) -> io::Result<()> {
         match self {
             Queue::Own(inotify) => inotify.remove(watch),

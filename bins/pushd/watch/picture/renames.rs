@@ -22,7 +22,7 @@ pub struct Unconfirmed {
     moved: Watch,
     pub from: Place,
     pub to: Place,
-    /// What `told` was.
+    /// What `told` was when it was moved.
     number: u64,
     until: Instant,
     /// How far back it may reach.

@@ -65,7 +65,7 @@ pub enum Seen {
     Moved,
     /// One that was not watched before, and is now: what stands in it is to be walked.
     New,
-    /// No folder.
+    /// Nothing, or something that is no folder.
     Gone,
     /// A folder that is not watched.
     Unwatched,

@@ -24,7 +24,7 @@ struct Node {
     parent: Watch,
     /// `None` for the root and for what is adrift.
     name: Option<Name>,
-    /// Ordered by name.
+    /// In the order of their names.
     children: Vec<Watch>,
 }
 
@@ -33,7 +33,7 @@ struct Node {
 pub enum Standing {
     /// It is the root.
     Root,
-    /// There.
+    /// Under this name in a folder that lives, but may be adrift itself.
     At(Place),
     /// It lives, but where is not known.
     Adrift,
@@ -63,7 +63,7 @@ impl WatchTree {
         self.nodes.len()
     }
 
-    /// All watches.
+    /// All watches, in the order of their numbers.
     pub fn watches(&self) -> Vec<Watch> {
         self.nodes.watches().collect()
     }
@@ -73,7 +73,7 @@ impl WatchTree {
         self.nodes.get(watch).is_some()
     }
 
-    /// Where it stands.
+    /// Where the folder with this watch stands.
     pub fn standing(&self, watch: Watch) -> Standing {
         match self.nodes.get(watch) {
             None => Standing::Unknown,
