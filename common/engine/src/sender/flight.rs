@@ -268,7 +268,7 @@ impl Flight {
     }
 
     /// All is said about this operation: its work does not wait for a receipt.
-    pub fn settled(&mut self, number: u64) {
+    pub fn conclude(&mut self, number: u64) {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
             let ticket = std::mem::take(&mut op.ticket);

@@ -1,31 +1,24 @@
-//! Hard links: which names of the source are one file. Known from passes and looks; where names are missing the source
-//! is searched, on a thread of its own, as the kernel tells of a new link only under its new name. A module that keeps hard
-//! links is told which names to join; of one that does not, the other names are sent too when one was written.
+//! Hard links: which names of the source are one file, as far as passes, looks and searches have found out, and which files
+//! are still to be searched for. Asks nobody and sends nothing: that is in `links`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, mpsc};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::mpsc;
 
-use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
+use proto::{Kind, Name, RelPath};
 use sys::Stat;
 
-use super::flight::Sent;
-use super::looks::{Look, Why};
-use super::pass::Difference;
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::Content;
-use super::{Ended, Session};
-use crate::hint::{Cause, Hint};
-use crate::mirror::Mirror;
 use crate::pending::{Since, Ticket};
-use crate::view::{Inode, Node, View};
-use crate::workers::Workers;
+use crate::view::{Inode, Node};
 
-/// What is known of hard links at the source. LIMIT: about 250 bytes for each name of a file with several. A file that
+/// What is known of hard links at the source. LIMIT: about 300 bytes for each name of a file with several. A file that
 /// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
 /// of the name that was used only. A full pass finds it.
 #[derive(Default)]
 pub(super) struct Groups {
-    names: HashMap<Node, HashSet<RelPath>>,
+    /// In order, so that what is told of them comes in the same order each time.
+    names: HashMap<Node, BTreeSet<RelPath>>,
     /// The same by name.
     at: BTreeMap<RelPath, Node>,
     /// Link counts at which a search found so many names, which is all that the source has.
@@ -38,23 +31,23 @@ pub(super) struct Groups {
 }
 
 /// A file whose other names are to be found.
-struct Want {
-    id: Node,
+pub(super) struct Want {
+    pub node: Node,
     /// How old the change is because of which it is searched for.
-    since: Since,
+    pub since: Since,
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
     /// connection has ended.
-    sent: Option<(Inode, RelPath, Ticket)>,
+    pub sent: Option<(Inode, RelPath, Ticket)>,
     /// Searches that have found names of which one had moved on by then.
-    tries: u8,
+    pub tries: u8,
 }
 
-/// A file that moves on so often is left to the events of its moves.
-const TRIES: u8 = 20;
+/// What a search has found, by file.
+pub(super) type Matches = HashMap<Node, Vec<RelPath>>;
 
 struct Search {
     wanted: Vec<Want>,
-    found: mpsc::Receiver<HashMap<Node, Vec<RelPath>>>,
+    found: mpsc::Receiver<Matches>,
 }
 
 impl Groups {
@@ -67,7 +60,8 @@ impl Groups {
         self.note(id, paths, since);
     }
 
-    fn note(&mut self, id: Node, paths: Vec<RelPath>, since: Since) {
+    /// The same of names that a search has found.
+    pub fn note(&mut self, id: Node, paths: Vec<RelPath>, since: Since) {
         for path in paths {
             if self.at.get(&path).is_some_and(|other| *other != id) {
                 let mates = self.drop_names(vec![path.clone()]);
@@ -155,9 +149,9 @@ impl Groups {
         at_and_beneath(&self.at, path)
     }
 
-    /// Forgets these names; returns the files that had them and have others.
+    /// Forgets these names; returns the files that had them and have others, in the order of the names.
     fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Node> {
-        let mut mates = HashSet::new();
+        let mut mates = Vec::new();
         for path in paths {
             let Some(id) = self.at.remove(&path) else { continue };
             let Some(names) = self.names.get_mut(&id) else { continue };
@@ -165,16 +159,17 @@ impl Groups {
             if names.is_empty() {
                 self.names.remove(&id);
                 self.searched.remove(&id);
-                mates.remove(&id);
             } else {
-                mates.insert(id);
+                mates.push(id);
             }
         }
-        mates.into_iter().collect()
+        let mut seen = HashSet::new();
+        mates.retain(|mate| self.names.contains_key(mate) && seen.insert(*mate));
+        mates
     }
 
     /// Exactly these names are this file.
-    fn settle(&mut self, inode: Inode, paths: &[RelPath], since: Since) {
+    pub fn are_exactly(&mut self, inode: Inode, paths: &[RelPath], since: Since) {
         for gone in self.names.remove(&inode.node()).unwrap_or_default() {
             self.at.remove(&gone);
         }
@@ -185,8 +180,52 @@ impl Groups {
     }
 
     /// Whether names of the file are missing that a search may find.
-    fn lacks(&self, inode: Inode, known: usize) -> bool {
+    pub fn lacks(&self, inode: Inode, known: usize) -> bool {
         (known as u64) < inode.nlink && self.searched.get(&inode.node()) != Some(&(inode.nlink, known))
+    }
+
+    /// The names of a file that are known, in order.
+    pub fn names(&self, node: Node) -> impl Iterator<Item = &RelPath> {
+        self.names.get(&node).into_iter().flatten()
+    }
+
+    /// Whether this is known as a name of that file.
+    pub fn knows(&self, path: &RelPath, node: Node) -> bool {
+        self.at.get(path) == Some(&node)
+    }
+
+    /// A search has found no more names of a file with so many links than the `standing` that are known.
+    pub fn has_searched(&mut self, node: Node, nlink: u64, standing: usize) {
+        self.searched.insert(node, (nlink, standing));
+    }
+
+    /// Has a file searched for, with the next search.
+    pub fn want(&mut self, want: Want) {
+        self.wanted.push(want);
+    }
+
+    /// Files of which another has taken a name since this was asked last.
+    pub fn take_parted(&mut self) -> Vec<(Node, Since)> {
+        std::mem::take(&mut self.parted)
+    }
+
+    /// What was searched for and found, if a search is over. It has found nothing if it could not be made.
+    pub fn take_found(&mut self) -> Option<(Vec<Want>, Matches)> {
+        let found = match self.search.as_ref()?.found.try_recv() {
+            Ok(found) => found,
+            Err(mpsc::TryRecvError::Empty) => return None,
+            Err(mpsc::TryRecvError::Disconnected) => Matches::new(),
+        };
+        Some((self.search.take()?.wanted, found))
+    }
+
+    /// Begins a search for all that is wanted, if something is and none is under way.
+    pub fn search(&mut self, begin: impl FnOnce(HashSet<Node>) -> mpsc::Receiver<Matches>) {
+        if self.search.is_none() && !self.wanted.is_empty() {
+            let wanted = std::mem::take(&mut self.wanted);
+            let found = begin(wanted.iter().map(|want| want.node).collect());
+            self.search = Some(Search { wanted, found });
+        }
     }
 
     /// Whether nothing is searched for or is to be looked at.
@@ -202,235 +241,80 @@ impl Groups {
     }
 }
 
-impl Session<'_> {
-    /// Tells the target which names are this file, as far as they still are; searches for those not known.
-    /// `fresh` is a name under which the target has the file as it was `then`: others may have an older one.
-    pub(super) fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
-        let (id, since) = (then.node(), self.since(ticket));
-        let mut names: Vec<RelPath> = self.groups.names.get(&id).into_iter().flatten().cloned().collect();
-        let mut now = then;
-        names.retain(|path| match self.inode_here(path) {
-            Some(here) if here.node() == id => {
-                now = here;
-                true
-            }
-            _ => false,
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::pending::{Holds, Pending, Rules};
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    fn inode(ino: u64) -> Inode {
+        Inode { dev: 1, ino, nlink: 3, ctime: Default::default() }
+    }
+
+    fn groups(names: &[(&str, u64)]) -> Groups {
+        let mut groups = Groups::default();
+        names.iter().for_each(|(name, ino)| groups.met(inode(*ino), vec![path(name)], since()));
+        groups
+    }
+
+    /// Of no work that is known: now.
+    fn since() -> Since {
+        let [settle, open_settle, open_max_delay] = [Duration::ZERO; 3];
+        let rules = Rules { settle, open_settle, open_max_delay, holds: Holds::default() };
+        Pending::new(rules).since(0, Instant::now())
+    }
+
+    #[test]
+    fn files_that_lose_names_are_told_in_the_order_of_those() {
+        let mut groups = groups(&[("d/a", 9), ("d/b", 1), ("d/c", 9), ("d/d", 5), ("x", 9), ("y", 1)]);
+        assert_eq!(groups.left(&path("d")), [(1, 9), (1, 1)], "the third has no name any more");
+        assert_eq!(groups.names((1, 9)).collect::<Vec<_>>(), [&path("x")]);
+        assert_eq!(groups.names((1, 5)).count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_another_file_has_taken_parts_it_from_its_group() {
+        let mut groups = groups(&[("a", 1), ("b", 1), ("a", 2)]);
+        assert!(groups.knows(&path("a"), (1, 2)) && !groups.is_idle());
+        assert_eq!(groups.take_parted().into_iter().map(|(node, _)| node).collect::<Vec<_>>(), [(1, 1)]);
+        assert!(groups.is_idle());
+        groups.moved(&path("a"), &path("b"));
+        assert_eq!((groups.names((1, 1)).count(), groups.names((1, 2)).count()), (0, 1));
+    }
+
+    #[test]
+    fn what_a_search_has_not_found_is_not_searched_for_again() {
+        let mut groups = groups(&[("a", 1)]);
+        assert!(groups.lacks(inode(1), 1));
+        groups.has_searched((1, 1), 3, 1);
+        assert!(!groups.lacks(inode(1), 1), "as many links and names as then");
+        groups.met(inode(1), vec![path("b")], since());
+        assert!(groups.lacks(inode(1), 2), "a new name tells that there is more to be found");
+    }
+
+    #[test]
+    fn one_search_at_a_time_and_none_for_work_of_a_connection_that_is_gone() {
+        let mut groups = groups(&[]);
+        let want = |ino| Want { node: (1, ino), since: since(), sent: Some((inode(ino), path("a"), 7)), tries: 0 };
+        groups.want(want(1));
+        let (send, receive) = mpsc::channel();
+        groups.search(|nodes| {
+            assert_eq!(nodes, HashSet::from([(1, 1)]));
+            receive
         });
-        tracing::trace!(inode = id.1, nlink = now.nlink, %fresh, ?names, "a file with several names");
-        names.sort_by_key(|name| (*name != fresh, name.clone()));
-        match names.first() {
-            None => {
-                self.groups.settle(now, &[], since);
-                return Ok(());
-            }
-            // The name with the new content has gone: it is sent again under one that has not.
-            Some(other) if *other != fresh => {
-                self.owe_entry(ticket, other.clone(), Cause::WRITTEN);
-                return Ok(());
-            }
-            Some(_) => {}
-        }
-        self.groups.settle(now, &names, since);
-        if now.ctime != then.ctime {
-            // Perhaps it was written under another name, and perhaps that is gone by now. The look at it leads here.
-            self.owe_rest(ticket, fresh, Cause::ATTRIBUTES);
-            return Ok(());
-        }
-        if now.nlink < 2 {
-            self.groups.settle(now, &[], since);
-            return Ok(());
-        }
-        if self.groups.lacks(now, names.len()) && !self.passes.is_full(ticket) {
-            self.flight.hold(ticket);
-            self.groups.wanted.push(Want { id, since, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
-        }
-        let Some((first, mut others)) = names.split_first() else { return Ok(()) };
-        while !others.is_empty() {
-            let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
-            let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
-            let now = self.mirror.now();
-            self.mirror.pending().looked_at(some, now);
-            some.iter().for_each(|other| self.origins.linked(first, other, now));
-            self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
-            others = rest;
-        }
-        Ok(())
+        groups.want(want(2));
+        groups.search(|_| panic!("one is under way"));
+        assert!(groups.take_found().is_none());
+        drop(send);
+        let (wanted, found) = groups.take_found().unwrap();
+        assert_eq!((wanted.len(), found.len()), (1, 0));
+        groups.forget_work();
+        groups.search(|_| mpsc::channel().1);
+        assert!(groups.take_found().unwrap().0[0].sent.is_none());
     }
-
-    /// Where a module keeps no hard links each name is a file of its own there: what the kernel told of one name of this file
-    /// is told of the others, and those not known are searched for.
-    pub(super) fn tell_other_names(&mut self, Look { ticket, path, why, .. }: &Look, stat: &Stat) {
-        if stat.nlink < 2 || self.view.keeps(Kept::Hardlinks) {
-            return;
-        }
-        let ticket = *ticket;
-        let told = match why {
-            Why::Event(cause) if cause.has(Cause::ALONE) => return,
-            Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Cause::WRITTEN,
-            Why::Event(cause) if !cause.has(Cause::ATTRIBUTES) => return,
-            // It compares the others too.
-            _ if self.passes.is_full(ticket) => return,
-            Why::Differs(Difference::Content) => Cause::WRITTEN,
-            // One name more than the target has tells of no other, but may have been written.
-            Why::Event(_) | Why::Differs(_) | Why::Extra => Cause::ATTRIBUTES,
-        };
-        let (inode, since) = (Inode::of(stat), self.since(ticket));
-        self.groups.met(inode, vec![path.clone()], since);
-        let others = self.tell_known(ticket, path, inode.node(), told);
-        if self.groups.lacks(inode, others + 1) {
-            self.flight.hold(ticket);
-            let sent = Some((inode, path.clone(), ticket));
-            self.groups.wanted.push(Want { id: inode.node(), since, sent, tries: 0 });
-        }
-    }
-
-    /// Has the other names of a file looked at. Returns how many there are.
-    fn tell_known(&mut self, ticket: Ticket, path: &RelPath, id: Node, told: Cause) -> usize {
-        let names = self.groups.names.get(&id).into_iter().flatten();
-        let others: Vec<RelPath> = names.filter(|name| *name != path && self.stands(name, id)).cloned().collect();
-        tracing::trace!(inode = id.1, %path, ?told, ?others, "a file with several names");
-        let known = others.len();
-        others.into_iter().for_each(|other| self.owe_entry(ticket, other, told | Cause::ALONE));
-        known
-    }
-
-    /// The target has these names of files, each as it was then: their other names follow, told once for each file.
-    pub(super) fn name_groups_of(&mut self, linked: Vec<(Ticket, RelPath, Inode)>) -> Result<(), Ended> {
-        let mut last = HashMap::new();
-        for (ticket, path, then) in linked {
-            let Some(inode) = self.inode_here(&path) else { continue };
-            self.groups.met(inode, vec![path.clone()], self.since(ticket));
-            last.insert(inode.node(), (ticket, path, if inode.node() == then.node() { then } else { inode }));
-        }
-        last.into_values().try_for_each(|(ticket, path, then)| self.send_group(ticket, then, path))
-    }
-
-    /// Takes in a search that is over and begins the next.
-    pub(super) fn step_search(&mut self) -> Result<bool, Ended> {
-        let parted = std::mem::take(&mut self.groups.parted);
-        let mut worked = !parted.is_empty();
-        parted.into_iter().for_each(|(mate, since)| self.look_at_mate(mate, since));
-        if let Some(search) = &self.groups.search {
-            let found = match search.found.try_recv() {
-                Ok(found) => found,
-                Err(mpsc::TryRecvError::Empty) => return Ok(worked),
-                Err(mpsc::TryRecvError::Disconnected) => HashMap::new(),
-            };
-            worked = true;
-            let wanted = self.groups.search.take().map(|search| search.wanted).unwrap_or_default();
-            self.searched(wanted, found)?;
-        }
-        if !self.groups.wanted.is_empty() {
-            let wanted = std::mem::take(&mut self.groups.wanted);
-            let ids = wanted.iter().map(|want| want.id).collect();
-            let found = search(Arc::clone(&self.view), ids, Arc::clone(self.mirror), self.options.workers);
-            self.groups.search = Some(Search { wanted, found });
-        }
-        Ok(worked)
-    }
-
-    fn searched(&mut self, wanted: Vec<Want>, mut found: HashMap<Node, Vec<RelPath>>) -> Result<(), Ended> {
-        for mut want in wanted {
-            let id = want.id;
-            if let Some(paths) = found.remove(&id) {
-                want.tries += 1;
-                let found = paths.len();
-                let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
-                let moved = standing.len() < found;
-                if let Some((_, path, ticket)) = &want.sent
-                    && !self.view.keeps(Kept::Hardlinks)
-                {
-                    let new = standing.iter().filter(|name| *name != path && self.groups.at.get(name) != Some(&id));
-                    new.for_each(|name| self.owe_entry(*ticket, name.clone(), Cause::WRITTEN | Cause::ALONE));
-                }
-                self.groups.note(id, standing, want.since);
-                if moved && want.tries < TRIES {
-                    self.groups.wanted.push(want);
-                    continue;
-                }
-            }
-            match want.sent {
-                Some((then, fresh, ticket)) => {
-                    // Found or not: more names than these it has not, as far as a search can tell.
-                    let names = self.groups.names.get(&id).into_iter().flatten();
-                    let standing = names.filter(|name| self.stands(name, id)).count();
-                    self.groups.searched.insert(id, (then.nlink, standing));
-                    if self.view.keeps(Kept::Hardlinks) {
-                        self.send_group(ticket, then, fresh)?;
-                    }
-                    self.flight.let_go(ticket);
-                }
-                None => {
-                    let known = self.groups.names.get(&id).into_iter().flatten().find(|name| self.stands(name, id));
-                    let hint = |path| Hint::Entry { path, cause: Cause::WRITTEN };
-                    known.into_iter().for_each(|name| self.owe_since(want.since, hint(name.clone())));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A file may have been written under a name that it has lost since: another name tells. Where all have moved
-    /// unseen, the file is searched for.
-    pub(super) fn look_at_mates(&mut self, ticket: Ticket, mates: Vec<Node>) {
-        if !mates.is_empty() {
-            let since = self.since(ticket);
-            mates.into_iter().for_each(|mate| self.look_at_mate(mate, since));
-        }
-    }
-
-    fn look_at_mate(&mut self, id: Node, since: Since) {
-        let mut names = self.groups.names.get(&id).into_iter().flatten();
-        match names.find(|name| self.stands(name, id)).cloned() {
-            Some(path) => self.owe_since(since, Hint::Entry { path, cause: Cause::ATTRIBUTES }),
-            None => self.groups.wanted.push(Want { id, since, sent: None, tries: 0 }),
-        }
-        tracing::trace!(inode = id.1, "a name was lost");
-    }
-
-    /// Whether this name is that file.
-    fn stands(&self, path: &RelPath, id: Node) -> bool {
-        self.inode_here(path).is_some_and(|here| here.node() == id)
-    }
-
-    fn inode_here(&self, path: &RelPath) -> Option<Inode> {
-        let (parent, name) = path.split()?;
-        let stat = self.view.folder(&parent).ok()?.look(&name).ok()??;
-        Some(Inode::of(&stat))
-    }
-}
-
-/// Walks the source for all names of these files. Only the names' inode numbers are read, not their metadata.
-fn search(
-    view: Arc<View>,
-    ids: HashSet<Node>,
-    mirror: Arc<Mirror>,
-    workers: Workers,
-) -> mpsc::Receiver<HashMap<Node, Vec<RelPath>>> {
-    let (send, receive) = mpsc::channel();
-    let work = move || {
-        let mut found: HashMap<Node, Vec<RelPath>> = HashMap::new();
-        let mut folders = vec![RelPath::root()];
-        while let Some(path) = folders.pop() {
-            // What cannot be listed has no names that are mirrored.
-            let Ok(folder) = view.folder(&path) else { continue };
-            let (Ok(own), Ok(listed)) = (folder.stat(), folder.children()) else { continue };
-            for entry in listed {
-                let Ok(path) = path.join(&entry.name) else { continue };
-                if entry.kind.is_none_or(|kind| kind == proto::Kind::Dir) {
-                    folders.push(path.clone());
-                }
-                if ids.contains(&(own.dev, entry.ino)) {
-                    found.entry((own.dev, entry.ino)).or_default().push(path);
-                }
-            }
-        }
-        // Nobody listens when the connection has ended meanwhile.
-        let _ = send.send(found);
-        mirror.wake.notify_one();
-    };
-    if let Err(error) = workers.run("links", work) {
-        tracing::warn!("cannot start a thread to search for hard links: {error}");
-    }
-    receive
 }

@@ -10,6 +10,7 @@ mod delta;
 mod flight;
 mod folders;
 mod groups;
+mod links;
 mod look;
 mod looks;
 mod near;

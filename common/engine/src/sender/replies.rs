@@ -177,7 +177,7 @@ impl Session<'_> {
             }
             Sent::Asked(path, _) => {
                 self.send_folder_of(ticket, &self.by_now(op, &path));
-                self.flight.settled(op);
+                self.flight.conclude(op);
             }
             Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle(_) => {}
         }

@@ -176,7 +176,7 @@ impl Session<'_> {
             self.park(ticket, place, wait, claim);
         }
         self.forget_question(op)?;
-        self.flight.settled(op);
+        self.flight.conclude(op);
         Ok(())
     }
 
@@ -357,7 +357,7 @@ impl Session<'_> {
         let path = self.flight.forwarded(op, path);
         let look = Look { room: Some(claim.bytes), ..Look::new(ticket, path, Why::Differs(Difference::Content)) };
         self.queue_look(look);
-        self.flight.settled(op);
+        self.flight.conclude(op);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ impl Session<'_> {
     /// What came of the question.
     fn answered(&mut self, op: u64, outcome: &Outcome) -> Result<(), Ended> {
         self.flight.answered(op, Answer::Not, &[]);
-        self.flight.settled(op);
+        self.flight.conclude(op);
         match outcome {
             // Full is another matter.
             Outcome::Want | Outcome::Full { .. } => self.is_writable(),

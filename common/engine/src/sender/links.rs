@@ -1,0 +1,245 @@
+//! What follows from hard links. A module that keeps them is told which names to join; of one that does not, the other names
+//! are sent too when one was written. Where names are missing the source is searched by a worker, as the kernel tells of a
+//! new link only under its new name.
+
+use std::collections::HashSet;
+use std::sync::{Arc, mpsc};
+
+use proto::{Kept, Kind, RelPath, ToReceiver, codec};
+use sys::Stat;
+
+use super::flight::Sent;
+use super::groups::{Matches, Want};
+use super::looks::{Look, Why};
+use super::pass::Difference;
+use super::{Ended, Session};
+use crate::hint::{Cause, Hint};
+use crate::mirror::Mirror;
+use crate::pending::{Since, Ticket};
+use crate::view::{Inode, Node, View};
+use crate::workers::Workers;
+
+/// Searches after which a file that moves on each time is left to the events of its moves.
+const TRIES: u8 = 20;
+
+impl Session<'_> {
+    /// Tells the target which names are this file, as far as they still are; searches for those not known.
+    /// `fresh` is a name under which the target has the file as it was `then`: others may have an older one.
+    pub(super) fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
+        let (id, since) = (then.node(), self.since(ticket));
+        let mut names: Vec<RelPath> = self.groups.names(id).cloned().collect();
+        let mut now = then;
+        names.retain(|path| match self.inode_here(path) {
+            Some(here) if here.node() == id => {
+                now = here;
+                true
+            }
+            _ => false,
+        });
+        tracing::trace!(inode = id.1, nlink = now.nlink, %fresh, ?names, "a file with several names");
+        names.sort_by_key(|name| (*name != fresh, name.clone()));
+        match names.first() {
+            None => {
+                self.groups.are_exactly(now, &[], since);
+                return Ok(());
+            }
+            // The name with the new content has gone: it is sent again under one that has not.
+            Some(other) if *other != fresh => {
+                self.owe_entry(ticket, other.clone(), Cause::WRITTEN);
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        self.groups.are_exactly(now, &names, since);
+        if now.ctime != then.ctime {
+            // Perhaps it was written under another name, and perhaps that is gone by now. The look at it leads here.
+            self.owe_rest(ticket, fresh, Cause::ATTRIBUTES);
+            return Ok(());
+        }
+        if now.nlink < 2 {
+            self.groups.are_exactly(now, &[], since);
+            return Ok(());
+        }
+        if self.groups.lacks(now, names.len()) && !self.passes.is_full(ticket) {
+            self.flight.hold(ticket);
+            self.groups.want(Want { node: id, since, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
+        }
+        let Some((first, mut others)) = names.split_first() else { return Ok(()) };
+        while !others.is_empty() {
+            let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
+            let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
+            let now = self.mirror.now();
+            self.mirror.pending().looked_at(some, now);
+            some.iter().for_each(|other| self.origins.linked(first, other, now));
+            self.send(ticket, &message, Sent::Link(first.clone(), some.to_vec()))?;
+            others = rest;
+        }
+        Ok(())
+    }
+
+    /// Where a module keeps no hard links each name is a file of its own there: what the kernel told of one name of this file
+    /// is told of the others, and those not known are searched for.
+    pub(super) fn tell_other_names(&mut self, Look { ticket, path, why, .. }: &Look, stat: &Stat) {
+        if stat.nlink < 2 || self.view.keeps(Kept::Hardlinks) {
+            return;
+        }
+        let ticket = *ticket;
+        let told = match why {
+            Why::Event(cause) if cause.has(Cause::ALONE) => return,
+            Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Cause::WRITTEN,
+            Why::Event(cause) if !cause.has(Cause::ATTRIBUTES) => return,
+            // It compares the others too.
+            _ if self.passes.is_full(ticket) => return,
+            Why::Differs(Difference::Content) => Cause::WRITTEN,
+            // One name more than the target has tells of no other, but may have been written.
+            Why::Event(_) | Why::Differs(_) | Why::Extra => Cause::ATTRIBUTES,
+        };
+        let (inode, since) = (Inode::of(stat), self.since(ticket));
+        self.groups.met(inode, vec![path.clone()], since);
+        let others = self.tell_known(ticket, path, inode.node(), told);
+        if self.groups.lacks(inode, others + 1) {
+            self.flight.hold(ticket);
+            let sent = Some((inode, path.clone(), ticket));
+            self.groups.want(Want { node: inode.node(), since, sent, tries: 0 });
+        }
+    }
+
+    /// Has the other names of a file looked at. Returns how many there are.
+    fn tell_known(&mut self, ticket: Ticket, path: &RelPath, id: Node, told: Cause) -> usize {
+        let names = self.groups.names(id);
+        let others: Vec<RelPath> = names.filter(|name| *name != path && self.stands(name, id)).cloned().collect();
+        tracing::trace!(inode = id.1, %path, ?told, ?others, "a file with several names");
+        let known = others.len();
+        others.into_iter().for_each(|other| self.owe_entry(ticket, other, told | Cause::ALONE));
+        known
+    }
+
+    /// The target has these names of files, each as it was then: their other names follow, told once for each file, by the
+    /// last of them.
+    pub(super) fn name_groups_of(&mut self, linked: Vec<(Ticket, RelPath, Inode)>) -> Result<(), Ended> {
+        let mut named = Vec::new();
+        for (ticket, path, then) in linked {
+            let Some(inode) = self.inode_here(&path) else { continue };
+            self.groups.met(inode, vec![path.clone()], self.since(ticket));
+            named.push((ticket, path, if inode.node() == then.node() { then } else { inode }));
+        }
+        let mut seen = HashSet::new();
+        named.reverse();
+        named.retain(|(_, _, then)| seen.insert(then.node()));
+        named.into_iter().rev().try_for_each(|(ticket, path, then)| self.send_group(ticket, then, path))
+    }
+
+    /// Takes in a search that is over and begins the next.
+    pub(super) fn step_search(&mut self) -> Result<bool, Ended> {
+        let parted = self.groups.take_parted();
+        let found = self.groups.take_found();
+        let worked = !parted.is_empty() || found.is_some();
+        parted.into_iter().for_each(|(mate, since)| self.look_at_mate(mate, since));
+        if let Some((wanted, found)) = found {
+            self.searched(wanted, found)?;
+        }
+        let (view, mirror, workers) = (&self.view, self.mirror, self.options.workers);
+        self.groups.search(|nodes| search(Arc::clone(view), nodes, Arc::clone(mirror), workers));
+        Ok(worked)
+    }
+
+    fn searched(&mut self, wanted: Vec<Want>, mut found: Matches) -> Result<(), Ended> {
+        for mut want in wanted {
+            let id = want.node;
+            if let Some(mut paths) = found.remove(&id) {
+                paths.sort_unstable();
+                want.tries += 1;
+                let found = paths.len();
+                let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
+                let moved = standing.len() < found;
+                if let Some((_, path, ticket)) = &want.sent
+                    && !self.view.keeps(Kept::Hardlinks)
+                {
+                    let new = standing.iter().filter(|name| *name != path && !self.groups.knows(name, id));
+                    new.for_each(|name| self.owe_entry(*ticket, name.clone(), Cause::WRITTEN | Cause::ALONE));
+                }
+                self.groups.note(id, standing, want.since);
+                if moved && want.tries < TRIES {
+                    self.groups.want(want);
+                    continue;
+                }
+            }
+            match want.sent {
+                Some((then, fresh, ticket)) => {
+                    // Matches or not: more names than these it has not, as far as a search can tell.
+                    let standing = self.groups.names(id).filter(|name| self.stands(name, id)).count();
+                    self.groups.has_searched(id, then.nlink, standing);
+                    if self.view.keeps(Kept::Hardlinks) {
+                        self.send_group(ticket, then, fresh)?;
+                    }
+                    self.flight.let_go(ticket);
+                }
+                None => {
+                    let known = self.groups.names(id).find(|name| self.stands(name, id));
+                    let hint = |path| Hint::Entry { path, cause: Cause::WRITTEN };
+                    known.into_iter().for_each(|name| self.owe_since(want.since, hint(name.clone())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A file may have been written under a name that it has lost since: another name tells. Where all have moved
+    /// unseen, the file is searched for.
+    pub(super) fn look_at_mates(&mut self, ticket: Ticket, mates: Vec<Node>) {
+        if !mates.is_empty() {
+            let since = self.since(ticket);
+            mates.into_iter().for_each(|mate| self.look_at_mate(mate, since));
+        }
+    }
+
+    fn look_at_mate(&mut self, id: Node, since: Since) {
+        let standing = self.groups.names(id).find(|name| self.stands(name, id)).cloned();
+        match standing {
+            Some(path) => self.owe_since(since, Hint::Entry { path, cause: Cause::ATTRIBUTES }),
+            None => self.groups.want(Want { node: id, since, sent: None, tries: 0 }),
+        }
+        tracing::trace!(inode = id.1, "a name was lost");
+    }
+
+    /// Whether this name is that file.
+    fn stands(&self, path: &RelPath, id: Node) -> bool {
+        self.inode_here(path).is_some_and(|here| here.node() == id)
+    }
+
+    fn inode_here(&self, path: &RelPath) -> Option<Inode> {
+        let (parent, name) = path.split()?;
+        let stat = self.view.folder(&parent).ok()?.look(&name).ok()??;
+        Some(Inode::of(&stat))
+    }
+}
+
+/// Walks the source for all names of these files. Only the names' inode numbers are read, not their metadata.
+fn search(view: Arc<View>, ids: HashSet<Node>, mirror: Arc<Mirror>, workers: Workers) -> mpsc::Receiver<Matches> {
+    let (send, receive) = mpsc::channel();
+    let work = move || {
+        let mut found = Matches::new();
+        let mut folders = vec![RelPath::root()];
+        while let Some(path) = folders.pop() {
+            // What cannot be listed has no names that are mirrored.
+            let Ok(folder) = view.folder(&path) else { continue };
+            let (Ok(own), Ok(listed)) = (folder.stat(), folder.children()) else { continue };
+            for entry in listed {
+                let Ok(path) = path.join(&entry.name) else { continue };
+                if entry.kind.is_none_or(|kind| kind == Kind::Dir) {
+                    folders.push(path.clone());
+                }
+                if ids.contains(&(own.dev, entry.ino)) {
+                    found.entry((own.dev, entry.ino)).or_default().push(path);
+                }
+            }
+        }
+        // Nobody listens when the connection has ended meanwhile.
+        let _ = send.send(found);
+        mirror.wake.notify_one();
+    };
+    if let Err(error) = workers.run("links", work) {
+        tracing::warn!("cannot start a thread to search for hard links: {error}");
+    }
+    receive
+}
