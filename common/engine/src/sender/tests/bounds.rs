@@ -11,7 +11,7 @@ fn many_large_files_at_once_are_sent_a_few_at_a_time() {
         pair.entry(&format!("f{n}"), Cause::CREATED | Cause::WRITTEN);
     }
     pair.entry("", Cause::ENTRIES);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -33,10 +33,10 @@ fn reserved_names_are_never_sent() {
     pair.hint(Hint::Folder { path: path(&format!("d/{stage}")) });
     let since = std::time::Instant::now();
     pair.hint(Hint::Renamed { from: path(&inside), to: path("d/out"), folder: false, since });
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     fs::rename(pair.here.join("d/out"), pair.here.join(&inside)).unwrap();
     pair.hint(Hint::Renamed { from: path("d/out"), to: path(&inside), folder: false, since });
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     assert!(!pair.there.join("d/out").exists() && !pair.there.join("d").join(stage).exists());
 }
 
@@ -51,7 +51,7 @@ fn a_file_with_many_names_that_loses_one_is_looked_at_once() {
     fs::remove_file(pair.here.join("n7")).unwrap();
     pair.entry("n7", Cause::GONE);
     pair.entry("", Cause::ENTRIES);
-    let (ended, took) = pair.settle();
+    let (ended, took) = pair.sync();
     assert_eq!((ended, took.files), (Ended::InSync, 0));
     assert!(took.wire_bytes < 16 * 1024, "{} bytes for one name of 500", took.wire_bytes);
     pair.assert_equal();

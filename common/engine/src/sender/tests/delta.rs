@@ -24,7 +24,7 @@ impl Pair {
     fn change(&mut self, content: &[u8]) -> u64 {
         fs::write(self.here.join("f"), content).unwrap();
         self.entry("f", Cause::WRITTEN);
-        let (ended, took) = self.settle();
+        let (ended, took) = self.sync();
         assert_eq!((ended, took.files), (Ended::InSync, 1));
         assert!(fs::read(self.there.join("f")).unwrap() == content, "another content");
         took.wire_bytes
@@ -58,7 +58,7 @@ fn only_what_is_new_travels() {
         // Metadata alone sends no content, and a new file has no basis.
         fs::set_permissions(pair.here.join("f"), fs::Permissions::from_mode(0o600)).unwrap();
         pair.entry("f", Cause::ATTRIBUTES);
-        assert_eq!(pair.settle().1.files, 0);
+        assert_eq!(pair.sync().1.files, 0);
         pair.assert_equal();
     }
 }
@@ -116,7 +116,7 @@ fn random_edits_come_out_right() {
             }
             fs::write(pair.here.join("f"), &content).unwrap();
             pair.entry("f", Cause::WRITTEN);
-            assert_eq!(pair.settle().0, Ended::InSync, "seed {seed}");
+            assert_eq!(pair.sync().0, Ended::InSync, "seed {seed}");
             assert!(fs::read(pair.there.join("f")).unwrap() == content, "seed {seed}: another content");
             pair.assert_equal();
         }
@@ -131,7 +131,7 @@ fn a_file_with_holes_keeps_them() {
     file.set_len(5 << 20).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"behind a hole", 5 << 20).unwrap();
     pair.entry("f", Cause::WRITTEN);
-    let (ended, took) = pair.settle();
+    let (ended, took) = pair.sync();
     assert_eq!((ended, took.files), (Ended::InSync, 1));
     assert!(took.wire_bytes < 10_000, "{} bytes", took.wire_bytes);
     pair.assert_equal();

@@ -11,11 +11,11 @@ fn a_new_name_of_a_file_is_found_to_be_one() {
     fs::hard_link(pair.here.join("deep/down/first"), pair.here.join("second")).unwrap();
     pair.entry("second", Cause::CREATED);
     pair.entry("", Cause::ENTRIES);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
     fs::write(pair.here.join("second"), "written by one name").unwrap();
     pair.entry("second", Cause::WRITTEN);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -28,17 +28,17 @@ fn a_new_name_is_found_though_an_earlier_search_found_no_other() {
     pair.pass();
     fs::write(pair.here.join("one"), "its other name is outside").unwrap();
     pair.entry("one", Cause::WRITTEN);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     fs::remove_file(&outside).unwrap();
     // Out and in again: nothing is known of the name that it has now.
     fs::rename(pair.here.join("one"), pair.here.join("uno")).unwrap();
     pair.entry("one", Cause::GONE);
     pair.entry("uno", Cause::WRITTEN);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     fs::hard_link(pair.here.join("uno"), pair.here.join("two")).unwrap();
     pair.entry("two", Cause::CREATED);
     pair.entry("", Cause::ENTRIES);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -54,7 +54,7 @@ fn a_file_written_under_a_name_that_it_lost_is_sent_under_its_others() {
     fs::remove_dir_all(pair.here.join("d")).unwrap();
     pair.entry("d", Cause::GONE);
     pair.entry("", Cause::ENTRIES);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -84,7 +84,7 @@ fn of_two_names_acknowledged_at_once_both_are_known() {
     pair.pass();
     fs::write(pair.here.join("known"), "a search finds no other name").unwrap();
     pair.entry("known", Cause::WRITTEN);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     // The target has a file of its own under the name that comes in.
     fs::copy(pair.here.join("known"), pair.there.join("in")).unwrap();
     let time = fs::metadata(&outside).unwrap().modified().unwrap();
@@ -93,7 +93,7 @@ fn of_two_names_acknowledged_at_once_both_are_known() {
     for name in ["in", "known", ""] {
         pair.entry(name, Cause::ATTRIBUTES);
     }
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -105,7 +105,7 @@ fn separate() -> Pair {
 
 /// Waits for what is owed, and compares all but which names share a file.
 fn settles(pair: &mut Pair) -> Totals {
-    let (ended, took) = pair.settle();
+    let (ended, took) = pair.sync();
     assert_eq!(ended, Ended::InSync);
     let separate = |root: &Path| -> BTreeMap<_, _> {
         tree(root)

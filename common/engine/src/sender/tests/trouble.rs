@@ -34,7 +34,7 @@ fn refused_files_count_one_by_one_and_are_not_sent() {
     pair.renamed("d", "e");
     fs::remove_file(pair.here.join("e/0")).unwrap();
     pair.entry("e/0", Cause::GONE);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     assert_eq!(pair.mirror.problems().len(), MANY - 1);
     pair.limits.max_file_size = None;
     let (ended, took) = pair.pass();
@@ -52,7 +52,7 @@ fn what_was_refused_is_asked_about_before_its_content_travels_again() {
     for _ in 0..2 {
         fs::write(&dump, &content).unwrap();
         pair.entry("dump", Cause::WRITTEN);
-        for (ended, took) in [pair.settle(), pair.pass()] {
+        for (ended, took) in [pair.sync(), pair.pass()] {
             assert_eq!(ended, Ended::InSync);
             assert!(took.wire_bytes < 10_000, "{} bytes to be refused again", took.wire_bytes);
         }
@@ -78,21 +78,21 @@ fn trouble_follows_its_entry_and_ends_with_it() {
     // Before anything else happens, and before the sender knows of it.
     pair.renamed("a", "c");
     assert_eq!(troubled(&pair), ["b/of b", "c/of a", "file"]);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.renamed("c", "b/c");
     pair.renamed("file", "b/of b");
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     assert_eq!(troubled(&pair), ["b/c/of a", "b/of b"]);
     fs::write(pair.here.join("b/of b"), "fits").unwrap();
     pair.entry("b/of b", Cause::WRITTEN);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     assert_eq!(troubled(&pair), ["b/c/of a"]);
     fs::remove_dir_all(pair.here.join("b")).unwrap();
     fs::write(pair.here.join("else"), "").unwrap();
     pair.entry("b", Cause::GONE);
     pair.entry("else", Cause::WRITTEN);
     pair.entry("", Cause::ENTRIES);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -106,10 +106,10 @@ fn trouble_of_what_vanished_unseen_ends_with_a_listing() {
     fs::remove_file(pair.here.join("d/large")).unwrap();
     fs::remove_file(pair.here.join("large")).unwrap();
     pair.hint(Hint::Folder { path: path("d") });
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     assert_eq!(troubled(&pair), ["large"]);
     pair.hint(Hint::Folder { path: RelPath::root() });
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
@@ -121,14 +121,14 @@ fn what_is_refused_again_stays_and_what_arrives_meanwhile_does_not_end_it() {
     let since = |pair: &Pair| pair.mirror.problems().iter().next().map(|(_, note)| note.since);
     fs::write(pair.here.join("file"), "large").unwrap();
     pair.entry("file", Cause::WRITTEN);
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     let first = since(&pair);
     assert!(first.is_some());
     for _ in 0..3 {
         assert_eq!(pair.pass().0, Ended::InSync);
         pair.entry("file", Cause::ATTRIBUTES);
         pair.entry("", Cause::ENTRIES);
-        assert_eq!(pair.settle().0, Ended::InSync);
+        assert_eq!(pair.sync().0, Ended::InSync);
         assert_eq!((troubled(&pair), since(&pair)), (vec!["file".to_owned()], first));
     }
 }
@@ -147,6 +147,6 @@ fn what_has_a_reserved_name_is_left_out_until_it_is_gone() {
     pair.entry("e/.recvd-stage-0", Cause::GONE);
     pair.entry("e", Cause::ENTRIES);
     assert!(left_out(&pair).is_empty());
-    assert_eq!(pair.settle().0, Ended::InSync);
+    assert_eq!(pair.sync().0, Ended::InSync);
     assert!(pair.mirror.problems().is_empty());
 }
