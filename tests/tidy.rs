@@ -10,6 +10,8 @@ use std::process::Command;
 mod circles;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/displacement.rs"]
+mod displacement;
 #[path = "tidy/docs.rs"]
 mod docs;
 #[path = "tidy/machine.rs"]

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::receiver::{Disk, Grant, Limits, Signatures};
+use engine::view::Replica;
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
 use proto::limits::MARKS;
 use proto::login::{Direction, Durability, Open, Refusal};
-use proto::{Keep, Kind, Meta, Name, RelPath, Time, Xattrs};
-use sys::{Dir, Place, RootId, Stage, Tree};
+use proto::{Keep, RelPath};
+use sys::{Place, RootId, Tree};
 
 use crate::auth::Identity;
 pub use root::Root;
@@ -154,62 +155,10 @@ impl Permit {
 
     fn prepare(&self, root: Arc<Tree>, durability: Durability) -> io::Result<Grant> {
         let Module { keep, max_file_size, .. } = *self.module;
-        let stage = Arc::new(Stage::new(root.clone())?);
-        let tree = match self.open(&root, &stage) {
-            // The folder may be ours, with a mode that shuts out even us.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                stage.widen(&root, &self.folder)?;
-                let opened = self.open(&root, &stage);
-                stage.narrow()?;
-                opened?
-            }
-            opened => opened?,
-        };
+        let replica = Arc::new(Replica::new(root, keep)?.beneath(&self.folder, FOLDER_MODE)?);
         let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
-        Ok(Grant { stage, tree, keep, durability, limits, signatures, disk })
+        Ok(Grant { replica, durability, limits, signatures, disk })
     }
-
-    fn open(&self, root: &Arc<Tree>, stage: &Arc<Stage>) -> io::Result<Arc<Tree>> {
-        let mut folder = root.root()?;
-        for name in self.folder.names() {
-            folder = step_into(&folder, &name, stage, self.module.keep)?;
-        }
-        if self.folder.is_root() { Ok(root.clone()) } else { Ok(Arc::new(root.beneath(&self.folder)?)) }
-    }
-}
-
-/// The folder `name` in `folder`, made if there is nothing of that name.
-fn step_into(folder: &Dir, name: &Name, stage: &Arc<Stage>, keep: Keep) -> io::Result<Dir> {
-    if sys::stage::is_reserved(name) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the name {name} is reserved")));
-    }
-    if folder.lookup(name)?.is_none() {
-        let own = folder.stat()?;
-        let meta = Meta {
-            kind: Kind::Dir,
-            size: 0,
-            mode: FOLDER_MODE,
-            uid: own.uid,
-            gid: own.gid,
-            mtime: Time::default(),
-            device: Default::default(),
-            link: Box::default(),
-            xattrs: Xattrs::default(),
-        };
-        // Its time is that of its making.
-        let staged = stage.make(&meta, without_mtime(keep))?;
-        match staged.publish_new(folder, name) {
-            // Another session was faster: its folder is as good as ours, and may have things in it.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            published => published?,
-        }
-        folder.sync()?;
-    }
-    folder.open_dir(name)
-}
-
-fn without_mtime(keep: Keep) -> Keep {
-    keep.iter().filter(|kept| *kept != proto::Kept::Mtime).collect()
 }
 
 #[cfg(test)]

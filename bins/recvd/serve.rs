@@ -236,7 +236,7 @@ async fn begin(lease: &Lease, permit: Permit, durability: Durability, stop: &Sto
     let grant = prepared.unwrap_or_else(|_| {
         Err(Refusal::Busy { reason: "recvd has made a mistake; see its log".into(), retry: Duration::from_secs(30) })
     })?;
-    lease.writes_to(grant.tree.identity().ok())?;
+    lease.writes_to(grant.replica.identity().ok())?;
     Ok(grant)
 }
 

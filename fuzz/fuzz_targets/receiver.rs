@@ -15,13 +15,14 @@ use std::thread;
 use bytes::{Bytes, BytesMut};
 use engine::clock::Clock;
 use engine::receiver::{EndReason, Grant, Limits, Receiver};
+use engine::view::Replica;
 use engine::workers::Workers;
 use libfuzzer_sys::fuzz_target;
 use proto::digest::Transcript;
 use proto::limits::FRAME;
 use proto::login::Durability;
 use proto::{Content, Device, Keep, Kind, Meta, RelPath, Time, ToReceiver, ToSender, Xattr, Xattrs, codec};
-use sys::{Mounts, Resolve, Stage, Tree};
+use sys::{Mounts, Resolve, Tree};
 use tokio::sync::{mpsc, watch};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -226,10 +227,9 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
 
     let how = if settings & 2 == 0 { Resolve::Openat2 } else { Resolve::Walk };
     let tree = Arc::new(Tree::open_with(&module, Mounts::Stay, how).expect("a module"));
+    let keep = if settings & 4 == 0 { Keep::EVERYTHING } else { Keep::DEFAULT };
     let grant = Grant {
-        stage: Arc::new(Stage::new(Arc::clone(&tree)).expect("a stage")),
-        tree,
-        keep: if settings & 4 == 0 { Keep::EVERYTHING } else { Keep::DEFAULT },
+        replica: Arc::new(Replica::new(tree, keep).expect("a stage")),
         durability: if settings & 8 == 0 { Durability::None } else { Durability::Batch },
         limits: Limits { max_file_size: (settings & 16 == 0).then_some(1 << 20) },
         signatures: Arc::default(),

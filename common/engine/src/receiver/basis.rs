@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
-use sys::{File, StagedFile, Stat, Tree};
+use sys::{File, StagedFile, Stat};
 
 use super::signatures::Signatures;
 use super::verdict;
 use crate::channel::{Outlet, frame};
 use crate::delta::{Cut, Signature};
+use crate::view::Replica;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
 const PART: usize = 64;
@@ -38,9 +39,8 @@ pub(super) struct Basis {
 
 impl Basis {
     /// What stands at the path, if it serves, and how its signature is to be had.
-    pub(super) fn open(tree: &Tree, path: &RelPath, signatures: &Signatures) -> Option<(Arc<Basis>, Rest)> {
-        let (folder, name) = path.split()?;
-        let (file, stat) = tree.dir(&folder).and_then(|dir| dir.open_file(&name)).ok()?;
+    pub(super) fn open(replica: &Replica, path: &RelPath, signatures: &Signatures) -> Option<(Arc<Basis>, Rest)> {
+        let (file, stat) = replica.open(path).ok()?;
         // Zeros would be read for the holes.
         if stat.nlink > 1 || stat.size == 0 || stat.is_hollow() {
             return None;

@@ -68,7 +68,7 @@ impl<'a> Blobs<'a> {
         };
         let file = match self.grant.limits.too_large(size) {
             Some(outcome) => Err(outcome),
-            None => self.grant.stage.file(size).map(Draft::new).map_err(|error| verdict::staging(&error)),
+            None => self.grant.replica.file(size).map(Draft::new).map_err(|error| verdict::staging(&error)),
         };
         place.insert(Blob {
             size,
@@ -91,7 +91,7 @@ impl<'a> Blobs<'a> {
             return Err(format!("asked for a basis of blob {id} too late, or twice"));
         }
         let signatures = &self.grant.signatures;
-        let found = blob.file.is_ok().then(|| Basis::open(&self.grant.tree, path, signatures)).flatten();
+        let found = blob.file.is_ok().then(|| Basis::open(&self.grant.replica, path, signatures)).flatten();
         match found {
             Some((basis, rest)) => {
                 (blob.basis, blob.recorder) = (Some(basis.clone()), Recorder::new(blob.size, basis.size()));

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use proto::Keep;
 use proto::Outcome;
 use proto::login::Durability;
-use sys::{Stage, Tree};
 
 use super::disk::Disk;
 use super::signatures::Signatures;
 use super::verdict;
+use crate::view::Replica;
 
 /// What one session may write to, and how.
 #[derive(Debug)]
 pub struct Grant {
-    /// Temporaries of this session, in the module's root.
-    pub stage: Arc<Stage>,
     /// The folder that is given to the peer; opened for this session alone, so that an error of the disk is told to it.
-    pub tree: Arc<Tree>,
-    /// Which attributes are kept.
-    pub keep: Keep,
+    pub replica: Arc<Replica>,
     /// What a receipt means.
     pub durability: Durability,
     /// What the operator bounds.

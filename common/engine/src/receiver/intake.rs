@@ -14,9 +14,10 @@ use super::line::Line;
 use super::operation::{BUNDLE_BYTES, BUNDLE_OPS, Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
-use super::{EndReason, Grant, Limits, Stop};
+use super::{EndReason, Grant, Stop};
 use crate::channel::{self, Inbox, Outlet};
 use crate::pack::Unpacker;
+use crate::view::{Rule, View};
 use crate::workers::Workers;
 
 /// Operations that the intake stages itself when nothing else is going on: handing them over would cost more.
@@ -31,7 +32,7 @@ pub(super) struct Intake<'a> {
     outlet: Outlet,
     stop: Stop,
     workers: Workers,
-    limits: Limits,
+    grant: &'a Grant,
     blobs: Blobs<'a>,
     unpacker: Unpacker,
     bundle: Bundle,
@@ -46,9 +47,9 @@ impl<'a> Intake<'a> {
         stop: Stop,
         workers: Workers,
     ) -> Intake<'a> {
-        let (limits, blobs) = (grant.limits, Blobs::new(grant, pool, outlet.clone()));
+        let blobs = Blobs::new(grant, pool, outlet.clone());
         let (early, unpacker, bundle) = (None, Unpacker::default(), Bundle { first: 1, ..Bundle::default() });
-        Intake { line, pool, inbox, early, outlet, stop, workers, limits, blobs, unpacker, bundle }
+        Intake { line, pool, inbox, early, outlet, stop, workers, grant, blobs, unpacker, bundle }
     }
 
     pub(super) fn run(mut self) -> EndReason {
@@ -135,7 +136,7 @@ impl<'a> Intake<'a> {
                 return self.blobs.data(id, offset, &bytes).map_err(EndReason::Violation);
             }
             ToReceiver::Basis { id, path } => {
-                unreserved(&path).map_err(EndReason::Violation)?;
+                unreserved(self.grant.replica.view(), &path).map_err(EndReason::Violation)?;
                 return self.blobs.basis(id, &path).map_err(EndReason::Violation);
             }
             ToReceiver::Copy { id, offset, first, count } => {
@@ -157,7 +158,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Count { path } => Operation::Count { path },
             ToReceiver::Settle { path } => Operation::Settle { path },
         };
-        check(&operation).map_err(EndReason::Violation)?;
+        check(self.grant.replica.view(), &operation).map_err(EndReason::Violation)?;
         self.bundle.operations.push(operation);
         if self.bundle.operations.len() >= BUNDLE_OPS || self.bundle.bytes >= BUNDLE_BYTES {
             return self.hand_over();
@@ -169,7 +170,7 @@ impl<'a> Intake<'a> {
         let size = meta.size;
         let mut built = None;
         let item = match content {
-            Content::Inline(bytes) => match self.limits.too_large(size) {
+            Content::Inline(bytes) => match self.grant.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
                 None => {
                     self.bundle.bytes += bytes.len();
@@ -183,7 +184,7 @@ impl<'a> Intake<'a> {
                 }
                 Err(outcome) => Item::Ready(Err(outcome)),
             },
-            Content::Asked { room } => match self.limits.too_large(size) {
+            Content::Asked { room } => match self.grant.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
                 None => return Ok(Operation::Ask { path, meta, room }),
             },
@@ -227,7 +228,8 @@ impl<'a> Intake<'a> {
 
 /// What the codec leaves open: temporaries' names. That roots, kinds and nested paths stand only where they may, it has
 /// seen.
-fn check(operation: &Operation) -> Result<(), String> {
+fn check(view: &View, operation: &Operation) -> Result<(), String> {
+    let unreserved = |path: &RelPath| unreserved(view, path);
     match operation {
         Operation::Put { path, .. }
         | Operation::Ask { path, .. }
@@ -244,10 +246,9 @@ fn check(operation: &Operation) -> Result<(), String> {
     }
 }
 
-fn unreserved(path: &RelPath) -> Result<(), String> {
-    let reserved = |name: &[u8]| name.starts_with(sys::stage::PREFIX);
-    if path.as_bytes().split(|b| *b == b'/').any(reserved) {
-        return Err(format!("named '{path}', which is reserved for temporaries"));
+fn unreserved(view: &View, path: &RelPath) -> Result<(), String> {
+    match view.selection().leaves_out(path) {
+        Some(Rule::Reserved) => Err(format!("named '{path}', which is reserved for temporaries")),
+        _ => Ok(()),
     }
-    Ok(())
 }

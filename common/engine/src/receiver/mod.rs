@@ -58,7 +58,7 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver that will write into `grant`.
     pub fn new(grant: Grant, clock: Clock, workers: Workers) -> Receiver {
-        let (line, pool) = (Line::new(clock.clone(), workers), Pool::new(&grant, workers));
+        let (line, pool) = (Line::new(clock.clone(), workers), Pool::new(Arc::clone(&grant.replica), workers));
         Receiver { grant, clock, workers, counters: Arc::default(), line, pool }
     }
 

@@ -7,14 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
-use proto::{Keep, Meta, Outcome};
-use sys::{Stage, Staged, Tree};
+use proto::{Meta, Outcome};
+use sys::Staged;
 
-use super::answer::{Answer, Ask, Here, compare};
+use super::answer::{Answer, Ask, compare};
 use super::basis::{Copying, Signing};
 use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
-use super::{Grant, verdict};
+use super::verdict;
+use crate::view::Replica;
 use crate::workers::Workers;
 
 /// Copies that wait: each is something to remember, however few bytes it names.
@@ -26,9 +27,7 @@ pub(super) struct Pool {
     ready: Condvar,
     /// The intake waits here for room among the copies.
     room: Condvar,
-    tree: Arc<Tree>,
-    stage: Arc<Stage>,
-    keep: Keep,
+    replica: Arc<Replica>,
     workers: Workers,
 }
 
@@ -109,10 +108,8 @@ impl Jobs {
 }
 
 impl Pool {
-    pub(super) fn new(grant: &Grant, workers: Workers) -> Pool {
-        let (jobs, ready, room) = Default::default();
-        let (tree, stage, keep) = (Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep);
-        Pool { jobs, ready, room, tree, stage, keep, workers }
+    pub(super) fn new(replica: Arc<Replica>, workers: Workers) -> Pool {
+        Pool { jobs: Mutex::default(), ready: Condvar::new(), room: Condvar::new(), replica, workers }
     }
 
     fn lock(&self) -> MutexGuard<'_, Jobs> {
@@ -211,9 +208,8 @@ impl Pool {
     }
 
     fn answer(&self, asks: Vec<Ask>, answers: &Sender<Vec<Answer>>) {
-        let here = Here { tree: &self.tree, stage: &self.stage, keep: self.keep, workers: self.workers };
         // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
-        let _ = answers.send(asks.into_iter().map(|ask| compare(here, ask)).collect());
+        let _ = answers.send(asks.into_iter().map(|ask| compare(&self.replica, ask, self.workers)).collect());
     }
 
     fn sign_on(&self, mut signing: Signing, mut buffer: Vec<u8>) {
@@ -259,12 +255,12 @@ impl Pool {
             let raw = std::mem::replace(item, Item::Ready(Err(Outcome::Absent)));
             *item = Item::Ready(match raw {
                 Item::Inline(mut meta, bytes) => {
-                    self.keep.project_meta(&mut meta);
+                    self.replica.view().project(&mut meta);
                     self.inline(&meta, &bytes)
                 }
                 Item::Blob(mut meta, file) => {
-                    self.keep.project_meta(&mut meta);
-                    file.finish(&meta, self.keep).map_err(|error| verdict::staging(&error))
+                    self.replica.view().project(&mut meta);
+                    self.replica.finish(file, &meta).map_err(|error| verdict::staging(&error))
                 }
                 Item::Ready(ready) => ready,
             });
@@ -273,11 +269,11 @@ impl Pool {
 
     fn inline(&self, meta: &Meta, bytes: &Bytes) -> Result<Staged, Outcome> {
         let write = || {
-            let file = self.stage.file_like(meta, self.keep)?;
+            let file = self.replica.file_like(meta)?;
             if !bytes.is_empty() {
                 file.write_at(bytes, 0)?;
             }
-            file.finish(meta, self.keep)
+            self.replica.finish(file, meta)
         };
         write().map_err(|error| verdict::staging(&error))
     }
@@ -303,7 +299,8 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use sys::Mounts;
+    use proto::Keep;
+    use sys::{Mounts, Tree};
     use tokio::sync::mpsc;
 
     use super::super::basis::{Basis, Draft};
@@ -316,14 +313,13 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join("f"), "x").unwrap();
         let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
-        let stage = Arc::new(Stage::new(tree.clone()).unwrap());
-        let (basis, _) = Basis::open(&tree, &proto::RelPath::parse(b"f").unwrap(), &Signatures::default()).unwrap();
-        let draft = Draft::new(stage.file(1).unwrap());
+        let replica = Arc::new(Replica::new(tree, Keep::DEFAULT).unwrap());
+        let (basis, _) = Basis::open(&replica, &proto::RelPath::parse(b"f").unwrap(), &Signatures::default()).unwrap();
+        let draft = Draft::new(replica.file(1).unwrap());
         let (outbox, _frames) = mpsc::channel(1);
         let workers = Workers::Threads(1);
         let outlet = Outlet::new(outbox, workers);
-        let (jobs, ready, room) = Default::default();
-        let pool = Pool { jobs, ready, room, tree, stage, keep: Keep::DEFAULT, workers };
+        let pool = Pool::new(replica, workers);
         let copy = || {
             let (draft, basis, outlet, backlog) = (draft.clone(), basis.clone(), outlet.clone(), Arc::default());
             Copying { id: 1, draft, basis, range: 0..1, offset: 0, bytes: 1, outlet, backlog }

@@ -98,7 +98,7 @@ impl Receiver {
 
 /// Removes the folder of temporaries, of which there are none any more.
 fn rest(grant: &Grant) {
-    if let Err(error) = grant.stage.rest() {
+    if let Err(error) = grant.replica.rest() {
         tracing::warn!(%error, "cannot remove the folder of temporaries; the next start of the service will");
     }
 }

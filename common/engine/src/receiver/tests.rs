@@ -2,6 +2,7 @@
 
 mod basis;
 mod blobs;
+mod displacement;
 mod folders;
 mod links;
 mod moves;

@@ -3,8 +3,10 @@
 
 use std::io::{self, ErrorKind};
 
-use proto::{Name, Outcome};
-use sys::{Dir, Lack};
+use proto::Outcome;
+use sys::Lack;
+
+use crate::view::{Obstacle, Site};
 
 /// Of what a module does not reach, as renames end there.
 const ELSEWHERE: &str = "another file system is mounted there on the backup host, and a module lies on one: give that disk a \
@@ -55,12 +57,26 @@ pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
     }
 }
 
-/// The same where that may be because another user owns one of these entries.
-pub(super) fn of_names(doing: &str, error: &io::Error, names: &[(&Dir, &Name)]) -> Outcome {
-    let denied = error.kind() == ErrorKind::PermissionDenied;
-    match names.iter().filter(|_| denied).find_map(|(dir, name)| sys::stage::not_ours(dir, name)) {
-        Some(why) => refused(format!("cannot {doing}: {why}")),
-        None => of(doing, error),
+/// Why what stands at a site did not leave it, to make room for nothing or for what stands at the other one.
+pub(super) fn of_obstacle(doing: &str, obstacle: &Obstacle, site: Site<'_>, other: Option<Site<'_>>) -> Outcome {
+    let mut sites = std::iter::once(site).chain(other);
+    match obstacle {
+        Obstacle::Protected(path) if sites.any(|site| site.path() == path) => {
+            refused(format!("cannot {doing}: '{path}' is protected on the backup host"))
+        }
+        Obstacle::Protected(path) => {
+            refused(format!("cannot {doing}: '{path}', which stands in it, is protected on the backup host"))
+        }
+        // The sender looks at both and sends what differs.
+        Obstacle::NoExchange => Outcome::Absent,
+        Obstacle::Failed(error) => {
+            let denied = error.kind() == ErrorKind::PermissionDenied;
+            // Another user may own one of them.
+            match sites.filter(|_| denied).find_map(|site| site.not_ours()) {
+                Some(why) => refused(format!("cannot {doing}: {why}")),
+                None => of(doing, error),
+            }
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use proto::login::Durability;
 use proto::{Keep, RelPath};
-use sys::{Mounts, Stage, Tree};
+use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
 use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
@@ -33,6 +33,7 @@ use crate::mirror::{Deletes, Halt, Mirror, Totals};
 use crate::pack::Compress;
 use crate::pending::{Holds, Rules};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
+use crate::view::Replica;
 use crate::workers::Workers;
 
 /// Shorter than in earnest.
@@ -129,12 +130,12 @@ impl Pair {
             Sender::new(Root::new(Arc::new(Tree::open(&here, Mounts::Stay).unwrap())).unwrap(), options, mirror)
         });
         let tree = Arc::new(Tree::open(&self.there, Mounts::Stay).unwrap());
-        let stage = Arc::new(Stage::new(tree.clone()).unwrap());
-        let (durability, limits, keep) = (self.durability, self.limits, self.keep);
+        let replica = Arc::new(Replica::new(tree, self.keep).unwrap());
+        let (durability, limits) = (self.durability, self.limits);
         let signatures = self.signatures.clone();
         let disk = Arc::default();
         let receiver = Receiver::new(
-            Grant { stage, tree, keep, durability, limits, signatures, disk },
+            Grant { replica, durability, limits, signatures, disk },
             Clock::system(),
             Workers::Threads(2),
         );
@@ -150,7 +151,7 @@ impl Pair {
                 }
             }
         });
-        let connection = Connection { outbox, receipts, keep, durability, compress: self.compress };
+        let connection = Connection { outbox, receipts, keep: self.keep, durability, compress: self.compress };
         let sending = self.runtime.spawn_blocking(move || {
             let ended = sender.run(connection, until, &AtomicBool::new(false));
             (sender, ended)

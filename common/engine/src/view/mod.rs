@@ -4,9 +4,13 @@
 //! [`Tree`] by itself. So a restore is a sender over the other host's view, a verification compares what two views list, and a
 //! tree as it was at some time will be one more of them.
 
+mod displace;
+mod fate;
 mod folder;
 mod list;
 mod listing;
+mod protection;
+mod replica;
 mod rule;
 mod selection;
 
@@ -16,8 +20,13 @@ use std::sync::Arc;
 use proto::{Keep, Kept, Kind, Meta, RelPath};
 use sys::{File, Stat, Tree};
 
+pub(crate) use displace::{By, Obstacle, Site};
+#[cfg(test)]
+pub(crate) use fate::Fate;
 pub use folder::Folder;
 pub use listing::{Inode, Listing, Names, Node, Skipped};
+pub use protection::Protection;
+pub use replica::Replica;
 pub use rule::Rule;
 pub use selection::Selection;
 
@@ -33,6 +42,26 @@ impl View {
     /// Of what is mirrored: what the target does not make does not exist.
     pub fn of_source(tree: Arc<Tree>, keep: Keep) -> View {
         View { tree, keep, selection: Selection::default().of_kinds(keep) }
+    }
+
+    /// Of what is written to: whatever is there exists but temporaries, so that it can be removed.
+    pub fn of_replica(tree: Arc<Tree>, keep: Keep) -> View {
+        View { tree, keep, selection: Selection::default() }
+    }
+
+    /// Which entries exist.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Whether entries of this kind are made at the target.
+    pub fn makes(&self, kind: Kind) -> bool {
+        self.keep.admits(kind)
+    }
+
+    /// Takes from metadata what is not kept.
+    pub fn project(&self, meta: &mut Meta) {
+        self.keep.project_meta(meta);
     }
 
     /// A folder beneath the root, opened.

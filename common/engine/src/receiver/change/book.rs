@@ -35,11 +35,11 @@ pub(super) struct Joined {
 impl LinkBook {
     /// Notes what a `Compare` has seen.
     pub(super) fn note(&mut self, answer: &Answer) {
-        for shared in &answer.shared {
+        for (name, inode) in &answer.linked {
             // A path beyond the limits cannot be named by the sender either.
-            let Ok(path) = answer.path.join(&shared.name) else { continue };
+            let Ok(path) = answer.path.join(name) else { continue };
             if self.afford(&path) {
-                self.seen.entry(shared.inode).or_default().push(path);
+                self.seen.entry(inode.node()).or_default().push(path);
             }
         }
     }

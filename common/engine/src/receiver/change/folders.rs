@@ -6,19 +6,21 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use proto::{Keep, Kept, Name, RelPath, Time};
-use sys::{Dir, Lack, Stage, Tree};
+use proto::{Kept, Name, RelPath, Time};
+
+use crate::view::{Folder, Replica};
 
 /// Folders held open, at most; and touched ones, until the batch is sealed.
 pub(super) const FOLDERS: usize = 256;
 
+/// A folder that the batch works in.
 #[derive(Debug)]
-pub(super) struct Folder {
-    pub dir: Dir,
-    path: RelPath,
+pub(super) struct Held {
+    folder: Folder,
     /// Whether all can be done in it, whatever its mode.
     wide: Cell<bool>,
     /// The mtime that it is to have at the end, once it was touched.
@@ -26,6 +28,14 @@ pub(super) struct Folder {
     touched: Cell<bool>,
     /// The operation that touched it last.
     op: Cell<u64>,
+}
+
+impl Deref for Held {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 /// A folder could not be given its mtime at the end of a batch.
@@ -38,24 +48,23 @@ pub(super) struct Unrestored {
 
 #[derive(Debug)]
 pub(super) struct Folders {
-    tree: Arc<Tree>,
-    stage: Arc<Stage>,
+    replica: Arc<Replica>,
     mtimes: bool,
     /// By path.
-    held: HashMap<Box<[u8]>, Rc<Folder>>,
+    held: HashMap<Box<[u8]>, Rc<Held>>,
     /// The one that was used last, with its path: most operations come folder by folder.
-    last: Option<(Box<[u8]>, Rc<Folder>)>,
-    touched: Vec<Rc<Folder>>,
+    last: Option<(Box<[u8]>, Rc<Held>)>,
+    touched: Vec<Rc<Held>>,
     /// The operation in hand.
     op: u64,
     unrestored: Vec<Unrestored>,
 }
 
 impl Folders {
-    pub(super) fn new(tree: Arc<Tree>, stage: Arc<Stage>, keep: Keep) -> Folders {
-        let mtimes = keep.has(Kept::Mtime);
+    pub(super) fn new(replica: Arc<Replica>) -> Folders {
+        let mtimes = replica.view().keeps(Kept::Mtime);
         let (held, touched, unrestored) = (HashMap::new(), Vec::new(), Vec::new());
-        Folders { tree, stage, mtimes, held, last: None, touched, op: 0, unrestored }
+        Folders { replica, mtimes, held, last: None, touched, op: 0, unrestored }
     }
 
     /// What is touched from now on is touched by this operation.
@@ -64,7 +73,7 @@ impl Folders {
     }
 
     /// The folder that holds `path`, and its name there. Not for the root.
-    pub(super) fn parent(&mut self, path: &RelPath) -> io::Result<(Rc<Folder>, Name)> {
+    pub(super) fn parent(&mut self, path: &RelPath) -> io::Result<(Rc<Held>, Name)> {
         let bytes = path.as_bytes();
         let cut = bytes.iter().rposition(|b| *b == b'/');
         let (parent, name) = cut.map_or((&b""[..], bytes), |at| (&bytes[..at], &bytes[at + 1..]));
@@ -73,11 +82,11 @@ impl Folders {
     }
 
     /// The folder at `path`.
-    pub(super) fn open(&mut self, path: &RelPath) -> io::Result<Rc<Folder>> {
+    pub(super) fn open(&mut self, path: &RelPath) -> io::Result<Rc<Held>> {
         self.open_bytes(path.as_bytes())
     }
 
-    fn open_bytes(&mut self, path: &[u8]) -> io::Result<Rc<Folder>> {
+    fn open_bytes(&mut self, path: &[u8]) -> io::Result<Rc<Held>> {
         if let Some((last, folder)) = &self.last
             && **last == *path
         {
@@ -90,22 +99,12 @@ impl Folders {
                 let parsed =
                     RelPath::parse(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
                 if parsed.is_root() {
-                    // Its mtime may be read or set now, which the making of the stage in it must not cross. Where there is no
-                    // room for that it is not made, and what frees room goes on.
-                    match self.stage.prepare() {
-                        Err(error) if Lack::of(&error).is_some() => {}
-                        prepared => prepared?,
-                    }
+                    // Its mtime may be read or set now, which the making of the stage in it must not cross.
+                    self.replica.prepare()?;
                 }
-                let dir = match self.tree.dir(&parsed) {
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        self.stage.widen(&self.tree, &parsed)?;
-                        self.tree.dir(&parsed)?
-                    }
-                    dir => dir?,
-                };
+                let folder = self.replica.folder(&parsed)?;
                 let (wide, mtime, touched, op) = Default::default();
-                let folder = Rc::new(Folder { dir, path: parsed, wide, mtime, touched, op });
+                let folder = Rc::new(Held { folder, wide, mtime, touched, op });
                 if self.held.len() >= FOLDERS {
                     // Those that were touched, or are about to be, keep what they owe: they must stay found.
                     self.held.retain(|_, folder| folder.touched.get() || Rc::strong_count(folder) > 1);
@@ -120,25 +119,25 @@ impl Folders {
     }
 
     /// Makes sure that one can look in it: its mode may have been set since it was opened.
-    fn open_up(&self, folder: &Folder) -> io::Result<()> {
-        if !folder.wide.get() && self.stage.is_shut(&folder.dir)? {
-            self.stage.widen(&self.tree, &folder.path)?;
+    fn open_up(&self, held: &Held) -> io::Result<()> {
+        if !held.wide.get() && self.replica.is_shut(held)? {
+            self.replica.open_up(held.folder.path())?;
         }
         Ok(())
     }
 
     /// To be called before a name in the folder appears or vanishes.
-    pub(super) fn touch(&mut self, folder: &Rc<Folder>) -> io::Result<()> {
+    pub(super) fn touch(&mut self, folder: &Rc<Held>) -> io::Result<()> {
         folder.op.set(self.op);
         if !folder.wide.get() {
-            self.stage.widen(&self.tree, &folder.path)?;
+            self.replica.open_up(folder.path())?;
             folder.wide.set(true);
         }
         if folder.touched.get() {
             return Ok(());
         }
         if self.mtimes {
-            folder.mtime.set(Some(folder.dir.stat()?.mtime));
+            folder.mtime.set(Some(folder.stat()?.mtime));
         }
         folder.touched.set(true);
         self.touched.push(Rc::clone(folder));
@@ -146,12 +145,12 @@ impl Folders {
     }
 
     /// The mtime that the folder has in the eyes of the sender, if what the disk says is not it.
-    pub(super) fn mtime(&self, folder: &Folder) -> Option<Time> {
+    pub(super) fn mtime(&self, folder: &Held) -> Option<Time> {
         folder.mtime.get()
     }
 
     /// The sender has said which mtime the folder has; its metadata was set in place.
-    pub(super) fn made(&mut self, folder: &Rc<Folder>, mtime: Time) {
+    pub(super) fn made(&mut self, folder: &Rc<Held>, mtime: Time) {
         folder.op.set(self.op);
         folder.wide.set(false);
         if folder.mtime.get().is_some() {
@@ -169,7 +168,7 @@ impl Folders {
         self.held.retain(|held, folder| {
             let beneath = within(held, path.as_bytes());
             if beneath {
-                self.unrestored.extend(restore(folder));
+                self.unrestored.extend(restore(&self.replica, folder));
             }
             !beneath
         });
@@ -180,12 +179,12 @@ impl Folders {
 
     /// Gives every folder that was touched the mtime that it is to have; returns where that failed, since the last time.
     pub(super) fn restore(&mut self) -> Vec<Unrestored> {
-        self.unrestored.extend(self.touched.iter().filter_map(|folder| restore(folder)));
+        self.unrestored.extend(self.touched.iter().filter_map(|folder| restore(&self.replica, folder)));
         std::mem::take(&mut self.unrestored)
     }
 
     /// Those that were touched.
-    pub(super) fn touched(&self) -> &[Rc<Folder>] {
+    pub(super) fn touched(&self) -> &[Rc<Held>] {
         &self.touched
     }
 
@@ -199,10 +198,10 @@ impl Folders {
 
 /// What the receiver has no right to set shows as a difference when the folder above is compared next, and its `Make`
 /// names the reason.
-fn restore(folder: &Folder) -> Option<Unrestored> {
-    let error = folder.dir.set_mtime(folder.mtime.take()?).err()?;
+fn restore(replica: &Replica, held: &Held) -> Option<Unrestored> {
+    let error = replica.give_back_mtime(held, held.mtime.take()?).err()?;
     tracing::debug!(%error, "cannot restore the mtime of a folder");
-    sys::is_passing(&error).then(|| Unrestored { op: folder.op.get(), error })
+    sys::is_passing(&error).then(|| Unrestored { op: held.op.get(), error })
 }
 
 fn within(path: &[u8], folder: &[u8]) -> bool {

@@ -13,20 +13,20 @@ use crate::receiver::verdict::{self, Verdict};
 impl Changes {
     /// Makes `others` names of what stands at `first`.
     pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Verdict {
-        if !self.keep.has(Kept::Hardlinks) {
+        if !self.replica.view().keeps(Kept::Hardlinks) {
             return Err(verdict::refused("the module keeps no hard links"));
         }
         let failed = |error| verdict::of("link it", &error);
         let (folder, name) = self.parent(first)?;
-        let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { return Err(Outcome::Absent) };
+        let Some(stat) = folder.look(&name).map_err(failed)? else { return Err(Outcome::Absent) };
         if stat.kind == Kind::Dir {
             return Err(Outcome::Absent);
         }
         for other in others {
             let (other_folder, other_name) = self.parent(other)?;
-            let there = other_folder.dir.lookup(&other_name).map_err(failed)?;
+            let there = other_folder.look(&other_name).map_err(failed)?;
             if there.is_none_or(|there| (there.dev, there.ino) != (stat.dev, stat.ino)) {
-                let staged = self.stage.link(&folder.dir, &name).map_err(failed)?;
+                let staged = self.replica.link(&folder, &name).map_err(failed)?;
                 self.publish(other, staged)?;
             }
         }
@@ -56,7 +56,7 @@ impl Changes {
     /// Whether this name is (still) that file. One that cannot be looked at is left alone.
     fn is_still(&mut self, path: &RelPath, inode: (u64, u64)) -> bool {
         let Ok((folder, name)) = self.parent(path) else { return false };
-        let stat = folder.dir.lookup(&name).ok().flatten();
+        let stat = folder.look(&name).ok().flatten();
         stat.is_some_and(|stat| (stat.dev, stat.ino) == inode)
     }
 
@@ -67,9 +67,9 @@ impl Changes {
         for path in group {
             let (folder, name) = self.parent(parted.unwrap_or(path))?;
             let staged = match parted {
-                Some(_) => self.stage.link(&folder.dir, &name).map_err(failed)?,
+                Some(_) => self.replica.link(&folder, &name).map_err(failed)?,
                 None => {
-                    let staged = self.stage.copy(&folder.dir, &name).map_err(failed)?;
+                    let staged = self.replica.copy(&folder, &name).map_err(failed)?;
                     if self.durability == Durability::Batch {
                         staged.flush().map_err(failed)?;
                     }

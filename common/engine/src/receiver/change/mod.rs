@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use proto::login::Durability;
-use proto::{Keep, Name, Outcome, RelPath};
-use sys::{Durable, Stage, Staged, Tree, durable};
+use proto::{Name, Outcome, RelPath};
+use sys::{Durable, Staged};
 
 use super::Grant;
 use super::answer::Answer;
@@ -24,21 +24,20 @@ use super::basis::Basis;
 use super::operation::{Item, Operation};
 use super::signatures::Signatures;
 use super::verdict::{self, Verdict};
+use crate::view::{By, Folder, Replica, Site};
 use book::LinkBook;
-use folders::{FOLDERS, Folder, Folders, Unrestored};
+use folders::{FOLDERS, Folders, Held, Unrestored};
 
 /// The mirrored folder, and what the batch in hand has done to it.
 #[derive(Debug)]
 pub(super) struct Changes {
-    tree: Arc<Tree>,
-    stage: Arc<Stage>,
-    keep: Keep,
+    replica: Arc<Replica>,
     durability: Durability,
     signatures: Arc<Signatures>,
     folders: Folders,
     links: LinkBook,
     /// Files whose metadata changed in place.
-    altered: Vec<(Rc<Folder>, Name)>,
+    altered: Vec<(Rc<Held>, Name)>,
     /// Older versions: while they are open the kernel does not free them, which takes it long.
     replaced: Vec<Arc<Basis>>,
 }
@@ -46,12 +45,10 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn new(grant: &Grant) -> Changes {
         Changes {
-            tree: Arc::clone(&grant.tree),
-            stage: Arc::clone(&grant.stage),
-            keep: grant.keep,
+            replica: Arc::clone(&grant.replica),
             durability: grant.durability,
             signatures: Arc::clone(&grant.signatures),
-            folders: Folders::new(Arc::clone(&grant.tree), Arc::clone(&grant.stage), grant.keep),
+            folders: Folders::new(Arc::clone(&grant.replica)),
             links: LinkBook::default(),
             altered: Vec::new(),
             replaced: Vec::new(),
@@ -60,17 +57,12 @@ impl Changes {
 
     /// Whether the folder still stands at its path; if not, in words.
     pub(super) fn stands(&self) -> Result<(), String> {
-        let path = self.tree.path().display();
-        match self.tree.stands() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(format!("{path} was replaced, unmounted or mounted over")),
-            Err(error) => Err(format!("{path} cannot be looked at: {error}")),
-        }
+        self.replica.stands()
     }
 
     /// Takes the folder of temporaries out of the mirror, if it is empty. Returns whether it is gone.
     pub(super) fn rest(&self) -> io::Result<bool> {
-        self.stage.rest()
+        self.replica.rest()
     }
 
     /// Notes what a comparison has seen of hard links.
@@ -80,7 +72,7 @@ impl Changes {
 
     /// Waits until these contents survive a power cut.
     pub(super) fn flush(&self, staged: &[&Staged]) -> io::Result<()> {
-        if staged.is_empty() { Ok(()) } else { durable::flush_data(&self.tree, staged) }
+        self.replica.flush(staged)
     }
 
     /// Carries out one operation that changes something.
@@ -103,11 +95,11 @@ impl Changes {
     }
 
     /// The parent folder and the name in it; `Absent` when there is no such folder.
-    fn parent(&mut self, path: &RelPath) -> Result<(Rc<Folder>, Name), Outcome> {
+    fn parent(&mut self, path: &RelPath) -> Result<(Rc<Held>, Name), Outcome> {
         self.folders.parent(path).map_err(|error| verdict::of_parent(&error))
     }
 
-    fn touch(&mut self, folder: &Rc<Folder>) -> Verdict {
+    fn touch(&mut self, folder: &Rc<Held>) -> Verdict {
         self.folders.touch(folder).map_err(|error| verdict::of("work in its folder", &error))
     }
 
@@ -115,56 +107,28 @@ impl Changes {
     fn publish(&mut self, path: &RelPath, staged: Staged) -> Verdict {
         let (folder, name) = self.parent(path)?;
         self.touch(&folder)?;
-        let verdict = verdict::done(staged.problems());
-        let failed = |error| verdict::of_names("put it in place", &error, &[(&folder.dir, &name)]);
-        let _there = self.stage.unlock(&self.tree, &[(&folder.dir, &name)], &[path]).map_err(failed)?;
-        let _new = self.stage.unlock_staged(&self.tree, &staged, path).map_err(failed)?;
-        staged.publish(&folder.dir, &name, &self.stage).map_err(failed)?;
-        self.folders.moved(path);
-        verdict
+        self.displace("put it in place", Site::entry(&folder, &name, path), By::Staged(staged))
     }
 
-    /// How many entries stand at and beneath `path`.
-    pub(super) fn count(&mut self, path: &RelPath) -> io::Result<u64> {
-        if path.is_root() {
-            let root = self.folders.open(path)?;
-            let mut entries = 1;
-            for found in root.dir.list()? {
-                if !sys::stage::is_reserved(&found.name) {
-                    entries += root.dir.count(&found.name, |beneath| self.open_up(&RelPath::root(), beneath))?;
-                }
-            }
-            return Ok(entries);
+    /// Has what stands at a site leave its name. Whatever comes of it, paths there and beneath may lead elsewhere then.
+    fn displace(&mut self, doing: &str, site: Site<'_>, by: By<'_>) -> Verdict {
+        let (other, stays) = (by.other(), by.stays());
+        let displaced = self.replica.displace(site, by);
+        if !stays {
+            std::iter::once(site).chain(other).for_each(|site| self.folders.moved(site.path()));
         }
-        match self.folders.parent(path) {
-            Ok((folder, name)) => {
-                let parent = path.parent().unwrap_or_default();
-                folder.dir.count(&name, |beneath| self.open_up(&parent, beneath))
-            }
-            Err(error) if sys::is_absence(&error) => Ok(0),
-            Err(error) => Err(error),
-        }
+        verdict::done(&displaced.map_err(|obstacle| verdict::of_obstacle(doing, &obstacle, site, other))?)
     }
 
-    /// Opens what is closed to us, if that is in our power: if not, the next try says so.
-    fn open_up(&self, folder: &RelPath, beneath: &[u8]) {
-        let path = if folder.is_root() { beneath.to_vec() } else { [folder.as_bytes(), b"/", beneath].concat() };
-        if let Ok(path) = RelPath::parse(&path) {
-            let _ = self.stage.widen(&self.tree, &path);
-        }
+    /// How many entries stand at and beneath `path`. To be called when nothing of the batch is held.
+    pub(super) fn count(&self, path: &RelPath) -> io::Result<u64> {
+        self.replica.count(path)
     }
 
-    /// Gives every entry that was opened up its own mode back.
-    fn narrow(&self) {
-        if let Err(error) = self.stage.narrow() {
-            tracing::warn!("cannot give folders their modes back now: {error}");
-        }
-    }
-
-    /// The same after looking: what is held was open then.
+    /// Gives what was opened up to look at it its own mode back: what is held was open then.
     pub(super) fn close_up(&mut self) {
-        if self.stage.has_wide() {
-            self.narrow();
+        if self.replica.is_opened_up() {
+            self.replica.narrow();
             self.folders.clear();
         }
     }
@@ -185,7 +149,7 @@ impl Changes {
         let unrestored = self.folders.restore().into_iter();
         let told = |Unrestored { op, error }| (op, verdict::of("set the mtime of its folder", &error));
         let unrestored = unrestored.map(told).collect();
-        self.narrow();
+        self.replica.narrow();
         unrestored
     }
 
@@ -202,9 +166,9 @@ impl Changes {
 
     /// Makes sure that all that was performed since the last seal survives a power cut, and lets go.
     pub(super) fn seal(&mut self) -> io::Result<Durable> {
-        let touched: Vec<&sys::Dir> = self.folders.touched().iter().map(|folder| &folder.dir).collect();
-        let altered: Vec<(&sys::Dir, &Name)> = self.altered.iter().map(|(folder, name)| (&folder.dir, name)).collect();
-        let proof = durable::seal(&self.tree, &touched, &altered);
+        let touched: Vec<&Folder> = self.folders.touched().iter().map(|held| &***held).collect();
+        let altered: Vec<(&Folder, &Name)> = self.altered.iter().map(|(held, name)| (&***held, name)).collect();
+        let proof = self.replica.seal(&touched, &altered);
         self.let_go();
         proof
     }

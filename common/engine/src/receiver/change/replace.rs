@@ -3,13 +3,14 @@
 
 use std::io;
 
-use proto::{Kept, Kind, Meta, Outcome, RelPath};
+use proto::{Kind, Meta, Outcome, RelPath};
 use sys::Staged;
 
 use super::Changes;
 use crate::delta::Signature;
 use crate::receiver::basis::Built;
 use crate::receiver::verdict::{self, Verdict};
+use crate::view::{By, Site};
 
 impl Changes {
     pub(super) fn put(&mut self, path: &RelPath, staged: Staged, built: Option<Built>) -> Verdict {
@@ -27,7 +28,7 @@ impl Changes {
         let verdict = self.publish(path, staged);
         if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. }))
             && let Ok((folder, name)) = self.parent(path)
-            && let (Ok(made), Ok(Some(stat))) = (staged_as, folder.dir.lookup(&name))
+            && let (Ok(made), Ok(Some(stat))) = (staged_as, folder.look(&name))
             && stat.same_inode(&made)
             && stat.size == signature.end()
         {
@@ -39,30 +40,30 @@ impl Changes {
     /// Whether there is room for a file with so many bytes of content: such a one is made, with its owner and attributes, and
     /// not published.
     pub(super) fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64) -> Result<Outcome, Outcome> {
-        self.keep.project_meta(&mut meta);
+        self.replica.view().project(&mut meta);
         self.parent(path)?;
         let make = || {
-            let file = self.stage.file_like(&meta, self.keep)?;
+            let file = self.replica.file_like(&meta)?;
             file.reserve(room)?;
-            file.finish(&meta, self.keep)
+            self.replica.finish(file, &meta)
         };
         make().map(|_| Outcome::Want).map_err(|error| verdict::staging(&error))
     }
 
     pub(super) fn make(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
-        if !self.keep.admits(meta.kind) {
+        if !self.replica.view().makes(meta.kind) {
             return Err(verdict::refused(format!("the module keeps no {}", words(meta.kind))));
         }
-        self.keep.project_meta(&mut meta);
+        self.replica.view().project(&mut meta);
         let there = if path.is_root() {
             Some(Kind::Dir)
         } else {
             let (folder, name) = self.parent(path)?;
             let looked = |error: io::Error| verdict::of("look at what stands there", &error);
-            let stat = folder.dir.lookup(&name).map_err(looked)?;
+            let stat = folder.look(&name).map_err(looked)?;
             match &stat {
                 Some(stat) if stat.kind == meta.kind && meta.kind != Kind::Dir => {
-                    let there = folder.dir.meta(&name, stat, self.keep).map_err(looked)?;
+                    let there = folder.meta(&name, stat).map_err(looked)?;
                     if there.same_metadata(&meta) {
                         return Ok(());
                     }
@@ -74,7 +75,7 @@ impl Changes {
         if meta.kind == Kind::Dir && there == Some(Kind::Dir) {
             return self.make_in_place(path, &meta);
         }
-        let staged = self.stage.make(&meta, self.keep).map_err(|error| verdict::staging(&error))?;
+        let staged = self.replica.make(&meta).map_err(|error| verdict::staging(&error))?;
         let verdict = self.publish(path, staged);
         if meta.kind == Kind::Dir && matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
             // Children are likely to follow, and its metadata belongs to the batch's seal.
@@ -86,7 +87,7 @@ impl Changes {
 
     /// A folder that exists gets its metadata, unless it has it already.
     fn make_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
-        let Some(mode) = self.stage.open_mode(&self.tree, path, meta.mode).filter(|_| self.keep.has(Kept::Mode)) else {
+        let Some(mode) = self.replica.mode_instead(path, meta.mode) else {
             return self.set_in_place(path, meta);
         };
         let text = format!(
@@ -103,37 +104,30 @@ impl Changes {
     fn set_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
         let failed = |error: io::Error| verdict::of("set its metadata", &error);
         let folder = self.folders.open(path).map_err(|error| verdict::of_parent(&error))?;
-        let stat = folder.dir.stat().map_err(failed)?;
-        let mut there = folder.dir.own_meta(self.keep).map_err(failed)?;
-        if let Some(mode) = self.stage.mode_before(&stat) {
-            there.mode = mode;
-            self.keep.project_meta(&mut there);
-        }
+        let stat = folder.stat().map_err(failed)?;
+        let mut there = self.replica.meta_of_folder(&folder, &stat).map_err(failed)?;
         if let Some(mtime) = self.folders.mtime(&folder) {
             there.mtime = mtime;
         }
         if there.same_metadata(meta) {
             return Ok(());
         }
-        // Attributes may need the right to write. Of another user's folder the problems tell.
-        let _ = self.stage.widen(&self.tree, path);
-        let problems = folder.dir.set_meta(meta, self.keep).map_err(failed)?;
-        if self.keep.has(Kept::Mode) {
-            self.stage.settled(&stat);
+        let verdict = self.displace("set its metadata", Site::folder(&folder), By::Metadata(meta, &stat));
+        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+            self.folders.made(&folder, meta.mtime);
         }
-        self.folders.made(&folder, meta.mtime);
-        verdict::done(&problems)
+        verdict
     }
 
     pub(super) fn offer(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
         let failed = |error: io::Error| verdict::of("set its metadata", &error);
-        self.keep.project_meta(&mut meta);
+        self.replica.view().project(&mut meta);
         let (folder, name) = self.parent(path)?;
-        let Some(stat) = folder.dir.lookup(&name).map_err(failed)? else { return Err(Outcome::Want) };
+        let Some(stat) = folder.look(&name).map_err(failed)? else { return Err(Outcome::Want) };
         if stat.kind != Kind::File || stat.size != meta.size {
             return Err(Outcome::Want);
         }
-        let there = folder.dir.meta(&name, &stat, self.keep).map_err(failed)?;
+        let there = folder.meta(&name, &stat).map_err(failed)?;
         if !meta.content_fits(&there) {
             return Err(Outcome::Want);
         }
@@ -144,14 +138,12 @@ impl Changes {
         if stat.nlink != 1 {
             return Err(Outcome::Want);
         }
-        let unlocked = self.stage.unlock_file(&self.tree, (&folder.dir, &name), path).map_err(failed)?;
-        let problems = folder.dir.set_file_meta(&name, &meta, self.keep).map_err(failed)?;
-        if self.keep.has(Kept::Mode) {
-            self.stage.settled(&stat);
+        let site = Site::entry(&folder, &name, path);
+        let verdict = self.displace("set its metadata", site, By::Metadata(&meta, &stat));
+        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+            self.altered.push((folder, name));
         }
-        drop(unlocked);
-        self.altered.push((folder, name));
-        verdict::done(&problems)
+        verdict
     }
 }
 

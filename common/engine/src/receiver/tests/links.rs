@@ -7,14 +7,6 @@ use proto::{Keep, Kept, Outcome, ToReceiver};
 
 use super::rig::*;
 
-fn link(first: &str, others: &[&str]) -> ToReceiver {
-    ToReceiver::Link { first: path(first), others: others.iter().map(|other| path(other)).collect() }
-}
-
-fn settle(at: &str) -> ToReceiver {
-    ToReceiver::Settle { path: path(at) }
-}
-
 fn inode(rig: &Rig, at: &str) -> u64 {
     fs::symlink_metadata(rig.at(at)).unwrap().ino()
 }

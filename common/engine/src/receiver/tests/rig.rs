@@ -10,12 +10,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use proto::login::Durability;
 use proto::{Content, Device, Keep, Kind, Meta, Outcome, RelPath, Time, ToReceiver, ToSender, Xattrs, codec};
-use sys::{Mounts, Stage, Tree};
+use sys::{Mounts, Tree};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::receiver::{Counters, EndReason, Grant, Limits, Receiver};
+use crate::view::{Fate, Protection, Replica};
 use crate::workers::Workers;
 
 /// Nothing in these tests takes so long.
@@ -26,6 +27,8 @@ pub struct Rig {
     pub scratch: TempDir,
     pub stop: watch::Sender<bool>,
     pub counters: Arc<Counters>,
+    /// What the receiver writes to.
+    replica: Arc<Replica>,
     durability: Durability,
     to: Option<mpsc::Sender<Bytes>>,
     from: std_mpsc::Receiver<ToSender>,
@@ -37,17 +40,30 @@ pub struct Settings {
     pub durability: Durability,
     pub keep: Keep,
     pub limits: Limits,
+    pub protection: Protection,
+    pub fate: Fate,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { durability: Durability::None, keep: Keep::DEFAULT, limits: Limits::default() }
+        Settings {
+            durability: Durability::None,
+            keep: Keep::DEFAULT,
+            limits: Limits::default(),
+            protection: Protection::default(),
+            fate: Fate::default(),
+        }
     }
 }
 
 impl Rig {
     pub fn new() -> Rig {
         Rig::with(Settings::default(), |_| {})
+    }
+
+    /// One that hears of each displacement.
+    pub fn recorded(durability: Durability) -> Rig {
+        Rig::with(Settings { durability, fate: Fate::Recorded(Default::default()), ..Settings::default() }, |_| {})
     }
 
     pub fn durable() -> Rig {
@@ -61,11 +77,11 @@ impl Rig {
         fs::create_dir(&module).unwrap();
         prepare(&module);
         let tree = Arc::new(Tree::open(&module, Mounts::Stay).unwrap());
-        let stage = Arc::new(Stage::new(Arc::clone(&tree)).unwrap());
-        let Settings { durability, keep, limits } = settings;
+        let Settings { durability, keep, limits, protection, fate } = settings;
+        let replica = Arc::new(Replica::new(tree, keep).unwrap().with(protection, fate));
         let (signatures, disk) = (Arc::default(), Arc::default());
         let receiver = Receiver::new(
-            Grant { stage, tree, keep, durability, limits, signatures, disk },
+            Grant { replica: Arc::clone(&replica), durability, limits, signatures, disk },
             Clock::system(),
             Workers::Threads(2),
         );
@@ -83,7 +99,7 @@ impl Rig {
                 assert!(buffer.is_empty(), "whole frames only");
             }
         });
-        Rig { scratch, stop, counters, durability, to: Some(to), from, thread, ops: 0 }
+        Rig { scratch, stop, counters, replica, durability, to: Some(to), from, thread, ops: 0 }
     }
 
     pub fn at(&self, path: &str) -> PathBuf {
@@ -159,6 +175,12 @@ impl Rig {
         outcomes.remove(0).1
     }
 
+    /// What has left its name since the last call: where, and by what it was displaced.
+    pub fn displaced(&self) -> Vec<(String, &'static str)> {
+        let Fate::Recorded(record) = self.replica.fate() else { panic!("nothing is recorded") };
+        record.lock().unwrap().drain(..).map(|(path, by)| (path.to_string(), by)).collect()
+    }
+
     /// The peer goes away.
     pub fn close(mut self) -> (EndReason, TempDir) {
         self.to = None;
@@ -227,6 +249,22 @@ pub fn remove(at: &str) -> ToReceiver {
 
 pub fn rename(from: &str, to: &str) -> ToReceiver {
     ToReceiver::Rename { from: path(from), to: path(to) }
+}
+
+pub fn exchange(a: &str, b: &str) -> ToReceiver {
+    ToReceiver::Exchange { a: path(a), b: path(b) }
+}
+
+pub fn link(first: &str, others: &[&str]) -> ToReceiver {
+    ToReceiver::Link { first: path(first), others: others.iter().map(|other| path(other)).collect() }
+}
+
+pub fn settle(at: &str) -> ToReceiver {
+    ToReceiver::Settle { path: path(at) }
+}
+
+pub fn offer(at: &str, size: u64, mode: u32) -> ToReceiver {
+    ToReceiver::Offer { path: path(at), meta: Meta { size, mode, ..meta(Kind::File) } }
 }
 
 pub fn mtime(at: &Path) -> Time {

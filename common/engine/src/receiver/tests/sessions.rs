@@ -116,11 +116,8 @@ fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
     use std::sync::Arc;
     let scratch = tempfile::TempDir::new().unwrap();
     let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-    let stage = Arc::new(sys::Stage::new(Arc::clone(&tree)).unwrap());
     let grant = crate::receiver::Grant {
-        stage,
-        tree,
-        keep: proto::Keep::DEFAULT,
+        replica: Arc::new(crate::view::Replica::new(tree, proto::Keep::DEFAULT).unwrap()),
         durability: Durability::None,
         limits: crate::receiver::Limits::default(),
         signatures: Arc::default(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fastrand::Rng;
 use proto::login::Durability;
-use sys::{Mounts, Stage, Tree};
+use sys::{Mounts, Tree};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -19,6 +19,7 @@ use crate::hint::Hint;
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use crate::view::Replica;
 use crate::workers::Workers;
 
 /// Gives hints to the mirror, late and in order.
@@ -56,11 +57,11 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
     while !place.over.load(Ordering::Acquire) {
         let signatures = known.clone();
         let tree = Arc::new(Tree::open(&place.there, Mounts::Stay).unwrap());
-        let stage = Arc::new(Stage::new(tree.clone()).unwrap());
+        let replica = Arc::new(Replica::new(tree, place.keep).unwrap());
         let limits = Limits { max_file_size: None };
-        let (keep, disk) = (place.keep, Arc::default());
+        let disk = Arc::default();
         let receiver = Receiver::new(
-            Grant { stage, tree, keep, durability, limits, signatures, disk },
+            Grant { replica, durability, limits, signatures, disk },
             Clock::system(),
             Workers::Threads(2),
         );

@@ -1,0 +1,251 @@
+//! How an old version leaves its name, whatever takes its place: the one way in which anything in a mirrored folder is
+//! replaced, removed, moved or given other metadata.
+//!
+//! Called by the receiver for each change that it makes. Here [`Protection`](super::Protection) is asked, and here it is
+//! decided what becomes of the old version: its [`Fate`](super::fate::Fate).
+
+use std::io::{self, ErrorKind};
+
+use proto::{Kept, Kind, Meta, Name, RelPath};
+use sys::{Staged, Stat};
+
+use super::Folder;
+use super::replica::Replica;
+
+/// Where an entry stands: a name in a folder that is open, or that folder itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    folder: &'a Folder,
+    /// `None` for the folder itself.
+    name: Option<&'a Name>,
+    path: &'a RelPath,
+}
+
+impl<'a> Site<'a> {
+    /// What stands at `path`, which is `name` in that folder.
+    pub(crate) fn entry(folder: &'a Folder, name: &'a Name, path: &'a RelPath) -> Site<'a> {
+        Site { folder, name: Some(name), path }
+    }
+
+    /// The folder itself. Only its metadata can change.
+    pub(crate) fn folder(folder: &'a Folder) -> Site<'a> {
+        Site { folder, name: None, path: folder.path() }
+    }
+
+    /// Whose the entry is, in words, where it is not ours and that may be why something was denied.
+    pub(crate) fn not_ours(&self) -> Option<String> {
+        sys::stage::not_ours(self.folder.dir(), self.name?)
+    }
+
+    /// From the root of the replica.
+    pub(crate) fn path(&self) -> &'a RelPath {
+        self.path
+    }
+
+    fn name(&self) -> io::Result<&'a Name> {
+        self.name.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the folder itself has no name to leave"))
+    }
+
+    fn stat(&self) -> io::Result<Option<Stat>> {
+        match self.name {
+            Some(name) => self.folder.look(name),
+            None => self.folder.stat().map(Some),
+        }
+    }
+}
+
+/// What stands at a site after the old version has left it.
+#[derive(Debug)]
+pub(crate) enum By<'a> {
+    /// Nothing. What is not there is removed already.
+    Nothing,
+    /// Something complete that was made out of sight.
+    Staged(Staged),
+    /// What stood at this other site and looked like this; nothing stands there then.
+    Entry(Site<'a>, &'a Stat),
+    /// What stood at this other site; the old version stands there then.
+    Exchange(Site<'a>),
+    /// The same entry, which looked like this, with this metadata; it changes in place.
+    Metadata(&'a Meta, &'a Stat),
+}
+
+impl<'a> By<'a> {
+    /// The other site where something changes.
+    pub(crate) fn other(&self) -> Option<Site<'a>> {
+        match self {
+            By::Entry(other, _) | By::Exchange(other) => Some(*other),
+            By::Nothing | By::Staged(_) | By::Metadata(..) => None,
+        }
+    }
+
+    /// Whether the same entry stands there afterwards.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self, By::Metadata(..))
+    }
+
+    /// In one word.
+    fn word(&self) -> &'static str {
+        match self {
+            By::Nothing => "nothing",
+            By::Staged(_) => "staged",
+            By::Entry(..) => "entry",
+            By::Exchange(_) => "exchange",
+            By::Metadata(..) => "metadata",
+        }
+    }
+}
+
+/// Why an old version keeps its name.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// What stands here is protected: the entry itself, or one beneath it.
+    Protected(RelPath),
+    /// This file system cannot exchange two names.
+    NoExchange,
+    /// The operating system refuses.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Obstacle {
+        Obstacle::Failed(error)
+    }
+}
+
+/// What file systems without `RENAME_EXCHANGE` say.
+fn no_exchange(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::InvalidInput | ErrorKind::Unsupported)
+}
+
+impl Replica {
+    /// The old version leaves its name, and what `by` says stands there: in one step, so that at each moment one or the other
+    /// is seen. Nothing need have stood there. Returns what could not be set of the metadata of what stands there now, each as
+    /// "owner 33:33: Operation not permitted (os error 1)".
+    ///
+    /// INVARIANT: nothing in a replica changes on another way, but the mtimes of folders in which names have changed.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub(crate) fn displace(&self, site: Site<'_>, by: By<'_>) -> Result<Vec<String>, Obstacle> {
+        self.ask_protection(site, &by)?;
+        self.fate().before(site.path, by.word());
+        let none = |()| Vec::new();
+        Ok(match by {
+            By::Nothing => self.remove(site).map(none)?,
+            By::Staged(staged) => self.put(site, staged)?,
+            By::Entry(from, stat) => self.move_onto(site, from, stat).map(none)?,
+            By::Exchange(other) => match self.exchange(site, other) {
+                Err(error) if no_exchange(error.kind()) => return Err(Obstacle::NoExchange),
+                exchanged => exchanged.map(none)?,
+            },
+            By::Metadata(meta, stat) => self.set_metadata(site, meta, stat)?,
+        })
+    }
+
+    fn remove(&self, site: Site<'_>) -> io::Result<()> {
+        let (dir, name) = (site.folder.dir(), site.name()?);
+        let _unlocked = self.stage().unlock(self.tree(), &[(dir, name)], &[site.path])?;
+        self.stage().take_out(dir, name)
+    }
+
+    fn put(&self, site: Site<'_>, staged: Staged) -> io::Result<Vec<String>> {
+        let (dir, name) = (site.folder.dir(), site.name()?);
+        let problems = staged.problems().to_vec();
+        let _there = self.stage().unlock(self.tree(), &[(dir, name)], &[site.path])?;
+        let _new = self.stage().unlock_staged(self.tree(), &staged, site.path)?;
+        staged.publish(dir, name, self.stage())?;
+        Ok(problems)
+    }
+
+    fn move_onto(&self, to: Site<'_>, from: Site<'_>, stat: &Stat) -> io::Result<()> {
+        let (dir, name, to_dir, to_name) = (from.folder.dir(), from.name()?, to.folder.dir(), to.name()?);
+        let there = to.stat()?;
+        let _unlocked = self.stage().unlock(self.tree(), &[(dir, name), (to_dir, to_name)], &[from.path, to.path])?;
+        match there {
+            // Two names of one file: the kernel's rename would leave both.
+            Some(there) if there.same_inode(stat) => self.stage().take_out(dir, name),
+            // A folder is replaced whole, and at no moment are both names missing.
+            Some(there) if there.kind == Kind::Dir || stat.kind == Kind::Dir => {
+                match dir.exchange(name, to_dir, to_name) {
+                    Ok(()) => self.stage().take_out(dir, name),
+                    Err(error) if no_exchange(error.kind()) => {
+                        self.stage().take_out(to_dir, to_name)?;
+                        dir.rename(name, to_dir, to_name)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            _ => dir.rename(name, to_dir, to_name),
+        }
+    }
+
+    fn exchange(&self, one: Site<'_>, other: Site<'_>) -> io::Result<()> {
+        let (dir, name, other_dir, other_name) = (one.folder.dir(), one.name()?, other.folder.dir(), other.name()?);
+        let places = [(dir, name), (other_dir, other_name)];
+        let _unlocked = self.stage().unlock(self.tree(), &places, &[one.path, other.path])?;
+        dir.exchange(name, other_dir, other_name)
+    }
+
+    fn set_metadata(&self, site: Site<'_>, meta: &Meta, stat: &Stat) -> io::Result<Vec<String>> {
+        let (view, dir) = (self.view(), site.folder.dir());
+        let (problems, unlocked) = match site.name {
+            Some(name) => {
+                let unlocked = self.stage().unlock_file(self.tree(), (dir, name), site.path)?;
+                (dir.set_file_meta(name, meta, view.keep)?, unlocked)
+            }
+            None => {
+                // Attributes may need the right to write. Of another user's folder the problems tell.
+                let _ = self.open_up(site.path);
+                (dir.set_meta(meta, view.keep)?, None)
+            }
+        };
+        if view.keeps(Kept::Mode) {
+            self.stage().settled(stat);
+        }
+        drop(unlocked);
+        Ok(problems)
+    }
+
+    /// Of all that is about to leave its name.
+    fn ask_protection(&self, site: Site<'_>, by: &By<'_>) -> Result<(), Obstacle> {
+        if self.protection().is_empty() {
+            return Ok(());
+        }
+        match by {
+            // What is beneath it stays.
+            By::Metadata(..) if self.protection().covers(site.path) => Err(Obstacle::Protected(site.path.clone())),
+            By::Metadata(..) => Ok(()),
+            By::Nothing | By::Staged(_) => self.spare(site),
+            By::Entry(other, _) | By::Exchange(other) => self.spare(*other).and_then(|()| self.spare(site)),
+        }
+    }
+
+    /// An obstacle if anything protected stands here or beneath.
+    ///
+    /// RACE: what comes to stand beneath a folder after it was looked at goes with the folder.
+    fn spare(&self, site: Site<'_>) -> Result<(), Obstacle> {
+        let Some(stat) = site.stat()? else { return Ok(()) };
+        let mut left = vec![(site.path.clone(), stat.kind)];
+        while let Some((path, kind)) = left.pop() {
+            if self.protection().covers(&path) {
+                return Err(Obstacle::Protected(path));
+            }
+            if kind != Kind::Dir {
+                continue;
+            }
+            let folder = match self.folder(&path) {
+                // Gone since, or another file system, which is not taken along.
+                Err(error) if sys::is_absence(&error) || error.kind() == ErrorKind::CrossesDevices => continue,
+                folder => folder?,
+            };
+            for child in folder.children()? {
+                let kind = match child.kind {
+                    Some(kind) => kind,
+                    None => folder.look(&child.name)?.map_or(Kind::File, |stat| stat.kind),
+                };
+                left.push((path.join(&child.name).map_err(io::Error::other)?, kind));
+            }
+        }
+        Ok(())
+    }
+}

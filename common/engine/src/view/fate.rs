@@ -1,0 +1,31 @@
+//! What becomes of an old version that leaves its name. Today nobody has it any more; a history will keep it.
+
+#[cfg(test)]
+use std::sync::Mutex;
+
+use proto::RelPath;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub enum Fate {
+    /// It is gone as soon as it has left its name.
+    #[default]
+    Discarded,
+    /// The same, and a test hears where it stood and what comes instead.
+    #[cfg(test)]
+    Recorded(Mutex<Vec<(RelPath, &'static str)>>),
+}
+
+impl Fate {
+    /// Called before the old version at this path leaves; `by` is what comes instead, in one word.
+    #[cfg_attr(not(test), allow(clippy::unused_self))]
+    pub(super) fn before(&self, path: &RelPath, by: &'static str) {
+        match self {
+            Fate::Discarded => {
+                let _ = (path, by);
+            }
+            #[cfg(test)]
+            Fate::Recorded(record) => record.lock().unwrap().push((path.clone(), by)),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The folder that a peer writes to: a view that can be changed. What is new is made in the stage, where nobody sees it, and
+//! comes to its name by [`displace`](Replica::displace) alone, as all that is moved, removed or changed.
+//!
+//! Where recvd is not root, the modes of its own folders and files bind it too. They are opened up for as long as that is
+//! needed, and are read as if they had not been.
+
+mod beneath;
+mod list;
+
+use std::io;
+use std::sync::Arc;
+
+use proto::{Keep, Kept, Kind, Meta, Name, RelPath, Time};
+use sys::stage::Unlocked;
+use sys::{Dir, Durable, File, Lack, RootId, Stage, Staged, StagedFile, Stat, Tree, durable};
+
+use super::fate::Fate;
+use super::protection::Protection;
+use super::{Folder, View};
+
+/// See the module. Shared by the threads of a session.
+#[derive(Debug)]
+pub struct Replica {
+    view: Arc<View>,
+    stage: Arc<Stage>,
+    protection: Protection,
+    fate: Fate,
+}
+
+impl Replica {
+    /// All of a tree, with a stage of its own in the root. Touches no disk.
+    ///
+    /// # Errors
+    /// As [`Stage::new`].
+    pub fn new(tree: Arc<Tree>, keep: Keep) -> io::Result<Replica> {
+        let stage = Arc::new(Stage::new(Arc::clone(&tree))?);
+        Ok(Replica::in_stage(tree, keep, stage))
+    }
+
+    /// What is made for it comes into a stage that stands in it or above it.
+    fn in_stage(tree: Arc<Tree>, keep: Keep, stage: Arc<Stage>) -> Replica {
+        let view = Arc::new(View::of_replica(tree, keep));
+        Replica { view, stage, protection: Protection::default(), fate: Fate::default() }
+    }
+
+    /// With other rules, for a test.
+    #[cfg(test)]
+    pub(crate) fn with(self, protection: Protection, fate: Fate) -> Replica {
+        Replica { protection, fate, ..self }
+    }
+
+    /// As which it is read.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    pub(super) fn stage(&self) -> &Arc<Stage> {
+        &self.stage
+    }
+
+    pub(super) fn protection(&self) -> &Protection {
+        &self.protection
+    }
+
+    pub(crate) fn fate(&self) -> &Fate {
+        &self.fate
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.view.tree
+    }
+
+    /// Which folder it is, whatever stands at its path now.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn identity(&self) -> io::Result<RootId> {
+        self.tree().identity()
+    }
+
+    /// Whether the folder still stands at its path; if not, in words.
+    pub(crate) fn stands(&self) -> Result<(), String> {
+        let path = self.tree().path().display();
+        match self.tree().stands() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!("{path} was replaced, unmounted or mounted over")),
+            Err(error) => Err(format!("{path} cannot be looked at: {error}")),
+        }
+    }
+}
+
+/// Reading.
+impl Replica {
+    /// The folder at a path, whatever its mode.
+    ///
+    /// # Errors
+    /// As [`Tree::dir`]; `PermissionDenied` where it is another user's.
+    pub(crate) fn folder(&self, path: &RelPath) -> io::Result<Folder> {
+        match self.view.folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open_up(path)?;
+                self.view.folder(path)
+            }
+            folder => folder,
+        }
+    }
+
+    /// The file at a path, for reading, if its mode lets us.
+    ///
+    /// # Errors
+    /// As [`Tree::dir`] and [`Dir::open_file`].
+    pub(crate) fn open(&self, path: &RelPath) -> io::Result<(File, Stat)> {
+        let (folder, name) = path.split().ok_or(io::ErrorKind::IsADirectory)?;
+        self.tree().dir(&folder)?.open_file(&name)
+    }
+
+    /// The metadata of a folder itself, of which this is the `Stat`.
+    ///
+    /// # Errors
+    /// As [`Dir::own_meta`].
+    pub(crate) fn meta_of_folder(&self, folder: &Folder, stat: &Stat) -> io::Result<Meta> {
+        let mut meta = folder.own_meta()?;
+        if let Some(mode) = self.mode_before(stat) {
+            meta.mode = mode;
+            self.view.keep.project_meta(&mut meta);
+        }
+        Ok(meta)
+    }
+
+    /// The mode of an entry that was opened up.
+    pub(super) fn mode_before(&self, stat: &Stat) -> Option<u32> {
+        self.stage.mode_before(stat)
+    }
+
+    /// How many entries stand at and beneath a path; 0 when there is nothing.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn count(&self, path: &RelPath) -> io::Result<u64> {
+        let Some((parent, name)) = path.split() else { return self.count_all() };
+        match self.folder(&parent) {
+            Ok(folder) => self.count_in(&folder, &name),
+            Err(error) if sys::is_absence(&error) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn count_all(&self) -> io::Result<u64> {
+        let root = self.folder(&RelPath::root())?;
+        let mut entries = 1;
+        for child in root.children()? {
+            let kind = match child.kind {
+                Some(kind) => kind,
+                None => root.look(&child.name)?.map_or(Kind::File, |stat| stat.kind),
+            };
+            if root.leaves_out(&child.name, kind).is_none() {
+                entries += self.count_in(&root, &child.name)?;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn count_in(&self, folder: &Folder, name: &Name) -> io::Result<u64> {
+        folder.dir().count(name, |beneath| {
+            let parent = folder.path();
+            let path = if parent.is_root() { beneath.to_vec() } else { [parent.as_bytes(), b"/", beneath].concat() };
+            // If it is not in our power the next try says so.
+            let _ = RelPath::parse(&path).map(|path| self.open_up(&path));
+        })
+    }
+}
+
+/// Opening up.
+impl Replica {
+    /// Makes a folder one in which all can be done, with those on the way to it, until [`narrow`](Replica::narrow).
+    ///
+    /// # Errors
+    /// `PermissionDenied` in words, where one is another user's; else of the operating system.
+    pub(crate) fn open_up(&self, path: &RelPath) -> io::Result<()> {
+        self.stage.widen(self.tree(), path)
+    }
+
+    /// Whether a folder must be opened up before anything in it can be looked at.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn is_shut(&self, folder: &Folder) -> io::Result<bool> {
+        self.stage.is_shut(folder.dir())
+    }
+
+    /// Lets the attributes of an entry be read until the guard is dropped.
+    pub(super) fn unlock_reading(&self, folder: &Folder, name: &Name) -> io::Result<Option<Unlocked<'_>>> {
+        let path = folder.path().join(name).map_err(io::Error::other)?;
+        self.stage.unlock_reading(self.tree(), (folder.dir(), name), &path)
+    }
+
+    /// Whether anything is opened up.
+    pub(crate) fn is_opened_up(&self) -> bool {
+        self.stage.has_wide()
+    }
+
+    /// Gives all that was opened up its own mode back.
+    pub(crate) fn narrow(&self) {
+        if let Err(error) = self.stage.narrow() {
+            tracing::warn!("cannot give folders their modes back now: {error}");
+        }
+    }
+
+    /// The mode that a folder gets where this one would shut the stage out.
+    pub(crate) fn mode_instead(&self, path: &RelPath, mode: u32) -> Option<u32> {
+        self.stage.open_mode(self.tree(), path, mode).filter(|_| self.view.keeps(Kept::Mode))
+    }
+}
+
+/// Making what is new, out of sight.
+impl Replica {
+    /// Makes sure that what is made from now on does not change the mtime of the module's root. Where there is no room for
+    /// that nothing is made, and what frees room goes on.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        match self.stage.prepare() {
+            Err(error) if Lack::of(&error).is_some() => Ok(()),
+            prepared => prepared,
+        }
+    }
+
+    /// Takes the folder of temporaries out of sight's way, if it is empty. Returns whether it is gone.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn rest(&self) -> io::Result<bool> {
+        self.stage.rest()
+    }
+
+    /// A file to be written, at most so many bytes.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn file(&self, size: u64) -> io::Result<StagedFile> {
+        self.stage.file(size)
+    }
+
+    /// The same where the metadata is known.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn file_like(&self, meta: &Meta) -> io::Result<StagedFile> {
+        self.stage.file_like(meta, self.view.keep)
+    }
+
+    /// Gives a file that is written its length and metadata.
+    ///
+    /// # Errors
+    /// As [`StagedFile::finish`].
+    pub(crate) fn finish(&self, file: StagedFile, meta: &Meta) -> io::Result<Staged> {
+        file.finish(meta, self.view.keep)
+    }
+
+    /// A folder, link or special.
+    ///
+    /// # Errors
+    /// As [`Stage::make`].
+    pub(crate) fn make(&self, meta: &Meta) -> io::Result<Staged> {
+        self.stage.make(meta, self.view.keep)
+    }
+
+    /// Another name of a file.
+    ///
+    /// # Errors
+    /// As [`Stage::link`].
+    pub(crate) fn link(&self, folder: &Folder, name: &Name) -> io::Result<Staged> {
+        self.stage.link(folder.dir(), name)
+    }
+
+    /// An entry of its own like that one.
+    ///
+    /// # Errors
+    /// As [`Stage::copy`].
+    pub(crate) fn copy(&self, folder: &Folder, name: &Name) -> io::Result<Staged> {
+        self.stage.copy(folder.dir(), name)
+    }
+}
+
+/// Keeping what was changed.
+impl Replica {
+    /// Gives a folder the mtime that the sender has said, after names in it have changed.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn give_back_mtime(&self, folder: &Folder, mtime: Time) -> io::Result<()> {
+        folder.dir().set_mtime(mtime)
+    }
+
+    /// Waits until these contents survive a power cut.
+    ///
+    /// # Errors
+    /// Of a failing disk; never to be tried again.
+    pub(crate) fn flush(&self, staged: &[&Staged]) -> io::Result<()> {
+        if staged.is_empty() { Ok(()) } else { durable::flush_data(self.tree(), staged) }
+    }
+
+    /// Waits until the names in these folders survive a power cut, and the metadata of these files.
+    ///
+    /// # Errors
+    /// The same as of [`flush`](Replica::flush).
+    pub(crate) fn seal(&self, folders: &[&Folder], files: &[(&Folder, &Name)]) -> io::Result<Durable> {
+        let folders: Vec<&Dir> = folders.iter().map(|folder| folder.dir()).collect();
+        let files: Vec<(&Dir, &Name)> = files.iter().map(|(folder, name)| (folder.dir(), *name)).collect();
+        durable::seal(self.tree(), &folders, &files)
+    }
+}
