@@ -104,7 +104,7 @@ TOML
     "$recvd" run --config "$dir/recvd.toml" 2>"$dir/recvd.log" &
     recvd_pid=$!
     local tries=0
-    until port=$(sed -n 's/.*listening on .*:\([0-9][0-9]*\).*/\1/p' "$dir/recvd.log") && [[ $port ]]; do
+    until port=$(sed -n 's/.*listening on .*:\([0-9][0-9]*\).*/\1/p' "$dir/recvd.log" 2>/dev/null) && [[ $port ]]; do
         if ! kill -0 "$recvd_pid" 2>/dev/null || ((tries++ > 500)); then
             fail "recvd does not start: $(cat "$dir/recvd.log")"
         fi

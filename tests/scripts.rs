@@ -82,6 +82,19 @@ fn an_option_without_its_value_is_told() {
 }
 
 #[test]
+fn a_comparison_wants_two_builds() {
+    let (place, stand_in) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    program(stand_in.path(), "pushd", "exit 1");
+    for (builds, why) in [
+        (&[stand_in.path()][..], "scripts/bench compare"),
+        (&[stand_in.path(), place.path()], "has no pushd and recvd"),
+    ] {
+        let output = script("bench").arg("compare").args(builds).output().unwrap();
+        assert!(output.status.code() == Some(64) && said(&output).contains(why), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_rust_that_suffices_is_taken() {
     let stand_in = TempDir::new().unwrap();
     for version in [least() + ".0", "1.999.1-nightly".into(), "2.0.0".into()] {

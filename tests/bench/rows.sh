@@ -55,19 +55,20 @@ row_large() {
     pass_ours() { ours large --json >"$memory/large.json"; }
     pass_theirs() { theirs large; }
     row 'one new file of 1 GiB, random bytes' 0.65 empty_ours pass_ours empty_theirs pass_theirs
-    append() { [[ $turn = theirs ]] || head -c 1000000 /dev/urandom >>"$from/large"; }
-    append_ours() { turn=ours append; }
     row '1,000,000 bytes appended to it' 0.30 append_ours pass_ours nothing pass_theirs
     fact 'the same, on the wire to recvd' "$(sent_in "$memory/large.json")"
-    insert_ours() {
-        { head -c 1000 "$from/large" && printf x && tail -c +1001 "$from/large"; } >"$memory/large-new"
-        mv "$memory/large-new" "$from/large"
-    }
     row '1 byte inserted near its front' 0.60 insert_ours pass_ours nothing pass_theirs
     fact 'the same, on the wire to recvd' "$(sent_in "$memory/large.json")"
     cmp "$from/large" "$memory/large-ours/large" && cmp "$from/large" "$memory/large-theirs/large" || fail 'the large files differ'
     unset from
     rm -rf "$memory"/large-*
+}
+
+append_ours() { head -c 1000000 /dev/urandom >>"$from/large"; }
+
+insert_ours() {
+    { head -c 1000 "$from/large" && printf x && tail -c +1001 "$from/large"; } >"$memory/large-new"
+    mv "$memory/large-new" "$from/large"
 }
 
 # Bytes that a pass has sent, by its report.
@@ -126,12 +127,17 @@ all_there() {
     done
 }
 
-row_many() {
-    mkdir -p "$memory/many"
+# make_many FOLDER: 5,000 files of 1 KiB.
+make_many() {
+    mkdir -p "$1"
     local n
     for ((n = 0; n < 5000; n++)); do
-        printf '%1024s' "$n" >"$memory/many/file-$n"
+        printf '%1024s' "$n" >"$1/file-$n"
     done
+}
+
+row_many() {
+    make_many "$memory/many"
     place() { cp -r "$memory/many" "$memory/live-source-$1/many" && all_there "$memory/live-$1/many" 5000; }
     clear() { rm -rf "$memory/live-source-$1/many" && until [[ ! -e $memory/live-$1/many ]]; do sleep 0.01; done; }
     many_ours() { place ours; }
@@ -195,15 +201,20 @@ row_live() {
 
 # ── many folders, many files ─────────────────────────────────────────────────────────────────────────────────────────
 
-row_folders() {
-    local most count began ended mine other
+# make_folders FOLDER: as many as can be watched, at most 300,000.
+make_folders() {
+    local most count n
     most=$(cat /proc/sys/fs/inotify/max_user_watches)
     count=$((most - 2000 < 300000 ? most - 2000 : 300000))
-    mkdir -p "$memory/folders-source"
-    local n
+    mkdir -p "$1"
     for ((n = 0; n * 1000 < count; n++)); do
-        eval "mkdir -p '$memory/folders-source/$n/'{1..999}"
+        eval "mkdir -p '$1/$n/'{1..999}"
     done
+}
+
+row_folders() {
+    local count began ended mine other
+    make_folders "$memory/folders-source"
     count=$(find "$memory/folders-source" -type d | wc -l)
     ours_in folders "$memory/folders-ours" none "$memory/folders-source"
     ours folders
@@ -226,15 +237,20 @@ row_folders() {
     rm -rf "$memory"/folders-*
 }
 
-row_million() {
-    local folders=10000 a b most
-    mkdir -p "$memory/million-source"
-    for ((a = 0; a < folders; a++)); do
-        mkdir "$memory/million-source/$a"
+# make_million FOLDER: 1,000,000 files in 10,000 folders.
+make_million() {
+    local a b
+    for ((a = 0; a < 10000; a++)); do
+        mkdir -p "$1/$a"
         for ((b = 0; b < 100; b++)); do
-            printf %s "$a $b" >"$memory/million-source/$a/$b"
+            printf %s "$a $b" >"$1/$a/$b"
         done
     done
+}
+
+row_million() {
+    local most
+    make_million "$memory/million-source"
     ours_in million "$memory/million-ours" none "$memory/million-source"
     # One after the other: three times as many entries are more than a file system in memory has by default.
     million_pass() {
@@ -263,18 +279,15 @@ row_million() {
 
 # ── a slow link ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-row_slow() {
-    if ((EUID != 0)); then
-        fact 'a link of 100 Mbit/s' 'left out: only root can make one'
-        return
-    fi
+# A source of text, and a link of 100 Mbit/s between two networks; sets $from, $near, $far and $address.
+slow_link() {
     need ip iproute2 tc iproute2
     from=$memory/slow-source
     mkdir -p "$from"
     # Text: what is compressed already would be as large with either.
     rsync -a --prune-empty-dirs --include='*/' --include='*.py' --include='*.p[lm]' --include='*.txt' --include='*.h' --include=copyright \
         --exclude='*' /usr/lib/python3 /usr/share/perl /usr/share/doc "$from/"
-    local near=bench-near-$$ far=bench-far-$$ address=10.213.77
+    near=bench-near-$$ far=bench-far-$$ address=10.213.77
     networks=("$near" "$far")
     ip netns add "$near" && ip netns add "$far"
     ip link add near netns "$near" type veth peer name far netns "$far"
@@ -286,31 +299,45 @@ row_slow() {
         ip -n "$1" link set "$2" up
         tc -n "$1" qdisc add dev "$2" root tbf rate 100mbit burst 128kb latency 50ms
     done
-    slow_pair "$far" "$address.2"
+}
+
+pass_slow() { ip netns exec "$near" "$pushd" sync --no-progress --release --log-level error --config "$memory/slow/pushd.toml"; }
+
+row_slow() {
+    if ((EUID != 0)); then
+        fact 'a link of 100 Mbit/s' 'left out: only root can make one'
+        return
+    fi
+    slow_link
+    slow_recvd "$far" "$address.2"
+    mkdir -p "$memory/slow-theirs"
+    printf '[slow]\npath = %s\nread only = no\nuid = root\ngid = root\nuse chroot = yes\n' "$memory/slow-theirs" >"$memory/slow/rsyncd.conf"
+    ip netns exec "$far" rsync --daemon --no-detach --config="$memory/slow/rsyncd.conf" --port=873 &
+    daemons+=($!)
+    sleep 1
     backups=$memory/slow-
-    pass_ours() { ip netns exec "$near" "$pushd" sync --no-progress --release --log-level error --config "$memory/slow/pushd.toml"; }
     pass_theirs() { ip netns exec "$near" rsync -az --delete "$from/" "rsync://$address.2/slow/"; }
-    row "text, $(du -sm "$from" | cut -f1) MiB, over 100 Mbit/s, compress auto; rsync -az" 0.80 empty_ours pass_ours empty_theirs pass_theirs
+    row "text, $(du -sm "$from" | cut -f1) MiB, over 100 Mbit/s, compress auto; rsync -az" 0.80 empty_ours pass_slow empty_theirs pass_theirs
     equal "$from" "$memory/slow-ours"
     unset from
     rm -rf "$memory"/slow-*
 }
 
-# slow_pair NETWORK ADDRESS: recvd and the rsync daemon in that network, pushd.toml for it.
-slow_pair() {
+# slow_recvd NETWORK ADDRESS: recvd in that network, and pushd.toml for it.
+slow_recvd() {
     local dir=$memory/slow
-    mkdir -p "$memory/slow-ours" "$memory/slow-theirs"
+    mkdir -p "$memory/slow-ours"
     pair "$dir" "$memory/slow-ours" none
     end "$recvd_pid"
-    rm "$dir"/{cert,key}.pem
+    rm "$dir"/{cert.pem,key.pem,recvd.log}
     "$recvd" cert --dir "$dir" --name "$2" >/dev/null
     sed -i "s/127.0.0.1:0/$2:8730/" "$dir/recvd.toml"
     source_of "$dir" "$from" 8730
     sed -i "s/127.0.0.1:8730/$2:8730/" "$dir/pushd.toml"
     ip netns exec "$1" "$recvd" run --config "$dir/recvd.toml" 2>"$dir/recvd.log" &
     daemons+=($!)
-    printf '[slow]\npath = %s\nread only = no\nuid = root\ngid = root\nuse chroot = yes\n' "$memory/slow-theirs" >"$dir/rsyncd.conf"
-    ip netns exec "$1" rsync --daemon --no-detach --config="$dir/rsyncd.conf" --port=873 &
-    daemons+=($!)
-    sleep 1
+    until grep -qs 'listening on' "$dir/recvd.log"; do
+        kill -0 "$!" 2>/dev/null || fail "recvd does not start: $(cat "$dir/recvd.log")"
+        sleep 0.02
+    done
 }
