@@ -6,20 +6,24 @@
 //! machine's: a seed repeats the operations, not their timing.
 
 mod link;
+mod sim;
 mod trace;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fastrand::Rng;
 use proto::{Keep, Kept, RelPath};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use tokio::sync::watch;
 
 use super::{HOLDS, Shown, tree};
@@ -45,6 +49,9 @@ struct Place {
     keep: Keep,
     mirror: Arc<Mirror>,
     trace: Trace,
+    clock: Clock,
+    /// What changes gets the time of `clock`, and not the kernel's.
+    stamps: bool,
     /// Changes when the link is cut.
     cut: watch::Sender<u64>,
     /// The world has come to its end.
@@ -52,21 +59,25 @@ struct Place {
 }
 
 impl Place {
-    fn new(scratch: &Path, keep: Keep) -> Place {
+    fn new(scratch: &Path, keep: Keep, clock: Clock) -> Place {
         let (here, there) = (scratch.join("here"), scratch.join("there"));
         fs::create_dir(&here).unwrap();
         fs::create_dir(&there).unwrap();
         fs::write(here.join("anchor"), "keeps the root from being empty").unwrap();
-        let rules = Rules {
+        let mirror = Arc::new(Mirror::new(Place::rules(), clock.clone()));
+        mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+        let cut = watch::channel(0).0;
+        let (hints, over) = Default::default();
+        Place { here, there, hints, keep, mirror, trace: Trace::new(clock.clone()), clock, stamps: false, cut, over }
+    }
+
+    fn rules() -> Rules {
+        Rules {
             settle: Duration::ZERO,
             open_settle: Duration::from_millis(5),
             open_max_delay: Duration::from_millis(20),
             holds: HOLDS,
-        };
-        let mirror = Arc::new(Mirror::new(rules, Clock::system()));
-        mirror.hint([Hint::Subtree { path: RelPath::root() }]);
-        let cut = watch::channel(0).0;
-        Place { here, there, hints: Mutex::default(), keep, mirror, trace: Trace::default(), cut, over: Arc::default() }
+        }
     }
 
     /// One round: operations and cut links, then rest.
@@ -102,6 +113,15 @@ impl Place {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Gives what stands there the time that it is.
+    fn stamp(&self, path: &RelPath) {
+        let since = self.clock.wall().duration_since(UNIX_EPOCH).unwrap();
+        let time = Timespec { tv_sec: since.as_secs() as i64, tv_nsec: since.subsec_nanos().into() };
+        let times = Timestamps { last_access: time, last_modification: time };
+        // It may be gone by now.
+        let _ = utimensat(CWD, self.here.join(OsStr::from_bytes(path.as_bytes())), &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
     fn differences(&self) -> Vec<String> {
@@ -148,7 +168,7 @@ fn run_world(seed: u64, until: Instant) -> (usize, Option<String>) {
     // Every third has a target where each name is a file of its own.
     let separate = seed.is_multiple_of(3);
     let keep = Keep::DEFAULT.iter().filter(|kept| !separate || *kept != Kept::Hardlinks).collect();
-    let place = Place::new(scratch.path(), keep);
+    let place = Place::new(scratch.path(), keep, Clock::system());
     let mut world = World::new(&place, rng.fork());
     let (late, wire) = (rng.fork(), rng.fork());
     let (mut operations, mut failed) = (0, None);

@@ -124,13 +124,5 @@ async fn relay<F: Future<Output = bool>>(
 /// Runs the sender with what it says of itself in the trace.
 fn send(sender: &mut Sender, connection: Connection, place: &Place, runtime: &Runtime) -> Ended {
     let _runtime = runtime.enter();
-    let trace = place.trace.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || trace.clone())
-        .with_ansi(false)
-        .without_time()
-        .with_level(false)
-        .with_target(false);
-    tracing::subscriber::with_default(subscriber.finish(), || sender.run(connection, Until::Stopped, &place.over))
+    tracing::subscriber::with_default(place.trace.subscriber(), || sender.run(connection, Until::Stopped, &place.over))
 }

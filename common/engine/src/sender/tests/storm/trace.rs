@@ -7,30 +7,55 @@ use std::time::Instant;
 use bytes::Bytes;
 use proto::{ToReceiver, ToSender};
 
+use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::pack::Unpacker;
 
 /// What happened, in order, in this round.
-#[derive(Clone, Default)]
-pub struct Trace(Arc<Mutex<Vec<(Instant, String)>>>);
+#[derive(Clone)]
+pub struct Trace {
+    lines: Arc<Mutex<Vec<(Instant, String)>>>,
+    clock: Clock,
+    /// Whether anybody will read it.
+    pub on: bool,
+}
 
 impl Trace {
+    pub fn new(clock: Clock) -> Trace {
+        Trace { lines: Arc::default(), clock, on: true }
+    }
+
     pub fn say(&self, what: impl FnOnce() -> String) {
-        self.0.lock().unwrap().push((Instant::now(), what()));
+        if self.on {
+            self.say_at(self.clock.now(), what());
+        }
     }
 
     /// Something that began at this moment.
     pub fn say_at(&self, at: Instant, what: String) {
-        self.0.lock().unwrap().push((at, what));
+        self.lines.lock().unwrap().push((at, what));
+    }
+
+    /// What the sender says of itself, as lines of this.
+    pub fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+        let trace = self.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || trace.clone())
+            .with_ansi(false)
+            .without_time()
+            .with_level(false)
+            .with_target(false)
+            .finish()
     }
 
     pub fn clear(&self) {
-        self.0.lock().unwrap().clear();
+        self.lines.lock().unwrap().clear();
     }
 
     /// All of it, with milliseconds since `began`.
     pub fn lines(&self, began: Instant) -> String {
-        let mut lines = self.0.lock().unwrap().clone();
+        let mut lines = self.lines.lock().unwrap().clone();
         lines.sort_by_key(|(at, _)| *at);
         let line = |(at, line): (Instant, String)| {
             format!("{:>9.3} {line}\n", at.saturating_duration_since(began).as_secs_f64() * 1000.0)

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::time::{Instant, SystemTime};
 
 use fastrand::Rng;
+use proto::Name;
 use rustix::fs::{CWD, RenameFlags};
 
 use super::super::path;
@@ -36,7 +36,23 @@ impl World<'_> {
     }
 
     fn tell(&self, hints: Vec<Hint>) {
+        if self.place.stamps {
+            hints.iter().for_each(|hint| self.stamp(hint));
+        }
         self.place.hints.lock().unwrap().extend(hints);
+    }
+
+    /// What has changed by this hint changed by the world's own clock.
+    fn stamp(&self, hint: &Hint) {
+        match hint {
+            Hint::Entry { path, cause } if cause.has(Cause::ENTRIES | Cause::WRITTEN) => self.place.stamp(path),
+            Hint::Subtree { path } => {
+                self.place.stamp(path);
+                // What `move_in` brings.
+                path.join(&Name::parse(b"a").unwrap()).into_iter().for_each(|inside| self.place.stamp(&inside));
+            }
+            _ => {}
+        }
     }
 
     fn entry(at: &str, cause: Cause) -> Vec<Hint> {
@@ -50,7 +66,7 @@ impl World<'_> {
 
     fn renamed(&self, from: &str, to: &str) -> Vec<Hint> {
         let folder = fs::symlink_metadata(self.place.here.join(to)).unwrap().is_dir();
-        let mut hints = vec![Hint::Renamed { from: path(from), to: path(to), folder, since: Instant::now() }];
+        let mut hints = vec![Hint::Renamed { from: path(from), to: path(to), folder, since: self.place.clock.now() }];
         for place in [from, to] {
             hints.push(Hint::Entry { path: path(place).parent().unwrap(), cause: Cause::ENTRIES });
         }
@@ -101,7 +117,7 @@ impl World<'_> {
 
     /// One operation, if it can be done.
     pub fn step(&mut self) {
-        let at = Instant::now();
+        let at = self.place.clock.now();
         let said = match self.rng.u8(..35) {
             0..=4 => self.write(),
             5..=6 => self.mkdir(),
@@ -115,7 +131,7 @@ impl World<'_> {
             32 => self.twins(),
             _ => self.overwrite(),
         };
-        if let Some(said) = said {
+        if let Some(said) = said.filter(|_| self.place.trace.on) {
             self.place.trace.say_at(at, format!("DO   {said}"));
         }
     }
@@ -136,7 +152,7 @@ impl World<'_> {
     /// Two new files of one size and one time, as a fast program makes them between two ticks of the kernel's clock.
     fn twins(&mut self) -> Option<String> {
         let (a, b) = (self.free_place(), self.free_place());
-        let time = SystemTime::now();
+        let time = self.place.clock.wall();
         for at in [&a, &b] {
             self.content += 1;
             let bytes = format!("{:08}", self.content);
@@ -209,8 +225,11 @@ impl World<'_> {
         if !full.is_dir() {
             fs::remove_file(&full).ok()?;
         } else {
-            for entry in fs::read_dir(&full).ok()?.flatten() {
-                self.remove(&format!("{at}/{}", entry.file_name().into_string().ok()?))?;
+            let names = fs::read_dir(&full).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+            let mut names: Vec<_> = names.collect();
+            names.sort();
+            for name in names {
+                self.remove(&format!("{at}/{name}"))?;
             }
             fs::remove_dir(&full).ok()?;
         }

@@ -1,0 +1,314 @@
+//! The storm on one thread: source, sender, link and receiver take their steps in an order that the seed chooses, by a clock
+//! that goes only between them. So a seed repeats all of it, frame by frame, and no round waits for anything.
+//!
+//! `SIM_SEED` with `SIM_ROUNDS` (3) repeats one world and prints what it did; `SIM_SECONDS` (5) is how long new worlds are
+//! tried.
+
+mod pair;
+mod pipe;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blake3::Hash;
+use fastrand::Rng;
+use proto::login::Durability;
+use proto::{Keep, Kept, RelPath};
+use sys::{Mounts, Tree};
+
+use super::world::World;
+use super::{Place, number, say};
+use crate::clock::Clock;
+use crate::hint::Hint;
+use crate::mirror::Mirror;
+use crate::receiver::Signatures;
+use crate::sender::{MaxDelete, Options, Root, Sender};
+use crate::workers::Workers;
+
+/// A round that is not at rest after so many actions, or after so much of its own time, never will be.
+const ACTIONS: usize = 200_000;
+const REST: Duration = Duration::from_secs(3600);
+/// Rounds of a world.
+const ROUNDS: usize = 3;
+
+/// A world of its own, and how it is told.
+struct Sim<'a> {
+    place: &'a Place,
+    world: World<'a>,
+    mirror: Arc<Mirror>,
+    known: Arc<Signatures>,
+    durability: Durability,
+    rng: Rng,
+    record: blake3::Hasher,
+    weather: Weather,
+    /// Operations that are still to come in this round.
+    steps: usize,
+    /// When hints were read last.
+    drained: Instant,
+    began: Instant,
+    actions: usize,
+    rounds: usize,
+    operations: usize,
+}
+
+/// What a round is like, for its rounds differ: in some all goes well, in others nothing does.
+#[derive(Debug, Clone, Copy)]
+struct Weather {
+    /// How often one of a thousand actions cuts the link, ends the receiver, or starts the sender's program anew.
+    cuts: u16,
+    stops: u16,
+    restarts: u16,
+    /// How long frames take at most, in microseconds.
+    slow: u64,
+    /// How long an action takes at most, in microseconds.
+    pace: u64,
+    /// How likely each is chosen, where it has something to do: operations, hints, sender, receiver, link.
+    shares: [u8; 5],
+}
+
+/// Why a connection is over.
+enum Left {
+    /// The world goes on: another connection follows.
+    Disconnected,
+    /// The sender's program starts anew, and knows nothing of before.
+    Restarted,
+    /// All rounds were gone through.
+    Over,
+    Failed(String),
+}
+
+/// What became of a world.
+struct Outcome {
+    operations: usize,
+    /// Of all frames, in both directions.
+    frames: Hash,
+    failed: Option<String>,
+    /// Where somebody will read it.
+    trace: String,
+}
+
+impl Weather {
+    fn new(rng: &mut Rng) -> Weather {
+        let fair = rng.u8(..3) == 0;
+        let mut often = |most: u16| if fair || rng.bool() { 0 } else { rng.u16(..=most) };
+        let (cuts, stops, restarts) = (often(20), often(8), often(4));
+        let slow = *rng.choice(&[0, 0, 300, 3_000, 50_000]).unwrap();
+        let pace = *rng.choice(&[1, 20, 300, 3_000]).unwrap();
+        let shares = [1, 1, 2, 2, 2].map(|share| share * *rng.choice(&[1, 1, 4, 16]).unwrap());
+        Weather { cuts, stops, restarts, slow, pace, shares }
+    }
+}
+
+impl<'a> Sim<'a> {
+    fn new(place: &'a Place, mut rng: Rng) -> Sim<'a> {
+        let (world, durability) =
+            (World::new(place, rng.fork()), [Durability::Batch, Durability::None][rng.usize(..2)]);
+        let (mirror, known, record) = (Arc::clone(&place.mirror), Arc::default(), blake3::Hasher::new());
+        let (weather, now) = (Weather::new(&mut rng), place.clock.now());
+        let (steps, actions, rounds, operations) = (0, 0, 0, 0);
+        Sim {
+            place,
+            world,
+            mirror,
+            known,
+            durability,
+            rng,
+            record,
+            weather,
+            steps,
+            drained: now,
+            began: now,
+            actions,
+            rounds,
+            operations,
+        }
+    }
+
+    /// Goes through that many rounds.
+    fn run(&mut self, rounds: usize) -> Result<(), String> {
+        self.rounds = rounds;
+        self.begin_round();
+        let mut sender = self.sender();
+        loop {
+            match self.connect(&mut sender) {
+                Left::Disconnected => self.pause()?,
+                Left::Restarted => {
+                    self.mirror = Arc::new(Mirror::new(Place::rules(), self.place.clock.clone()));
+                    self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+                    sender = self.sender();
+                    self.pause()?;
+                }
+                Left::Over => return Ok(()),
+                Left::Failed(why) => return Err(why),
+            }
+        }
+    }
+
+    fn sender(&self) -> Sender {
+        let (max_delete, workers) = (MaxDelete::Percent(100.0), Workers::Inline);
+        let options = Options { delete: true, attributes: true, max_delete, workers };
+        let root = Root::new(Arc::new(Tree::open(&self.place.here, Mounts::Stay).unwrap())).unwrap();
+        Sender::new(root, options, Arc::clone(&self.mirror))
+    }
+
+    fn begin_round(&mut self) {
+        self.world.begin_round();
+        self.weather = Weather::new(&mut self.rng);
+        self.steps = self.rng.usize(2..30);
+        (self.began, self.actions) = (self.place.clock.now(), 0);
+        let weather = self.weather;
+        self.place.trace.say(|| format!("ROUND {weather:?}"));
+    }
+
+    /// Some time without a connection.
+    fn pause(&mut self) -> Result<(), String> {
+        for _ in 0..self.rng.usize(..6) {
+            if self.rng.bool() {
+                self.operate()
+            } else {
+                self.deliver()
+            }
+            self.pass()?;
+        }
+        Ok(())
+    }
+
+    /// An action is over, and took its time.
+    fn pass(&mut self) -> Result<(), String> {
+        self.place.clock.advance(Duration::from_nanos(1 + self.rng.u64(..self.weather.pace * 1000)));
+        self.actions += 1;
+        if self.actions > ACTIONS || self.place.clock.since(self.began) > REST {
+            return Err(format!("not at rest, owed: {}", self.mirror.pending().owed()));
+        }
+        Ok(())
+    }
+
+    /// One operation at the source; the last of a round makes room for the next.
+    fn operate(&mut self) {
+        if self.steps > 0 {
+            self.steps -= 1;
+            self.operations += 1;
+            self.world.step();
+            if self.steps == 0 {
+                self.world.thin_out();
+            }
+        }
+    }
+
+    /// Hints arrive.
+    fn deliver(&mut self) {
+        let now = self.place.clock.now();
+        let mut hints = std::mem::take(&mut *self.place.hints.lock().unwrap());
+        for hint in &mut hints {
+            if let Hint::Renamed { since, .. } = hint {
+                *since = self.drained;
+            }
+            self.place.trace.say(|| format!("HINT {}", super::trace::shown_hint(hint)));
+        }
+        self.drained = now;
+        if !hints.is_empty() {
+            self.mirror.hint(hints);
+        }
+    }
+
+    fn has_hints(&self) -> bool {
+        !self.place.hints.lock().unwrap().is_empty()
+    }
+
+    /// Whether all that was done has arrived: then the next round begins, or `Over` says that there is none.
+    fn judge(&mut self) -> Result<Option<Left>, String> {
+        let differences = self.place.differences();
+        if !differences.is_empty() {
+            return Err(differences.join("\n"));
+        }
+        self.rounds -= 1;
+        if self.rounds == 0 {
+            return Ok(Some(Left::Over));
+        }
+        self.begin_round();
+        Ok(None)
+    }
+}
+
+/// Where there is memory for it: what a disk is slow at is not what is tested here.
+fn scratch() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+fn run_world(seed: u64, rounds: usize, traced: bool) -> Outcome {
+    let scratch = tempfile::tempdir_in(scratch()).unwrap();
+    let mut rng = Rng::with_seed(seed);
+    let separate = seed.is_multiple_of(3);
+    let keep: Keep = Keep::DEFAULT.iter().filter(|kept| !separate || *kept != Kept::Hardlinks).collect();
+    let mut place = Place::new(scratch.path(), keep, Clock::manual());
+    (place.stamps, place.trace.on) = (true, traced);
+    place.stamp(&RelPath::parse(b"anchor").unwrap());
+    place.stamp(&RelPath::root());
+    let began = place.clock.now();
+    let mut sim = Sim::new(&place, rng.fork());
+    let failed = {
+        let _lines = traced.then(|| tracing::subscriber::set_default(place.trace.subscriber()));
+        sim.run(rounds).err()
+    };
+    let (operations, frames) = (sim.operations, sim.record.finalize());
+    let trace = place.trace.lines(began);
+    if let Some(failed) = failed.as_ref().filter(|_| traced) {
+        say(&format!("==== SIM_SEED={seed} SIM_ROUNDS={rounds}\n{trace}{failed}\n"));
+    }
+    Outcome { operations, frames, failed, trace }
+}
+
+/// Where two runs of a world part, and what came before.
+fn parting(seed: u64) -> String {
+    // Inode numbers are of no world.
+    let plain = |line: &str| {
+        line.split("inode").next().unwrap_or_default().split("Instant").next().unwrap_or_default().to_owned()
+    };
+    for _ in 0..20 {
+        let [one, other] = [(); 2].map(|()| run_world(seed, ROUNDS, true).trace);
+        let lines = || one.lines().zip(other.lines()).map(|(one, other)| (plain(one), plain(other)));
+        if let Some(at) = lines().position(|(one, other)| one != other) {
+            let lines: Vec<_> = lines().skip(at.saturating_sub(60)).take(64).collect();
+            let shown = lines
+                .iter()
+                .map(|(one, other)| if one == other { format!("{one}\n") } else { format!("{one}  |  {other}\n") });
+            return shown.collect();
+        }
+    }
+    "no two traces differ".to_owned()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_frames() {
+    for seed in 0..number("SIM_TWICE", 50) {
+        let [one, other] = [(); 2].map(|()| run_world(seed, ROUNDS, false));
+        assert!(one.frames == other.frames, "seed {seed}:\n{}", parting(seed));
+    }
+}
+
+#[test]
+fn a_storm_on_one_thread_leaves_equal_trees() {
+    let rounds = usize::try_from(number("SIM_ROUNDS", ROUNDS as u64)).unwrap();
+    if let Ok(seed) = std::env::var("SIM_SEED") {
+        let outcome = run_world(seed.parse().unwrap(), rounds, true);
+        return assert_eq!(outcome.failed, None);
+    }
+    let first = fastrand::u64(..1_000_000_000);
+    let (began, length) = (Instant::now(), Duration::from_secs(number("SIM_SECONDS", 5)));
+    let (mut operations, mut worlds, mut failed) = (0, 0, Vec::new());
+    while began.elapsed() < length && failed.len() < 3 {
+        let seed = first + worlds;
+        let outcome = run_world(seed, rounds, false);
+        worlds += 1;
+        operations += outcome.operations;
+        if outcome.failed.is_some() {
+            run_world(seed, rounds, true);
+            failed.push(seed);
+        }
+    }
+    let minute = operations as f64 / began.elapsed().as_secs_f64() * 60.0;
+    say(&format!("storm on one thread: seeds from {first}: {operations} operations, {minute:.0} a minute\n"));
+    assert!(failed.is_empty(), "worlds that ended unequal: SIM_SEED={failed:?}");
+}

@@ -1,0 +1,300 @@
+//! One connection of a world: the two roles and the link between them, moved on one action at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sys::{Mounts, Tree};
+use tokio::sync::{mpsc, watch};
+
+use super::super::trace::{shown_answers, shown_frames};
+use super::pipe::Pipe;
+use super::{Left, Sim};
+use crate::channel::OUTBOX;
+use crate::pack::{Compress, Unpacker};
+use crate::receiver::{self, EndReason, Grant, Limits, Receiver};
+use crate::sender::{Connection, Ended, Sender, Session, Until};
+use crate::view::Replica;
+use crate::workers::{Step, Workers};
+
+/// What may be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Operate,
+    Deliver,
+    Send,
+    Receive,
+    Carry,
+}
+
+/// A role that takes steps.
+enum Role {
+    /// It has something to do, perhaps.
+    Awake,
+    /// It has not, before this moment.
+    Asleep(Option<Instant>),
+    Over,
+}
+
+/// The two ends of each channel that the link holds.
+struct Link {
+    from_sender: mpsc::Receiver<Bytes>,
+    there: Pipe,
+    to_receiver: mpsc::Sender<Bytes>,
+    from_receiver: mpsc::Receiver<Bytes>,
+    back: Pipe,
+    to_sender: mpsc::UnboundedSender<Bytes>,
+}
+
+struct Pair<'p, 's> {
+    sending: Session<'s>,
+    taking: receiver::Session<'p>,
+    sender: Role,
+    receiver: Role,
+    link: Link,
+    stop: watch::Sender<bool>,
+    unpacker: Unpacker,
+    sent: u64,
+}
+
+impl Role {
+    fn is_awake(&self, now: Instant) -> bool {
+        match self {
+            Role::Awake => true,
+            Role::Asleep(due) => due.is_some_and(|due| due <= now),
+            Role::Over => false,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        if let Role::Asleep(due) = self { *due } else { None }
+    }
+
+    fn wake(&mut self) {
+        if let Role::Asleep(_) = self {
+            *self = Role::Awake;
+        }
+    }
+}
+
+impl Sim<'_> {
+    /// One connection, until it is over.
+    pub(super) fn connect(&mut self, sender: &mut Sender) -> Left {
+        let tree = Arc::new(Tree::open(&self.place.there, Mounts::Stay).unwrap());
+        let replica = Arc::new(Replica::new(tree, self.place.keep).unwrap());
+        let (keep, durability, signatures) = (self.place.keep, self.durability, self.known.clone());
+        let grant = Grant { replica, durability, limits: Limits::default(), signatures, disk: Arc::default() };
+        let mut receiver = Receiver::new(grant, self.place.clock.clone(), Workers::Inline);
+        let (outbox, from_sender) = mpsc::channel(OUTBOX);
+        let (to_receiver, inbox) = mpsc::channel(OUTBOX);
+        let (answers, from_receiver) = mpsc::channel(OUTBOX);
+        let (to_sender, receipts) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let compress = *self.rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
+        self.record.update(b"connection");
+        let connection = Connection { outbox, receipts, keep, durability, compress };
+        let (there, back) = (Pipe::default(), Pipe::default());
+        let mut pair = Pair {
+            sending: sender.begin(connection, Until::Stopped),
+            taking: receiver.begin(inbox, answers, stopped),
+            sender: Role::Awake,
+            receiver: Role::Awake,
+            link: Link { from_sender, there, to_receiver, from_receiver, back, to_sender },
+            stop,
+            unpacker: Unpacker::default(),
+            sent: 0,
+        };
+        loop {
+            match self.act(&mut pair) {
+                Ok(None) => {}
+                Ok(Some(left)) => {
+                    self.place.trace.say(|| "DISCONNECTED".into());
+                    return left;
+                }
+                Err(why) => return Left::Failed(why),
+            }
+        }
+    }
+
+    fn act(&mut self, pair: &mut Pair<'_, '_>) -> Result<Option<Left>, String> {
+        let chance = self.rng.u16(..1000);
+        let weather = self.weather;
+        if chance < weather.cuts {
+            return self.cut(pair).map(Some);
+        } else if chance < weather.cuts + weather.stops {
+            self.place.trace.say(|| "STOP the receiver".into());
+            pair.stop.send_replace(true);
+            pair.receiver.wake();
+        } else if chance < weather.cuts + weather.stops + weather.restarts {
+            self.place.trace.say(|| "RESTART the sender".into());
+            self.cut(pair)?;
+            return Ok(Some(Left::Restarted));
+        }
+        match self.choose(pair) {
+            Some(Action::Operate) => self.operate(),
+            Some(Action::Deliver) => {
+                self.deliver();
+                pair.sender.wake();
+            }
+            Some(Action::Send) => match pair.sending.step() {
+                Step::Worked => pair.sender = Role::Awake,
+                Step::Idle(due) => pair.sender = Role::Asleep(due),
+                Step::Ended(ended) => return self.sender_ended(pair, ended).map(Some),
+            },
+            Some(Action::Receive) => self.receive(pair)?,
+            Some(Action::Carry) => self.carry(pair),
+            None if matches!(pair.receiver, Role::Over) => {
+                // All that it said has arrived: the link closes.
+                pair.link.to_sender = mpsc::unbounded_channel().0;
+                pair.sender.wake();
+            }
+            None if self.steps == 0 && !self.has_hints() && self.mirror.pending().is_empty() => return self.judge(),
+            None => self.sleep(pair)?,
+        }
+        self.pass()?;
+        Ok(None)
+    }
+
+    /// One of those that have something to do.
+    fn choose(&mut self, pair: &Pair<'_, '_>) -> Option<Action> {
+        let now = self.place.clock.now();
+        let can = [
+            (Action::Operate, self.steps > 0),
+            (Action::Deliver, self.has_hints()),
+            (Action::Send, pair.sender.is_awake(now)),
+            (Action::Receive, pair.receiver.is_awake(now)),
+            (Action::Carry, pair.link.can_carry(now)),
+        ];
+        let shares = self.weather.shares;
+        let all: u32 = can.iter().zip(shares).map(|((_, can), share)| u32::from(*can) * u32::from(share)).sum();
+        if all == 0 {
+            return None;
+        }
+        let mut drawn = self.rng.u32(..all);
+        for ((action, can), share) in can.into_iter().zip(shares) {
+            let share = u32::from(can) * u32::from(share);
+            if drawn < share {
+                return Some(action);
+            }
+            drawn -= share;
+        }
+        None
+    }
+
+    /// Nobody has anything to do before a moment that comes by itself.
+    fn sleep(&mut self, pair: &Pair<'_, '_>) -> Result<(), String> {
+        let link = [pair.link.there.next(), pair.link.back.next()];
+        let due = [pair.sender.due(), pair.receiver.due()].into_iter().chain(link).flatten().min();
+        let due = due.ok_or_else(|| format!("nobody waits for anything, owed: {}", self.mirror.pending().owed()))?;
+        self.place.clock.advance_to(due);
+        Ok(())
+    }
+
+    fn receive(&mut self, pair: &mut Pair<'_, '_>) -> Result<(), String> {
+        match pair.taking.step() {
+            Step::Worked => pair.receiver = Role::Awake,
+            Step::Idle(due) => pair.receiver = Role::Asleep(due),
+            Step::Ended(EndReason::Closed | EndReason::Stopped) => pair.receiver = Role::Over,
+            Step::Ended(ended) => return Err(format!("the receiver ended: {ended:?}")),
+        }
+        Ok(())
+    }
+
+    /// A buffer leaves a role for the link, or arrives.
+    fn carry(&mut self, pair: &mut Pair<'_, '_>) {
+        let now = self.place.clock.now();
+        let arrives = now + Duration::from_micros(self.rng.u64(..=self.weather.slow));
+        let Pair { link, sender, receiver, .. } = pair;
+        let mut ways = [0, 1, 2, 3];
+        self.rng.shuffle(&mut ways);
+        for way in ways {
+            match way {
+                0 if link.there.has_room()
+                    && let Ok(frames) = link.from_sender.try_recv() =>
+                {
+                    self.record.update(b">").update(&frames);
+                    if self.place.trace.on {
+                        shown_frames(&frames, &mut pair.unpacker, &mut pair.sent, &self.place.trace);
+                    }
+                    link.there.leave(frames, arrives);
+                    return sender.wake();
+                }
+                1 if link.there.next().is_some_and(|at| at <= now) && link.to_receiver.capacity() > 0 => {
+                    // It may have ended.
+                    let _ = link.there.arrive().map(|frames| link.to_receiver.try_send(frames));
+                    return receiver.wake();
+                }
+                2 if link.back.has_room()
+                    && let Ok(frames) = link.from_receiver.try_recv() =>
+                {
+                    self.record.update(b"<").update(&frames);
+                    link.back.leave(frames, arrives);
+                    return receiver.wake();
+                }
+                3 if link.back.next().is_some_and(|at| at <= now) => {
+                    if let Some(frames) = link.back.arrive() {
+                        shown_answers(&frames, &self.place.trace);
+                        let _ = link.to_sender.send(frames);
+                    }
+                    return sender.wake();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The link breaks: some of what is on the way still arrives, in either direction, and the receiver ends.
+    fn cut(&mut self, pair: &mut Pair<'_, '_>) -> Result<Left, String> {
+        self.place.trace.say(|| "CUT".into());
+        for frames in pair.link.back.cut(self.rng.usize(..8)) {
+            shown_answers(&frames, &self.place.trace);
+            let _ = pair.link.to_sender.send(frames);
+        }
+        // What it hears last it may not have the time to act on.
+        for _ in 0..self.rng.usize(..4) {
+            if !matches!(pair.sending.step(), Step::Worked) {
+                break;
+            }
+        }
+        for frames in pair.link.there.cut(self.rng.usize(..8)) {
+            while let Err(mpsc::error::TrySendError::Full(_)) = pair.link.to_receiver.try_send(frames.clone()) {
+                while pair.link.from_receiver.try_recv().is_ok() {}
+                self.receive(pair)?;
+            }
+        }
+        self.end(pair)?;
+        Ok(Left::Disconnected)
+    }
+
+    /// The receiver hears that its peer is gone, and carries out what it has.
+    fn end(&mut self, pair: &mut Pair<'_, '_>) -> Result<(), String> {
+        let (gone, _) = mpsc::channel(1);
+        pair.link.to_receiver = gone;
+        while !matches!(pair.receiver, Role::Over) {
+            while pair.link.from_receiver.try_recv().is_ok() {}
+            self.receive(pair)?;
+        }
+        Ok(())
+    }
+
+    fn sender_ended(&mut self, pair: &mut Pair<'_, '_>, ended: Ended) -> Result<Left, String> {
+        self.place.trace.say(|| format!("ENDED {ended:?}"));
+        match ended {
+            Ended::Lost | Ended::Bye(_) => {
+                self.end(pair)?;
+                Ok(Left::Disconnected)
+            }
+            ended => Err(format!("the sender ended: {ended:?}")),
+        }
+    }
+}
+
+impl Link {
+    fn can_carry(&self, now: Instant) -> bool {
+        let arrives = |pipe: &Pipe| pipe.next().is_some_and(|at| at <= now);
+        (self.there.has_room() && !self.from_sender.is_empty())
+            || (self.back.has_room() && !self.from_receiver.is_empty())
+            || (arrives(&self.there) && self.to_receiver.capacity() > 0)
+            || arrives(&self.back)
+    }
+}
