@@ -12,7 +12,7 @@ use crate::control::{Barrier, Unmirrored, Waited};
 use crate::lane::Lane;
 use crate::source::Live;
 
-/// Entries that could not be mirrored, or targets that are behind, which are named; more are counted.
+/// So many entries that could not be mirrored, or targets that are behind, are named; the others are only counted.
 const NAMED: usize = 20;
 
 /// One wait. It begins when it is made.
@@ -95,7 +95,8 @@ impl Barrier for AllSeen {
 }
 
 impl Asked {
-    /// What is behind of this source; until all watchers have read what there was, that may be the source alone.
+    /// A line for each target of this source that is behind; one for the source as long as its watcher has not read all that
+    /// there was.
     fn behind(&self, seen_at: Option<Instant>) -> Vec<String> {
         let name = &self.live.source.name;
         if let Some((_, reason)) = self.live.standstill() {
@@ -121,7 +122,7 @@ impl AllSeen {
 }
 
 impl Unmirrored {
-    /// What the target has not of a place, be it because of a folder above.
+    /// Adds what could not be mirrored to the target at or beneath a place, or in a folder above it.
     fn add(&mut self, source: &str, lane: &Lane, place: &RelPath) {
         let problems = lane.mirror.problems();
         for (path, problem) in problems.iter().filter(|(path, _)| path.is_within(place) || place.is_within(path)) {

@@ -1,5 +1,5 @@
-//! Whether what somebody waits for will not come for now: the disk of the target is full or read-only, and what it takes all
-//! the same it has taken. Asked by `wait` and `sync`.
+//! Whether it is of use to wait. While the disk of a target is full or read-only, what needs room does not arrive; once all
+//! else has, there is nothing to wait for. Asked by `wait` and `sync`.
 
 use std::time::Instant;
 
@@ -12,13 +12,14 @@ use sys::Lack;
 pub struct Known(Option<Blocked>);
 
 impl Known {
-    /// Of this target. It may be over by now, so that is tried.
+    /// Asks this target. Its disk may have room again, so the target tries that now.
     pub fn of(mirror: &Mirror) -> Known {
         mirror.try_again();
         Known(mirror.blocked())
     }
 
-    /// Why what was noticed at `place` up to a moment waits, and all that could move has: it was tried since, in vain.
+    /// Why it is of no use to wait for what was noticed at `place` up to a moment: the disk was tried in vain since the waiting
+    /// began, and all that needs no room has arrived. `None` while something may still move.
     pub fn sentence(&self, mirror: &Mirror, place: &RelPath, moment: Instant) -> Option<String> {
         let blocked = mirror.blocked().filter(|blocked| blocked.tries > 0)?;
         let tried = self.0.as_ref().is_none_or(|then| (then.since, then.tries) != (blocked.since, blocked.tries));

@@ -24,11 +24,11 @@ pub struct Board {
 /// The last comparison of what is not watched.
 #[derive(Debug, Clone)]
 struct Compared {
-    /// What happened before is found by it.
+    /// When it began: what happened before is found by it.
     began: SystemTime,
-    /// From this moment on every target owed it.
+    /// When it had become work of every target. A target that owes nothing later has done it.
     owed: SystemTime,
-    /// By target: when the last one began that was acknowledged before it. `None`: there was none.
+    /// Of each target: when the comparison began that it had acknowledged last before this one; `None` where there was none.
     before: Vec<Option<SystemTime>>,
 }
 
@@ -51,20 +51,21 @@ impl Board {
         }
     }
 
-    /// Notes a comparison of all that is not watched, which was begun at this moment and is owed by now. `in_sync`: when each
-    /// target was owed nothing for the last time, before that.
+    /// Notes that all that is not watched is being compared: it `began` then, and every target owes it by now. `in_sync`: when
+    /// each target, before it owed this, was last owed nothing.
     pub fn compared(&mut self, began: SystemTime, in_sync: &[Option<SystemTime>]) {
         let before = (0..).zip(in_sync).map(|(target, in_sync)| self.acknowledged(target, (*in_sync)?)).collect();
         self.compared = Some(Compared { began, owed: SystemTime::now(), before });
     }
 
-    /// Up to when a target is known to be in sync that was owed nothing for the last time `in_sync`, read after this board.
+    /// Up to which moment a target is known to be in sync. `in_sync`: when it was last owed nothing; to be read after this
+    /// board was.
     pub fn known(&self, target: usize, in_sync: SystemTime) -> SystemTime {
         self.acknowledged(target, in_sync).map_or(in_sync, |began| began.min(in_sync))
     }
 
-    /// When the last comparison began that a target has acknowledged; `None` where there was none, so that all before is known
-    /// by watching.
+    /// When the last comparison began that a target has acknowledged. `None` where there was none: then everything was watched,
+    /// and watching knows of all.
     fn acknowledged(&self, target: usize, in_sync: SystemTime) -> Option<SystemTime> {
         let Compared { began, owed, before } = self.compared.as_ref()?;
         if in_sync > *owed { Some(*began) } else { before.get(target).copied().flatten() }

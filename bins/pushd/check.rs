@@ -141,7 +141,7 @@ async fn check_target(target: Arc<Target>, source: Option<(PathBuf, sys::Mounts)
     }
 }
 
-/// What a command ends with that cannot reach its target.
+/// The exit of a command that could not reach its target.
 pub fn exit_of(error: &DialError) -> Exit {
     match error {
         DialError::Unreachable { .. } | DialError::Timeout { .. } => Exit::Unreachable,

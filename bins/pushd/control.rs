@@ -27,7 +27,7 @@ use crate::status::{Status, render};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a barrier is looked at, once it has stood for a while.
 const LOOK: Duration = Duration::from_millis(20);
-/// A look may take one part in so many of the time.
+/// Looks at a barrier take no more than one part in so many of the time.
 const SHARE: u32 = 20;
 /// Waits at the same time: they last, and must leave room for `status` and `release`.
 const WAITS: usize = CONVERSATIONS / 2;
@@ -70,7 +70,7 @@ pub enum Waited {
     Late(Vec<String>),
 }
 
-/// What could not be mirrored of that which was waited for.
+/// Entries that were waited for and could not be mirrored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmirrored {
     /// How much it is.

@@ -16,11 +16,11 @@ use crate::report::{self, Brake, Failed, Far, Outcome, Pair};
 use crate::source::Live;
 use crate::status::SourceState;
 
-/// Those who may ask at the same time.
+/// So many `sync` may have passes under way at the same time.
 const MOST: usize = 64;
-/// How long what fails each time is waited for.
+/// A pass is given up after this long where all that it still waits for fails each time.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Who has not asked for this long has gone away.
+/// A `sync` that has not asked for this long has gone away.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// All that is under way.
@@ -36,8 +36,8 @@ struct Errand {
 }
 
 impl Errands {
-    /// Begins passes of those pairs that are served as they are described, and says which these are; `None` when there are
-    /// too many errands.
+    /// Begins passes of those pairs that this daemon serves in the way that they are described, and says which these are.
+    /// `None` when there are too many errands.
     pub fn begin(&self, sources: &[Arc<Live>], pairs: &[Pair], brake: Brake) -> Option<(u64, Vec<bool>)> {
         let now = Instant::now();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +96,7 @@ enum Stage {
     Seeing(u64),
     /// That all that was noticed up to this moment is acknowledged, the pass included.
     Passing(Instant),
-    /// The same of what the pass has found on its way and left to be looked at anew.
+    /// That what the pass put aside, to be looked at once more, is acknowledged too.
     Mending(Instant),
 }
 
@@ -125,7 +125,7 @@ impl Pass {
         self.outcome = Some(Outcome::new(pair, &self.lane.mirror, self.before.0, self.began.elapsed(), done));
     }
 
-    /// What a `sync` that dials by itself would have failed of.
+    /// Why the pass has failed, where a `sync` that dials by itself would have failed too.
     fn failed(&self) -> Option<Failed> {
         if let Some((state, reason)) = self.live.standstill() {
             let exit = if state == SourceState::Absent { Exit::Input } else { Exit::Busy };
@@ -148,18 +148,18 @@ impl Pass {
 
     fn is_through(&mut self) -> bool {
         let now = Instant::now();
-        let settled =
+        let is_done =
             |moment| self.lane.mirror.halted().is_none() && (!self.owes(moment) || self.gives_up(moment, now));
         match self.stage {
             Stage::Seeing(number) if self.live.has_passed(number) => self.stage = Stage::Passing(now),
-            Stage::Passing(moment) if settled(moment) => self.stage = Stage::Mending(now),
-            Stage::Mending(moment) => return settled(moment),
+            Stage::Passing(moment) if is_done(moment) => self.stage = Stage::Mending(now),
+            Stage::Mending(moment) => return is_done(moment),
             Stage::Seeing(_) | Stage::Passing(_) => {}
         }
         false
     }
 
-    /// Whether what is still owed was tried for long enough, and is named.
+    /// Whether all that is still owed is among the problems, and was tried for long enough.
     fn gives_up(&self, moment: Instant, now: Instant) -> bool {
         now.duration_since(moment) >= PATIENCE && self.lane.mirror.owes_but_problems(moment)
     }

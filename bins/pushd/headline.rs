@@ -21,7 +21,7 @@ impl Seen {
     fn of(lane: &Lane) -> Seen {
         let (owed, problems) = (lane.mirror.pending().len() as u64, lane.mirror.problems().len());
         let state = match lane.state().0 {
-            // One that tries again and again does not change with each try.
+            // Else the line would change with each try of a target that is away.
             TargetState::Connecting if lane.mirror.last_error().is_some() => TargetState::Offline,
             state => state,
         };
@@ -44,7 +44,7 @@ pub fn headline(sources: &[Arc<Live>]) -> (String, Again) {
     (sentence(&sources, &seen), again(&seen))
 }
 
-/// What is owed to a target that is connected gets less without anything else happening.
+/// While work is under way the figures change, and nothing tells of it.
 fn again(targets: &[Seen]) -> Again {
     let moves = |seen: &Seen| {
         seen.owed > 0 && matches!(seen.state, TargetState::Live | TargetState::Scanning | TargetState::Blocked)
@@ -52,7 +52,7 @@ fn again(targets: &[Seen]) -> Again {
     if targets.iter().any(moves) { Again::Soon } else { Again::OnChange }
 }
 
-/// With the state of each source, and how much of it is not watched.
+/// `sources`: of each its name, its state, and the number of folders that are not watched.
 fn sentence(sources: &[(&str, (SourceState, u64))], targets: &[Seen]) -> String {
     let (all, in_sync) = (targets.len(), targets.iter().filter(|seen| seen.is_in_sync()).count());
     let mut out = match (all, in_sync) {

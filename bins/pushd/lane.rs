@@ -85,14 +85,15 @@ impl Lane {
         Some(format!("{}: {sentence}", self.target.name))
     }
 
-    /// How it goes with what it owes, in words, with why that does not arrive.
+    /// How many paths the target is owed, what the lane is doing, and why they do not arrive, in a sentence.
     pub fn behind(&self) -> String {
         let (word, owed) = (self.state().0.word(), kit::units::count(self.mirror.pending().len() as u64));
         let error = self.mirror.last_error().map_or(String::new(), |error| format!(": {error}"));
         format!("{}: {word}, paths that are owed: {owed}{error}", self.target.name)
     }
 
-    /// Where a person was to move a folder, the target is asked anew whether that was done.
+    /// A target that stands within its source, or around it, is asked anew where it stands: a person was told to move one of
+    /// them.
     pub fn ask_again(&self) {
         if self.troubles.forget_nested() {
             self.hurry();
@@ -185,8 +186,8 @@ impl Lane {
         self.enter(TargetState::Offline);
     }
 
-    /// What the target has is not known any more: where it says that it cannot take us, its folder may be another one, or
-    /// somebody else's for now. All of it is owed a comparison, and that is not in sync.
+    /// What the target has is not known any more: somebody else may have written there, or its folder may be another one. All
+    /// of it is owed a comparison, so nobody is told that it is in sync.
     fn doubt(&self) {
         self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     }
@@ -283,7 +284,7 @@ impl Lane {
         let text = error.to_string();
         if self.mirror.last_error().as_ref() != Some(&text) {
             match error {
-                // Time does not mend it.
+                // It will not pass by itself.
                 Unreached::Nested(_) => tracing::error!(target_name = %self.target.name, "{text}"),
                 _ => tracing::warn!(target_name = %self.target.name, "{text}"),
             }

@@ -1,5 +1,5 @@
-//! What one full pass of one source to one target comes to, be it by `pushd sync` itself or by a running daemon for it: what
-//! is asked, how far it is, and the report at the end.
+//! One full pass of one source to one target, made by `pushd sync` itself or by a running daemon for it: what is asked, how
+//! far it is, and the report at the end.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub struct Report {
     error: Option<String>,
 }
 
-/// A report, and what the command ends with on its account.
+/// A report, and the exit that it asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// For people and scripts.
@@ -88,7 +88,7 @@ pub enum Far {
 /// Why a pass did not come to its end.
 pub type Failed = (Exit, String);
 
-/// Cuts what several list so that it is no more than one may list.
+/// Shortens the lists of problems of all outcomes together to the length that one may have.
 pub fn cut(outcomes: &mut [Outcome]) {
     shown::cut(outcomes.iter_mut().map(|outcome| &mut outcome.report.problems).collect());
     shown::cut(outcomes.iter_mut().map(|outcome| &mut outcome.report.left_out.paths).collect());
@@ -100,7 +100,8 @@ pub fn halted(halt: &Halt) -> Failed {
 }
 
 impl Outcome {
-    /// Of a pass that took so long and counted from `before`; what is not mirrored the target's record knows.
+    /// Of a pass that took so long. `before`: the counters at its beginning. What could not be mirrored is in the target's
+    /// record.
     pub fn new(
         pair: (&str, &str),
         mirror: &Mirror,
@@ -139,7 +140,7 @@ impl Outcome {
         Done { files, bytes, compared, all: All { files, bytes, search: Search::Over } }
     }
 
-    /// Of a pass of which nothing is known but that it came to no end.
+    /// Of a pass that did not end; nothing else is known of it.
     pub fn unknown(pair: (&str, &str), (exit, error): Failed) -> Outcome {
         let report = Report {
             source: pair.0.to_owned(),

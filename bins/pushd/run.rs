@@ -94,7 +94,8 @@ fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
     Ok((stop, server))
 }
 
-/// Says that the service is up once the first source is watched, or known to be absent or halted; then how it does.
+/// Says that the service is up once the first source is watched, or known to be absent or halted. From then on it says how
+/// all goes.
 async fn tell(daemon: Arc<Daemon>, stop: Stop) {
     let Some(first) = daemon.sources.first() else { return };
     let mut roots = first.roots();
@@ -156,7 +157,7 @@ impl Workers {
             () = stop.requested() => None,
             failed = self.ended.recv() => failed,
         };
-        // When it is to stop, all of them end, and one may do so before the wish is noticed here.
+        // On a stop all of them end, and one may have ended before the stop is noticed here.
         failed.filter(|_| !stop.is_requested())
     }
 
@@ -165,7 +166,7 @@ impl Workers {
         daemon.sources.iter().for_each(|live| live.wake());
         daemon.instances.hubs().iter().for_each(|hub| hub.wake());
         for task in self.tasks {
-            // What a lane still owed when its time is over is found by the next start's comparison.
+            // What it still owed is found by the comparison at the next start.
             if tokio::time::timeout(LAST, task).await.is_err() {
                 tracing::warn!("a target takes too long to end, leaving it");
             }

@@ -50,7 +50,7 @@ pub struct Live {
 enum Over {
     Stopped,
     Lost(String),
-    /// The root stands, but the kernel does not let it be watched; that is said.
+    /// The root stands, and the kernel does not let it be watched. The log says so already.
     Unwatched,
 }
 
@@ -123,7 +123,7 @@ impl Live {
         }
     }
 
-    /// If a person was to look at the root, it is accepted as it is now; whether that was so.
+    /// Accepts the root as it is now, where a person was told to look at it. Returns whether that was so.
     fn accept_root(&self) -> bool {
         let lost = self.lanes.iter().any(|lane| matches!(lane.mirror.halted(), Some(Halt::Root(_))));
         let halted = lost || self.board().state == SourceState::Halted;
@@ -134,7 +134,7 @@ impl Live {
         halted
     }
 
-    /// Why nothing of the source is sent, if that is so: it is absent, or halted and not let go.
+    /// Why nothing of the source is sent: it is absent, or halted and not released. `None` where it is sent.
     pub fn standstill(&self) -> Option<(SourceState, String)> {
         let board = self.lock_board();
         let stands = match board.state {
@@ -145,8 +145,8 @@ impl Live {
         stands.then(|| (board.state, board.reason.clone().unwrap_or_default()))
     }
 
-    /// What a person has to look at before all that is owed can be sent, with the command that lets it go on. Nothing, once
-    /// that was typed.
+    /// What a person has to look at before all that is owed can be sent, with the command that lets it go on. `None` once that
+    /// command was given.
     pub fn held(&self) -> Option<String> {
         match self.standstill() {
             Some((SourceState::Halted, reason)) => Some(reason),
@@ -188,7 +188,7 @@ impl Live {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the state; in all but one there is no root for the lanes.
+    /// Notes the state. In all states but [`SourceState::Live`] the lanes have no root.
     fn show(&self, state: SourceState, reason: Option<String>) {
         if state != SourceState::Live {
             self.roots.send_if_modified(|footing| {
@@ -206,7 +206,7 @@ impl Live {
         kit::readiness::changed();
     }
 
-    /// The root, once it is there and is the one that it was. `None` when the program stops.
+    /// Waits until a folder stands at the path that is the one from before, or is accepted. `None` when the program stops.
     fn wait_for_root(&self, before: Option<RootId>, stop: &Stop) -> Option<Root> {
         let path = &self.source.path;
         while !stop.is_requested() {
@@ -307,7 +307,7 @@ impl Live {
     }
 }
 
-/// Why a root could not be opened. Where files are short it stands there all the same.
+/// Why a root could not be opened, in words. Too many open files do not mean that it is missing.
 fn not_opened(path: &Path, error: &std::io::Error) -> String {
     let path = path.display();
     match Exhausted::of(error) {

@@ -125,7 +125,7 @@ pub enum TargetState {
 }
 
 impl TargetState {
-    /// It in words, where something is still owed.
+    /// The state in a word, as it is said while something is owed.
     pub fn word(self) -> &'static str {
         match self {
             TargetState::Connecting => "connecting",

@@ -31,7 +31,7 @@ impl Unwatched {
         self.limit = limit.or(self.limit);
     }
 
-    /// The line that is due, now that so many are not watched. To be asked from time to time: what is not due becomes so.
+    /// The line that is to be said now that so many folders are not watched. To be asked from time to time: a line may wait.
     pub fn line(&mut self, count: usize, now: Instant) -> Option<String> {
         let is_due = self.at.is_none_or(|at| now.saturating_duration_since(at) >= EVERY);
         let line = match (self.said, count) {

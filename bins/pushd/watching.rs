@@ -1,5 +1,5 @@
-//! What watches a source now: the kernel, or nothing where it has no instance or no watch left. Then the source is compared
-//! from time to time, and it is tried again to watch it, the less often the longer that fails.
+//! What watches a source now. Where the kernel has no instance or no watch left, nothing does: then the source is compared in
+//! full from time to time, and pushd tries to watch it again, after ever longer pauses.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::watch::{self, Notice, Supply, Waker, Watcher};
 
 /// How often folders that are not watched are compared instead.
 pub const UNWATCHED: Duration = Duration::from_secs(30);
-/// The first and the longest pause before it is tried again to watch.
+/// The first and the longest pause before the next try to watch it.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 
 /// One for each root that is held, from when it stands until it is lost.
@@ -43,7 +43,7 @@ impl Watching {
         Ok(Watching { watcher, reason, root, supply, waker, again, compare })
     }
 
-    /// Whether what is not watched is to be compared now; asked again, not before its time.
+    /// Whether it is time to compare what is not watched. It is then, once every [`UNWATCHED`].
     pub fn is_to_compare(&mut self) -> bool {
         let now = Instant::now();
         let due = self.compare <= now;
@@ -53,8 +53,8 @@ impl Watching {
         due
     }
 
-    /// Tries to watch what is not, when it is time for that. Whether it is watched from now on: what happened before is
-    /// still to be looked at.
+    /// Tries to watch a source that is not watched, if it is time for that. Returns whether it is watched from now on; then
+    /// what happened before is still to be looked at.
     pub fn try_again(&mut self, notices: &mut Vec<Notice>) -> bool {
         let Some((_, pause)) = self.again.filter(|(due, _)| *due <= Instant::now()) else { return false };
         let error = match watch::open(&self.root, &self.supply, &self.waker, notices) {

@@ -151,7 +151,8 @@ impl Hub {
         Ok(())
     }
 
-    /// A panic elsewhere leaves nothing half done here that matters: a source that misses events looks at all by and by.
+    /// After a panic that held the lock the state is still of use: at worst a source misses events, and finds what they told of
+    /// at the next comparison.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -23,7 +23,7 @@ pub enum Step {
         from: Place,
         to: Place,
         object: Object,
-        /// A moment before it; what happened before that moment came out earlier.
+        /// It happened after this moment; what happened before came out earlier.
         since: Instant,
     },
 }

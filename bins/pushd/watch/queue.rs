@@ -10,10 +10,10 @@ use sys::inotify::{Inotify, Watch};
 use super::hub::{Hub, Seat};
 use super::wake::Waker;
 
-/// So many sources have an instance each: a user may have 128 where nobody has raised that, and others want some too.
+/// Up to so many sources have an instance each. By default a user may have 128 of them, and other programs need some too.
 const OWN: usize = 32;
-/// More sources share so many: one that is busy makes no more than a sixteenth of the others look at everything when it
-/// fills the kernel's queue.
+/// More sources than that share so many instances. When a busy one fills the queue of its instance, only the sixteenth of
+/// the sources that share it has to look at everything.
 const SHARED: usize = 16;
 /// A source of more folders has one of its own all the same.
 pub const LARGE: usize = 10_000;
