@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proto::{Digest, Entry, Name, RelPath, ToSender, codec};
 
-use super::verdict;
+use super::outcome;
 use crate::channel::frame;
 use crate::view::{Inode, Replica};
 use crate::workers::Workers;
@@ -18,7 +18,7 @@ pub(super) struct Ask {
     pub digest: Digest,
 }
 
-/// What to tell the sender, and what was seen by the way.
+/// What the sender is told, and the hard links that were seen on the way.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub place: usize,
@@ -43,7 +43,7 @@ pub(super) fn compare(replica: &Replica, ask: Ask, workers: Workers) -> Answer {
         Err(error) if sys::is_absence(&error) => vec![frame(&ToSender::NoFolder { op })],
         Err(error) => {
             problem = true;
-            vec![frame(&ToSender::Outcome { op, outcome: verdict::of("list the folder", &error) })]
+            vec![frame(&ToSender::Outcome { op, outcome: outcome::of("list the folder", &error) })]
         }
     };
     Answer { place, path, frames, linked, problem }

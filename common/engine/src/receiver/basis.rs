@@ -12,23 +12,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat};
 
+use super::outcome;
 use super::signatures::Signatures;
-use super::verdict;
 use crate::channel::{Outlet, frame};
 use crate::delta::{Cut, Signature};
 use crate::view::Replica;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
 const PART: usize = 64;
-/// Chunks in a part that need not be read: all, but of very large files. The sender sends what is new in order then, which
-/// can be recorded; what it has not found while more of a signature may come it sends last.
+/// Chunks of a remembered signature that are told at a time: all, but of very large files. A sender that has heard all sends
+/// what is new in the order of the file, so that the next signature can be recorded. While more may come, it keeps to the end
+/// what it has not found.
 const KNOWN: u32 = 12 * 1024;
 /// Longest chunks that are read at a time.
 const READ: usize = 4;
 /// Bytes that are copied in one step, so that other work is not held up.
 const STEP: u64 = 8 * 1024 * 1024;
 
-/// An open basis.
+/// A file of the backup that serves as a basis, held open whatever becomes of its name.
 #[derive(Debug)]
 pub(super) struct Basis {
     file: File,
@@ -52,7 +53,7 @@ impl Basis {
         Some((Arc::new(Basis { file, stat, signature }), rest))
     }
 
-    /// In bytes.
+    /// Its length in bytes when it was opened.
     pub(super) fn size(&self) -> u64 {
         self.stat.size
     }
@@ -73,7 +74,7 @@ impl Basis {
     }
 }
 
-/// What a new version was built from, and its own signature where that is known.
+/// What a new version was built from, and the signature of the new one where that is known.
 #[derive(Debug)]
 pub(super) struct Built {
     pub from: Arc<Basis>,
@@ -116,7 +117,7 @@ impl Signing {
         self.id == id
     }
 
-    /// Reads on, into `buffer`, whose content is of no interest. False when it is done, or nobody wants it.
+    /// Reads on, into `buffer`, whatever is in that. False when all is told, or nobody wants it any more.
     pub(super) fn step(&mut self, buffer: &mut Vec<u8>) -> bool {
         if Arc::strong_count(&self.basis) == 1 {
             // The blob was dropped or put meanwhile.
@@ -161,7 +162,7 @@ impl Signing {
             rest = behind;
         }
         if ends && self.basis.file.stat()?.same_content(&self.basis.stat) {
-            // An attempt that fails is followed by another.
+            // Where the file has changed meanwhile, the next session reads it again.
             self.signatures.remember(&self.basis.stat, self.basis.signature().clone());
         }
         Ok(ends)
@@ -189,7 +190,7 @@ impl Draft {
     }
 }
 
-/// Bytes that a session has to copy and has not.
+/// Bytes that a session still has to copy.
 pub(super) type Backlog = Arc<AtomicU64>;
 
 /// A range of a basis on its way into a draft.
@@ -207,12 +208,12 @@ pub(super) struct Copying {
 }
 
 impl Copying {
-    /// Copies on. False when it is done, or nobody wants it.
+    /// Copies a piece. False when nothing is left.
     pub(super) fn step(&mut self) -> bool {
         let end = self.range.end.min(self.range.start + STEP);
         if let Err(error) = self.draft.file.copy(&self.basis.file, self.range.start..end, self.offset) {
             let mut trouble = self.draft.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            trouble.get_or_insert(verdict::staging(&error));
+            trouble.get_or_insert(outcome::staging(&error));
         }
         self.offset += end - self.range.start;
         self.range.start = end;

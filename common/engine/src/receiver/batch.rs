@@ -15,7 +15,7 @@ pub(super) struct Batch {
     pub done: Vec<u64>,
     pub ops: usize,
     pub bytes: u64,
-    /// When it must close.
+    /// When it must close though more is coming; `None` while it is empty.
     pub closes: Option<Instant>,
     pub upto: u64,
 }

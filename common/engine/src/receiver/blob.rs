@@ -1,8 +1,8 @@
 //! Contents that travel in pieces: one temporary each, written in rising order, checked against the sender's hash. Pieces
 //! that stand at the backup already are copied by the pool.
 //!
-//! Called by the intake only. A blob whose temporary cannot be written is followed to its end all the same: the sender
-//! is already sending it, and its `Put` gets the outcome.
+//! Called by the intake only. Where a temporary cannot be written, the rest of the blob is read and dropped, for the sender is
+//! sending it already. Its `Put` gets the outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,7 +17,7 @@ use sys::StagedFile;
 use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
 use super::pool::Pool;
 use super::signatures::Recorder;
-use super::{Grant, verdict};
+use super::{Grant, outcome};
 use crate::channel::{self, Outlet};
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Blob {
     /// Whether it was asked for a basis, and the one that serves.
     asked: bool,
     basis: Option<Arc<Basis>>,
-    /// What the signature of the new version will be, while there is a basis and it is worth it.
+    /// Makes the signature of the new version, if there is a basis and it is not too much work.
     recorder: Option<Recorder>,
 }
 
@@ -48,10 +48,10 @@ impl std::fmt::Debug for Blob {
     }
 }
 
-/// What a `Put` gets.
+/// What a blob has become when its `Put` comes: the file, and what it was built from.
 type Content = (StagedFile, Option<Built>);
 
-/// What the peer did that it must not.
+/// What the peer did against the protocol, in words that follow on "the peer".
 pub(super) type Breach = String;
 
 impl<'a> Blobs<'a> {
@@ -68,7 +68,7 @@ impl<'a> Blobs<'a> {
         };
         let file = match self.grant.limits.too_large(size) {
             Some(outcome) => Err(outcome),
-            None => self.grant.replica.file(size).map(Draft::new).map_err(|error| verdict::staging(&error)),
+            None => self.grant.replica.file(size).map(Draft::new).map_err(|error| outcome::staging(&error)),
         };
         place.insert(Blob {
             size,
@@ -131,8 +131,8 @@ impl<'a> Blobs<'a> {
         Ok(())
     }
 
-    /// Waits while the outbox is full: the peer reads it whatever else it does. That it is closed the next wait for frames
-    /// finds.
+    /// Waits while the outbox is full: the peer reads it whatever else it does. Where it is closed, the next wait for frames
+    /// notices that.
     fn say(&self, message: &ToSender) {
         let _ = self.outlet.send(channel::frame(message));
     }
@@ -152,7 +152,7 @@ impl<'a> Blobs<'a> {
                     blob.recorder.take_if(|recorder| !recorder.data(offset, bytes));
                 }
                 // The temporary goes at once: what filled the disk must not stay until the sender is through.
-                Err(error) => blob.file = Err(verdict::staging(&error)),
+                Err(error) => blob.file = Err(outcome::staging(&error)),
             }
         }
         Ok(())
@@ -176,7 +176,7 @@ impl<'a> Blobs<'a> {
             return Err(format!("put a file of {size} bytes with blob {id} of {} bytes", blob.size));
         }
         if blob.asked {
-            // What is still to be said of its basis is of no use.
+            // Nobody wants the rest of the signature of its basis.
             self.pool.forget(id);
         }
         let draft = match blob.file.map(Arc::try_unwrap) {
@@ -185,10 +185,10 @@ impl<'a> Blobs<'a> {
             Err(outcome) => return Ok(Err(outcome)),
         };
         if blob.transcript.finish() != *hash {
-            return Ok(Err(verdict::failed("content damaged on its way")));
+            return Ok(Err(outcome::failed("content damaged on its way")));
         }
         if blob.basis.as_ref().is_some_and(|basis| !basis.is_unchanged()) {
-            return Ok(Err(verdict::failed("what it is built from was changed at the backup meanwhile")));
+            return Ok(Err(outcome::failed("what it is built from was changed at the backup meanwhile")));
         }
         let signature = blob.recorder.and_then(|recorder| recorder.finish(size));
         let built = blob.basis.map(|from| Built { from, signature });

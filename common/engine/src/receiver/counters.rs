@@ -30,7 +30,7 @@ impl Counters {
         self.ops.load(Relaxed)
     }
 
-    /// `Remove` operations carried out.
+    /// `Remove` operations carried out, also those that found nothing to remove.
     pub fn removed(&self) -> u64 {
         self.removed.load(Relaxed)
     }

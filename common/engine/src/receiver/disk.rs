@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use proto::Outcome;
 use tokio::sync::Notify;
 
-/// How long nothing must have been refused before it is over, so that it does not come and go with single entries.
+/// A shortage is over only when nothing was refused for so long, so that it does not come and go with single entries.
 const CALM: Duration = Duration::from_secs(5);
-/// Without a word from any sender for so long, the file system is asked: senders ask once a minute at least.
+/// The file system itself is asked when no sender has tried anything for so long: those that wait try once a minute at least.
 const SILENCE: Duration = Duration::from_secs(150);
 
-/// See the module.
+/// One for all sessions of a module; it knows of a shortage from the first refusal until it is over.
 #[derive(Debug, Default)]
 pub struct Disk {
     lacking: Mutex<Option<Lacking>>,
@@ -22,7 +22,7 @@ pub struct Disk {
 #[derive(Debug)]
 struct Lacking {
     shortage: Shortage,
-    /// The last refusal.
+    /// When something was refused the last time.
     last: Instant,
     /// Bytes of the largest content that was refused.
     most: u64,
@@ -30,7 +30,7 @@ struct Lacking {
     eased: bool,
 }
 
-/// What is the matter with a disk.
+/// What a disk lacks, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
     /// In the words of the file system.
@@ -42,8 +42,8 @@ pub struct Shortage {
 }
 
 impl Disk {
-    /// Notes what became of an operation with so many bytes of content. That one without any was carried out says nothing: it
-    /// may have had nothing to change.
+    /// Notes what became of an operation with so many bytes of content. One without content that was carried out proves
+    /// nothing: it may have had nothing to change.
     pub(super) fn note(&self, content: Option<u64>, outcome: Option<&Outcome>, now: Instant) {
         match (outcome, content) {
             (Some(Outcome::Full { reason } | Outcome::ReadOnly { reason }), _) => {
@@ -86,13 +86,13 @@ impl Disk {
         }
     }
 
-    /// What it lacks.
+    /// What it lacks now; `None` where it takes what is given.
     pub fn shortage(&self) -> Option<Shortage> {
         self.lock().as_ref().map(|lacking| lacking.shortage.clone())
     }
 
-    /// What it lacked, if that is over: something as large as what was refused was taken since, or nothing was tried for long
-    /// and the file system, asked with `has_room` for so many bytes, says yes. To be looked at once a second.
+    /// What it lacked, if that is over: if something as large as what was refused has been taken since; or if nothing was tried
+    /// for long, and `has_room` says that so many bytes would fit. To be asked once a second.
     pub fn is_over(&self, now: Instant, has_room: impl FnOnce(u64) -> bool) -> Option<Shortage> {
         let mut lacking = self.lock();
         let known = lacking.as_ref()?;

@@ -6,8 +6,8 @@ use proto::Outcome;
 use proto::login::Durability;
 
 use super::disk::Disk;
+use super::outcome;
 use super::signatures::Signatures;
-use super::verdict;
 use crate::view::Replica;
 
 /// What one session may write to, and how.
@@ -15,9 +15,9 @@ use crate::view::Replica;
 pub struct Grant {
     /// The folder that is given to the peer; opened for this session alone, so that an error of the disk is told to it.
     pub replica: Arc<Replica>,
-    /// What a receipt means.
+    /// Whether a receipt says that something is visible, or that it survives a power cut.
     pub durability: Durability,
-    /// What the operator bounds.
+    /// Bounds that the operator has set; no peer can pass them.
     pub limits: Limits,
     /// What is known of files of this backup and others.
     pub signatures: Arc<Signatures>,
@@ -36,6 +36,6 @@ impl Limits {
     /// The refusal for a file of that many bytes, if it is too large.
     pub(super) fn too_large(&self, size: u64) -> Option<Outcome> {
         let max = self.max_file_size.filter(|max| size > *max)?;
-        Some(verdict::refused(format!("{size} bytes are more than the module's max_file_size of {max} bytes")))
+        Some(outcome::refused(format!("{size} bytes are more than the module's max_file_size of {max} bytes")))
     }
 }

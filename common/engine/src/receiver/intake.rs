@@ -226,8 +226,8 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// What the codec leaves open: temporaries' names. That roots, kinds and nested paths stand only where they may, it has
-/// seen.
+/// Whether no name is one of temporaries. All else that can be wrong in an operation, as a root, a kind or nested paths where
+/// they may not be, the codec has refused.
 fn check(view: &View, operation: &Operation) -> Result<(), String> {
     let unreserved = |path: &RelPath| unreserved(view, path);
     match operation {

@@ -17,7 +17,7 @@ use crate::workers::Workers;
 
 /// Bundles on the way, at most.
 const BUNDLES: usize = 64;
-/// Inline content on the way, in bytes: one bundle more is admitted while less than this waits.
+/// Bytes of inline content on the way: while there are fewer, one more bundle is admitted, however large.
 const BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Line {
     clock: Clock,
     workers: Workers,
     state: Mutex<State>,
-    /// The publisher waits here.
+    /// The publisher waits here for the next bundle.
     news: Condvar,
     /// The intake waits here for room.
     room: Condvar,
@@ -37,7 +37,7 @@ pub(super) struct Line {
 struct State {
     /// The oldest is next to be taken; `None` is still being staged.
     bundles: VecDeque<Option<Bundle>>,
-    /// Number of the oldest.
+    /// Number of the oldest bundle: so many have left the line.
     taken: u64,
     bytes: usize,
     /// The intake has nothing to read.
@@ -50,17 +50,17 @@ struct State {
 pub(super) enum Wait {
     /// Until this moment, and not at all when nothing more is coming.
     Gathering(Instant),
-    /// Until this moment.
+    /// Until this moment, whether anything is coming or not.
     Resting(Instant),
 }
 
-/// What the publisher gets.
+/// What the publisher gets when it asks for the next bundle.
 #[derive(Debug)]
 pub(super) enum Next {
     Bundle(Bundle),
     /// Nothing came in time, or nothing more is coming.
     Nothing,
-    /// The session is over.
+    /// The session is over: nothing comes any more.
     Over,
 }
 
@@ -74,7 +74,8 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Intake: a place for the next bundle, with that much inline content. Waits for room, where somebody else makes some.
+    /// Intake: a place for the next bundle, with so many bytes of inline content. Waits for room, where somebody else makes
+    /// some.
     pub(super) fn admit(&self, bytes: usize) -> Result<u64, Over> {
         let mut state = self.lock();
         while self.workers != Workers::Inline && !state.over && (state.bundles.len() >= BUNDLES || state.bytes >= BYTES)

@@ -16,13 +16,13 @@ mod grant;
 mod intake;
 mod line;
 mod operation;
+mod outcome;
 mod over;
 mod pool;
 mod publisher;
 mod receipts;
 mod run;
 mod signatures;
-mod verdict;
 
 #[cfg(test)]
 mod tests;

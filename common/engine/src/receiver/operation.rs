@@ -11,7 +11,7 @@ pub(super) const BUNDLE_OPS: usize = 64;
 /// Inline content after which a bundle is closed, in bytes.
 pub(super) const BUNDLE_BYTES: usize = 512 * 1024;
 
-/// One operation, checked.
+/// One operation of the wire, of which the intake has checked all that can be checked without the disk.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub(super) enum Operation {
@@ -35,11 +35,11 @@ pub(super) enum Item {
     Inline(Meta, Bytes),
     /// Written already, without its metadata.
     Blob(Meta, StagedFile),
-    /// Complete, or why not.
+    /// Complete with its metadata, or the outcome that its operation gets.
     Ready(Result<Staged, Outcome>),
 }
 
-/// Consecutive operations.
+/// Consecutive operations that go from thread to thread together, at most [`BUNDLE_OPS`].
 #[derive(Debug, Default)]
 pub(super) struct Bundle {
     /// Number of the first of them.

@@ -7,7 +7,7 @@ use proto::login::Refusal;
 
 use crate::channel::{self, Outbox};
 
-/// After what time a sender may come again, of which the session ended by no fault of its own.
+/// When a sender may come again whose session has ended through no fault of its own.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The session is over: what a thread of it gets instead of more work.
@@ -17,11 +17,11 @@ pub(super) struct Over;
 /// Why a session is over. Whatever it is, nothing half-done is visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndReason {
-    /// The peer went away.
+    /// The peer has closed the connection, or it broke.
     Closed,
     /// The peer broke the protocol, in these words.
     Violation(String),
-    /// [`Stop`] was set.
+    /// Whoever runs the session has ended it, with its [`Stop`](super::Stop).
     Stopped,
     /// The folder that was written to does not stand at its path any more, in these words. What was acknowledged last may
     /// be in it, and nowhere else.

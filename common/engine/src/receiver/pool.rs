@@ -14,11 +14,11 @@ use super::answer::{Answer, Ask, compare};
 use super::basis::{Copying, Signing};
 use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
-use super::verdict;
+use super::outcome;
 use crate::view::Replica;
 use crate::workers::Workers;
 
-/// Copies that wait: each is something to remember, however few bytes it names.
+/// Most copies that wait. Their bytes are bounded too, but each takes memory however few it has.
 const COPIES: usize = 1024;
 
 #[derive(Debug)]
@@ -37,9 +37,9 @@ struct Jobs {
     queue: VecDeque<Job>,
     /// Taken up when there is nothing in `queue`, a step at a time. Bounded by the open blobs.
     signing: Shift<Signing>,
-    /// What all that is signed is read into, while there is some.
+    /// What files are read into for their signatures, while there is such work.
     buffer: Vec<u8>,
-    /// The same, at most [`COPIES`].
+    /// Taken up before `signing`, a step at a time. At most [`COPIES`].
     copying: Shift<Copying>,
     closed: bool,
 }
@@ -48,11 +48,11 @@ struct Jobs {
 pub(super) enum Job {
     /// Stage what has content, and put the bundle into this place of the line.
     Stage(u64, Bundle),
-    /// Answer these.
+    /// Look at these folders, and send all answers at once.
     Compare(Vec<Ask>, Sender<Vec<Answer>>),
     /// One step, with what it reads into.
     Sign(Signing, Vec<u8>),
-    /// One step.
+    /// One step of it, so that other work is not held up.
     Copy(Copying),
 }
 
@@ -129,7 +129,7 @@ impl Pool {
         self.change(|jobs| jobs.queue.push_front(Job::Compare(asks, answers)));
     }
 
-    /// Has it said what is in a basis.
+    /// Has the sender told the signature of a basis.
     pub(super) fn sign(&self, signing: Signing) {
         self.change(|jobs| jobs.signing.queue.push_back(signing));
     }
@@ -149,7 +149,7 @@ impl Pool {
         }
     }
 
-    /// The blob is dropped or put: what waits for it is not done, and holds nothing open any more.
+    /// The blob is dropped or put: work that waits for it is thrown away, and what that held open is closed.
     pub(super) fn forget(&self, id: u32) {
         let mut jobs = self.lock();
         let signing = jobs.signing.take_out(|signing| signing.is_of(id));
@@ -208,7 +208,7 @@ impl Pool {
     }
 
     fn answer(&self, asks: Vec<Ask>, answers: &Sender<Vec<Answer>>) {
-        // Together: each message wakes the publisher. An error says that it is gone, and with it the need.
+        // Together: each message wakes the publisher. Where that is gone, nobody needs them.
         let _ = answers.send(asks.into_iter().map(|ask| compare(&self.replica, ask, self.workers)).collect());
     }
 
@@ -260,7 +260,7 @@ impl Pool {
                 }
                 Item::Blob(mut meta, file) => {
                     self.replica.view().project(&mut meta);
-                    self.replica.finish(file, &meta).map_err(|error| verdict::staging(&error))
+                    self.replica.finish(file, &meta).map_err(|error| outcome::staging(&error))
                 }
                 Item::Ready(ready) => ready,
             });
@@ -275,7 +275,7 @@ impl Pool {
             }
             self.replica.finish(file, meta)
         };
-        write().map_err(|error| verdict::staging(&error))
+        write().map_err(|error| outcome::staging(&error))
     }
 }
 

@@ -15,10 +15,10 @@ use super::batch::Batch;
 use super::change::Changes;
 use super::line::{Line, Next, Wait};
 use super::operation::{Bundle, Item, Operation};
+use super::outcome::{self, Done};
 use super::over::Over;
 use super::pool::Pool;
 use super::receipts::Receipts;
-use super::verdict::{self, Verdict};
 use super::{Counters, Disk, Grant};
 use crate::clock::Clock;
 
@@ -28,7 +28,7 @@ const OPS: usize = 256;
 const BYTES: u64 = 32 * 1024 * 1024;
 /// Age at which a batch closes though more is coming.
 const AGE: Duration = Duration::from_millis(20);
-/// Quiet after which the folder of temporaries is removed from the mirror, where the end of a batch has not done so.
+/// After so long without work the folder of temporaries is removed from the mirror, if it still stands there.
 const REST: Duration = Duration::from_millis(500);
 /// How often an idle session looks whether its folder still stands at its path.
 const LOOK: Duration = Duration::from_secs(4);
@@ -68,8 +68,8 @@ impl<'a> Publisher<'a> {
         Publisher { line, pool, counters, clock, disk, durability, receipts, changes, batch, restless, rests, uprooted }
     }
 
-    /// Until the session is over. What was not carried out by then is dropped. Returns why it had to end, where it was the
-    /// folder's.
+    /// Works until the session is over. What was not carried out by then is dropped. Where the folder was why it had to end,
+    /// says what happened to the folder.
     pub(super) fn run(mut self) -> Option<String> {
         let _alarm = Alarm(self.line);
         loop {
@@ -80,7 +80,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// The end of the session. Returns why it had to end, where it was the folder's.
+    /// Ends the work. Where the folder was why the session had to end, says what happened to the folder.
     pub(super) fn end(&mut self) -> Option<String> {
         // What fails now has no receipt that would claim it.
         let _ = self.changes.finish();
@@ -120,8 +120,8 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Ends the session where its folder does not stand at its path any more: what is written to it from then on is found by
-    /// nobody. Before each receipt, so that none claims what went there; and now and then.
+    /// Ends the session where its folder does not stand at its path any more: nobody would find what is written to it then.
+    /// Asked before each receipt, so that none claims what went there, and once in a while.
     ///
     /// RACE: it may go right after this look. What was acknowledged in between is compared when the sender comes again, for
     /// then another folder stands there.
@@ -168,7 +168,7 @@ impl<'a> Publisher<'a> {
                     self.changes.close_up();
                     match counted {
                         Ok(entries) => self.receipts.counted(op, entries)?,
-                        Err(error) => self.report(op, Err(verdict::failed(format!("cannot count: {error}"))))?,
+                        Err(error) => self.report(op, Err(outcome::failed(format!("cannot count: {error}"))))?,
                     }
                     self.took(op, 1)?;
                     op += 1;
@@ -219,31 +219,31 @@ impl<'a> Publisher<'a> {
             Operation::Ask { meta, .. } => (None, Some(meta.size), false),
             operation => (None, None, matches!(operation, Operation::Remove { .. })),
         };
-        let verdict = self.changes.perform(op, operation);
-        let outcome = verdict.as_ref().err();
+        let done = self.changes.perform(op, operation);
+        let outcome = done.as_ref().err();
         self.disk.note(put.or(asks), outcome, self.clock.now());
         if let (Some(_), Some(outcome)) = (asks, outcome) {
             return self.receipts.outcome(op, outcome.clone());
         }
-        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+        if outcome::is_done(&done) {
             self.batch.done.push(op);
             put.into_iter().for_each(|size| self.counters.file(size));
             if removes {
                 self.counters.removal();
             }
         }
-        self.report(op, verdict)
+        self.report(op, done)
     }
 
-    fn report(&mut self, op: u64, verdict: Verdict) -> Result<(), Over> {
-        let Err(outcome) = verdict else { return Ok(()) };
+    fn report(&mut self, op: u64, done: Done) -> Result<(), Over> {
+        let Err(outcome) = done else { return Ok(()) };
         if !matches!(outcome, Outcome::Want | Outcome::Absent) {
             self.counters.problem();
         }
         self.receipts.outcome(op, outcome)
     }
 
-    /// Before a Compare: what it may see must be visible.
+    /// Before a `Compare`: closes the batch where that has changed something that the comparison would look at.
     fn make_way(&mut self, folder: &RelPath) -> Result<(), Over> {
         let owes = self.batch.concerns(folder) || self.changes.owes();
         if owes { self.close() } else { Ok(()) }
@@ -361,7 +361,7 @@ impl<'a> Publisher<'a> {
             Err(error) => {
                 tracing::error!(%error, operations = done.len(), "cannot flush folders; what is published may be lost");
                 for op in done {
-                    self.report(op, Err(verdict::failed(format!("cannot flush its folder: {error}"))))?;
+                    self.report(op, Err(outcome::failed(format!("cannot flush its folder: {error}"))))?;
                 }
                 Ok(None)
             }
@@ -369,12 +369,12 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// What a flush that failed means for an operation of the batch, none of which is carried out. Only content lacks room: what
-/// frees some is tried again at once.
+/// The outcome of an operation when the batch could not be flushed, and none of it was carried out. Only a `Put` is told that
+/// the disk is full: what frees room can be tried again at once.
 fn unflushed(operation: &Operation, error: &std::io::Error) -> Outcome {
     match (Lack::of(error), operation) {
-        (Some(Lack::Room), Operation::Put { .. }) | (Some(Lack::Writing), _) => verdict::of("flush", error),
-        _ => verdict::failed(format!("cannot flush: {error}")),
+        (Some(Lack::Room), Operation::Put { .. }) | (Some(Lack::Writing), _) => outcome::of("flush", error),
+        _ => outcome::failed(format!("cannot flush: {error}")),
     }
 }
 

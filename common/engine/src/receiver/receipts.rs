@@ -30,7 +30,7 @@ impl Receipts {
         self.put(&ToSender::Applied { upto })
     }
 
-    /// Only with the proof.
+    /// All up to this operation survives a power cut, which the proof says.
     pub(super) fn durable(&mut self, upto: u64, _proof: Durable) -> Result<(), Over> {
         self.put(&ToSender::Durable { upto })
     }

@@ -17,7 +17,7 @@ use crate::workers::{Step, Workers, start_within};
 /// A session that is moved on by its steps. Dropped before it is over: it ends without a word to the peer.
 pub struct Session<'a> {
     receiver: &'a Receiver,
-    /// Until it is over.
+    /// `None` once the session is over.
     parts: Option<(Intake<'a>, Publisher<'a>)>,
     outbox: Outbox,
     outlet: Outlet,

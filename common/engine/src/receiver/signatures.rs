@@ -1,5 +1,5 @@
-//! Signatures of files at the backup, remembered from when those were made: a basis that is still the same need not be
-//! read again. So what is appended to time and again costs no reading here.
+//! Signatures of files at the backup, remembered from when the files were made. A basis that is still the same need not be read
+//! again: a log that grows all the time costs no reading here.
 //!
 //! Shared by all sessions of a service, in memory only. A file is known again by its inode, size, mtime and ctime.
 //!
@@ -19,7 +19,7 @@ const HELD: usize = 128 * 1024;
 /// What a file costs beside its chunks, in chunks.
 const FILE: usize = 8;
 
-/// See the module. Empty at first.
+/// What is remembered; nothing at first.
 #[derive(Debug, Default)]
 pub struct Signatures(Mutex<Held>);
 
@@ -33,7 +33,7 @@ struct Held {
     cost: usize,
 }
 
-/// Device and inode number.
+/// Device and inode number: which file it is, while it exists.
 type Id = (u64, u64);
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Signatures {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of a file that is like this, if it was like this when its signature was made.
+    /// The signature of a file that looks like this, if it looked the same when the signature was made.
     pub(super) fn recall(&self, stat: &Stat) -> Option<Arc<Signature>> {
         let mut held = self.held();
         let known = held.forget((stat.dev, stat.ino)).filter(|known| known.stat.same_content(stat))?;
@@ -90,14 +90,14 @@ impl Held {
     }
 }
 
-/// The signature of a file while that is built from a basis: its pieces, in the order in which they stand in it.
+/// Makes the signature of a new version while that is built from a basis. It takes the pieces of the file in their order.
 #[derive(Debug)]
 pub(super) struct Recorder {
     signature: Signature,
     cut: Cut,
-    /// What came from the sender and is not cut yet: less than the longest chunk.
+    /// Bytes from the sender that are not cut into chunks yet: fewer than the longest chunk has.
     rest: Vec<u8>,
-    /// Bytes that may still be hashed for it, beside those that are copied.
+    /// Bytes that may still be hashed; those that are copied cost nothing.
     worth: u64,
     most: usize,
 }
@@ -115,8 +115,8 @@ impl Recorder {
         self.signature.end() + self.rest.len() as u64
     }
 
-    /// These bytes came from the sender, and are cut as it will cut them when they have moved. False when the signature
-    /// would not be worth it, or would have a gap.
+    /// These bytes came from the sender. They are cut where the sender will cut them too, wherever they stand by then. False
+    /// when the signature would cost too much, or would have a gap.
     pub(super) fn data(&mut self, offset: u64, bytes: &[u8]) -> bool {
         let length = bytes.len() as u64;
         if length > self.worth || offset != self.end() {
@@ -156,7 +156,7 @@ impl Recorder {
         self.signature.len() < self.most && self.signature.push(chunk)
     }
 
-    /// The signature, if it is of all of a file of that many bytes.
+    /// The signature, if it covers a whole file of that many bytes.
     pub(super) fn finish(mut self, size: u64) -> Option<Box<Signature>> {
         (self.cut_rest() && self.signature.end() == size).then(|| Box::new(self.signature))
     }

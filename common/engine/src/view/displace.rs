@@ -83,7 +83,7 @@ impl<'a> By<'a> {
         matches!(self, By::Metadata(..))
     }
 
-    /// In one word.
+    /// What comes instead, in one word.
     fn word(&self) -> &'static str {
         match self {
             By::Nothing => "nothing",
@@ -102,7 +102,7 @@ pub(crate) enum Obstacle {
     Protected(RelPath),
     /// This file system cannot exchange two names.
     NoExchange,
-    /// The operating system refuses.
+    /// The operating system refuses it, for a reason of that entry or of the whole disk.
     Failed(io::Error),
 }
 

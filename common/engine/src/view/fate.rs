@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use proto::RelPath;
 
-/// See the module.
+/// What a replica does with each old version.
 #[derive(Debug, Default)]
 pub enum Fate {
     /// It is gone as soon as it has left its name.

@@ -49,7 +49,7 @@ impl View {
         View { tree, keep, selection: Selection::default() }
     }
 
-    /// Which entries exist.
+    /// Which entries exist for the role.
     pub fn selection(&self) -> &Selection {
         &self.selection
     }

@@ -89,7 +89,7 @@ impl Replica {
     }
 }
 
-/// Reading.
+/// What stands there, whatever the modes say.
 impl Replica {
     /// The folder at a path, whatever its mode.
     ///
@@ -170,7 +170,7 @@ impl Replica {
     }
 }
 
-/// Opening up.
+/// More rights to what is ours than its modes give us, for a moment.
 impl Replica {
     /// Makes a folder one in which all can be done, with those on the way to it, until [`narrow`](Replica::narrow).
     ///
@@ -212,7 +212,7 @@ impl Replica {
     }
 }
 
-/// Making what is new, out of sight.
+/// What is new, made out of sight.
 impl Replica {
     /// Makes sure that what is made from now on does not change the mtime of the module's root. Where there is no room for
     /// that nothing is made, and what frees room goes on.
@@ -283,7 +283,7 @@ impl Replica {
     }
 }
 
-/// Keeping what was changed.
+/// What was changed, kept through a power cut.
 impl Replica {
     /// Gives a folder the mtime that the sender has said, after names in it have changed.
     ///

@@ -8,8 +8,8 @@ use proto::RelPath;
 
 use crate::receiver::answer::Answer;
 
-/// Bytes of all that is noted, about. Beyond it nothing is parted at the next `Settle`: names that share a file here
-/// keep sharing it though the sender has equal but separate files, until one of them changes; no content is ever wrong.
+/// Bytes that the notes may take, about. Beyond them the next `Settle` parts nothing: names that share a file here go on
+/// sharing it, though the sender has files that are separate and equal, until one of them changes. No content is ever wrong.
 const BOOK: usize = 32 * 1024 * 1024;
 /// What one note costs besides its path, about.
 const NOTE: usize = 96;
@@ -27,7 +27,7 @@ pub(super) struct LinkBook {
 
 /// Names that share a file, by the groups of the sender that they belong to; all in order of paths.
 pub(super) struct Joined {
-    /// Device and inode.
+    /// Device and inode number of the file that they all name.
     pub inode: (u64, u64),
     pub groups: Vec<Vec<RelPath>>,
 }
@@ -64,7 +64,7 @@ impl LinkBook {
         !self.overflow
     }
 
-    /// Adds the names of each group that were joined to it, wherever they are.
+    /// Completes each group with the names that a `Link` has joined to it, also in other folders.
     fn with_all_names(&self, files: Vec<Seen>) -> Vec<Joined> {
         let mut members: HashMap<&RelPath, Vec<&RelPath>> = HashMap::new();
         if !files.is_empty() {
@@ -86,8 +86,8 @@ impl LinkBook {
         all
     }
 
-    /// The names within `folder` that share a file, each file's in groups that belong together, with names elsewhere that
-    /// belong to them, too; the files in order of their paths. Forgets what is within.
+    /// The files of which several names were seen within `folder`, and what the sender says of those names: which of them
+    /// belong together, with those elsewhere that belong to them. In order of paths. What is within is forgotten.
     pub(super) fn settle(&mut self, folder: &RelPath) -> Vec<Joined> {
         let mut files = Vec::new();
         for (inode, names) in &mut self.seen {

@@ -1,5 +1,5 @@
-//! The folders that a batch works in: held open while it lasts, and given back their mtimes at its end, because to
-//! publish a child changes its parent's mtime, which is the sender's to say.
+//! The folders that a batch works in. They are held open while it lasts, and get their mtimes back at its end: whatever
+//! comes or goes in a folder changes its mtime here, but the sender says which one it has.
 //!
 //! Nothing is held from one batch to the next: what someone else renames or removes here is noticed after one batch.
 
@@ -14,7 +14,7 @@ use proto::{Kept, Name, RelPath, Time};
 
 use crate::view::{Folder, Replica};
 
-/// Folders held open, at most; and touched ones, until the batch is sealed.
+/// Most folders that are held open, and most that are touched before the batch is sealed.
 pub(super) const FOLDERS: usize = 256;
 
 /// A folder that the batch works in.
@@ -50,12 +50,12 @@ pub(super) struct Unrestored {
 pub(super) struct Folders {
     replica: Arc<Replica>,
     mtimes: bool,
-    /// By path.
+    /// At most [`FOLDERS`], by path, and those that were touched.
     held: HashMap<Box<[u8]>, Rc<Held>>,
     /// The one that was used last, with its path: most operations come folder by folder.
     last: Option<(Box<[u8]>, Rc<Held>)>,
     touched: Vec<Rc<Held>>,
-    /// The operation in hand.
+    /// Number of the operation that is carried out now.
     op: u64,
     unrestored: Vec<Unrestored>,
 }
@@ -81,7 +81,7 @@ impl Folders {
         Ok((self.open_bytes(parent)?, name))
     }
 
-    /// The folder at `path`.
+    /// The folder at `path`, opened if it is not held yet.
     pub(super) fn open(&mut self, path: &RelPath) -> io::Result<Rc<Held>> {
         self.open_bytes(path.as_bytes())
     }
@@ -99,14 +99,14 @@ impl Folders {
                 let parsed =
                     RelPath::parse(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
                 if parsed.is_root() {
-                    // Its mtime may be read or set now, which the making of the stage in it must not cross.
+                    // The stage is made in it before its mtime is read, not between that and when it is set.
                     self.replica.prepare()?;
                 }
                 let folder = self.replica.folder(&parsed)?;
                 let (wide, mtime, touched, op) = Default::default();
                 let folder = Rc::new(Held { folder, wide, mtime, touched, op });
                 if self.held.len() >= FOLDERS {
-                    // Those that were touched, or are about to be, keep what they owe: they must stay found.
+                    // Those that were touched, or are about to be, must be found again: they are to get their mtimes back.
                     self.held.retain(|_, folder| folder.touched.get() || Rc::strong_count(folder) > 1);
                 }
                 self.held.insert(path.into(), Rc::clone(&folder));
@@ -144,7 +144,7 @@ impl Folders {
         Ok(())
     }
 
-    /// The mtime that the folder has in the eyes of the sender, if what the disk says is not it.
+    /// The mtime that the sender has said, where work in the folder has changed that on the disk.
     pub(super) fn mtime(&self, folder: &Held) -> Option<Time> {
         folder.mtime.get()
     }
@@ -157,7 +157,7 @@ impl Folders {
             folder.mtime.set(Some(mtime));
         }
         if !folder.touched.replace(true) {
-            // For its seal; its mtime is right until it is touched, and then this one.
+            // So that the batch flushes it. Its mtime is right, and will be this one again after work in it.
             folder.mtime.set(self.mtimes.then_some(mtime));
             self.touched.push(Rc::clone(folder));
         }
@@ -183,7 +183,7 @@ impl Folders {
         std::mem::take(&mut self.unrestored)
     }
 
-    /// Those that were touched.
+    /// Those in which a name has changed since the last seal, or that have got metadata.
     pub(super) fn touched(&self) -> &[Rc<Held>] {
         &self.touched
     }
@@ -196,8 +196,8 @@ impl Folders {
     }
 }
 
-/// What the receiver has no right to set shows as a difference when the folder above is compared next, and its `Make`
-/// names the reason.
+/// Where the receiver has no right to set it, the next comparison of the folder above finds a difference, and the `Make` that
+/// follows says why.
 fn restore(replica: &Replica, held: &Held) -> Option<Unrestored> {
     let error = replica.give_back_mtime(held, held.mtime.take()?).err()?;
     tracing::debug!(%error, "cannot restore the mtime of a folder");

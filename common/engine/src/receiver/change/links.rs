@@ -8,15 +8,15 @@ use proto::{Kept, Kind, Outcome, RelPath};
 
 use super::Changes;
 use super::book::Joined;
-use crate::receiver::verdict::{self, Verdict};
+use crate::receiver::outcome::{self, Done};
 
 impl Changes {
     /// Makes `others` names of what stands at `first`.
-    pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Verdict {
+    pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Done {
         if !self.replica.view().keeps(Kept::Hardlinks) {
-            return Err(verdict::refused("the module keeps no hard links"));
+            return Err(outcome::refused("the module keeps no hard links"));
         }
-        let failed = |error| verdict::of("link it", &error);
+        let failed = |error| outcome::of("link it", &error);
         let (folder, name) = self.parent(first)?;
         let Some(stat) = folder.look(&name).map_err(failed)? else { return Err(Outcome::Absent) };
         if stat.kind == Kind::Dir {
@@ -35,8 +35,8 @@ impl Changes {
     }
 
     /// Parts names within `path` that share a file but are in no group together.
-    pub(super) fn settle(&mut self, path: &RelPath) -> Verdict {
-        let mut verdict = Ok(());
+    pub(super) fn settle(&mut self, path: &RelPath) -> Done {
+        let mut done = Ok(());
         for Joined { inode, mut groups } in self.links.settle(path) {
             for group in &mut groups {
                 group.retain(|name| self.is_still(name, inode));
@@ -46,14 +46,14 @@ impl Changes {
             groups.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
             for group in groups.iter().skip(1) {
                 if let Err(outcome) = self.part(group) {
-                    verdict = Err(outcome);
+                    done = Err(outcome);
                 }
             }
         }
-        verdict
+        done
     }
 
-    /// Whether this name is (still) that file. One that cannot be looked at is left alone.
+    /// Whether this name is still one of that file. Not where it cannot be looked at: such a one is left alone.
     fn is_still(&mut self, path: &RelPath, inode: (u64, u64)) -> bool {
         let Ok((folder, name)) = self.parent(path) else { return false };
         let stat = folder.look(&name).ok().flatten();
@@ -61,8 +61,8 @@ impl Changes {
     }
 
     /// Gives the names of `group` a file of their own with the same content.
-    fn part(&mut self, group: &[RelPath]) -> Verdict {
-        let failed = |error| verdict::of("part it from another file", &error);
+    fn part(&mut self, group: &[RelPath]) -> Done {
+        let failed = |error| outcome::of("part it from another file", &error);
         let mut parted: Option<&RelPath> = None;
         for path in group {
             let (folder, name) = self.parent(parted.unwrap_or(path))?;

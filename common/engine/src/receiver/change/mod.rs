@@ -22,8 +22,8 @@ use super::Grant;
 use super::answer::Answer;
 use super::basis::Basis;
 use super::operation::{Item, Operation};
+use super::outcome::{self, Done};
 use super::signatures::Signatures;
-use super::verdict::{self, Verdict};
 use crate::view::{By, Folder, Replica, Site};
 use book::LinkBook;
 use folders::{FOLDERS, Folders, Held, Unrestored};
@@ -38,7 +38,7 @@ pub(super) struct Changes {
     links: LinkBook,
     /// Files whose metadata changed in place.
     altered: Vec<(Rc<Held>, Name)>,
-    /// Older versions: while they are open the kernel does not free them, which takes it long.
+    /// Older versions of large files, held open: the kernel takes long to free one, and does so when it is closed.
     replaced: Vec<Arc<Basis>>,
 }
 
@@ -76,11 +76,11 @@ impl Changes {
     }
 
     /// Carries out one operation that changes something.
-    pub(super) fn perform(&mut self, op: u64, operation: Operation) -> Verdict {
+    pub(super) fn perform(&mut self, op: u64, operation: Operation) -> Done {
         self.folders.begin(op);
         match operation {
             Operation::Put { path, item: Item::Ready(staged), built, .. } => self.put(&path, staged?, built),
-            Operation::Put { .. } => Err(verdict::failed("its content was not written")),
+            Operation::Put { .. } => Err(outcome::failed("its content was not written")),
             Operation::Ask { path, meta, room } => Err(self.ask(&path, meta, room).unwrap_or_else(|outcome| outcome)),
             Operation::Make { path, meta } => self.make(&path, meta),
             Operation::Offer { path, meta } => self.offer(&path, meta),
@@ -96,28 +96,29 @@ impl Changes {
 
     /// The parent folder and the name in it; `Absent` when there is no such folder.
     fn parent(&mut self, path: &RelPath) -> Result<(Rc<Held>, Name), Outcome> {
-        self.folders.parent(path).map_err(|error| verdict::of_parent(&error))
+        self.folders.parent(path).map_err(|error| outcome::of_parent(&error))
     }
 
-    fn touch(&mut self, folder: &Rc<Held>) -> Verdict {
-        self.folders.touch(folder).map_err(|error| verdict::of("work in its folder", &error))
+    fn touch(&mut self, folder: &Rc<Held>) -> Done {
+        self.folders.touch(folder).map_err(|error| outcome::of("work in its folder", &error))
     }
 
     /// Puts something complete under its name.
-    fn publish(&mut self, path: &RelPath, staged: Staged) -> Verdict {
+    fn publish(&mut self, path: &RelPath, staged: Staged) -> Done {
         let (folder, name) = self.parent(path)?;
         self.touch(&folder)?;
         self.displace("put it in place", Site::entry(&folder, &name, path), By::Staged(staged))
     }
 
-    /// Has what stands at a site leave its name. Whatever comes of it, paths there and beneath may lead elsewhere then.
-    fn displace(&mut self, doing: &str, site: Site<'_>, by: By<'_>) -> Verdict {
+    /// Lets what `by` says displace what stands at a site. Paths there and beneath may lead elsewhere then, even after an
+    /// error.
+    fn displace(&mut self, doing: &str, site: Site<'_>, by: By<'_>) -> Done {
         let (other, stays) = (by.other(), by.stays());
         let displaced = self.replica.displace(site, by);
         if !stays {
             std::iter::once(site).chain(other).for_each(|site| self.folders.moved(site.path()));
         }
-        verdict::done(&displaced.map_err(|obstacle| verdict::of_obstacle(doing, &obstacle, site, other))?)
+        outcome::done(&displaced.map_err(|obstacle| outcome::of_obstacle(doing, &obstacle, site, other))?)
     }
 
     /// How many entries stand at and beneath `path`. To be called when nothing of the batch is held.
@@ -125,7 +126,7 @@ impl Changes {
         self.replica.count(path)
     }
 
-    /// Gives what was opened up to look at it its own mode back: what is held was open then.
+    /// Gives what was opened up for a look its own mode back, and lets go of the folders that were held open with it.
     pub(super) fn close_up(&mut self) {
         if self.replica.is_opened_up() {
             self.replica.narrow();
@@ -138,7 +139,7 @@ impl Changes {
         !self.folders.touched().is_empty()
     }
 
-    /// Whether so many folders are held for the batch that it must let go of them before it goes on.
+    /// Whether so many folders were touched that the batch must finish them before it goes on.
     pub(super) fn is_wide(&self) -> bool {
         self.folders.touched().len() >= FOLDERS
     }
@@ -147,7 +148,7 @@ impl Changes {
     /// operations that are returned, which touched a folder where that failed.
     pub(super) fn finish(&mut self) -> Vec<(u64, Outcome)> {
         let unrestored = self.folders.restore().into_iter();
-        let told = |Unrestored { op, error }| (op, verdict::of("set the mtime of its folder", &error));
+        let told = |Unrestored { op, error }| (op, outcome::of("set the mtime of its folder", &error));
         let unrestored = unrestored.map(told).collect();
         self.replica.narrow();
         unrestored

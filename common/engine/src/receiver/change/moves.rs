@@ -3,12 +3,12 @@
 use proto::{Outcome, RelPath};
 
 use super::Changes;
-use crate::receiver::verdict::{self, Verdict};
+use crate::receiver::outcome::{self, Done};
 use crate::view::{By, Site};
 
 impl Changes {
     /// What is not there is removed already.
-    pub(super) fn remove(&mut self, path: &RelPath) -> Verdict {
+    pub(super) fn remove(&mut self, path: &RelPath) -> Done {
         let (folder, name) = match self.parent(path) {
             Err(Outcome::Absent) => return Ok(()),
             parent => parent?,
@@ -17,8 +17,8 @@ impl Changes {
         self.displace("remove it", Site::entry(&folder, &name, path), By::Nothing)
     }
 
-    pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath) -> Verdict {
-        let failed = |error| verdict::of("rename it", &error);
+    pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath) -> Done {
+        let failed = |error| outcome::of("rename it", &error);
         let (folder, name) = self.parent(from)?;
         let Some(stat) = folder.look(&name).map_err(failed)? else { return Err(Outcome::Absent) };
         let (to_folder, to_name) = self.parent(to)?;
@@ -28,8 +28,8 @@ impl Changes {
         self.displace("rename it", Site::entry(&to_folder, &to_name, to), By::Entry(moved, &stat))
     }
 
-    pub(super) fn exchange(&mut self, a: &RelPath, b: &RelPath) -> Verdict {
-        let failed = |error| verdict::of("exchange it", &error);
+    pub(super) fn exchange(&mut self, a: &RelPath, b: &RelPath) -> Done {
+        let failed = |error| outcome::of("exchange it", &error);
         let (a_folder, a_name) = self.parent(a)?;
         let (b_folder, b_name) = self.parent(b)?;
         let a_stat = a_folder.look(&a_name).map_err(failed)?;

@@ -9,11 +9,11 @@ use sys::Staged;
 use super::Changes;
 use crate::delta::Signature;
 use crate::receiver::basis::Built;
-use crate::receiver::verdict::{self, Verdict};
+use crate::receiver::outcome::{self, Done};
 use crate::view::{By, Site};
 
 impl Changes {
-    pub(super) fn put(&mut self, path: &RelPath, staged: Staged, built: Option<Built>) -> Verdict {
+    pub(super) fn put(&mut self, path: &RelPath, staged: Staged, built: Option<Built>) -> Done {
         let Some(Built { from, signature }) = built else { return self.publish(path, staged) };
         self.replaced.push(from);
         match signature {
@@ -22,11 +22,11 @@ impl Changes {
         }
     }
 
-    /// The same with a file of which the chunks are known: they are remembered of what stands there then.
-    fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: Signature) -> Verdict {
+    /// The same with a file of which the signature is known: it is remembered for the next version.
+    fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: Signature) -> Done {
         let staged_as = staged.stat();
-        let verdict = self.publish(path, staged);
-        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. }))
+        let done = self.publish(path, staged);
+        if outcome::is_done(&done)
             && let Ok((folder, name)) = self.parent(path)
             && let (Ok(made), Ok(Some(stat))) = (staged_as, folder.look(&name))
             && stat.same_inode(&made)
@@ -34,11 +34,11 @@ impl Changes {
         {
             self.signatures.remember(&stat, signature);
         }
-        verdict
+        done
     }
 
-    /// Whether there is room for a file with so many bytes of content: such a one is made, with its owner and attributes, and
-    /// not published.
+    /// Whether there is room for a file with so many bytes of content: one is made with its owner and attributes, and thrown
+    /// away.
     pub(super) fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64) -> Result<Outcome, Outcome> {
         self.replica.view().project(&mut meta);
         self.parent(path)?;
@@ -47,19 +47,19 @@ impl Changes {
             file.reserve(room)?;
             self.replica.finish(file, &meta)
         };
-        make().map(|_| Outcome::Want).map_err(|error| verdict::staging(&error))
+        make().map(|_| Outcome::Want).map_err(|error| outcome::staging(&error))
     }
 
-    pub(super) fn make(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
+    pub(super) fn make(&mut self, path: &RelPath, mut meta: Meta) -> Done {
         if !self.replica.view().makes(meta.kind) {
-            return Err(verdict::refused(format!("the module keeps no {}", words(meta.kind))));
+            return Err(outcome::refused(format!("the module keeps no {}", words(meta.kind))));
         }
         self.replica.view().project(&mut meta);
         let there = if path.is_root() {
             Some(Kind::Dir)
         } else {
             let (folder, name) = self.parent(path)?;
-            let looked = |error: io::Error| verdict::of("look at what stands there", &error);
+            let looked = |error: io::Error| outcome::of("look at what stands there", &error);
             let stat = folder.look(&name).map_err(looked)?;
             match &stat {
                 Some(stat) if stat.kind == meta.kind && meta.kind != Kind::Dir => {
@@ -75,18 +75,18 @@ impl Changes {
         if meta.kind == Kind::Dir && there == Some(Kind::Dir) {
             return self.make_in_place(path, &meta);
         }
-        let staged = self.replica.make(&meta).map_err(|error| verdict::staging(&error))?;
-        let verdict = self.publish(path, staged);
-        if meta.kind == Kind::Dir && matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
-            // Children are likely to follow, and its metadata belongs to the batch's seal.
-            let folder = self.folders.open(path).map_err(|error| verdict::of("open it", &error))?;
+        let staged = self.replica.make(&meta).map_err(|error| outcome::staging(&error))?;
+        let done = self.publish(path, staged);
+        if meta.kind == Kind::Dir && outcome::is_done(&done) {
+            // Children are likely to follow; and the batch must flush it with its metadata.
+            let folder = self.folders.open(path).map_err(|error| outcome::of("open it", &error))?;
             self.folders.made(&folder, meta.mtime);
         }
-        verdict
+        done
     }
 
     /// A folder that exists gets its metadata, unless it has it already.
-    fn make_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
+    fn make_in_place(&mut self, path: &RelPath, meta: &Meta) -> Done {
         let Some(mode) = self.replica.mode_instead(path, meta.mode) else {
             return self.set_in_place(path, meta);
         };
@@ -95,15 +95,15 @@ impl Changes {
             meta.mode
         );
         match self.set_in_place(path, &Meta { mode, ..meta.clone() }) {
-            Ok(()) => verdict::done(&[text]),
-            Err(Outcome::Partly { reason }) => verdict::done(&[text, reason]),
+            Ok(()) => outcome::done(&[text]),
+            Err(Outcome::Partly { reason }) => outcome::done(&[text, reason]),
             failed => failed,
         }
     }
 
-    fn set_in_place(&mut self, path: &RelPath, meta: &Meta) -> Verdict {
-        let failed = |error: io::Error| verdict::of("set its metadata", &error);
-        let folder = self.folders.open(path).map_err(|error| verdict::of_parent(&error))?;
+    fn set_in_place(&mut self, path: &RelPath, meta: &Meta) -> Done {
+        let failed = |error: io::Error| outcome::of("set its metadata", &error);
+        let folder = self.folders.open(path).map_err(|error| outcome::of_parent(&error))?;
         let stat = folder.stat().map_err(failed)?;
         let mut there = self.replica.meta_of_folder(&folder, &stat).map_err(failed)?;
         if let Some(mtime) = self.folders.mtime(&folder) {
@@ -112,15 +112,15 @@ impl Changes {
         if there.same_metadata(meta) {
             return Ok(());
         }
-        let verdict = self.displace("set its metadata", Site::folder(&folder), By::Metadata(meta, &stat));
-        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+        let done = self.displace("set its metadata", Site::folder(&folder), By::Metadata(meta, &stat));
+        if outcome::is_done(&done) {
             self.folders.made(&folder, meta.mtime);
         }
-        verdict
+        done
     }
 
-    pub(super) fn offer(&mut self, path: &RelPath, mut meta: Meta) -> Verdict {
-        let failed = |error: io::Error| verdict::of("set its metadata", &error);
+    pub(super) fn offer(&mut self, path: &RelPath, mut meta: Meta) -> Done {
+        let failed = |error: io::Error| outcome::of("set its metadata", &error);
         self.replica.view().project(&mut meta);
         let (folder, name) = self.parent(path)?;
         let Some(stat) = folder.look(&name).map_err(failed)? else { return Err(Outcome::Want) };
@@ -139,11 +139,11 @@ impl Changes {
             return Err(Outcome::Want);
         }
         let site = Site::entry(&folder, &name, path);
-        let verdict = self.displace("set its metadata", site, By::Metadata(&meta, &stat));
-        if matches!(verdict, Ok(()) | Err(Outcome::Partly { .. })) {
+        let done = self.displace("set its metadata", site, By::Metadata(&meta, &stat));
+        if outcome::is_done(&done) {
             self.altered.push((folder, name));
         }
-        verdict
+        done
     }
 }
 

@@ -13,7 +13,7 @@ const ELSEWHERE: &str = "another file system is mounted there on the backup host
                          module of its own, or unmount it";
 
 /// What came of one operation: `Ok` when it did exactly what it says.
-pub(super) type Verdict = Result<(), Outcome>;
+pub(super) type Done = Result<(), Outcome>;
 
 /// `EILSEQ`, which has no `ErrorKind`: a name that the file system's encoding cannot hold.
 const EILSEQ: i32 = 84;
@@ -93,8 +93,13 @@ pub(super) fn of_parent(error: &io::Error) -> Outcome {
     if sys::is_absence(error) { Outcome::Absent } else { of("open its folder", error) }
 }
 
-/// Done, but for these.
-pub(super) fn done(problems: &[String]) -> Verdict {
+/// Whether the operation was carried out, if only in part.
+pub(super) fn is_done(done: &Done) -> bool {
+    matches!(done, Ok(()) | Err(Outcome::Partly { .. }))
+}
+
+/// Done, but for these problems, if there are any.
+pub(super) fn done(problems: &[String]) -> Done {
     if problems.is_empty() { Ok(()) } else { Err(Outcome::Partly { reason: problems.join("; ") }) }
 }
 
