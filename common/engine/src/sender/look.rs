@@ -154,8 +154,7 @@ impl Session<'_> {
     }
 
     fn folder_there(&mut self, Look { ticket, path, why, .. }: Look, stat: &Stat) -> Result<(), Ended> {
-        let pace = if self.passes.has(ticket) { Pace::Pass } else { Pace::Entry };
-        match need::of_folder(why, self.attributes(), pace) {
+        match need::of_folder(why, self.attributes(), self.pace(ticket)) {
             FolderNeed::Mend(doubt) => {
                 self.owe_missed(ticket, &path, doubt);
                 self.mend_folder(ticket, &path)
@@ -186,6 +185,11 @@ impl Session<'_> {
         if beneath || doubt != Doubt::None && self.mirror.is_troubled_here(path) {
             self.owe(ticket, Hint::Subtree { path: path.clone() });
         }
+    }
+
+    /// Whether this work is a pass's.
+    pub(super) fn pace(&self, ticket: Ticket) -> Pace {
+        if self.passes.has(ticket) { Pace::Pass } else { Pace::Entry }
     }
 
     fn attributes(&self) -> Attributes {

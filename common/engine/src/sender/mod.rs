@@ -182,7 +182,11 @@ impl Sender {
         let Connection { outbox, receipts, keep, durability, compress } = connection;
         self.mirror.set_durability(durability);
         self.mirror.pending().link_made();
-        self.room.meet(&self.mirror);
+        if let Some(blocked) = self.mirror.blocked() {
+            self.room.meet(&blocked, self.mirror.now());
+            // It is the last error still.
+            self.mirror.set_blocked(Some(blocked));
+        }
         let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep));
         Session {
             root: &self.root,

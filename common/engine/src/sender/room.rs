@@ -1,26 +1,25 @@
-//! What is sent while the target's disk is full or read-only. Full: content waits, held by `pending`, and what frees room goes
-//! on. What waits is tried again, the smallest first, after pauses that grow: its room is asked for before any content travels,
-//! and what does not fit bounds what else is asked. Read-only: nothing is sent but a question, after the same pauses.
+//! What is known of the room at a target whose disk is full or read-only, and what may be sent meanwhile. Full: content
+//! waits, held by `pending`, and what frees room goes on. What waits is tried again, the smallest first, after pauses that
+//! grow: its room is asked for before any content travels, and what does not fit bounds what else is asked. Read-only: nothing
+//! is sent but a question, after the same pauses. Decides only; `room/lack.rs` and `room/tries.rs` carry it out.
 //!
 //! INVARIANT: while there is a lack no content leaves whose room was not promised just before. So neither edits, nor passes,
 //! nor tries send again what did not fit.
 
+mod lack;
+#[cfg(test)]
+mod tests;
 mod tries;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use proto::{Content, Kind, Meta, RelPath, ToReceiver, limits};
-use sys::{File, Lack, Stat};
+use proto::limits;
+use sys::Lack;
 
-use super::flight::Sent;
-use super::looks::{Look, Why};
-use super::pass::Difference;
-use super::{Ended, Session};
+use super::need::Pace;
 use crate::blocked::Blocked;
-use crate::hint::{Cause, Hint};
-use crate::mirror::Mirror;
-use crate::pending::{Claim, Owner, Ticket, Wait};
+use crate::pending::{Claim, Owner, Ticket};
 
 /// First and longest pause before it is tried whether a lack is over.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -30,14 +29,8 @@ const TRIES: (usize, usize) = (4, 256);
 const LEAST: u64 = 4096;
 /// Those for which no quota is: what neither brings content nor makes anything, and is refused all the same.
 const OTHERS: Claim = Claim { owner: (u32::MAX, 0), bytes: 0 };
-/// Folders in which more waits than is held.
-const LATER: Claim = Claim { owner: (u32::MAX, 1), bytes: 0 };
-/// Paths that are held; beyond that their folders are, and looked at again when half of these are through.
-const HELD: usize = 100_000;
 /// What a file may have grown by since its room was asked for, beside a quarter: it is not asked about again.
 const GROWTH: u64 = 64 * 1024;
-/// The work of the question whether a read-only target can be written again: no other has this number.
-const QUESTION: Ticket = Ticket::MAX;
 
 /// What is known of the room at the target. Outlives connections.
 #[derive(Default)]
@@ -61,9 +54,9 @@ struct Short {
     window: usize,
     round: Round,
     pause: Duration,
-    /// The last refusal.
+    /// When something was refused last.
     refused: Instant,
-    /// Tried anew in vain, in this session.
+    /// How often it was tried anew in vain, in this session.
     vain: u64,
 }
 
@@ -72,51 +65,84 @@ struct Short {
 enum Round {
     /// What did not fit is not tried before this moment.
     Rests(Instant),
-    /// It is.
+    /// Whatever is held may be.
     Open,
 }
 
-/// What becomes of content.
-enum Gate {
-    /// It is sent.
+/// Whether somebody wants to know now if the lack is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interest {
+    Asked,
+    None,
+}
+
+/// What becomes of something that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
     Open,
-    /// Its room is asked for.
+    /// Its room is asked for before its content is sent.
     Ask,
-    /// It is held.
+    /// It is held until there is room.
     Wait,
+    /// It is held if the folder that it is in is.
+    WithFolder,
+}
+
+/// Content that is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    pub ticket: Ticket,
+    pub pace: Pace,
+    /// What it takes at the target.
+    pub bytes: u64,
+    /// Bytes for which the target has promised room.
+    pub promised: Option<u64>,
+}
+
+/// What a refusal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// It was known that the target lacks this.
+    Known,
+    /// It lacks something that it did not lack before.
+    Begun,
+}
+
+/// How a round stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It goes on, or rests.
+    Open,
+    /// All was tried, and something waits still.
+    InVain,
+    /// Nothing waits any more.
+    Over,
 }
 
 impl Short {
     fn new(lack: Lack, reason: &str, pause: Duration, now: Instant) -> Short {
-        Short {
-            lack,
-            full: reason.to_owned(),
-            limits: HashMap::new(),
-            tries: HashMap::new(),
-            promised: HashMap::new(),
-            window: TRIES.0,
-            round: Round::Rests(now + pause),
-            pause,
-            refused: now,
-            vain: 0,
-        }
+        let (limits, tries, promised) = Default::default();
+        let round = Round::Rests(now + pause);
+        let full = reason.to_owned();
+        Short { lack, full, limits, tries, promised, window: TRIES.0, round, pause, refused: now, vain: 0 }
     }
 
     /// Whether what needs so much may be tried.
     fn fits(&self, claim: Claim) -> bool {
         self.limits.get(&claim.owner).is_none_or(|limit| claim.bytes < *limit)
     }
+
+    /// Whether this is a look that was taken from what is held. What a pass finds is tried by itself.
+    fn tries(&self, ticket: Ticket, pace: Pace) -> bool {
+        pace == Pace::Entry && self.tries.contains_key(&ticket)
+    }
 }
 
 impl Room {
-    /// A connection begins. What the mirror says of the target holds until it is found to be over.
-    pub fn meet(&mut self, mirror: &Mirror) {
-        let now = mirror.now();
-        let Some(blocked) = mirror.blocked() else { return };
+    /// A connection begins to a target that is known to lack something: that holds until it is found to be over.
+    pub fn meet(&mut self, blocked: &Blocked, now: Instant) {
         let short = self.short.get_or_insert_with(|| Short::new(blocked.lack, &blocked.reason, PAUSE.0, now));
         (short.round, short.vain) = (Round::Rests(now), 0);
-        // It is the last error still.
-        mirror.set_blocked(Some(blocked));
     }
 
     /// A connection has ended, and with it all that was tried.
@@ -127,22 +153,32 @@ impl Room {
         }
     }
 
-    fn lacks(&self, lack: Lack) -> bool {
-        self.short.as_ref().is_some_and(|short| short.lack == lack)
+    fn lacking(&self, lack: Lack) -> Option<&Short> {
+        self.short.as_ref().filter(|short| short.lack == lack)
+    }
+
+    /// Whether the target lacks something.
+    pub fn is_short(&self) -> bool {
+        self.short.is_some()
     }
 
     /// Whether nothing at all is sent.
     pub fn is_closed(&self) -> bool {
-        self.lacks(Lack::Writing)
+        self.lacking(Lack::Writing).is_some()
+    }
+
+    /// Whether what does not fit is held.
+    pub fn is_full(&self) -> bool {
+        self.lacking(Lack::Room).is_some()
     }
 
     /// When something is to be tried, if nothing else happens.
-    pub fn next_try(&self, mirror: &Mirror) -> Option<Instant> {
+    pub fn next_try(&self, interest: Interest) -> Option<Instant> {
         let short = self.short.as_ref()?;
-        match short.round {
-            Round::Rests(until) if mirror.is_asked() => Some(until.min(short.refused + PAUSE.0)),
-            Round::Rests(until) => Some(until),
-            Round::Open => None,
+        match (short.round, interest) {
+            (Round::Rests(until), Interest::Asked) => Some(until.min(short.refused + PAUSE.0)),
+            (Round::Rests(until), Interest::None) => Some(until),
+            (Round::Open, _) => None,
         }
     }
 
@@ -150,6 +186,33 @@ impl Room {
     pub fn freed(&mut self, now: Instant) {
         if let Some(Short { round: Round::Rests(until), pause, .. }) = &mut self.short {
             *until = (*until).min(now + PAUSE.0.max(*pause / 8));
+        }
+    }
+
+    /// What is held may be tried again: a round begins.
+    pub fn open(&mut self, now: Instant) {
+        let Some(short) = &mut self.short else { return };
+        if matches!(short.round, Round::Rests(until) if until <= now) {
+            short.pause = (short.pause * 2).min(PAUSE.1);
+        }
+        (short.round, short.window) = (Round::Open, TRIES.0);
+        short.limits.clear();
+    }
+
+    /// Whether one more of what is held may be tried.
+    pub fn may_try(&self) -> bool {
+        self.short.as_ref().is_some_and(|short| short.tries.len() < short.window)
+    }
+
+    /// Whether what needs so much may fit, by what did not.
+    pub fn fits(&self, claim: Claim) -> bool {
+        self.short.as_ref().is_none_or(|short| short.fits(claim))
+    }
+
+    /// This work is tried.
+    pub fn tries(&mut self, ticket: Ticket, claim: Claim) {
+        if let Some(short) = &mut self.short {
+            short.tries.insert(ticket, claim);
         }
     }
 
@@ -163,51 +226,73 @@ impl Room {
         }
         tried
     }
-}
 
-impl Session<'_> {
-    /// An operation failed because the target lacks room, or cannot be written.
-    pub(super) fn lacking(&mut self, op: u64, lack: Lack, reason: &str) -> Result<(), Ended> {
-        let Some((ticket, sent)) = self.flight.get(op) else { return Ok(()) };
-        let sent = sent.clone();
-        self.note_lack(lack, reason)?;
-        for (place, wait, claim) in self.waits(ticket, &sent) {
-            let place = self.by_now(op, &place);
-            self.park(ticket, place, wait, claim);
+    /// How the round stands while so much is held and the oldest of what is not was noticed then.
+    pub fn standing(&self, held: usize, moving: Option<Instant>) -> Standing {
+        let Some(short) = self.short.as_ref().filter(|short| short.tries.is_empty()) else { return Standing::Open };
+        // What was heard of meanwhile was held before, perhaps, and is as old as that.
+        if held == 0 && moving.is_none_or(|at| at > short.refused) {
+            return Standing::Over;
         }
-        self.forget_question(op)?;
-        self.flight.conclude(op);
-        Ok(())
+        if short.round == Round::Open && held > 0 { Standing::InVain } else { Standing::Open }
     }
 
-    /// What of an operation that was refused has to be looked at when there is room.
-    fn waits(&mut self, ticket: Ticket, sent: &Sent) -> Vec<(RelPath, Wait, Claim)> {
-        let places = match sent {
-            Sent::Asked(path, claim) => {
-                return vec![(path.clone(), Wait::Entry(Cause::WRITTEN), self.limit(ticket, *claim))];
-            }
-            Sent::Entry(path, claim) => {
-                return vec![(path.clone(), Wait::Entry(Cause::WRITTEN), self.limit_more(ticket, *claim))];
-            }
-            Sent::Folder(path, claim) if !path.is_root() => {
-                return vec![(path.clone(), Wait::Subtree, self.limit_more(ticket, *claim))];
-            }
-            Sent::Folder(path, _) | Sent::Standing(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => {
-                vec![(path, Wait::Entry(Cause::ATTRIBUTES))]
-            }
-            Sent::Forerunner(path) | Sent::Link(path, _) => vec![(path, Wait::Entry(Cause::ATTRIBUTES))],
-            Sent::Remove(path) => vec![(path, Wait::Entry(Cause::GONE))],
-            Sent::Rename(from, to, _) => vec![(from, Wait::Entry(Cause::GONE)), (to, Wait::Doubt)],
-            Sent::Exchange(a, b, _) => vec![(a, Wait::Doubt), (b, Wait::Doubt)],
-            Sent::Compare(path) | Sent::Count(path) | Sent::Settle(path) => vec![(path, Wait::Subtree)],
-        };
-        let claim = self.limit_more(ticket, OTHERS);
-        places.into_iter().map(|(path, wait)| (path.clone(), wait, claim)).collect()
+    /// It was tried anew, and is as it was.
+    pub fn rest(&mut self, now: Instant) {
+        if let Some(short) = &mut self.short {
+            short.vain += 1;
+            short.round = Round::Rests(now + short.pause);
+        }
     }
 
-    /// So much did not fit: nothing that needs as much is tried before the next round.
-    fn limit(&mut self, ticket: Ticket, claim: Claim) -> Claim {
-        let Some(short) = &mut self.room.short else { return claim };
+    /// Whether it was tried in this session, in vain, and is not tried now.
+    pub fn gives_up(&self) -> bool {
+        self.short.as_ref().is_some_and(|short| short.vain > 0 && matches!(short.round, Round::Rests(_)))
+    }
+
+    /// Whether it was tried in this session, in vain.
+    pub fn was_in_vain(&self) -> bool {
+        self.short.as_ref().is_some_and(|short| short.vain > 0)
+    }
+
+    /// The lack is over.
+    pub fn is_over(&mut self, now: Instant) {
+        if let Some(short) = self.short.take() {
+            self.before = Some((now, short.pause));
+        }
+    }
+
+    /// The target can be written again, but what was held before waits for room still: in the words of its last refusal.
+    pub fn is_writable_and_full(&mut self, now: Instant) -> Option<String> {
+        let short = self.short.take()?;
+        self.short = Some(Short::new(Lack::Room, &short.full, PAUSE.0, now));
+        Some(short.full)
+    }
+
+    /// Something was refused for lack of this.
+    pub fn refused(&mut self, lack: Lack, reason: &str, now: Instant) -> News {
+        match &mut self.short {
+            // What was on its way when it could not be written any more says nothing of room.
+            Some(short) if short.lack == lack || short.lack == Lack::Writing => {
+                short.refused = now;
+                if short.lack == lack && lack == Lack::Room {
+                    reason.clone_into(&mut short.full);
+                }
+                return News::Known;
+            }
+            Some(short) => (short.lack, short.round) = (lack, Round::Rests(now + short.pause)),
+            None => {
+                let lately = self.before.filter(|(at, _)| now.saturating_duration_since(*at) < PAUSE.1);
+                let pause = lately.map_or(PAUSE.0, |(_, pause)| pause);
+                self.short = Some(Short::new(lack, reason, pause, now));
+            }
+        }
+        News::Begun
+    }
+
+    /// So much did not fit: nothing that needs as much is tried before the next round. Gives what is known to be needed.
+    pub fn limit(&mut self, ticket: Ticket, claim: Claim) -> Claim {
+        let Some(short) = &mut self.short else { return claim };
         let tried = short.tries.remove(&ticket).filter(|tried| tried.owner == claim.owner);
         let claim = tried.map_or(claim, |tried| tried.max(claim));
         let limit = short.limits.entry(claim.owner).or_insert(claim.bytes);
@@ -219,8 +304,8 @@ impl Session<'_> {
 
     /// The same of what was tried although there was room for what it said that it needs: it needs more, and others that need
     /// less come before it. Not without end: it is not to stand behind what is much larger.
-    fn limit_more(&mut self, ticket: Ticket, says: Claim) -> Claim {
-        let tried = self.room.short.as_ref().is_some_and(|short| short.tries.contains_key(&ticket));
+    pub fn limit_more(&mut self, ticket: Ticket, says: Claim) -> Claim {
+        let tried = self.short.as_ref().is_some_and(|short| short.tries.contains_key(&ticket));
         let claim = self.limit(ticket, says);
         if !tried {
             return claim;
@@ -229,135 +314,37 @@ impl Session<'_> {
         Claim { bytes: claim.bytes.max(LEAST / 2).saturating_mul(2).min(most), ..claim }
     }
 
-    fn note_lack(&mut self, lack: Lack, reason: &str) -> Result<(), Ended> {
-        let now = self.mirror.now();
-        match &mut self.room.short {
-            // What was on its way when it could not be written any more says nothing of room.
-            Some(short) if short.lack == lack || short.lack == Lack::Writing => {
-                short.refused = now;
-                if short.lack == lack && lack == Lack::Room {
-                    reason.clone_into(&mut short.full);
-                }
-                return Ok(());
-            }
-            Some(short) => (short.lack, short.round) = (lack, Round::Rests(now + short.pause)),
-            None => {
-                let lately = self.room.before.filter(|(at, _)| now.saturating_duration_since(*at) < PAUSE.1);
-                let pause = lately.map_or(PAUSE.0, |(_, pause)| pause);
-                self.room.short = Some(Short::new(lack, reason, pause, now));
-            }
-        }
-        let since = self.mirror.clock().wall();
-        self.mirror.set_blocked(Some(Blocked {
-            lack,
-            reason: reason.to_owned(),
-            since,
-            paths: 0,
-            tries: 0,
-            told: false,
-        }));
-        self.stop_uploads()
-    }
-
-    /// What is on its way in pieces would not fit, and takes the room of what does.
-    fn stop_uploads(&mut self) -> Result<(), Ended> {
-        for upload in self.uploads.take_all() {
-            let claim = self.claim(upload.stat());
-            self.park(upload.ticket(), upload.path().clone(), Wait::Entry(Cause::WRITTEN), claim);
-            self.drop_upload(upload)?;
-        }
-        Ok(())
-    }
-
-    /// Has something looked at when the lack is over, as old as this work.
-    pub(super) fn park(&mut self, ticket: Ticket, path: RelPath, wait: Wait, claim: Claim) {
-        let (since, now) = (self.since(ticket), self.mirror.now());
-        if self.room.lacks(Lack::Room) {
-            let mut pending = self.mirror.pending();
-            return match path.parent() {
-                Some(folder) if pending.held() >= HELD => pending.hold(folder, Wait::Folder, LATER, since, now),
-                _ => pending.hold(path, wait, claim, since, now),
-            };
-        }
-        match wait {
-            Wait::Folder => self.owe_since(since, Hint::Folder { path }),
-            Wait::Entry(cause) => self.owe_since(since, Hint::Entry { path, cause }),
-            Wait::Subtree => self.owe_since(since, Hint::Subtree { path }),
-            Wait::Doubt => self.doubt(ticket, path),
-        }
-    }
-
-    /// What a file takes at the target. LIMIT: what it shares with an older version there is not known before it is sent, so a
-    /// large file waits for room for all of it.
-    pub(super) fn claim(&self, stat: &Stat) -> Claim {
-        let bytes = if stat.is_sparse() { stat.allocated().min(stat.size) } else { stat.size };
-        let bytes = if stat.kind == Kind::File { bytes } else { 0 };
-        Claim { owner: self.owner(stat.uid, stat.gid), bytes }
-    }
-
-    pub(super) fn owner(&self, uid: u32, gid: u32) -> Owner {
-        self.view.owner(uid, gid)
-    }
-
-    /// Whether something without content that is not there yet has to wait.
-    pub(super) fn has_to_wait(&mut self, ticket: Ticket, path: &RelPath, claim: Claim) -> bool {
-        let Some(short) = self.room.short.as_ref().filter(|short| short.lack == Lack::Room) else { return false };
-        if short.tries.contains_key(&ticket) && !self.passes.has(ticket) {
-            return false;
-        }
-        let fits = short.fits(Claim { bytes: 0, ..claim });
-        let since = self.since(ticket);
-        !fits || self.mirror.pending().is_covered(path, since)
-    }
-
-    fn gate(&self, look: &Look, claim: Claim) -> Gate {
-        let Some(short) = self.room.short.as_ref().filter(|short| short.lack == Lack::Room) else {
+    /// What becomes of content. `is_doubtful` tells whether the target has refused what stands there before.
+    pub fn of_content(&self, wish: Wish, is_doubtful: impl FnOnce() -> bool) -> Gate {
+        let Wish { ticket, pace, bytes, promised } = wish;
+        let Some(short) = self.lacking(Lack::Room) else {
             // It may be refused again, as one that is larger than the module takes: not at the cost of its content.
-            let doubtful = look.room.is_none() && claim.bytes > limits::INLINE as u64;
-            return if doubtful && self.mirror.has_trouble_there(&look.path) { Gate::Ask } else { Gate::Open };
+            let large = promised.is_none() && bytes > limits::INLINE as u64;
+            return if large && is_doubtful() { Gate::Ask } else { Gate::Open };
         };
-        match look.room {
-            Some(room) if claim.bytes <= room.saturating_add(room / 4 + GROWTH) => Gate::Open,
-            // What a pass finds is tried by itself.
-            _ if short.tries.contains_key(&look.ticket) && !self.passes.has(look.ticket) => Gate::Ask,
+        match promised {
+            Some(room) if bytes <= room.saturating_add(room / 4 + GROWTH) => Gate::Open,
+            _ if short.tries(ticket, pace) => Gate::Ask,
             _ => Gate::Wait,
         }
     }
 
-    /// Holds content back, or asks for its room first. True when it may be sent now.
-    pub(super) fn admit(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<bool, Ended> {
-        let claim = self.claim(stat);
-        match self.gate(look, claim) {
-            Gate::Open => return Ok(true),
-            Gate::Wait => self.park(look.ticket, look.path.clone(), Wait::Entry(Cause::WRITTEN), claim),
-            Gate::Ask => match self.view.meta_of(file, stat) {
-                Ok(meta) => self.ask_for_room(look, meta, claim)?,
-                Err(error) => self.unreadable(Look::new(look.ticket, look.path.clone(), look.why), &error)?,
-            },
+    /// What becomes of something without content of which there is nothing yet.
+    pub fn of_entry(&self, ticket: Ticket, pace: Pace, owner: Owner) -> Gate {
+        match self.lacking(Lack::Room) {
+            None => Gate::Open,
+            Some(short) if short.tries(ticket, pace) => Gate::Open,
+            Some(short) if short.fits(Claim { owner, bytes: 0 }) => Gate::WithFolder,
+            Some(_) => Gate::Wait,
         }
-        Ok(false)
     }
 
-    /// The room that others were promised is counted in: it is not taken yet.
-    fn ask_for_room(&mut self, look: &Look, meta: Meta, claim: Claim) -> Result<(), Ended> {
-        let mut room = claim.bytes;
-        if let Some(short) = &mut self.room.short {
-            let known = short.tries.get(&look.ticket).map_or(0, |tried| tried.bytes);
-            short.promised.insert(look.ticket, room.max(known));
-            room = short.promised.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
-        }
-        let content = Content::Asked { room: room.min(limits::SIZE) };
-        let message = ToReceiver::Put { path: look.path.clone(), meta, content };
-        self.send(look.ticket, &message, Sent::Asked(look.path.clone(), claim))?;
-        Ok(())
-    }
-
-    /// There is room for what was asked about: it is sent.
-    pub(super) fn promised(&mut self, op: u64, ticket: Ticket, path: &RelPath, claim: Claim) -> Result<(), Ended> {
-        let path = self.flight.forwarded(op, path);
-        let look = Look { room: Some(claim.bytes), ..Look::new(ticket, path, Why::Differs(Difference::Content)) };
-        self.queue_look(look);
-        self.flight.conclude(op);
-        Ok(())
+    /// The room to ask for, for content of so many bytes: that which others were promised is counted in, as it is not taken
+    /// yet.
+    pub fn ask(&mut self, ticket: Ticket, bytes: u64) -> u64 {
+        let Some(short) = &mut self.short else { return bytes };
+        let known = short.tries.get(&ticket).map_or(0, |tried| tried.bytes);
+        short.promised.insert(ticket, bytes.max(known));
+        short.promised.values().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes))
     }
 }

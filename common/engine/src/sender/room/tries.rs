@@ -6,11 +6,15 @@ use std::time::Instant;
 use proto::{Content, Kind, Meta, Name, Outcome, RelPath, Time, ToReceiver};
 use sys::Lack;
 
-use super::{HELD, LATER, PAUSE, QUESTION, Round, Short, TRIES};
+use super::lack::{HELD, LATER};
+use super::{Interest, Standing};
 use crate::blocked::Blocked;
 use crate::pending::{Claim, Ticket};
 use crate::sender::flight::{Answer, Sent};
 use crate::sender::{Ended, FLIGHT, Session};
+
+/// The work of the question whether a read-only target can be written again: no other has this number.
+const QUESTION: Ticket = Ticket::MAX;
 
 impl Session<'_> {
     /// What came of the question.
@@ -38,17 +42,14 @@ impl Session<'_> {
 
     /// Tries what may fit, and finds out whether the lack is over. Whether there was anything to do.
     pub(in crate::sender) fn step_room(&mut self) -> Result<bool, Ended> {
+        if !self.room.is_short() {
+            return Ok(false);
+        }
         let now = self.mirror.now();
-        let opens = self.room.next_try(self.mirror).is_some_and(|at| at <= now);
-        let Some(short) = &mut self.room.short else { return Ok(false) };
+        let opens = self.next_try().is_some_and(|at| at <= now);
         if opens {
             self.mirror.is_answered();
-            if matches!(short.round, Round::Rests(until) if until <= now) {
-                short.pause = (short.pause * 2).min(PAUSE.1);
-            }
-            short.round = Round::Open;
-            short.limits.clear();
-            short.window = TRIES.0;
+            self.room.open(now);
             self.tell_begun();
         }
         if self.room.is_closed() {
@@ -58,18 +59,21 @@ impl Session<'_> {
         Ok(self.judge(now) || tried || opens)
     }
 
+    /// When something is to be tried, if nothing else happens.
+    pub(in crate::sender) fn next_try(&self) -> Option<Instant> {
+        self.room.next_try(if self.mirror.is_asked() { Interest::Asked } else { Interest::None })
+    }
+
     fn try_held(&mut self, now: Instant) -> Result<bool, Ended> {
         let mut tried = false;
-        while let Some(short) = &mut self.room.short
-            && short.tries.len() < short.window
-            && self.flight.len() < FLIGHT
-        {
+        while self.room.may_try() && self.flight.len() < FLIGHT {
             let mut pending = self.mirror.pending();
             let few = pending.held() < HELD / 2;
-            let taken = pending.take_held(|claim| short.fits(claim) && (few || claim.owner != LATER.owner), now);
+            let fits = |claim: Claim| self.room.fits(claim) && (few || claim.owner != LATER.owner);
+            let taken = pending.take_held(fits, now);
             drop(pending);
             let Some((work, claim)) = taken else { break };
-            short.tries.insert(work.ticket, claim);
+            self.room.tries(work.ticket, claim);
             tried = true;
             self.take_on(work)?;
         }
@@ -78,31 +82,26 @@ impl Session<'_> {
 
     /// Closes a round in which all was tried, and the whole condition when nothing waits any more.
     fn judge(&mut self, now: Instant) -> bool {
-        let Some(short) = &mut self.room.short else { return false };
         let (held, moving) = {
             let pending = self.mirror.pending();
             (pending.held(), pending.oldest_moving())
         };
-        if !short.tries.is_empty() {
-            return false;
+        match self.room.standing(held, moving) {
+            Standing::Open => false,
+            Standing::InVain => {
+                self.in_vain();
+                false
+            }
+            Standing::Over => {
+                self.is_over(now);
+                true
+            }
         }
-        // What was heard of meanwhile was held before, perhaps, and is as old as that.
-        if held == 0 && moving.is_none_or(|at| at > short.refused) {
-            self.is_over(now);
-            return true;
-        }
-        if short.round == Round::Open && held > 0 {
-            self.in_vain();
-        }
-        false
     }
 
     /// It was tried anew, and is as it was.
     fn in_vain(&mut self) {
-        if let Some(short) = &mut self.room.short {
-            short.vain += 1;
-            short.round = Round::Rests(self.mirror.now() + short.pause);
-        }
+        self.room.rest(self.mirror.now());
         if let Some(mut blocked) = self.mirror.blocked() {
             blocked.tries += 1;
             blocked.paths = blocked.paths.max(self.waiting());
@@ -112,9 +111,7 @@ impl Session<'_> {
 
     fn is_over(&mut self, now: Instant) {
         self.tell_begun();
-        if let Some(short) = self.room.short.take() {
-            self.room.before = Some((now, short.pause));
-        }
+        self.room.is_over(now);
         if let Some(blocked) = self.mirror.blocked() {
             let lasted = self.mirror.clock().wall().duration_since(blocked.since).unwrap_or_default().as_secs();
             let paths = blocked.paths;
@@ -169,27 +166,23 @@ impl Session<'_> {
     fn is_writable(&mut self) -> Result<(), Ended> {
         let now = self.mirror.now();
         let held = self.mirror.pending().held() > 0;
-        match self.room.short.take() {
-            Some(short) if held => {
-                self.room.short = Some(Short::new(Lack::Room, &short.full, PAUSE.0, now));
-                if let Some(blocked) = self.mirror.blocked() {
-                    let (lack, reason) = (Lack::Room, short.full);
-                    self.mirror.set_blocked(Some(Blocked { lack, reason, ..blocked }));
-                }
-            }
-            short => {
-                self.room.short = short;
-                self.is_over(now);
-            }
+        if !held {
+            self.is_over(now);
+        } else if let Some(reason) = self.room.is_writable_and_full(now)
+            && let Some(blocked) = self.mirror.blocked()
+        {
+            self.mirror.set_blocked(Some(Blocked { lack: Lack::Room, reason, ..blocked }));
         }
         Ok(())
     }
 
     /// Why a run that is to end does so with something owed: all that can be sent is sent, and the rest was tried in vain.
     pub(in crate::sender) fn gives_up(&self) -> Option<String> {
-        let short = self.room.short.as_ref().filter(|short| short.vain > 0)?;
+        if !self.room.was_in_vain() {
+            return None;
+        }
         let pending = self.mirror.pending();
-        let rests = matches!(short.round, Round::Rests(_)) && self.flight.is_empty() && self.groups.is_idle();
+        let rests = self.room.gives_up() && self.flight.is_empty() && self.groups.is_idle();
         let all_is_tried = self.room.is_closed() || (rests && pending.oldest_moving().is_none());
         if !all_is_tried {
             return None;
