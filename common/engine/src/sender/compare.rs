@@ -11,7 +11,7 @@ use super::brake::{Leave, Reason, Weight};
 use super::flight::{End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
-use super::walk::{Content, Listed};
+use super::walk::{Children, Listed};
 use super::{Ended, FLIGHT, LOOKS, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
@@ -101,12 +101,12 @@ impl Session<'_> {
         Ok(!held_up.is_empty())
     }
 
-    fn listed(&mut self, Listed { pass: ticket, path, content }: Listed) -> Result<(), Ended> {
+    fn listed(&mut self, Listed { pass: ticket, path, children }: Listed) -> Result<(), Ended> {
         if !self.passes.has(ticket) {
             return Ok(());
         }
-        match content {
-            Ok(content) => self.list_is_there(ticket, path, content),
+        match children {
+            Ok(children) => self.list_is_there(ticket, path, children),
             Err(error) => {
                 self.passes.tell(ticket, Pass::unlisted);
                 self.unlisted(ticket, &path, &error)?;
@@ -115,15 +115,15 @@ impl Session<'_> {
         self.advance(ticket)
     }
 
-    fn list_is_there(&mut self, ticket: Ticket, path: RelPath, content: Content) {
+    fn list_is_there(&mut self, ticket: Ticket, path: RelPath, children: Children) {
         // It could not be listed before, perhaps.
         self.mirror.resolved_here(&path);
         self.mirror.take_in(&path);
-        let mates = self.groups.listed(&path, &content);
+        let mates = self.groups.listed(&path, &children);
         self.look_at_mates(ticket, mates);
         let Some(round) = self.passes.get(ticket).map(Pass::round) else { return };
-        self.mirror.listed(&path, content.names(), round);
-        for (name, why) in content.skipped() {
+        self.mirror.listed(&path, children.names(), round);
+        for (name, why) in children.skipped() {
             let Ok(path) = path.join(name) else { continue };
             match why {
                 Skipped::Rule(rule) => self.mirror.leave_out(&path, *rule),
@@ -131,14 +131,14 @@ impl Session<'_> {
             }
         }
         let mut others = Vec::new();
-        if let Content::Listing(listing) = &content {
+        if let Children::Listing(listing) = &children {
             let setid = listing.setid.iter().filter_map(|name| path.join(name).ok());
             setid.for_each(|path| self.mirror.leave_out(&path, Rule::Setid));
             others = self.origins.others(&path, listing);
         }
-        self.mirror.sent.compared.fetch_add(content.len() as u64, Ordering::Relaxed);
-        self.mirror.progress.compare(content.len() as u64);
-        self.passes.tell(ticket, |pass| pass.listed(path, content, others));
+        self.mirror.sent.compared.fetch_add(children.len() as u64, Ordering::Relaxed);
+        self.mirror.progress.compare(children.len() as u64);
+        self.passes.tell(ticket, |pass| pass.listed(path, children, others));
     }
 
     /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
@@ -229,8 +229,8 @@ impl Session<'_> {
                     self.look_in_pass(ticket, &folder, &name, (kind, Some(size)), difference);
                 }
             }
-            Action::LookAtAll(folder, content) => {
-                for (name, kind, size) in content.sized() {
+            Action::LookAtAll(folder, children) => {
+                for (name, kind, size) in children.sized() {
                     self.look_in_pass(ticket, &folder, name, (kind, size), Difference::Missing);
                 }
             }

@@ -29,15 +29,15 @@ pub(super) struct Delta {
     /// Whether something was not found at its own offset.
     shifted: bool,
     /// Chunks of the file that are not in the signature as far as it has come.
-    open: VecDeque<Open>,
+    unmatched: VecDeque<Unmatched>,
     /// Chunks found one after the other and not named yet.
     run: Option<Run>,
     piece: Vec<u8>,
 }
 
-/// A chunk of the file.
+/// A chunk of the file that was not found so far.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct Unmatched {
     offset: u64,
     bytes: u64,
     digest: Digest,
@@ -52,9 +52,9 @@ pub(super) struct Run {
     pub bytes: u64,
 }
 
-/// What was found of the file.
+/// What the next part of the file is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Segment {
     /// These bytes are this chunk of the basis.
     Chunk(Range<u64>, u32),
     /// These bytes, which [`piece`](Delta::piece) has, are not in the basis.
@@ -86,33 +86,33 @@ impl Delta {
     }
 
     /// Looks at the file from `range.start` on, not beyond its end, or at what was passed over before.
-    pub fn find(&mut self, file: &File, range: Range<u64>) -> io::Result<Found> {
+    pub fn find(&mut self, file: &File, range: Range<u64>) -> io::Result<Segment> {
         if self.complete
-            && let Some(open) = self.open.pop_front()
+            && let Some(unmatched) = self.unmatched.pop_front()
         {
-            return self.look_again(file, open);
+            return self.look_again(file, unmatched);
         }
         let at = range.start;
         if at >= range.end {
-            return Ok(if self.open.is_empty() { Found::Rest } else { Found::Unknown });
+            return Ok(if self.unmatched.is_empty() { Segment::Rest } else { Segment::Unknown });
         }
         if let Some(chunk) = self.signature.starting_at(at)
             && let Some(there) = self.signature.range(chunk, 1)
             && there.end <= range.end
         {
             if self.read(file, there.clone())? < there.end - at {
-                return Ok(Found::Short);
+                return Ok(Segment::Short);
             }
             if self.signature.digests(chunk, 1) == [digest::chunk(&self.piece)] {
-                return Ok(Found::Chunk(there, chunk));
+                return Ok(Segment::Chunk(there, chunk));
             }
         } else if !self.shifted && at >= self.signature.end() {
             if !self.complete {
-                return Ok(Found::Unknown);
+                return Ok(Segment::Unknown);
             }
             // A little is cut by content, too: as chunks of the next basis.
             if range.end - at > self.size / 4 {
-                return Ok(Found::Rest);
+                return Ok(Segment::Rest);
             }
         }
         self.shifted = true;
@@ -120,42 +120,42 @@ impl Delta {
     }
 
     /// Cuts the next chunk and looks for it in all that is known of the basis.
-    fn search(&mut self, file: &File, range: Range<u64>) -> io::Result<Found> {
-        let Some(cut) = Cut::of(self.size) else { return Ok(Found::Rest) };
+    fn search(&mut self, file: &File, range: Range<u64>) -> io::Result<Segment> {
+        let Some(cut) = Cut::of(self.size) else { return Ok(Segment::Rest) };
         let offset = range.start;
         let end = range.end.min(offset + cut.most() as u64);
         if self.read(file, offset..end)? < end - offset {
-            return Ok(Found::Short);
+            return Ok(Segment::Short);
         }
         self.piece.truncate(cut.first(&self.piece));
-        let open = Open { offset, bytes: self.piece.len() as u64, digest: digest::chunk(&self.piece) };
-        let range = offset..offset + open.bytes;
-        Ok(match self.chunk(&open) {
-            Some(chunk) => Found::Chunk(range, chunk),
-            None if self.complete => Found::New(range),
+        let unmatched = Unmatched { offset, bytes: self.piece.len() as u64, digest: digest::chunk(&self.piece) };
+        let range = offset..offset + unmatched.bytes;
+        Ok(match self.chunk(&unmatched) {
+            Some(chunk) => Segment::Chunk(range, chunk),
+            None if self.complete => Segment::New(range),
             None => {
-                self.open.push_back(open);
-                Found::Later(open.bytes)
+                self.unmatched.push_back(unmatched);
+                Segment::Later(unmatched.bytes)
             }
         })
     }
 
     /// All of the basis is known now.
-    fn look_again(&mut self, file: &File, open: Open) -> io::Result<Found> {
-        let range = open.offset..open.offset + open.bytes;
-        if let Some(chunk) = self.chunk(&open) {
-            return Ok(Found::Chunk(range, chunk));
+    fn look_again(&mut self, file: &File, unmatched: Unmatched) -> io::Result<Segment> {
+        let range = unmatched.offset..unmatched.offset + unmatched.bytes;
+        if let Some(chunk) = self.chunk(&unmatched) {
+            return Ok(Segment::Chunk(range, chunk));
         }
-        Ok(if self.read(file, range.clone())? < open.bytes { Found::Short } else { Found::New(range) })
+        Ok(if self.read(file, range.clone())? < unmatched.bytes { Segment::Short } else { Segment::New(range) })
     }
 
     /// The chunk of the basis with these bytes. The one behind the last that was found, if it can be: what belongs together
     /// is named together, also among equal chunks.
-    fn chunk(&self, open: &Open) -> Option<u32> {
+    fn chunk(&self, unmatched: &Unmatched) -> Option<u32> {
         let next = self.run.map(|run| run.first + run.count);
-        let next = next.filter(|next| self.signature.digests(*next, 1) == [open.digest]);
-        let chunk = next.or_else(|| self.index.get(&open.digest).copied())?;
-        self.signature.range(chunk, 1).filter(|there| there.end - there.start == open.bytes).map(|_| chunk)
+        let next = next.filter(|next| self.signature.digests(*next, 1) == [unmatched.digest]);
+        let chunk = next.or_else(|| self.index.get(&unmatched.digest).copied())?;
+        self.signature.range(chunk, 1).filter(|there| there.end - there.start == unmatched.bytes).map(|_| chunk)
     }
 
     fn read(&mut self, file: &File, range: Range<u64>) -> io::Result<u64> {

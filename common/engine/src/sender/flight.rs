@@ -93,7 +93,7 @@ pub(super) enum End {
     Again(Duration),
 }
 
-struct Open {
+struct Unfinished {
     /// Operations in flight, looks queued, uploads and the pass that belong to it.
     holds: usize,
     end: End,
@@ -104,7 +104,7 @@ pub(super) struct Flight {
     ops: VecDeque<Op>,
     /// Number of the first in `ops`.
     first: u64,
-    open: HashMap<Ticket, Open>,
+    unfinished: HashMap<Ticket, Unfinished>,
     /// Renames and exchanges among `ops`.
     moves: usize,
     /// Those of `ops` that bring or change an entry.
@@ -121,7 +121,7 @@ impl Flight {
         Flight {
             ops: VecDeque::new(),
             first: 1,
-            open: HashMap::new(),
+            unfinished: HashMap::new(),
             moves: 0,
             changes: 0,
             content: 0,
@@ -142,7 +142,7 @@ impl Flight {
 
     /// Whether no operation is in flight and no work is open.
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty() && self.open.is_empty() && self.ended.is_empty()
+        self.ops.is_empty() && self.unfinished.is_empty() && self.ended.is_empty()
     }
 
     /// Numbers an operation that is being sent for this work.
@@ -300,26 +300,26 @@ impl Flight {
 
     /// One more thing to wait for before this work is through.
     pub fn hold(&mut self, ticket: Ticket) {
-        self.open.entry(ticket).or_insert(Open { holds: 0, end: End::Done }).holds += 1;
+        self.unfinished.entry(ticket).or_insert(Unfinished { holds: 0, end: End::Done }).holds += 1;
     }
 
     /// One thing less; with the last the work is through.
     pub fn let_go(&mut self, ticket: Ticket) {
-        let Some(open) = self.open.get_mut(&ticket) else { return };
-        open.holds -= 1;
-        if open.holds == 0 {
-            let end = open.end;
-            self.open.remove(&ticket);
+        let Some(work) = self.unfinished.get_mut(&ticket) else { return };
+        work.holds -= 1;
+        if work.holds == 0 {
+            let end = work.end;
+            self.unfinished.remove(&ticket);
             self.ended.push((ticket, end));
         }
     }
 
     /// How this work is to end; trouble outweighs what was said before.
     pub fn end_with(&mut self, ticket: Ticket, end: End) {
-        if let Some(open) = self.open.get_mut(&ticket)
-            && !matches!(open.end, End::Again(_))
+        if let Some(work) = self.unfinished.get_mut(&ticket)
+            && !matches!(work.end, End::Again(_))
         {
-            open.end = end;
+            work.end = end;
         }
     }
 

@@ -8,7 +8,7 @@ use proto::{Kind, Name, RelPath};
 use sys::Stat;
 
 use super::places::{Known, at_and_beneath, in_folder};
-use super::walk::Content;
+use super::walk::Children;
 use crate::pending::{Since, Ticket};
 use crate::view::{Inode, Node};
 
@@ -88,12 +88,12 @@ impl Groups {
 
     /// This is what stands in the folder now; returns the files with other names that stood there and do not any more.
     /// A name that is only known to be taken is left to the look at it.
-    pub fn listed(&mut self, folder: &RelPath, found: &Content) -> Vec<Node> {
+    pub fn listed(&mut self, folder: &RelPath, found: &Children) -> Vec<Node> {
         let linked: Option<HashMap<&Name, Node>> = match found {
-            Content::Listing(listing) => {
+            Children::Listing(listing) => {
                 Some(listing.linked.iter().map(|(name, inode)| (name, inode.node())).collect())
             }
-            Content::Names(_) => None,
+            Children::Names(_) => None,
         };
         let may_be = |child: &Name, id: &Node| match &linked {
             Some(linked) => linked.get(child) == Some(id),

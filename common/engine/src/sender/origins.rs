@@ -18,7 +18,7 @@ const NO_FILE: Node = (u64::MAX, u64::MAX);
 
 /// A file as it was sent.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+struct Origin {
     id: Node,
     mtime: Time,
     /// When, if that was under the name that it has.
@@ -28,27 +28,27 @@ struct Sent {
 /// See the module. What it does not know is not remembered, or was not sent: then a comparison has to do.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
-    young: BTreeMap<RelPath, Sent>,
-    old: BTreeMap<RelPath, Sent>,
+    young: BTreeMap<RelPath, Origin>,
+    old: BTreeMap<RelPath, Origin>,
     /// What stood under names that were moved away since all was answered.
-    vacated: BTreeMap<RelPath, Sent>,
+    vacated: BTreeMap<RelPath, Origin>,
 }
 
 impl Origins {
     /// The content of this file is being sent under this name.
     pub fn sent(&mut self, path: &RelPath, id: Node, mtime: Time, now: Instant) {
-        self.insert(path, Sent { id, mtime, at: Some(now) });
+        self.insert(path, Origin { id, mtime, at: Some(now) });
     }
 
     /// `other` is being made a name of what stands at `first`.
     pub fn linked(&mut self, first: &RelPath, other: &RelPath, now: Instant) {
         match self.get(first).copied() {
-            Some(sent) => self.insert(other, Sent { at: Some(now), ..sent }),
+            Some(sent) => self.insert(other, Origin { at: Some(now), ..sent }),
             None => self.removed(other),
         }
     }
 
-    fn insert(&mut self, path: &RelPath, sent: Sent) {
+    fn insert(&mut self, path: &RelPath, sent: Origin) {
         if self.young.len() >= NAMES {
             self.old = std::mem::take(&mut self.young);
         }
@@ -66,7 +66,7 @@ impl Origins {
         self.vacated.clear();
     }
 
-    fn get(&self, path: &RelPath) -> Option<&Sent> {
+    fn get(&self, path: &RelPath) -> Option<&Origin> {
         self.young.get(path).or_else(|| self.old.get(path))
     }
 
@@ -121,7 +121,7 @@ impl Origins {
         self.alike(before.into_iter().chain(at_a).chain(at_b))
     }
 
-    fn leave(&mut self, moved: &[(RelPath, Sent)]) {
+    fn leave(&mut self, moved: &[(RelPath, Origin)]) {
         if self.vacated.len() + moved.len() > NAMES {
             self.vacated.clear();
         }
@@ -135,19 +135,19 @@ impl Origins {
     }
 
     /// What stood at and beneath `path` and was moved away, perhaps in vain.
-    fn before(&self, path: &RelPath) -> Vec<(RelPath, Sent)> {
+    fn before(&self, path: &RelPath) -> Vec<(RelPath, Origin)> {
         at_and_beneath(&self.vacated, path).into_iter().map(|path| (path.clone(), self.vacated[&path])).collect()
     }
 
     /// Those names that have another file of the same time now.
-    fn alike(&self, before: impl IntoIterator<Item = (RelPath, Sent)>) -> Vec<RelPath> {
-        let other = |path: &RelPath, sent: &Sent| {
+    fn alike(&self, before: impl IntoIterator<Item = (RelPath, Origin)>) -> Vec<RelPath> {
+        let other = |path: &RelPath, sent: &Origin| {
             self.get(path).is_some_and(|now| now.id != sent.id && (now.mtime == sent.mtime || sent.id == NO_FILE))
         };
         before.into_iter().filter(|(path, sent)| other(path, sent)).map(|(path, _)| path).collect()
     }
 
-    fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Sent)> {
+    fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Origin)> {
         let mut taken = Vec::new();
         for map in [&mut self.old, &mut self.young] {
             for path in at_and_beneath(map, path) {
@@ -157,10 +157,10 @@ impl Origins {
         taken
     }
 
-    fn put(&mut self, taken: Vec<(RelPath, Sent)>, from: &RelPath, to: &RelPath) {
+    fn put(&mut self, taken: Vec<(RelPath, Origin)>, from: &RelPath, to: &RelPath) {
         for (path, sent) in taken {
             if let Some(path) = path.rebase(from, to) {
-                self.insert(&path, Sent { at: None, ..sent });
+                self.insert(&path, Origin { at: None, ..sent });
             }
         }
     }

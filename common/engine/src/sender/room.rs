@@ -52,7 +52,7 @@ struct Short {
     promised: HashMap<Ticket, u64>,
     /// Tries at a time.
     window: usize,
-    round: Round,
+    trial: Trial,
     pause: Duration,
     /// When something was refused last.
     refused: Instant,
@@ -62,7 +62,7 @@ struct Short {
 
 /// Whether all that is held may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Round {
+enum Trial {
     /// What did not fit is not tried before this moment.
     Rests(Instant),
     /// Whatever is held may be.
@@ -122,9 +122,9 @@ pub(super) enum Standing {
 impl Short {
     fn new(lack: Lack, reason: &str, pause: Duration, now: Instant) -> Short {
         let (limits, tries, promised) = Default::default();
-        let round = Round::Rests(now + pause);
+        let trial = Trial::Rests(now + pause);
         let full = reason.to_owned();
-        Short { lack, full, limits, tries, promised, window: TRIES.0, round, pause, refused: now, vain: 0 }
+        Short { lack, full, limits, tries, promised, window: TRIES.0, trial, pause, refused: now, vain: 0 }
     }
 
     /// Whether what needs so much may be tried.
@@ -142,7 +142,7 @@ impl Room {
     /// A connection begins to a target that is known to lack something: that holds until it is found to be over.
     pub fn meet(&mut self, blocked: &Blocked, now: Instant) {
         let short = self.short.get_or_insert_with(|| Short::new(blocked.lack, &blocked.reason, PAUSE.0, now));
-        (short.round, short.vain) = (Round::Rests(now), 0);
+        (short.trial, short.vain) = (Trial::Rests(now), 0);
     }
 
     /// A connection has ended, and with it all that was tried.
@@ -175,16 +175,16 @@ impl Room {
     /// When something is to be tried, if nothing else happens.
     pub fn next_try(&self, interest: Interest) -> Option<Instant> {
         let short = self.short.as_ref()?;
-        match (short.round, interest) {
-            (Round::Rests(until), Interest::Asked) => Some(until.min(short.refused + PAUSE.0)),
-            (Round::Rests(until), Interest::None) => Some(until),
-            (Round::Open, _) => None,
+        match (short.trial, interest) {
+            (Trial::Rests(until), Interest::Asked) => Some(until.min(short.refused + PAUSE.0)),
+            (Trial::Rests(until), Interest::None) => Some(until),
+            (Trial::Open, _) => None,
         }
     }
 
     /// Something was removed at the target: there may be room before the pause is over.
     pub fn freed(&mut self, now: Instant) {
-        if let Some(Short { round: Round::Rests(until), pause, .. }) = &mut self.short {
+        if let Some(Short { trial: Trial::Rests(until), pause, .. }) = &mut self.short {
             *until = (*until).min(now + PAUSE.0.max(*pause / 8));
         }
     }
@@ -192,10 +192,10 @@ impl Room {
     /// What is held may be tried again: a round begins.
     pub fn open(&mut self, now: Instant) {
         let Some(short) = &mut self.short else { return };
-        if matches!(short.round, Round::Rests(until) if until <= now) {
+        if matches!(short.trial, Trial::Rests(until) if until <= now) {
             short.pause = (short.pause * 2).min(PAUSE.1);
         }
-        (short.round, short.window) = (Round::Open, TRIES.0);
+        (short.trial, short.window) = (Trial::Open, TRIES.0);
         short.limits.clear();
     }
 
@@ -234,20 +234,20 @@ impl Room {
         if held == 0 && moving.is_none_or(|at| at > short.refused) {
             return Standing::Over;
         }
-        if short.round == Round::Open && held > 0 { Standing::InVain } else { Standing::Open }
+        if short.trial == Trial::Open && held > 0 { Standing::InVain } else { Standing::Open }
     }
 
     /// It was tried anew, and is as it was.
     pub fn rest(&mut self, now: Instant) {
         if let Some(short) = &mut self.short {
             short.vain += 1;
-            short.round = Round::Rests(now + short.pause);
+            short.trial = Trial::Rests(now + short.pause);
         }
     }
 
     /// Whether it was tried in this session, in vain, and is not tried now.
     pub fn gives_up(&self) -> bool {
-        self.short.as_ref().is_some_and(|short| short.vain > 0 && matches!(short.round, Round::Rests(_)))
+        self.short.as_ref().is_some_and(|short| short.vain > 0 && matches!(short.trial, Trial::Rests(_)))
     }
 
     /// Whether it was tried in this session, in vain.
@@ -280,7 +280,7 @@ impl Room {
                 }
                 return News::Known;
             }
-            Some(short) => (short.lack, short.round) = (lack, Round::Rests(now + short.pause)),
+            Some(short) => (short.lack, short.trial) = (lack, Trial::Rests(now + short.pause)),
             None => {
                 let lately = self.before.filter(|(at, _)| now.saturating_duration_since(*at) < PAUSE.1);
                 let pause = lately.map_or(PAUSE.0, |(_, pause)| pause);

@@ -9,7 +9,7 @@ use proto::digest::Transcript;
 use proto::{Chunk, Content, RelPath, ToReceiver, codec, limits};
 use sys::{File, Stat};
 
-use super::delta::{Delta, Found, Run};
+use super::delta::{Delta, Run, Segment};
 use super::read;
 use crate::pending::Ticket;
 use crate::view::View;
@@ -149,19 +149,19 @@ impl Upload {
     pub fn step(&mut self, view: &View, buffer: &mut BytesMut) -> io::Result<Next> {
         if let Some(delta) = &mut self.delta {
             return match delta.find(&self.file, self.offset..self.limit)? {
-                Found::Chunk(range, chunk) => {
+                Segment::Chunk(range, chunk) => {
                     self.offset = self.offset.max(range.end);
                     let run = delta.add(range, chunk);
                     self.name(run, buffer);
                     Ok(Next::More)
                 }
-                Found::New(range) => self.send_new(range, buffer),
-                Found::Later(bytes) => {
+                Segment::New(range) => self.send_new(range, buffer),
+                Segment::Later(bytes) => {
                     self.offset += bytes;
                     Ok(Next::More)
                 }
-                Found::Unknown => Ok(Next::Wait),
-                Found::Rest | Found::Short => {
+                Segment::Unknown => Ok(Next::Wait),
+                Segment::Rest | Segment::Short => {
                     let run = delta.take_run();
                     self.name(run, buffer);
                     self.delta = None;

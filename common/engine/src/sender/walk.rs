@@ -37,12 +37,12 @@ pub(super) enum Detail {
 
 /// What was asked for.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum Children {
     Listing(Listing),
     Names(Names),
 }
 
-impl Content {
+impl Children {
     /// Names and kinds, in order of names.
     pub fn kinds(&self) -> impl DoubleEndedIterator<Item = (&Name, Kind)> {
         let (entries, names) = self.either();
@@ -60,8 +60,8 @@ impl Content {
     /// One of the two is empty.
     fn either(&self) -> (&[Entry], &[(Name, Kind)]) {
         match self {
-            Content::Listing(listing) => (&listing.entries, &[]),
-            Content::Names(names) => (&[], &names.entries),
+            Children::Listing(listing) => (&listing.entries, &[]),
+            Children::Names(names) => (&[], &names.entries),
         }
     }
 
@@ -72,8 +72,8 @@ impl Content {
 
     pub fn skipped(&self) -> &[(Name, Skipped)] {
         match self {
-            Content::Listing(listing) => &listing.skipped,
-            Content::Names(names) => &names.skipped,
+            Children::Listing(listing) => &listing.skipped,
+            Children::Names(names) => &names.skipped,
         }
     }
 
@@ -85,8 +85,8 @@ impl Content {
     /// What stands under a name, if it is known to be mirrored.
     pub fn kind(&self, name: &Name) -> Option<Kind> {
         match self {
-            Content::Listing(listing) => listing.find(name).map(|(entry, _)| entry.kind),
-            Content::Names(Names { entries, .. }) => {
+            Children::Listing(listing) => listing.find(name).map(|(entry, _)| entry.kind),
+            Children::Names(Names { entries, .. }) => {
                 entries.binary_search_by(|(other, _)| other.cmp(name)).ok().map(|at| entries[at].1)
             }
         }
@@ -97,7 +97,7 @@ impl Content {
 pub(super) struct Listed {
     pub pass: Ticket,
     pub path: RelPath,
-    pub content: io::Result<Content>,
+    pub children: io::Result<Children>,
 }
 
 /// Threads that list. They start when there is something to list and end when there was nothing for a while, so that a
@@ -121,7 +121,7 @@ struct Task {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    ended: Ended,
+    state: State,
     /// Threads that there are, and those of them that wait for a job.
     alive: usize,
     idle: usize,
@@ -129,11 +129,12 @@ struct Queue {
 
 type Job = (Ticket, RelPath, Detail);
 
+/// Whether there may be jobs still.
 #[derive(Default, PartialEq)]
-enum Ended {
+enum State {
     #[default]
-    No,
-    Yes,
+    Open,
+    Closed,
 }
 
 impl Walker {
@@ -198,7 +199,7 @@ impl Drop for Walker {
     fn drop(&mut self) {
         let mut queue = self.task.lock();
         queue.jobs.clear();
-        queue.ended = Ended::Yes;
+        queue.state = State::Closed;
         drop(queue);
         self.task.some.notify_all();
         for thread in self.threads.drain(..) {
@@ -236,11 +237,11 @@ impl Task {
     }
 
     fn list(&self, (pass, path, detail): Job) -> Listed {
-        let content = self.view.folder(&path).and_then(|folder| match detail {
-            Detail::Metadata => folder.list(self.workers.at_once()).map(Content::Listing),
-            Detail::Names => folder.names().map(Content::Names),
+        let children = self.view.folder(&path).and_then(|folder| match detail {
+            Detail::Metadata => folder.list(self.workers.at_once()).map(Children::Listing),
+            Detail::Names => folder.names().map(Children::Names),
         });
-        Listed { pass, path, content }
+        Listed { pass, path, children }
     }
 
     /// `None` when the thread is to end.
@@ -248,7 +249,7 @@ impl Task {
         let mut queue = self.lock();
         let mut since = None;
         loop {
-            if queue.ended == Ended::Yes {
+            if queue.state == State::Closed {
                 return None;
             }
             if let Some(job) = queue.jobs.pop_front() {

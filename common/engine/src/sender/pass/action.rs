@@ -5,7 +5,7 @@ use proto::{Digest, Name, RelPath};
 use super::Differing;
 use crate::mirror::Halt;
 use crate::sender::brake::Weight;
-use crate::sender::walk::Content;
+use crate::sender::walk::Children;
 use crate::view::Inode;
 
 /// Whether operations may be sent, as far as a pass has to heed that.
@@ -27,7 +27,7 @@ pub(in crate::sender) enum Action {
     /// Look at these entries of a folder.
     Look(RelPath, Vec<Differing>),
     /// Look at all of a folder: the target has nothing of it.
-    LookAtAll(RelPath, Content),
+    LookAtAll(RelPath, Children),
     /// Send these files of a folder: a comparison does not tell them from what the target has.
     Send(RelPath, Vec<Name>),
     /// Send the metadata of this folder.

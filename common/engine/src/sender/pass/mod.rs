@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use proto::{Entry, Kind, Name, RelPath};
 
 use super::brake::{Certainty, Judgement, Leave, Reason, Weight};
-use super::walk::{Content, Detail};
+use super::walk::{Children, Detail};
 use super::{MaxDelete, Options};
 use crate::mirror::Round;
 use crate::view::{Inode, Listing, Node};
@@ -173,18 +173,18 @@ impl Pass {
     }
 
     /// What stands in a folder. Of `others` the target has another file under the same name, whatever size and time say.
-    pub fn listed(&mut self, path: RelPath, content: Content, others: Vec<Name>) {
+    pub fn listed(&mut self, path: RelPath, children: Children, others: Vec<Name>) {
         self.listing -= 1;
-        self.empty |= path.is_root() && content.len() == 0 && content.skipped().is_empty();
+        self.empty |= path.is_root() && children.len() == 0 && children.skipped().is_empty();
         if self.is_deep() {
-            let folders = content.kinds().filter(|(_, kind)| *kind == Kind::Dir);
+            let folders = children.kinds().filter(|(_, kind)| *kind == Kind::Dir);
             // The last is listed next: names in reverse, so that folders are listed in order.
             let folders: Vec<_> = folders.rev().filter_map(|(name, _)| path.join(name).ok()).collect();
             self.listing += folders.len();
             self.todo.push_back(Action::List(folders));
         }
-        match content {
-            Content::Listing(here) if !self.blank.contains(&path) => {
+        match children {
+            Children::Listing(here) if !self.blank.contains(&path) => {
                 for (name, inode) in &here.linked {
                     if let Ok(path) = path.join(name) {
                         self.meet(*inode, path);
@@ -194,7 +194,7 @@ impl Pass {
                 self.todo.push_back(Action::Compare(path.clone(), here.digest));
                 self.comparing.insert(path, Compared { here, others, there: Vec::new() });
             }
-            content => self.todo.push_back(Action::LookAtAll(path, content)),
+            children => self.todo.push_back(Action::LookAtAll(path, children)),
         }
     }
 
@@ -293,7 +293,7 @@ impl Pass {
         self.blank.insert(folder);
         for path in asked {
             if let Some(Compared { here, .. }) = self.take(&path) {
-                self.todo.push_back(Action::LookAtAll(path, Content::Listing(here)));
+                self.todo.push_back(Action::LookAtAll(path, Children::Listing(here)));
             }
         }
     }

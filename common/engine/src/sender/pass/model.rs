@@ -133,10 +133,10 @@ impl World {
                 self.ops.push_back(Op::Compare(path, digest));
             }
             Action::Look(folder, all) => all.iter().for_each(|one| self.look(pass, folder.join(&one.name).unwrap())),
-            Action::LookAtAll(folder, content) => {
+            Action::LookAtAll(folder, children) => {
                 // What was asked about it is of no interest any more.
                 self.comparing.remove(&folder);
-                content.kinds().for_each(|(name, _)| self.look(pass, folder.join(name).unwrap()));
+                children.kinds().for_each(|(name, _)| self.look(pass, folder.join(name).unwrap()));
             }
             Action::Send(folder, names) => names.iter().for_each(|name| self.look(pass, folder.join(name).unwrap())),
             Action::Mend(path) => self.look(pass, path),
@@ -215,16 +215,16 @@ impl World {
         here.skipped = hidden.into_iter().map(|entry| (entry.name, Skipped::Trouble("".into()))).collect();
         let files = here.entries.iter().filter(|entry| entry.kind == Kind::File);
         here.linked = files.map(|entry| (entry.name.clone(), inode(self.here.0[&place(entry)]))).collect();
-        let content = match pass.detail(&path) {
-            Detail::Metadata => Content::Listing(here),
+        let children = match pass.detail(&path) {
+            Detail::Metadata => Children::Listing(here),
             Detail::Names => {
                 let entries = here.entries.into_iter().map(|entry| (entry.name, entry.kind)).collect();
-                Content::Names(Names { entries, skipped: here.skipped })
+                Children::Names(Names { entries, skipped: here.skipped })
             }
         };
-        let files = content.kinds().filter(|(_, kind)| *kind == Kind::File).map(|(name, _)| name.clone());
+        let files = children.kinds().filter(|(_, kind)| *kind == Kind::File).map(|(name, _)| name.clone());
         let others = files.filter(|_| self.rng.u8(..8) == 0).collect();
-        pass.listed(path, content, others);
+        pass.listed(path, children, others);
     }
 
     /// The target carries out an operation and answers.

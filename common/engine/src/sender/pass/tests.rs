@@ -45,7 +45,7 @@ fn said(pass: &mut Pass) -> Vec<String> {
                 let names: Vec<_> = differing.iter().map(|one| format!("{} {:?}", one.name, one.difference)).collect();
                 format!("look in {folder}: {}", names.join(", "))
             }
-            Action::LookAtAll(folder, content) => format!("all {} of {folder}", content.len()),
+            Action::LookAtAll(folder, children) => format!("all {} of {folder}", children.len()),
             Action::Send(folder, names) => format!("send {} of {folder}", names.len()),
             Action::Delete(paths, weight) => {
                 format!("delete {} of {}, named {}", weight.deletes, weight.total, paths.len())
@@ -58,7 +58,7 @@ fn said(pass: &mut Pass) -> Vec<String> {
 
 fn list(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
     let entries = entries.iter().map(|(name, kind)| entry(name, *kind, 1)).collect();
-    pass.listed(path(at), Content::Listing(listing(entries)), Vec::new());
+    pass.listed(path(at), Children::Listing(listing(entries)), Vec::new());
 }
 
 fn there(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {

@@ -30,7 +30,7 @@ fn threads_come_with_work_and_go_without() {
         }
         assert!((1..=2).contains(&alive(&walker)));
         for _ in 0..100 {
-            assert!(walker.listed.recv().unwrap().content.is_ok());
+            assert!(walker.listed.recv().unwrap().children.is_ok());
         }
         let began = Instant::now();
         while alive(&walker) > 0 {
