@@ -10,26 +10,26 @@ use proto::RelPath;
 pub enum Hint {
     /// At this one entry.
     Entry {
-        /// Which.
+        /// From the source's root.
         path: RelPath,
-        /// Why.
+        /// What was noticed of it; more is added while it waits.
         cause: Cause,
     },
     /// At the listing of this folder, not deeper.
     Folder {
-        /// Which.
+        /// From the source's root; folders in it are not looked into.
         path: RelPath,
     },
     /// At this entry and all that is beneath it.
     Subtree {
-        /// Which.
+        /// From the source's root, which stands for all that there is.
         path: RelPath,
     },
     /// What stood at `from` has moved to `to`.
     Renamed {
-        /// The old place.
+        /// Where it stood before.
         from: RelPath,
-        /// The new place.
+        /// Where it went; what stood there before is replaced.
         to: RelPath,
         /// Whether it is a folder.
         folder: bool,
@@ -46,23 +46,23 @@ pub struct Cause(u16);
 impl Cause {
     /// The name appeared, and nothing had it before: what vanishes again before it was looked at was never there.
     pub const CREATED: Cause = Cause(1);
-    /// Closed after writing.
+    /// A program that wrote to it has closed it.
     pub const WRITTEN: Cause = Cause(2);
     /// Written, and still open.
     pub const WRITING: Cause = Cause(4);
     /// Mode, owner, times, xattrs or the link count changed.
     pub const ATTRIBUTES: Cause = Cause(8);
-    /// The name vanished.
+    /// The name was seen to vanish: only then is a look that finds nothing a deletion.
     pub const GONE: Cause = Cause(16);
     /// A folder in which a name appeared or vanished: its own mtime changed.
     pub const ENTRIES: Cause = Cause(32);
 
-    /// It moved away: that nothing stands here explains itself.
+    /// What stood here has moved away: finding nothing needs no other explanation.
     pub(crate) const VACATED: Cause = Cause(64);
     /// It was not there when looked at, and no event has said why yet.
     pub(crate) const LOST: Cause = Cause(128);
-    /// Other names of the file have been told, or are not concerned. No reason to look; it goes where a reason without it
-    /// comes.
+    /// Other names of the file are looked at by themselves, or need not be. It is no reason to look, and is dropped where a
+    /// reason without it is added.
     pub(crate) const ALONE: Cause = Cause(256);
 
     /// Whether any of `other` is in it.
@@ -77,7 +77,7 @@ impl Cause {
 }
 
 impl Cause {
-    /// Without `other`.
+    /// These reasons but for `other`.
     pub(crate) fn without(self, other: Cause) -> Cause {
         Cause(self.0 & !other.0)
     }

@@ -9,7 +9,7 @@ use crate::mirror::Halt;
 /// How much one pass may delete.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxDelete {
-    /// So many entries.
+    /// So many entries, folders and what is in them counted one by one.
     Entries(u64),
     /// So many percent of the entries of the backup.
     Percent(f64),
@@ -106,7 +106,7 @@ impl Weight {
 /// The root of a source, as it was when it was opened.
 #[derive(Clone)]
 pub struct Root {
-    /// The held folder.
+    /// Open while it is watched and sent, so that it is the same folder whatever its path names by then.
     pub tree: Arc<Tree>,
     id: RootId,
 }

@@ -46,7 +46,8 @@ impl Session<'_> {
                 let mates = self.groups.seen(&path, &stat);
                 self.look_at_mates(ticket, mates);
             }
-            // What a file holds is not told by its size and time alone; what led here may have moved one over another.
+            // A file is sent whatever its size and time: what led here may have put one in the place of another that is
+            // alike.
             Some(_) => return self.look_or_queue(Look::new(ticket, path, Why::Event(Cause::WRITTEN))),
             None => {
                 self.flight.end_with(ticket, End::LostSight);
@@ -195,7 +196,7 @@ impl Session<'_> {
         self.advance(ticket)
     }
 
-    /// The operation failed: nothing is concluded from it, if it asked something.
+    /// The operation failed. If it was a question of a pass, nothing is concluded from it.
     pub(super) fn forget_question(&mut self, number: u64) -> Result<(), Ended> {
         let Some((ticket, sent)) = self.flight.get(number) else { return Ok(()) };
         match sent {

@@ -24,7 +24,8 @@ pub(super) enum Sent {
     Offer(RelPath),
     /// Metadata of a file with several names, and what it was then: when the target has it, the group is named.
     LinkedOffer(RelPath, Inode),
-    /// Metadata of a file that is renamed next; whether it fits, the rename's own look tells.
+    /// Metadata of a file that is renamed next. If the target has another content of it, the look at the new name finds
+    /// that out.
     Forerunner(RelPath),
     Remove(RelPath),
     /// From, to, and the names that are to be sent again should it fail, see [`Origins::moved`](super::origins::Origins).
@@ -61,11 +62,11 @@ struct Op {
 /// What the target has said of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Nothing: with the receipt it is carried out.
+    /// Nothing yet. If a receipt comes without an answer, it was carried out.
     None,
     /// It is carried out, but for some metadata.
     Partly,
-    /// It is not.
+    /// It is not carried out.
     Not,
 }
 
@@ -74,7 +75,7 @@ pub(super) enum Answer {
 pub(super) struct Arrived {
     /// Regular files with their content.
     pub files: u64,
-    /// Bytes of that.
+    /// Bytes of their content, holes included.
     pub bytes: u64,
     /// Entries that are removed.
     pub removed: u64,
@@ -83,7 +84,7 @@ pub(super) struct Arrived {
 /// How work ends when all its operations are through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// It is done.
+    /// All that it led to is carried out.
     Done,
     /// It found nothing where something was expected.
     LostSight,
@@ -99,7 +100,7 @@ struct Unfinished {
     end: End,
 }
 
-/// See the module.
+/// What is on its way, in the order in which it was sent.
 pub(super) struct Flight {
     ops: VecDeque<Op>,
     /// Number of the first in `ops`.
@@ -111,7 +112,7 @@ pub(super) struct Flight {
     changes: usize,
     /// Content of small files that they bring.
     content: u64,
-    /// The last operation in flight of which there is trouble, by what it was about.
+    /// By path: the last operation in flight that the target had trouble with.
     troubled: HashMap<RelPath, u64>,
     ended: Vec<(Ticket, End)>,
 }
@@ -130,7 +131,7 @@ impl Flight {
         }
     }
 
-    /// Operations in flight.
+    /// Operations that are sent and not acknowledged.
     pub fn len(&self) -> u64 {
         self.ops.len() as u64
     }
@@ -168,7 +169,8 @@ impl Flight {
         self.ops.get(at).filter(|op| op.ticket != 0).map(|op| (op.ticket, &op.sent))
     }
 
-    /// Where what operation `number` knew as `place` stands at the target after the renames that followed it.
+    /// Where the entry that operation `number` knew as `place` stands at the target after all renames that were sent
+    /// later.
     pub fn forwarded(&self, number: u64, place: &RelPath) -> RelPath {
         if self.moves == 0 {
             return place.clone();
@@ -227,7 +229,7 @@ impl Flight {
         self.troubled.extend(troubled.iter().map(|place| (place.clone(), number)));
     }
 
-    /// Folders whose comparison a receipt up to this number says was carried out, where they stand there by now.
+    /// Folders that the target has listed, by a receipt up to this number; where they stand there by now.
     pub fn listed(&self, upto: u64) -> Vec<RelPath> {
         let good = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
         good.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0)
@@ -238,8 +240,8 @@ impl Flight {
             .collect()
     }
 
-    /// Where what is whole at the target by a receipt up to this number stands there by now. What an operation that was
-    /// answered before, but sent later, had trouble with is not.
+    /// The places that are whole at the target by a receipt up to this number, after all renames that were sent since.
+    /// Without those that a later operation, of which the answer is here already, had trouble with.
     pub fn whole(&self, upto: u64) -> Vec<RelPath> {
         let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
         let good = acknowledged.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0);
@@ -257,7 +259,8 @@ impl Flight {
         whole
     }
 
-    /// The receiver could not do this now: its work need not wait for a receipt, which may not come before more is sent.
+    /// The receiver could not do this now. Its work does not wait for a receipt, which may not come before more is
+    /// sent.
     pub fn failed(&mut self, number: u64, after: Duration) {
         let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {

@@ -91,7 +91,7 @@ impl Session<'_> {
             // It compares the others too.
             _ if self.passes.is_full(ticket) => return,
             Why::Differs(Difference::Content) => Cause::WRITTEN,
-            // One name more than the target has tells of no other, but may have been written.
+            // That the target lacks one name says nothing of the others, but the file may have been written.
             Why::Event(_) | Why::Differs(_) | Why::Extra => Cause::ATTRIBUTES,
         };
         let (inode, since) = (Inode::of(stat), self.since(ticket));
@@ -114,8 +114,8 @@ impl Session<'_> {
         known
     }
 
-    /// The target has these names of files, each as it was then: their other names follow, told once for each file, by the
-    /// last of them.
+    /// The target has these names, each with its file as it was then. The other names of each file are told once, after
+    /// the last of these.
     pub(super) fn name_groups_of(&mut self, linked: Vec<(Ticket, RelPath, Inode)>) -> Result<(), Ended> {
         let mut named = Vec::new();
         for (ticket, path, then) in linked {
@@ -166,7 +166,7 @@ impl Session<'_> {
             }
             match want.sent {
                 Some((then, fresh, ticket)) => {
-                    // Matches or not: more names than these it has not, as far as a search can tell.
+                    // Whether or not it was found: as far as a search can tell, it has no more names than these.
                     let standing = self.groups.names(id).filter(|name| self.stands(name, id)).count();
                     self.groups.has_searched(id, then.nlink, standing);
                     if self.view.keeps(Kept::Hardlinks) {

@@ -196,7 +196,8 @@ impl Session<'_> {
         if self.options.attributes { Attributes::Mirrored } else { Attributes::Ignored }
     }
 
-    /// What was a file a moment ago is opened without a look at it; the other looks are for what is none any more.
+    /// A file that was listed a moment ago is opened at once, without a look at it first. If that fails, it is looked
+    /// at like anything else.
     fn file_listed(&mut self, look: Look) -> Result<(), Ended> {
         let Some((parent, name)) = look.path.split() else { return Ok(()) };
         let folder = self.near.borrow_mut().open(&self.view, &parent);

@@ -107,7 +107,7 @@ impl Looks {
         Some(look)
     }
 
-    /// How many wait.
+    /// How many wait, those that were set aside among them.
     pub fn len(&self) -> usize {
         self.next.len() + self.large.len()
     }

@@ -83,7 +83,7 @@ pub struct Options {
 pub struct Connection {
     /// Frames to the receiver.
     pub outbox: Outbox,
-    /// Frames from it.
+    /// Frames from the receiver; the sender never holds them back.
     pub receipts: Receipts,
     /// What the module keeps.
     pub keep: Keep,
@@ -111,7 +111,7 @@ pub enum Ended {
     Bye(Refusal),
     /// The receiver broke the protocol.
     Violation(String),
-    /// It was stopped.
+    /// Whoever runs it has stopped it.
     Stopped,
     /// Nothing is owed any more.
     InSync,

@@ -11,8 +11,8 @@ use sys::{Stat, is_absence};
 use super::Session;
 use crate::view::{Folder, View};
 
-/// Held while queued looks are taken. Only for looks that were queued before it was opened: should the folder be renamed
-/// meanwhile, they are in doubt anyhow.
+/// A folder that is held open while queued looks are taken, and not longer. Should it be renamed meanwhile, looks that
+/// were queued before it was opened are made again anyhow.
 #[derive(Debug, Default)]
 pub(super) struct Near {
     holds: bool,

@@ -47,7 +47,7 @@ pub(super) fn of_file(why: Why, attributes: Attributes, linked: Linked) -> Need 
 /// What to do about a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FolderNeed {
-    /// Send its metadata.
+    /// Send its metadata, not what is in it.
     Mend(Doubt),
     /// Nothing of it is sent.
     Nothing(Doubt),

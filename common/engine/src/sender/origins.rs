@@ -1,6 +1,6 @@
-//! Which file of the source stands under a name at the target, as far as it was sent lately. A comparison by size and
-//! time does not tell files apart that a program wrote between two ticks of the kernel's clock; this does, where such
-//! files change names while they are sent.
+//! Which file of the source stands under a name at the target, as far as it was sent lately. Files that a program
+//! writes between two ticks of the kernel's clock have the same time, and often the same size. When such files change
+//! names while they are sent a comparison does not see it; this does.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::view::{Listing, Node};
 /// Names in one generation; two are remembered: about 20 MB of paths of usual length.
 const NAMES: usize = 65_536;
 
-/// Which no file has.
+/// Stands for a file that is not known: none has these numbers.
 const NO_FILE: Node = (u64::MAX, u64::MAX);
 
 /// A file as it was sent.
@@ -21,11 +21,11 @@ const NO_FILE: Node = (u64::MAX, u64::MAX);
 struct Origin {
     id: Node,
     mtime: Time,
-    /// When, if that was under the name that it has.
+    /// When it was sent, if that was under the name that it has now.
     at: Option<Instant>,
 }
 
-/// See the module. What it does not know is not remembered, or was not sent: then a comparison has to do.
+/// What was sent lately, by name. Where it knows nothing a comparison has to do.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     young: BTreeMap<RelPath, Origin>,
@@ -100,8 +100,8 @@ impl Origins {
         self.take(path);
     }
 
-    /// What stood at and beneath `from` is at `to`. Gives the names there that show another file of the same time should
-    /// that not come to pass: no comparison would tell.
+    /// What stood at and beneath `from` is at `to`. Returns names that are to be sent again should the operation fail:
+    /// another file of the same time stands there then, and no comparison would tell.
     pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<RelPath> {
         let before = self.before(to);
         let (moved, replaced) = (self.take(from), self.take(to));
@@ -110,7 +110,7 @@ impl Origins {
         self.alike(before.into_iter().chain(replaced))
     }
 
-    /// What stood at and beneath each has changed places. Gives names as [`moved`](Self::moved) does.
+    /// What stood at and beneath each has changed places. Returns names as [`moved`](Self::moved) does.
     pub fn exchanged(&mut self, a: &RelPath, b: &RelPath) -> Vec<RelPath> {
         let before = [self.before(a), self.before(b)].concat();
         let (at_a, at_b) = (self.take(a), self.take(b));

@@ -12,9 +12,9 @@ use crate::pending::Ticket;
 use crate::view::Inode;
 
 impl Session<'_> {
-    /// Whether the rename of a file would show what is out of date: what stands at `to` was sent after it had been renamed
-    /// to that, or what was sent as `from` is another file than the one there, or got another time since, with which its
-    /// metadata cannot be mended in place.
+    /// Whether a rename would bring an older version to `to`. So it is when `to` was sent after the rename had
+    /// happened, when another file was sent as `from` than stands at `to`, and when that file has got another mtime
+    /// since: then its metadata cannot be mended in place.
     pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
         let other = |stat: &Stat| {
             let sent = self.origins.sent_as(from);
@@ -24,7 +24,7 @@ impl Session<'_> {
             || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
     }
 
-    /// Instead of a rename that is overtaken both places are looked at where they are by now.
+    /// Looks at both places, where they stand by now, instead of a rename that is overtaken.
     pub(super) fn leave_overtaken(&mut self, ticket: Ticket, from: &RelPath, stands: Vec<RelPath>) {
         let mates = self.groups.left(from);
         self.look_at_mates(ticket, mates);
@@ -64,7 +64,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Two renames looked like an exchange; it was one if both names are taken, where they are by now.
+    /// Two renames looked like an exchange. It was one if something stands at both places, after all renames since.
     pub(super) fn exchange(
         &mut self,
         ticket: Ticket,

@@ -42,8 +42,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What is acknowledged and was answered with no trouble has none at the target any more. Of a folder that the target
-    /// could not list only a listing says so.
+    /// What a receipt says is stored is in no trouble at the target any more. Of a folder that the target could not list
+    /// only a listing says so.
     fn resolve_whole(&mut self, upto: u64) {
         if !self.mirror.is_troubled_there() {
             return;
@@ -117,7 +117,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Notes what became of an operation where what it was about stands by now; a rename that is hinted later takes it along.
+    /// Notes what became of an operation at the place where its entry stands by now. A rename that is hinted later
+    /// takes the note along.
     fn trouble_there(&self, op: u64, sent: &Sent, reason: String) {
         let pending = self.mirror.pending();
         for place in troubled(sent) {
@@ -148,8 +149,8 @@ impl Session<'_> {
         }
     }
 
-    /// What an operation builds on is not there: it is looked at again from higher up, where it stands after the renames
-    /// that were sent or are known since.
+    /// Something that an operation needs is missing at the target: it is sent from the missing folder on, wherever that
+    /// stands after the renames that were sent or hinted since.
     fn absent(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         match sent {
             Sent::Entry(path, _)
@@ -170,7 +171,8 @@ impl Session<'_> {
                     self.doubt(ticket, self.by_now(op, &place));
                 }
             }
-            // Which of them is missing is not said. A look at each sends what is not there; the content, when it is.
+            // It is not said which of them is missing. The folders of all are sent where needed, and a look at the
+            // first finds out whether its content is there.
             Sent::Link(first, others) => {
                 others.iter().for_each(|other| self.send_folder_of(ticket, &self.by_now(op, other)));
                 self.owe_entry(ticket, self.by_now(op, &first), Cause::ATTRIBUTES);
@@ -238,7 +240,7 @@ fn undone(sent: &Sent) -> &'static str {
     }
 }
 
-/// With what there is trouble when an operation is refused: of several names it is not said with which.
+/// The places in trouble when an operation is refused: of several names all, as it is not said which.
 fn troubled(sent: &Sent) -> &[RelPath] {
     match sent {
         Sent::Link(_, others) => others,

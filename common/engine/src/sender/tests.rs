@@ -179,7 +179,7 @@ fn path(text: &str) -> RelPath {
 /// Kind and mode, mtime, owner, names, content or link text.
 type Shown = (u32, i64, i64, u32, u64, Vec<u8>);
 
-/// Every entry.
+/// Every entry beneath a folder, by its path from there.
 fn tree(root: &Path) -> BTreeMap<PathBuf, Shown> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];

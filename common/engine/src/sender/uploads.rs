@@ -81,7 +81,7 @@ impl Uploads {
         self.uploads.remove(at)
     }
 
-    /// Takes all out.
+    /// Takes all of them out: none goes on by itself.
     pub fn take_all(&mut self) -> VecDeque<Upload> {
         std::mem::take(&mut self.uploads)
     }

@@ -69,7 +69,7 @@ impl Wire {
         sent.map_err(|Closed| Lost)
     }
 
-    /// Where frames go.
+    /// The way to the peer, which may be full.
     pub fn outlet(&self) -> &Outlet {
         &self.outlet
     }

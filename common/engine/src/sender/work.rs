@@ -42,7 +42,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Work whose last operation is acknowledged is no longer owed. Whether something was tried with it, and more may be.
+    /// Lets go of work whose last operation is acknowledged. Returns whether something was tried with it, so that more
+    /// may be.
     pub(super) fn finish_work(&mut self) -> bool {
         let ended = self.flight.take_ended();
         if ended.is_empty() {
@@ -77,7 +78,8 @@ impl Session<'_> {
         tried
     }
 
-    /// Has something looked at because of what this work found or did not achieve, in its own time and as work of its own.
+    /// Has something looked at because of what this work has found or failed to do. That is work of its own, and may
+    /// have to wait.
     /// INVARIANT: it is as old as the work. All that the sender wants looked at goes through here and what follows.
     pub(super) fn owe(&self, ticket: Ticket, hint: Hint) {
         self.owe_since(self.since(ticket), hint);
