@@ -11,20 +11,31 @@ use super::moves::Moves;
 use super::waiting::{Depth, Waiting};
 use crate::hint::Cause;
 
-/// Hints that wait before they are merged into bigger ones: about 40 MB of paths of usual length.
-pub(super) const WAITING: usize = 200_000;
-/// Renames that wait before they are merged into bigger hints.
-const MOVES: usize = 10_000;
-/// When there is no room, so many hints in one folder are still kept apart.
-const FOLDER: usize = 16;
+/// What may wait before it becomes bigger hints.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capacity {
+    /// Hints, held or not.
+    pub hints: usize,
+    /// Renames.
+    pub moves: usize,
+    /// Hints in one folder that are kept apart even when there is no room.
+    pub folder: usize,
+}
 
-/// Whether there is no room for more.
-pub(super) fn is_full(hints: &Hints, moves: &Moves) -> bool {
-    hints.store().len() > WAITING || moves.len() > MOVES
+/// That of a program. The paths take about 40 MB, where they are of usual length.
+pub(super) const CAPACITY: Capacity = Capacity { hints: 200_000, moves: 10_000, folder: 16 };
+
+impl Capacity {
+    /// To be called when something was added.
+    pub fn keep(self, hints: &mut Hints, moves: &mut Moves, now: Instant) {
+        if hints.store().len() > self.hints || moves.len() > self.moves {
+            collapse(self, hints, moves, now);
+        }
+    }
 }
 
 /// Many hints in one folder become one at that folder, and if that is not enough all become one at the root.
-pub(super) fn collapse(hints: &mut Hints, moves: &mut Moves, now: Instant) {
+pub(super) fn collapse(capacity: Capacity, hints: &mut Hints, moves: &mut Moves, now: Instant) {
     let mut sizes: HashMap<RelPath, usize> = HashMap::new();
     let paths: Vec<RelPath> = hints.store().iter().map(|(path, _)| path.clone()).collect();
     for path in &paths {
@@ -32,13 +43,13 @@ pub(super) fn collapse(hints: &mut Hints, moves: &mut Moves, now: Instant) {
     }
     for path in paths {
         let parent = path.parent().unwrap_or_default();
-        if sizes[&parent] > FOLDER
+        if sizes[&parent] > capacity.folder
             && let Some(waiting) = hints.remove(&path)
         {
             widen(hints, parent, waiting, now);
         }
     }
-    if hints.store().len() > WAITING / 2 || moves.len() > MOVES {
+    if hints.store().len() > capacity.hints / 2 || moves.len() > capacity.moves {
         collapse_all(hints, moves, now);
     }
 }

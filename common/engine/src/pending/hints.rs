@@ -213,6 +213,17 @@ impl Hints {
         found
     }
 
+    /// The target gets something at this place by other means than a look: what waits here is not new to it from now on, and
+    /// what vanishes before it was looked at has to be told. It is looked at for `cause` instead.
+    pub fn is_known(&mut self, path: &RelPath, cause: Cause) {
+        if self.store.get(path).is_some_and(|waiting| waiting.cause.has(Cause::CREATED))
+            && let Some(waiting) = self.store.remove(path)
+        {
+            let cause = waiting.cause.without(Cause::CREATED) | cause;
+            self.store.put(path.clone(), Waiting { cause, ..waiting });
+        }
+    }
+
     /// Whether something that was noticed at `moment` or before waits that concerns what is at or beneath `place`.
     pub fn owes(&self, place: &RelPath, moment: Instant) -> bool {
         let old = |waiting: &Waiting| waiting.since.at() <= moment;

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
+use super::ages::Since;
+
 /// LIMIT: acknowledged places that are remembered. Where more were looked at in the time that counts, any place may have been.
 const PLACES: usize = 4096;
 
-/// Events older than this are not still on their way.
+/// Events are noticed sooner than this after they happened.
 const LATE: Duration = Duration::from_secs(5);
 
 /// A place at which work was acknowledged.
@@ -43,9 +45,10 @@ impl Lately {
         self.compared = Some(now);
     }
 
-    /// Whether this place itself may have been looked at while events of that time are still on their way.
-    pub fn may_have_met(&self, path: &RelPath, now: Instant) -> bool {
-        let late = |at: Instant| now.saturating_duration_since(at) < LATE;
+    /// Whether this place itself may have been looked at when what was noticed then had happened: after that moment, or before,
+    /// while the event was on its way.
+    pub fn may_have_met(&self, path: &RelPath, noticed: Since) -> bool {
+        let late = |at: Instant| noticed.at().saturating_duration_since(at) < LATE;
         self.compared.is_some_and(late)
             || self.forgot(late)
             || self.places.iter().rev().take_while(|looked| late(looked.at)).any(|looked| looked.path == *path)

@@ -41,6 +41,7 @@ use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::view::Selection;
 use agreed::{Agreed, Owed};
+use full::Capacity;
 use hints::Hints;
 use lately::{Lately, Looked};
 use moves::{Move, Moves};
@@ -51,6 +52,7 @@ use waiting::{Depth, Waiting};
 /// See the module.
 pub struct Pending {
     selection: Selection,
+    capacity: Capacity,
     hints: Hints,
     moves: Moves,
     under_way: UnderWay,
@@ -66,6 +68,7 @@ impl Pending {
     pub fn new(rules: Rules) -> Pending {
         Pending {
             selection: Selection::default(),
+            capacity: full::CAPACITY,
             hints: Hints::new(rules),
             moves: Moves::default(),
             under_way: UnderWay::new(),
@@ -117,9 +120,7 @@ impl Pending {
                 self.turn = parts.rename(&Renamed { from, to, folder, before, since, now });
             }
         }
-        if full::is_full(&self.hints, &self.moves) {
-            full::collapse(&mut self.hints, &mut self.moves, now);
-        }
+        self.capacity.keep(&mut self.hints, &mut self.moves, now);
     }
 
     /// What the last rename that was hinted turned out to be.
@@ -135,7 +136,7 @@ impl Pending {
         }
         if cause.has(Cause::GONE) {
             since = self.hints.drop_beneath(&path, since);
-            if unsent::came_and_went(&self.hints, &self.under_way, &self.lately, &path, now) {
+            if unsent::came_and_went(&self.hints, &self.under_way, &self.lately, &path) {
                 self.hints.remove(&path);
                 return;
             }
@@ -205,6 +206,8 @@ impl Pending {
         let task = match step {
             Move::Rename { from, to, before, .. } => {
                 let parents = self.hints.unsent_parents(&to);
+                // They go before it. What is in them is still to be looked at.
+                parents.iter().for_each(|folder| self.hints.is_known(folder, Cause::WRITTEN));
                 Task::Rename { from, to, parents, before }
             }
             Move::Exchange { a, b, .. } => Task::Exchange { a, b },

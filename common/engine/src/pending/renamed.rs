@@ -65,7 +65,7 @@ impl Parts<'_> {
         self.hints.join_comparisons(to, *now);
         let before = renamed.before.checked_sub(UNHEARD).unwrap_or(renamed.before);
         let suspects = self.suspects(from, to, before);
-        let there = self.standing(from, renamed.folder, *now);
+        let there = self.standing(from, renamed.folder);
         let turn = if self.moves.completes_exchange(from, to, *now) { Turn::Exchanged } else { Turn::Renamed };
         match turn {
             Turn::Exchanged => self.exchanged(renamed),
@@ -83,6 +83,7 @@ impl Parts<'_> {
         self.move_hints(renamed, there);
         if matches!(there, There::Current | There::InDoubt) {
             self.moves.push(from, to, *since, before);
+            self.hints.is_known(to, Cause::ATTRIBUTES);
             self.look(to, Cause::ATTRIBUTES, renamed);
             self.vacate(from, renamed);
         }
@@ -112,9 +113,9 @@ impl Parts<'_> {
     }
 
     /// What the target has of `from` at the moment.
-    fn standing(&self, from: &RelPath, folder: bool, now: Instant) -> There {
+    fn standing(&self, from: &RelPath, folder: bool) -> There {
         let store = self.hints.store();
-        if came_and_went(self.hints, self.under_way, self.lately, from, now) {
+        if came_and_went(self.hints, self.under_way, self.lately, from) {
             return There::Nothing;
         }
         let waits_whole = store.comparison(from).is_some();
@@ -186,10 +187,12 @@ impl Parts<'_> {
             let mut paths = self.hints.store().beneath(from);
             paths.push(from.clone());
             for path in paths {
+                // What is new may be at the other place now, and something here that the target has.
+                self.hints.is_known(&path, Cause::ATTRIBUTES);
                 let Some(waiting) = self.hints.store().get(&path).cloned() else { continue };
                 let Some(other) = path.rebase(from, to) else { continue };
                 // What is gone may be gone from either; a look at a name that stands there deletes nothing.
-                let cause = waiting.cause.without(Cause::VACATED | Cause::CREATED) | Cause::ATTRIBUTES;
+                let cause = waiting.cause.without(Cause::VACATED) | Cause::ATTRIBUTES;
                 self.hints.add_moved(other, Waiting { cause, ..waiting }, *now);
             }
             self.look(from, Cause::ATTRIBUTES, renamed);

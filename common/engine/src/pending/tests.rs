@@ -1,6 +1,7 @@
 //! What is owed merges and never gets lost, whatever comes in.
 
 mod ages;
+mod model;
 mod owes;
 mod renames;
 mod work;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
-use super::{Holds, Pending, Rules, Task, Work, full};
+use super::full::{self, CAPACITY};
+use super::{Holds, Pending, Rules, Task, Work};
 use crate::hint::{Cause, Hint};
 
 const HOLDS: Holds = Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) };
@@ -26,7 +28,7 @@ fn path(text: &str) -> RelPath {
 
 impl Pending {
     pub(crate) fn collapse(&mut self, now: Instant) {
-        full::collapse(&mut self.hints, &mut self.moves, now);
+        full::collapse(self.capacity, &mut self.hints, &mut self.moves, now);
     }
 
     /// Panics if the invariant of a part does not hold.
@@ -160,6 +162,19 @@ fn what_came_and_went_unseen_is_nothing_but_what_was_sent_is_deleted() {
 }
 
 #[test]
+fn what_a_comparison_may_have_met_is_known_however_long_its_hint_waits() {
+    let mut desk = Desk::new();
+    desk.subtree("d");
+    let comparison = desk.pending.take(desk.now).unwrap();
+    desk.entry("d/f", Cause::CREATED);
+    desk.pending.done(comparison.ticket, desk.now);
+    // There was no room to look at it, or no link.
+    desk.later(Duration::from_secs(60));
+    desk.entry("d/f", Cause::GONE);
+    assert_eq!(desk.all_in_time(), ["gone d/f"]);
+}
+
+#[test]
 fn a_vanished_folder_takes_its_hints_along_and_a_deletion_waits() {
     let mut desk = Desk::new();
     for file in ["d/a", "d/b/c", "d!"] {
@@ -175,14 +190,14 @@ fn a_vanished_folder_takes_its_hints_along_and_a_deletion_waits() {
 #[test]
 fn a_full_store_becomes_bigger_hints_and_stays_bounded() {
     let mut desk = Desk::new();
-    for n in 0..full::WAITING + 10 {
+    for n in 0..CAPACITY.hints + 10 {
         desk.entry(&format!("big/{n}"), Cause::WRITTEN);
     }
-    assert!(desk.pending.len() <= full::WAITING);
+    assert!(desk.pending.len() <= CAPACITY.hints);
     let all = desk.all_in_time();
     assert!(all.contains(&"folder big".into()), "{:?}", &all[..3.min(all.len())]);
     let mut desk = Desk::new();
-    for n in 0..full::WAITING + 10 {
+    for n in 0..CAPACITY.hints + 10 {
         desk.entry(&format!("d{n}/f"), Cause::WRITTEN);
     }
     assert_eq!(desk.all_in_time()[0], "subtree .");

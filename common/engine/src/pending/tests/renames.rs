@@ -159,6 +159,44 @@ fn parents_that_were_not_sent_go_before_a_rename_into_them() {
     assert_eq!(desk.all()[0], "rename old new/old after [\"new\"]");
 }
 
+#[test]
+fn a_folder_that_went_ahead_of_a_rename_is_known_to_the_target() {
+    let moved: [fn(&mut Desk); 2] = [|desk| desk.renamed("new", "newer"), |desk| desk.entry("new", Cause::GONE)];
+    for (leave, expected) in moved.into_iter().zip(["rename new newer", "gone new"]) {
+        let mut desk = Desk::new();
+        desk.entry("new", Cause::CREATED);
+        desk.renamed("old", "new/old");
+        let rename = desk.pending.take(desk.now).unwrap();
+        assert_eq!(super::show(&rename), "rename old new/old after [\"new\"]");
+        leave(&mut desk);
+        desk.pending.done(rename.ticket, desk.now);
+        let all = desk.all_in_time();
+        assert!(all.contains(&expected.into()), "{expected} in {all:?}");
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_a_new_file_and_is_deleted_is_deleted_at_the_target() {
+    let mut desk = Desk::new();
+    desk.entry("new.c", Cause::CREATED);
+    desk.renamed("old.c", "new.c");
+    desk.entry("new.c", Cause::GONE);
+    let all = desk.all_in_time();
+    assert!(all.contains(&"gone new.c".into()), "{all:?}");
+}
+
+#[test]
+fn a_name_that_was_new_in_one_of_two_exchanged_folders_is_known_in_both() {
+    let mut desk = Desk::new();
+    desk.entry("b/file.c", Cause::CREATED);
+    desk.renamed("a", "b");
+    desk.renamed("b", "a");
+    // What stands here came from the other folder.
+    desk.entry("b/file.c", Cause::GONE);
+    let all = desk.all_in_time();
+    assert!(all.contains(&"gone b/file.c".into()), "{all:?}");
+}
+
 /// Two renames of the storm, hinted as if both had been exchanges: folders move into each other and out again.
 #[test]
 fn a_storm_of_renames_does_not_multiply_what_is_owed() {
