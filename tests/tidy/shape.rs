@@ -18,7 +18,7 @@ const UNITS: [&str; 8] = ["byte", "bit", "second", "minute", "hour", "nanosecond
 const EXCUSED: &[&str] = &[];
 
 /// Doc comments of few words that a crate still has. Whoever has fewer writes the number down here.
-const SHORT_DOCS: &[(&str, usize)] = &[("engine", 57)];
+const SHORT_DOCS: &[(&str, usize)] = &[("engine", 33)];
 
 #[test]
 fn files_have_a_header_and_a_size() {

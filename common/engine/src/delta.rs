@@ -121,7 +121,7 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// The next chunk. False, and nothing, when there are too many.
+    /// Adds a chunk at the end. False, and nothing is added, where it has [`limits::CHUNKS`] already.
     pub fn push(&mut self, Chunk { length, digest }: Chunk) -> bool {
         if self.ends.len() >= limits::CHUNKS {
             return false;
@@ -131,12 +131,11 @@ impl Signature {
         true
     }
 
-    /// Bytes that it covers.
+    /// Bytes of the basis that it covers, from the beginning.
     pub fn end(&self) -> u64 {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    /// Number of chunks.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -155,19 +154,19 @@ impl Signature {
         self.digests.get(first..first.saturating_add(count as usize)).unwrap_or_default()
     }
 
-    /// These chunks, as far as it has them.
+    /// These chunks with their lengths, as far as it has them.
     pub fn chunks(&self, first: u32, count: u32) -> impl Iterator<Item = Chunk> {
         let start = self.range(first, 1).map_or(0, |range| range.start);
         let ends = self.ends.iter().skip(first as usize).scan(start, |before, end| {
             let length = end - std::mem::replace(before, *end);
-            // As it came in a chunk.
+            // It came as the u32 of a chunk.
             Some(length as u32)
         });
         let digests = self.digests.iter().skip(first as usize).take(count as usize);
         ends.zip(digests).map(|(length, digest)| Chunk { length, digest: *digest })
     }
 
-    /// The chunk that begins there.
+    /// The number of the chunk that begins at this offset of the basis.
     pub fn starting_at(&self, offset: u64) -> Option<u32> {
         if offset == 0 {
             return (!self.ends.is_empty()).then_some(0);

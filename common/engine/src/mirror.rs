@@ -203,7 +203,7 @@ impl Mirror {
         self.clock.now()
     }
 
-    /// What is owed.
+    /// What is owed, locked: nobody waits while holding it.
     pub fn pending(&self) -> MutexGuard<'_, Pending> {
         lock(&self.pending)
     }

@@ -21,7 +21,7 @@ pub enum Compress {
     /// Where the link is slower than compressing, as much as there is time for.
     #[default]
     Auto,
-    /// Never.
+    /// All travels as it is.
     Off,
     /// Always, with this level of zstd, 1 to 19.
     Level(i32),
@@ -32,20 +32,21 @@ const LEAST: usize = 512;
 /// Bytes in a row that have not got smaller, after which large frames are tried before they are compressed. Until then
 /// they are compressed without: what has no pattern in itself may be there twice, as in trees of packages.
 const BARREN: usize = 8 * 1024 * 1024;
-/// A frame of this size is large. Of smaller ones the paths and metadata alone are worth it.
+/// A frame of this many bytes is large. Smaller ones are compressed untried: their paths and metadata alone are worth it.
 const LARGE: usize = 16 * 1024;
-/// Bytes that are tried in the middle of each so many of them, and what must become of them at most at one place.
+/// A large frame is tried by samples: so many bytes in the middle of each [`SAMPLED`] bytes. It is compressed if one of them
+/// gets smaller than [`PAYS`] of its size.
 const SAMPLE: usize = 4 * 1024;
 const SAMPLED: usize = 64 * 1024;
 const PAYS: f64 = 0.9;
 
-/// The sending end.
+/// Compresses what a sender gives out, frames in and frames out.
 pub(crate) struct Packer {
     compress: Compress,
     clock: Clock,
-    /// Of [`Compress::Auto`].
+    /// The level for [`Compress::Auto`].
     pace: Pace,
-    /// In the middle of a frame of this level.
+    /// The stream that is begun, and its level. Its end never comes: each run is flushed.
     encoder: Option<(i32, Encoder<'static>)>,
     trial: zstd::bulk::Compressor<'static>,
     /// Bytes that have been compressed since the last that got smaller.
@@ -162,7 +163,7 @@ impl Packer {
     }
 }
 
-/// The receiving end.
+/// Gives back the frames that a [`Packer`] has compressed. It reads the parts of one stream in order.
 #[derive(Default)]
 pub(crate) struct Unpacker {
     decoder: Option<Decoder<'static>>,

@@ -35,7 +35,7 @@ const SIDES: usize = 2;
 /// What is said of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// What and why.
+    /// In words for people: what is wrong, or what leaves it out.
     pub reason: String,
     /// When it was first said.
     pub since: SystemTime,

@@ -61,7 +61,7 @@ impl Progress {
         Progress { clock, ..Progress::default() }
     }
 
-    /// Where it is.
+    /// How far it is at this moment.
     pub fn far(&self) -> Far {
         let (files, bytes) = self.done.read();
         let (found_files, found_bytes) = self.found.read();

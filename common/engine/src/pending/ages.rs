@@ -14,7 +14,7 @@ impl Since {
         Since(now)
     }
 
-    /// The moment itself.
+    /// When it was noticed, on the clock that never goes back.
     pub fn at(self) -> Instant {
         self.0
     }

@@ -16,7 +16,7 @@ use crate::hint::Cause;
 pub(super) struct Capacity {
     /// Hints, held or not.
     pub hints: usize,
-    /// Renames.
+    /// Renames that were not handed out.
     pub moves: usize,
     /// Hints in one folder that are kept apart even when there is no room.
     pub folder: usize,

@@ -64,7 +64,7 @@ pub struct Pending {
 
 /// How things get in and out.
 impl Pending {
-    /// Owes nothing yet.
+    /// Of a target that is owed nothing yet.
     pub fn new(rules: Rules) -> Pending {
         Pending {
             selection: Selection::default(),

@@ -32,9 +32,9 @@ pub enum Task {
     },
     /// Carry out a rename at the target.
     Rename {
-        /// The old place.
+        /// Where it stands at the target.
         from: RelPath,
-        /// The new place.
+        /// Where it is to stand.
         to: RelPath,
         /// Folders above `to` that the target may not have yet, outermost first: they go before.
         parents: Vec<RelPath>,
@@ -43,9 +43,9 @@ pub enum Task {
     },
     /// Two entries may have swapped places.
     Exchange {
-        /// One place.
+        /// The place that the first half of the exchange left.
         a: RelPath,
-        /// The other.
+        /// The place that it came to.
         b: RelPath,
     },
 }
@@ -78,7 +78,7 @@ impl Task {
 pub struct Work {
     /// By this it is known until it ends.
     pub ticket: Ticket,
-    /// What to do.
+    /// What to do, at the places where they were when it was handed out.
     pub task: Task,
     /// When the oldest change in it was noticed.
     pub since: Since,
