@@ -124,7 +124,7 @@ impl AllSeen {
 impl Unmirrored {
     /// Adds what could not be mirrored to the target at or beneath a place, or in a folder above it.
     fn add(&mut self, source: &str, lane: &Lane, place: &RelPath) {
-        let problems = lane.mirror.problems();
+        let problems = lane.mirror.entries.problems();
         for (path, problem) in problems.iter().filter(|(path, _)| path.is_within(place) || place.is_within(path)) {
             if self.named.len() < NAMED {
                 self.named.push(format!("{source} to {}: {path}: {}", lane.target.name, problem.reason));

@@ -15,13 +15,13 @@ impl Known {
     /// Asks this target. Its disk may have room again, so the target tries that now.
     pub fn of(mirror: &Mirror) -> Known {
         mirror.try_again();
-        Known(mirror.blocked())
+        Known(mirror.target.blocked())
     }
 
     /// Why it is of no use to wait for what was noticed at `place` up to a moment: the disk was tried in vain since the waiting
     /// began, and all that needs no room has arrived. `None` while something may still move.
     pub fn sentence(&self, mirror: &Mirror, place: &RelPath, moment: Instant) -> Option<String> {
-        let blocked = mirror.blocked().filter(|blocked| blocked.tries > 0)?;
+        let blocked = mirror.target.blocked().filter(|blocked| blocked.tries > 0)?;
         let tried = self.0.as_ref().is_none_or(|then| (then.since, then.tries) != (blocked.since, blocked.tries));
         let pending = mirror.pending();
         let moves = blocked.lack == Lack::Room && pending.oldest_moving().is_some_and(|at| at <= moment);

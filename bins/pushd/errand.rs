@@ -138,9 +138,10 @@ impl Pass {
             return Some((Exit::Busy, sentence));
         }
         match mirror.halted() {
-            Some(Halt::Root(_)) | None if mirror.is_stuck() => {
-                Some((Exit::Busy, mirror.last_error().unwrap_or_else(|| "the target cannot store it".to_owned())))
-            }
+            Some(Halt::Root(_)) | None if mirror.target.is_stuck() => Some((
+                Exit::Busy,
+                mirror.target.last_error().unwrap_or_else(|| "the target cannot store it".to_owned()),
+            )),
             Some(Halt::Root(_)) | None => self.lane.trouble().since(&self.before.1),
             Some(halt) => Some(report::halted(&halt)),
         }

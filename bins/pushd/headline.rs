@@ -19,10 +19,10 @@ struct Seen {
 
 impl Seen {
     fn of(lane: &Lane) -> Seen {
-        let (owed, problems) = (lane.mirror.pending().len() as u64, lane.mirror.problems().len());
+        let (owed, problems) = (lane.mirror.pending().len() as u64, lane.mirror.entries.problems().len());
         let state = match lane.state().0 {
             // Else the line would change with each try of a target that is away.
-            TargetState::Connecting if lane.mirror.last_error().is_some() => TargetState::Offline,
+            TargetState::Connecting if lane.mirror.target.last_error().is_some() => TargetState::Offline,
             state => state,
         };
         Seen { state, owed, problems }

@@ -88,7 +88,7 @@ impl Lane {
     /// How many paths the target is owed, what the lane is doing, and why they do not arrive, in a sentence.
     pub fn behind(&self) -> String {
         let (word, owed) = (self.state().0.word(), kit::units::count(self.mirror.pending().len() as u64));
-        let error = self.mirror.last_error().map_or(String::new(), |error| format!(": {error}"));
+        let error = self.mirror.target.last_error().map_or(String::new(), |error| format!(": {error}"));
         format!("{}: {word}, paths that are owed: {owed}{error}", self.target.name)
     }
 
@@ -111,10 +111,10 @@ impl Lane {
     pub fn state(&self) -> (TargetState, Moment) {
         let (state, since) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state == TargetState::Live
-            && let Some(blocked) = self.mirror.blocked()
+            && let Some(blocked) = self.mirror.target.blocked()
         {
             (TargetState::Blocked, Moment(blocked.since))
-        } else if state == TargetState::Live && self.mirror.is_scanning() {
+        } else if state == TargetState::Live && self.mirror.progress.is_scanning() {
             (TargetState::Scanning, since)
         } else {
             (state, since)
@@ -170,7 +170,7 @@ impl Lane {
             let same = sender.take().filter(|(of, _)| of.is_same(&root));
             let worker =
                 same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
-            self.mirror.set_last_error(None);
+            self.mirror.target.set_last_error(None);
             self.enter(TargetState::Live);
             let (worker, session) = self.session(worker, opened, connection, &mut roots, &stop).await;
             sender = worker.map(|worker| (root, worker));
@@ -282,7 +282,7 @@ impl Lane {
 
     fn not_reached(&self, error: &Unreached) {
         let text = error.to_string();
-        if self.mirror.last_error().as_ref() != Some(&text) {
+        if self.mirror.target.last_error().as_ref() != Some(&text) {
             match error {
                 // It will not pass by itself.
                 Unreached::Nested(_) => tracing::error!(target_name = %self.target.name, "{text}"),
@@ -290,7 +290,7 @@ impl Lane {
             }
         }
         self.troubles.refused(error.exit(), &text);
-        self.mirror.set_last_error(Some(text));
+        self.mirror.target.set_last_error(Some(text));
         self.enter(TargetState::Offline);
     }
 
@@ -301,7 +301,7 @@ impl Lane {
             Ended::Halted(halt) => {
                 let sentence = self.sentence_of(halt);
                 tracing::error!(target_name = %name, "{sentence}");
-                self.mirror.set_last_error(Some(sentence));
+                self.mirror.target.set_last_error(Some(sentence));
                 return self.enter(TargetState::Halted);
             }
             _ => {}
@@ -312,7 +312,7 @@ impl Lane {
             Ended::Lost => self.troubles.lost(&reason),
             ended => self.troubles.refused(exit_of(ended), &reason),
         }
-        self.mirror.set_last_error(Some(reason));
+        self.mirror.target.set_last_error(Some(reason));
         self.enter(TargetState::Offline);
     }
 }

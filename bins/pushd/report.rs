@@ -109,7 +109,7 @@ impl Outcome {
         took: Duration,
         done: Result<(), Failed>,
     ) -> Outcome {
-        let total = mirror.problems().len();
+        let total = mirror.entries.problems().len();
         let (error, exit) = match done {
             Err((exit, error)) => (Some(error), exit),
             Ok(()) if total > 0 => (None, Exit::Differences),

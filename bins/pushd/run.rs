@@ -312,7 +312,7 @@ fn target_status(at: usize, lane: &Lane, board: &Board, (problems, left_out): Sh
         module: lane.target.destination.to_string(),
         state,
         since,
-        durability: mirror.durability().map(Durability::from),
+        durability: mirror.target.durability().map(Durability::from),
         owed: mirror.owed().into(),
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(|moment| Moment(board.known(at, moment))),
@@ -321,9 +321,9 @@ fn target_status(at: usize, lane: &Lane, board: &Board, (problems, left_out): Sh
         progress: Some(report::done(mirror.progress.far()))
             .filter(|done| done.all.files > 0 || state == TargetState::Scanning),
         problems,
-        problems_total: mirror.problems().len(),
+        problems_total: mirror.entries.problems().len(),
         left_out,
-        last_error: mirror.last_error(),
+        last_error: mirror.target.last_error(),
     }
 }
 

@@ -28,14 +28,14 @@ pub fn problems(mirrors: &[&Mirror]) -> Vec<Vec<Problem>> {
         reason: note.reason.clone(),
         since: Moment(note.since),
     };
-    share(mirrors, MOST, |mirror, most| beginning(mirror.problems().iter().map(shown), most))
+    share(mirrors, MOST, |mirror, most| beginning(mirror.entries.problems().iter().map(shown), most))
 }
 
 /// Of each target what rules leave out.
 pub fn left_out(mirrors: &[&Mirror]) -> Vec<LeftOut> {
     let shown = |(path, note): (&RelPath, &Note)| Omission { path: path.to_string(), reason: note.reason.clone() };
-    let lists = share(mirrors, MOST, |mirror, most| beginning(mirror.left_out().iter().map(shown), most));
-    let counts = mirrors.iter().map(|mirror| Notes::len(&mirror.left_out()));
+    let lists = share(mirrors, MOST, |mirror, most| beginning(mirror.entries.left_out().iter().map(shown), most));
+    let counts = mirrors.iter().map(|mirror| Notes::len(&mirror.entries.left_out()));
     lists.into_iter().zip(counts).map(|(paths, entries)| LeftOut { entries, paths }).collect()
 }
 

@@ -39,7 +39,7 @@ pub enum Hint {
     },
 }
 
-/// Why to look at an entry; several merge.
+/// Why to look at an entry: a set of reasons, as hints at one path merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cause(u16);
 
@@ -48,7 +48,7 @@ impl Cause {
     pub const CREATED: Cause = Cause(1);
     /// A program that wrote to it has closed it.
     pub const WRITTEN: Cause = Cause(2);
-    /// Written, and still open.
+    /// Its content was written, and the file is still open.
     pub const WRITING: Cause = Cause(4);
     /// Mode, owner, times, xattrs or the link count changed.
     pub const ATTRIBUTES: Cause = Cause(8);
@@ -59,7 +59,7 @@ impl Cause {
 
     /// What stood here has moved away: finding nothing needs no other explanation.
     pub(crate) const VACATED: Cause = Cause(64);
-    /// It was not there when looked at, and no event has said why yet.
+    /// A look found nothing here, and no event has told of a deletion or a rename.
     pub(crate) const LOST: Cause = Cause(128);
     /// Other names of the file are looked at by themselves, or need not be. It is no reason to look, and is dropped where a
     /// reason without it is added.

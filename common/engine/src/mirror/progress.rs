@@ -20,6 +20,7 @@ pub struct Progress {
     done: Amount,
     compared: AtomicU64,
     whole: AtomicBool,
+    scanning: AtomicBool,
     rate: Mutex<Rate>,
 }
 
@@ -125,6 +126,15 @@ impl Progress {
 
     pub(crate) fn set_whole(&self, whole: bool) {
         self.whole.store(whole, Ordering::Relaxed);
+    }
+
+    /// Whether a comparison of the whole tree is under way.
+    pub fn is_scanning(&self) -> bool {
+        self.scanning.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_scanning(&self, scanning: bool) {
+        self.scanning.store(scanning, Ordering::Relaxed);
     }
 
     fn lock_rate(&self) -> std::sync::MutexGuard<'_, Rate> {

@@ -58,8 +58,6 @@ pub struct Pending {
     under_way: UnderWay,
     lately: Lately,
     agreed: Agreed,
-    /// What the last rename that was hinted turned out to be.
-    turn: Turn,
 }
 
 /// How things get in and out.
@@ -74,7 +72,6 @@ impl Pending {
             under_way: UnderWay::new(),
             lately: Lately::default(),
             agreed: Agreed::default(),
-            turn: Turn::Renamed,
         }
     }
 
@@ -92,8 +89,9 @@ impl Pending {
     }
 
     /// Takes in a hint at something that was not known before. Of what is not selected nothing is owed.
-    pub fn hint(&mut self, hint: Hint, now: Instant) {
-        self.owe(hint, Since::noticed(now), now);
+    /// Returns what a rename turned out to be.
+    pub(crate) fn hint(&mut self, hint: Hint, now: Instant) -> Option<Turn> {
+        self.owe(hint, Since::noticed(now), now)
     }
 
     fn leaves_out(&self, path: &RelPath) -> bool {
@@ -101,7 +99,8 @@ impl Pending {
     }
 
     /// Takes in a hint that comes of a change noticed before.
-    pub(crate) fn owe(&mut self, hint: Hint, since: Since, now: Instant) {
+    pub(crate) fn owe(&mut self, hint: Hint, since: Since, now: Instant) -> Option<Turn> {
+        let mut turn = None;
         self.agreed.stays(self.owed_now(), now);
         match hint {
             Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path } if self.leaves_out(&path) => {}
@@ -117,15 +116,11 @@ impl Pending {
             Hint::Renamed { from, to, folder, since: before } => {
                 let Pending { hints, moves, under_way, lately, .. } = self;
                 let mut parts = Parts { hints, moves, under_way, lately };
-                self.turn = parts.rename(&Renamed { from, to, folder, before, since, now });
+                turn = Some(parts.rename(&Renamed { from, to, folder, before, since, now }));
             }
         }
         self.capacity.keep(&mut self.hints, &mut self.moves, now);
-    }
-
-    /// What the last rename that was hinted turned out to be.
-    pub(crate) fn turn(&self) -> Turn {
-        self.turn
+        turn
     }
 
     /// A hint at one entry, with the two rules that only events allow: a vanished entry takes its hints beneath along,

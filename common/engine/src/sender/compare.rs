@@ -55,11 +55,11 @@ impl Session<'_> {
             }
         }
         // What is noted of the folder itself is met by this comparison too.
-        let round = self.mirror.begin_round();
+        let round = self.mirror.entries.begin_round();
         self.make_folder(ticket, &path)?;
         let pass = Pass::new(path, reach, reason, round, &self.options);
         if pass.is_full() {
-            self.mirror.set_scanning(true);
+            self.mirror.progress.set_scanning(true);
             self.mirror.progress.begin();
             self.retries.begin_pass();
         }
@@ -118,23 +118,23 @@ impl Session<'_> {
 
     fn list_is_there(&mut self, ticket: Ticket, path: RelPath, children: Children) {
         // It could not be listed before, perhaps.
-        self.mirror.resolved_here(&path);
-        self.mirror.take_in(&path);
+        self.mirror.entries.resolved_here(&path);
+        self.mirror.entries.take_in(&path);
         let mates = self.groups.listed(&path, &children);
         self.look_at_mates(ticket, mates);
         let Some(round) = self.passes.get(ticket).map(Pass::round) else { return };
-        self.mirror.listed(&path, children.names(), round);
+        self.mirror.entries.listed(&path, children.names(), round);
         for (name, why) in children.skipped() {
             let Ok(path) = path.join(name) else { continue };
             match why {
-                Skipped::Rule(rule) => self.mirror.leave_out(&path, *rule),
-                Skipped::Trouble(reason) => self.mirror.problem(&path, reason.clone()),
+                Skipped::Rule(rule) => self.mirror.entries.leave_out(&path, *rule),
+                Skipped::Trouble(reason) => self.mirror.entries.problem(&path, reason.clone()),
             }
         }
         let mut others = Vec::new();
         if let Children::Listing(listing) = &children {
             let setid = listing.setid.iter().filter_map(|name| path.join(name).ok());
-            setid.for_each(|path| self.mirror.leave_out(&path, Rule::Setid));
+            setid.for_each(|path| self.mirror.entries.leave_out(&path, Rule::Setid));
             others = self.origins.others(&path, listing);
         }
         self.mirror.sent.compared.fetch_add(children.len() as u64, Ordering::Relaxed);
@@ -152,10 +152,12 @@ impl Session<'_> {
                 self.owe(ticket, Hint::Folder { path: parent });
             }
         } else if error.kind() == io::ErrorKind::CrossesDevices {
-            self.mirror.leave_out(path, Rule::Mounted);
-            self.mirror.resolved_here(path);
+            self.mirror.entries.leave_out(path, Rule::Mounted);
+            self.mirror.entries.resolved_here(path);
         } else {
-            self.mirror.problem(path, format!("the folder cannot be listed, the backup keeps what it has: {error}"));
+            self.mirror
+                .entries
+                .problem(path, format!("the folder cannot be listed, the backup keeps what it has: {error}"));
         }
         Ok(())
     }
@@ -244,7 +246,7 @@ impl Session<'_> {
             Action::CompareLater(path) => self.owe(ticket, Hint::Subtree { path }),
             Action::SayInTheWay(path) => {
                 let reason = "not stored: a folder stands there at the target, and delete is off";
-                self.mirror.problem_there(&path, reason.into());
+                self.mirror.entries.problem_there(&path, reason.into());
             }
             Action::Count(path) => {
                 self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
@@ -291,7 +293,7 @@ impl Session<'_> {
     ) {
         let Ok(path) = folder.join(name) else {
             let reason = "not mirrored: its path is longer than 65535 bytes or deeper than 1024 folders";
-            return self.mirror.problem(folder, format!("{name} in it is {reason}"));
+            return self.mirror.entries.problem(folder, format!("{name} in it is {reason}"));
         };
         let kind = (difference != Difference::Metadata).then_some(kind);
         self.queue_look(Look { kind, size, ..Look::new(ticket, path, Why::Differs(difference)) });
@@ -319,7 +321,7 @@ impl Session<'_> {
         }
         if pass.is_full() {
             self.mirror.rearm();
-            self.mirror.set_scanning(false);
+            self.mirror.progress.set_scanning(false);
             self.passed = true;
         }
         self.flight.let_go(ticket);

@@ -52,6 +52,7 @@ impl Session<'_> {
             Ok(Some(meta)) if meta.kind == Kind::Dir => self.make_as(ticket, path, meta, sent),
             _ => {
                 self.mirror
+                    .entries
                     .problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
                 Ok(())
             }

@@ -118,7 +118,9 @@ impl Session<'_> {
         let found = match self.find(&look.path) {
             Ok(found) => found,
             Err(error) => {
-                self.mirror.problem(&look.path, format!("cannot be looked at, the backup keeps its copy: {error}"));
+                self.mirror
+                    .entries
+                    .problem(&look.path, format!("cannot be looked at, the backup keeps its copy: {error}"));
                 return Ok(());
             }
         };
@@ -127,18 +129,18 @@ impl Session<'_> {
         let mates = self.groups.seen(&look.path, &stat);
         self.look_at_mates(look.ticket, mates);
         if let Some(rule) = folder.leaves_out(&name, stat.kind) {
-            self.mirror.leave_out(&look.path, rule);
+            self.mirror.entries.leave_out(&look.path, rule);
             return Ok(());
         }
         if stat.kind != Kind::Dir {
-            self.mirror.take_in(&look.path);
+            self.mirror.entries.take_in(&look.path);
         }
         match stat.kind {
             Kind::Dir => self.folder_there(look, &stat),
             Kind::File => self.file_there(look, &folder, &name, stat),
             _ => match folder.meta(&name, &stat) {
                 Ok(meta) => {
-                    self.mirror.resolved_here(&look.path);
+                    self.mirror.entries.resolved_here(&look.path);
                     self.note_setid(&look.path, &stat);
                     let claim = self.claim(&stat);
                     if self.has_to_wait(look.ticket, &look.path, claim) {
@@ -181,8 +183,8 @@ impl Session<'_> {
 
     /// What is in a folder that could not be read before may not have been sent.
     fn owe_missed(&self, ticket: Ticket, path: &RelPath, doubt: Doubt) {
-        let beneath = doubt == Doubt::Beneath && self.mirror.is_troubled_beneath(path);
-        if beneath || doubt != Doubt::None && self.mirror.is_troubled_here(path) {
+        let beneath = doubt == Doubt::Beneath && self.mirror.entries.is_troubled_beneath(path);
+        if beneath || doubt != Doubt::None && self.mirror.entries.is_troubled_here(path) {
             self.owe(ticket, Hint::Subtree { path: path.clone() });
         }
     }
@@ -216,7 +218,7 @@ impl Session<'_> {
     fn file_there(&mut self, look: Look, folder: &Folder, name: &Name, stat: Stat) -> Result<(), Ended> {
         let linked = if stat.nlink > 1 && self.view.keeps(Kept::Hardlinks) { Linked::Yes } else { Linked::No };
         // What could not be read before may not have been sent.
-        let mended = self.mirror.is_troubled_here(&look.path);
+        let mended = self.mirror.entries.is_troubled_here(&look.path);
         let need = if mended { Need::Content } else { need::of_file(look.why, self.attributes(), linked) };
         if !matches!(need, Need::Nothing | Need::Later) {
             self.tell_other_names(&look, &stat);
@@ -300,14 +302,14 @@ impl Session<'_> {
         self.origins.sent(path, Inode::of(stat).node(), stat.mtime, self.mirror.now());
         self.flight.brings(bytes);
         self.mirror.progress.complete();
-        self.mirror.resolved_here(path);
+        self.mirror.entries.resolved_here(path);
     }
 
     pub(super) fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {
         if is_absence(error) {
             return self.nothing_there(look);
         }
-        self.mirror.problem(&look.path, format!("cannot be read, the backup keeps its copy: {error}"));
+        self.mirror.entries.problem(&look.path, format!("cannot be read, the backup keeps its copy: {error}"));
         Ok(())
     }
 
@@ -317,7 +319,7 @@ impl Session<'_> {
         self.look_at_mates(ticket, mates);
         match need::of_absence(why) {
             Absence::Gone => return self.remove(ticket, path),
-            Absence::Explained => self.mirror.gone(&path),
+            Absence::Explained => self.mirror.entries.gone(&path),
             Absence::Unexplained => {
                 let mut folder = path.parent().unwrap_or_default();
                 while self.kind_here(&folder) != Some(Kind::Dir)
@@ -337,7 +339,7 @@ impl Session<'_> {
     }
 
     fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
-        self.mirror.gone(&path);
+        self.mirror.entries.gone(&path);
         if !self.options.delete {
             return Ok(());
         }
@@ -366,9 +368,9 @@ impl Session<'_> {
     /// Counts what the target gets without its setuid or setgid bit, as the module's rule is.
     pub(super) fn note_setid(&self, path: &RelPath, stat: &Stat) {
         if self.view.drops_setid(stat.kind, stat.mode) {
-            self.mirror.leave_out(path, Rule::Setid);
+            self.mirror.entries.leave_out(path, Rule::Setid);
         } else {
-            self.mirror.take_in_there(path);
+            self.mirror.entries.take_in_there(path);
         }
     }
 

@@ -180,12 +180,12 @@ impl Sender {
     /// Begins to send over a connection, to be moved on by [`Session::step`].
     pub fn begin(&mut self, connection: Connection, until: Until) -> Session<'_> {
         let Connection { outbox, receipts, keep, durability, compress } = connection;
-        self.mirror.set_durability(durability);
+        self.mirror.target.set_durability(durability);
         self.mirror.pending().link_made();
-        if let Some(blocked) = self.mirror.blocked() {
+        if let Some(blocked) = self.mirror.target.blocked() {
             self.room.meet(&blocked, self.mirror.now());
             // It is the last error still.
-            self.mirror.set_blocked(Some(blocked));
+            self.mirror.target.set_blocked(Some(blocked));
         }
         let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep));
         Session {

@@ -45,12 +45,12 @@ impl Session<'_> {
     /// What a receipt says is stored is in no trouble at the target any more. Of a folder that the target could not list
     /// only a listing says so.
     fn resolve_whole(&mut self, upto: u64) {
-        if !self.mirror.is_troubled_there() {
+        if !self.mirror.entries.is_troubled_there() {
             return;
         }
         let whole = self.retries.whole(self.flight.whole(upto), || self.flight.listed(upto));
         let pending = self.mirror.pending();
-        whole.iter().for_each(|place| self.mirror.resolved_there(&pending.forwarded(place)));
+        whole.iter().for_each(|place| self.mirror.entries.resolved_there(&pending.forwarded(place)));
     }
 
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
@@ -100,14 +100,16 @@ impl Session<'_> {
                 self.lacking(op, Lack::Writing, &reason)?;
             }
             Outcome::Failed { reason } => {
-                self.mirror.set_last_error(Some(format!("{}: {reason}", place(&sent))));
-                self.mirror.say(place(&sent), &format!("the target could not store it, trying again: {reason}"));
+                self.mirror.target.set_last_error(Some(format!("{}: {reason}", place(&sent))));
+                self.mirror
+                    .entries
+                    .say(place(&sent), &format!("the target could not store it, trying again: {reason}"));
                 self.forget_question(op)?;
                 self.retries.failed();
                 self.flight.failed(op, self.retries.pause());
                 self.look_at_folders_of(op, ticket, &sent);
                 let stuck = self.retries.is_stuck();
-                self.mirror.set_stuck(stuck);
+                self.mirror.target.set_stuck(stuck);
                 if self.until == Until::InSync && stuck {
                     let reason = format!("{}: {reason}", place(&sent));
                     return Err(Ended::Bye(Refusal::Busy { reason, retry: self.retries.pause() }));
@@ -122,7 +124,7 @@ impl Session<'_> {
     fn trouble_there(&self, op: u64, sent: &Sent, reason: String) {
         let pending = self.mirror.pending();
         for place in troubled(sent) {
-            self.mirror.problem_there(&pending.forwarded(&self.flight.forwarded(op, place)), reason.clone());
+            self.mirror.entries.problem_there(&pending.forwarded(&self.flight.forwarded(op, place)), reason.clone());
         }
     }
 
@@ -214,7 +216,7 @@ impl Session<'_> {
         }
         if let Some(refused) = self.retries.refused(&folder) {
             let reason = format!("not stored: the target refused the folder {refused}");
-            return self.mirror.problem_there(path, reason);
+            return self.mirror.entries.problem_there(path, reason);
         }
         let (now, since) = (self.mirror.now(), self.since(ticket));
         if self.mirror.pending().is_covered(&path.clone(), since) {

@@ -125,8 +125,8 @@ impl Drop for Session<'_> {
         self.room.forget_work();
         let now = self.mirror.now();
         self.mirror.pending().link_lost(now);
-        self.mirror.set_scanning(false);
-        self.mirror.set_stuck(false);
+        self.mirror.progress.set_scanning(false);
+        self.mirror.target.set_stuck(false);
     }
 }
 

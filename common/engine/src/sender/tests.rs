@@ -168,7 +168,7 @@ impl Pair {
 
     fn assert_equal(&self) {
         assert_eq!(tree(&self.here), tree(&self.there));
-        assert!(self.mirror.problems().is_empty(), "{:?}", self.mirror.problems());
+        assert!(self.mirror.entries.problems().is_empty(), "{:?}", self.mirror.entries.problems());
     }
 }
 
@@ -382,6 +382,6 @@ fn what_a_rule_leaves_out_keeps_its_copy_and_is_no_problem() {
     fs::write(pair.there.join("socket"), "an earlier file of this name").unwrap();
     assert_eq!(pair.pass().0, Ended::InSync);
     assert!(pair.there.join("socket").is_file());
-    assert!(pair.mirror.problems().is_empty());
-    assert_eq!(pair.mirror.left_out().iter().next().unwrap().0, &path("socket"));
+    assert!(pair.mirror.entries.problems().is_empty());
+    assert_eq!(pair.mirror.entries.left_out().iter().next().unwrap().0, &path("socket"));
 }

@@ -127,7 +127,7 @@ impl Session<'_> {
                 }
                 Err(error) => {
                     let reason = format!("cannot be read, the backup keeps its copy: {error}");
-                    self.mirror.problem(upload.path(), reason);
+                    self.mirror.entries.problem(upload.path(), reason);
                     self.drop_upload(upload)?;
                 }
             }
@@ -194,7 +194,7 @@ impl Session<'_> {
         match upload.again(id) {
             Ok(upload) => self.start_upload(upload),
             Err(error) => {
-                self.mirror.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));
+                self.mirror.entries.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));
                 self.looked(ticket)
             }
         }
@@ -210,6 +210,7 @@ impl Session<'_> {
     /// A pass that is to end gives up on one that never does.
     pub(super) fn changing(&mut self, ticket: Ticket, path: RelPath) {
         self.mirror
+            .entries
             .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
         if self.until == Until::InSync && self.retries.gives_up_on(&path) {
             return;

@@ -55,14 +55,14 @@ impl Session<'_> {
             self.retries.back_off();
         } else {
             self.retries.succeeded();
-            self.mirror.set_stuck(false);
+            self.mirror.target.set_stuck(false);
         }
         for (ticket, end) in &ended {
             if let Some((top, round)) = self.passes.has_met(*ticket)
                 && *end == End::Done
             {
-                self.mirror.forget_before(&top, round);
-                self.mirror.tell_held_back();
+                self.mirror.entries.forget_before(&top, round);
+                self.mirror.entries.tell_held_back();
             }
         }
         let mut pending = self.mirror.pending();

@@ -155,11 +155,13 @@ impl Model {
             2 if is_folder(&at) => (Need::Look, Cause::ENTRIES),
             3 if is_folder(&at) => {
                 self.owe(&at, Need::Listing);
-                return self.pending.hint(Hint::Folder { path: at }, self.now);
+                self.pending.hint(Hint::Folder { path: at }, self.now);
+                return;
             }
             4 if self.rng.bool() => {
                 self.owe(&at, Need::Whole);
-                return self.pending.hint(Hint::Subtree { path: at }, self.now);
+                self.pending.hint(Hint::Subtree { path: at }, self.now);
+                return;
             }
             _ => (Need::Look, Cause::ATTRIBUTES),
         };

@@ -63,7 +63,7 @@ impl Session<'_> {
             return Ok(());
         }
         let since = self.mirror.clock().wall();
-        self.mirror.set_blocked(Some(Blocked {
+        self.mirror.target.set_blocked(Some(Blocked {
             lack,
             reason: reason.to_owned(),
             since,
@@ -130,7 +130,7 @@ impl Session<'_> {
     pub(in crate::sender) fn admit(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<bool, Ended> {
         let claim = self.claim(stat);
         let wish = Wish { ticket: look.ticket, pace: self.pace(look.ticket), bytes: claim.bytes, promised: look.room };
-        match self.room.of_content(wish, || self.mirror.has_trouble_there(&look.path)) {
+        match self.room.of_content(wish, || self.mirror.entries.has_trouble_there(&look.path)) {
             Gate::Open => return Ok(true),
             Gate::Wait | Gate::WithFolder => {
                 self.park(look.ticket, look.path.clone(), Wait::Entry(Cause::WRITTEN), claim)

@@ -48,7 +48,7 @@ impl Session<'_> {
         let now = self.mirror.now();
         let opens = self.next_try().is_some_and(|at| at <= now);
         if opens {
-            self.mirror.is_answered();
+            self.mirror.target.is_answered();
             self.room.open(now);
             self.tell_begun();
         }
@@ -61,7 +61,7 @@ impl Session<'_> {
 
     /// When something is to be tried, if nothing else happens.
     pub(in crate::sender) fn next_try(&self) -> Option<Instant> {
-        self.room.next_try(if self.mirror.is_asked() { Interest::Asked } else { Interest::None })
+        self.room.next_try(if self.mirror.target.is_asked() { Interest::Asked } else { Interest::None })
     }
 
     fn try_held(&mut self, now: Instant) -> Result<bool, Ended> {
@@ -102,29 +102,29 @@ impl Session<'_> {
     /// It was tried anew, and is as it was.
     fn in_vain(&mut self) {
         self.room.rest(self.mirror.now());
-        if let Some(mut blocked) = self.mirror.blocked() {
+        if let Some(mut blocked) = self.mirror.target.blocked() {
             blocked.tries += 1;
             blocked.paths = blocked.paths.max(self.waiting());
-            self.mirror.set_blocked(Some(blocked));
+            self.mirror.target.set_blocked(Some(blocked));
         }
     }
 
     fn is_over(&mut self, now: Instant) {
         self.tell_begun();
         self.room.is_over(now);
-        if let Some(blocked) = self.mirror.blocked() {
+        if let Some(blocked) = self.mirror.target.blocked() {
             let lasted = self.mirror.clock().wall().duration_since(blocked.since).unwrap_or_default().as_secs();
             let paths = blocked.paths;
             tracing::error!(
                 "the backup's disk takes what comes again, after {lasted} s; paths that had to wait: {paths}"
             );
         }
-        self.mirror.set_blocked(None);
+        self.mirror.target.set_blocked(None);
     }
 
     /// Once the first answers are in, so that it is known how much waits.
     fn tell_begun(&mut self) {
-        if let Some(mut blocked) = self.mirror.blocked().filter(|blocked| !blocked.told) {
+        if let Some(mut blocked) = self.mirror.target.blocked().filter(|blocked| !blocked.told) {
             blocked.told = true;
             blocked.paths = blocked.paths.max(self.waiting());
             let rule = match blocked.lack {
@@ -132,7 +132,7 @@ impl Session<'_> {
                 Lack::Writing => "nothing is sent",
             };
             tracing::error!("{blocked}; until that is over {rule}; paths that wait: {}", blocked.paths);
-            self.mirror.set_blocked(Some(blocked));
+            self.mirror.target.set_blocked(Some(blocked));
         }
     }
 
@@ -169,9 +169,9 @@ impl Session<'_> {
         if !held {
             self.is_over(now);
         } else if let Some(reason) = self.room.is_writable_and_full(now)
-            && let Some(blocked) = self.mirror.blocked()
+            && let Some(blocked) = self.mirror.target.blocked()
         {
-            self.mirror.set_blocked(Some(Blocked { lack: Lack::Room, reason, ..blocked }));
+            self.mirror.target.set_blocked(Some(Blocked { lack: Lack::Room, reason, ..blocked }));
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Session<'_> {
         if !all_is_tried {
             return None;
         }
-        let (blocked, owed) = (self.mirror.blocked()?, pending.len());
+        let (blocked, owed) = (self.mirror.target.blocked()?, pending.len());
         Some(format!("{blocked}; paths that are still owed: {owed}"))
     }
 }

@@ -68,7 +68,7 @@ fn a_rename_that_is_told_of_late_is_no_mass_deletion() {
     let late = std::thread::spawn(move || {
         // The comparison that misses it has begun, and is through.
         for scanning in [true, false] {
-            while mirror.is_scanning() != scanning {
+            while mirror.progress.is_scanning() != scanning {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

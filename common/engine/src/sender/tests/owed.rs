@@ -98,7 +98,7 @@ fn files_that_a_pass_has_found_are_owed_one_by_one_until_they_are_acknowledged()
     mute.eventually("acknowledged", |mirror| mirror.sent.totals().files == 99);
     assert_eq!(mute.pair.mirror.sent.totals().bytes, 99 * 5);
     mute.eventually("less is owed", |mirror| mirror.owed().bytes == (FILES - 100) * 5);
-    assert_eq!(mute.pair.mirror.problems().len(), 2);
+    assert_eq!(mute.pair.mirror.entries.problems().len(), 2);
     mute.end();
 }
 
@@ -125,14 +125,14 @@ fn of_a_folder_that_the_target_cannot_list_only_a_listing_says_that_it_can() {
     let pair = Pair { compress: Compress::Off, ..Pair::new() };
     fs::write(pair.here.join("file"), "x").unwrap();
     let mut mute = Mute::new(pair);
-    let problems = |mute: &Mute| mute.pair.mirror.problems().len();
+    let problems = |mute: &Mute| mute.pair.mirror.entries.problems().len();
     mute.pair.hint(Hint::Subtree { path: RelPath::root() });
     mute.wait_for_frames(2);
     mute.answer(&ToSender::Outcome { op: 2, outcome: proto::Outcome::Refused { reason: "cannot list it".into() } });
     mute.wait_for_frames(1);
     mute.answer(&ToSender::Durable { upto: 3 });
     mute.eventually("acknowledged", |mirror| mirror.owed().paths == 0);
-    let reason = mute.pair.mirror.problems().iter().next().map(|(_, note)| note.reason.clone());
+    let reason = mute.pair.mirror.entries.problems().iter().next().map(|(_, note)| note.reason.clone());
     assert_eq!(reason.as_deref(), Some("cannot be compared with the target: cannot list it"));
     // It is made again.
     mute.pair.entry("", Cause::ENTRIES);
@@ -143,7 +143,7 @@ fn of_a_folder_that_the_target_cannot_list_only_a_listing_says_that_it_can() {
     mute.pair.hint(Hint::Subtree { path: RelPath::root() });
     mute.wait_for_frames(2);
     mute.answer(&ToSender::Durable { upto: 6 });
-    mute.eventually("over", |mirror| mirror.problems().is_empty());
+    mute.eventually("over", |mirror| mirror.entries.problems().is_empty());
     mute.end();
 }
 
@@ -163,7 +163,7 @@ fn each_name_that_is_not_joined_with_its_file_is_named() {
     mute.answer(&ToSender::Outcome { op: 6, outcome: proto::Outcome::Refused { reason: "too many".into() } });
     mute.answer(&ToSender::Durable { upto: 7 });
     mute.eventually("acknowledged", |mirror| mirror.owed().paths == 0);
-    let named: Vec<String> = mute.pair.mirror.problems().iter().map(|(path, _)| path.to_string()).collect();
+    let named: Vec<String> = mute.pair.mirror.entries.problems().iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(named, ["b", "c"]);
     mute.end();
 }

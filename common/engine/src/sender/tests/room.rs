@@ -52,9 +52,9 @@ fn where_nothing_at_all_is_taken_nothing_is_sent_over_and_over() {
     assert!(later < 100, "{later} operations after the first {first}");
     let wire = pair.mirror.sent.totals().wire_bytes;
     assert!(wire - bytes < 20_000, "{} bytes after the first {bytes}", wire - bytes);
-    let blocked = pair.mirror.blocked().unwrap();
+    let blocked = pair.mirror.target.blocked().unwrap();
     assert_eq!((blocked.lack, blocked.tries > 0), (Lack::Room, true), "{blocked:?}");
-    assert!(pair.mirror.problems().is_empty());
+    assert!(pair.mirror.entries.problems().is_empty());
 }
 
 #[test]
@@ -103,7 +103,12 @@ fn content_follows_the_promise_of_room_and_the_end_needs_no_hand() {
     });
     let (_, ended) = fake.connect(&pair, pair.new_sender(), Until::Stopped, Duration::from_secs(6));
     assert_eq!(ended, Ended::Stopped);
-    assert!(pair.mirror.pending().is_empty(), "{} owed, {:?}", pair.mirror.pending().len(), pair.mirror.blocked());
-    assert_eq!(pair.mirror.blocked(), None);
+    assert!(
+        pair.mirror.pending().is_empty(),
+        "{} owed, {:?}",
+        pair.mirror.pending().len(),
+        pair.mirror.target.blocked()
+    );
+    assert_eq!(pair.mirror.target.blocked(), None);
     assert!(promised.lock().unwrap().is_empty());
 }

@@ -12,7 +12,7 @@ fn strict() -> Pair {
 
 /// The paths of what is wrong, all of which are kept.
 fn troubled(pair: &Pair) -> Vec<String> {
-    let problems = pair.mirror.problems();
+    let problems = pair.mirror.entries.problems();
     let paths: Vec<String> = problems.iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(problems.len(), paths.len() as u64);
     paths
@@ -29,13 +29,13 @@ fn refused_files_count_one_by_one_and_are_not_sent() {
     for sent in [(1, 3), (0, 0)] {
         let (ended, took) = pair.pass();
         assert_eq!((ended, took.files, took.bytes), (Ended::InSync, sent.0, sent.1));
-        assert_eq!(pair.mirror.problems().len(), MANY);
+        assert_eq!(pair.mirror.entries.problems().len(), MANY);
     }
     pair.renamed("d", "e");
     fs::remove_file(pair.here.join("e/0")).unwrap();
     pair.entry("e/0", Cause::GONE);
     assert_eq!(pair.sync().0, Ended::InSync);
-    assert_eq!(pair.mirror.problems().len(), MANY - 1);
+    assert_eq!(pair.mirror.entries.problems().len(), MANY - 1);
     pair.limits.max_file_size = None;
     let (ended, took) = pair.pass();
     assert_eq!((ended, took.files, took.bytes), (Ended::InSync, MANY - 1, (MANY - 1) * 5));
@@ -118,7 +118,7 @@ fn what_is_refused_again_stays_and_what_arrives_meanwhile_does_not_end_it() {
     let mut pair = strict();
     fs::write(pair.here.join("file"), "fits").unwrap();
     assert_eq!(pair.pass().0, Ended::InSync);
-    let since = |pair: &Pair| pair.mirror.problems().iter().next().map(|(_, note)| note.since);
+    let since = |pair: &Pair| pair.mirror.entries.problems().iter().next().map(|(_, note)| note.since);
     fs::write(pair.here.join("file"), "large").unwrap();
     pair.entry("file", Cause::WRITTEN);
     assert_eq!(pair.sync().0, Ended::InSync);
@@ -139,7 +139,8 @@ fn what_has_a_reserved_name_is_left_out_until_it_is_gone() {
     fs::create_dir(pair.here.join("d")).unwrap();
     fs::write(pair.here.join("d/.recvd-stage-0"), "").unwrap();
     assert_eq!(pair.pass().0, Ended::InSync);
-    let left_out = |pair: &Pair| pair.mirror.left_out().iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    let left_out =
+        |pair: &Pair| pair.mirror.entries.left_out().iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
     assert_eq!(left_out(&pair), [path("d/.recvd-stage-0")]);
     pair.renamed("d", "e");
     assert_eq!(left_out(&pair), [path("e/.recvd-stage-0")]);
@@ -148,5 +149,5 @@ fn what_has_a_reserved_name_is_left_out_until_it_is_gone() {
     pair.entry("e", Cause::ENTRIES);
     assert!(left_out(&pair).is_empty());
     assert_eq!(pair.sync().0, Ended::InSync);
-    assert!(pair.mirror.problems().is_empty());
+    assert!(pair.mirror.entries.problems().is_empty());
 }

@@ -1,41 +1,51 @@
-//! What the mirror says of single entries: trouble, which is a problem until it is over, and what a rule leaves out, which is
+//! What is said of single entries: trouble, which is a problem until it is over, and what a rule leaves out, which is
 //! none.
 //!
 //! Both are noted under the places where things stand at the source after all renames that were hinted. So whoever notes
 //! what an answer was about asks [`Pending`](crate::pending::Pending) where that stands by now, and notes it before letting
 //! go of that.
 
-use std::sync::MutexGuard;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard};
 
 use proto::{Name, RelPath};
 
+use super::lines::Lines;
+use super::lock;
 use super::notes::{Notes, Round, Side};
-use super::{Mirror, lock};
+use crate::clock::Clock;
 use crate::pending::Turn;
-use crate::view::Rule;
+use crate::view::{Rule, Selection};
 
-/// Entries that are tried again and again, up to which it is looked whether they are named.
-const STRAGGLERS: usize = 1000;
+/// See the module.
+pub struct Entries {
+    selection: Selection,
+    clock: Clock,
+    problems: Mutex<Notes>,
+    left_out: Mutex<Notes>,
+    lines: Mutex<Lines>,
+}
 
-impl Mirror {
-    /// What is wrong with single entries. While it is held, ask for nothing else of the mirror.
+impl Entries {
+    /// Nothing is said yet.
+    pub(super) fn new(selection: Selection, clock: Clock) -> Entries {
+        let notes = || Mutex::new(Notes::new(clock.clone()));
+        Entries { selection, problems: notes(), left_out: notes(), lines: Mutex::default(), clock }
+    }
+
+    /// What is wrong with single entries. While it is held, ask for nothing else that is said.
     pub fn problems(&self) -> MutexGuard<'_, Notes> {
         lock(&self.problems)
     }
 
-    /// What rules leave out. While it is held, ask for nothing else of the mirror.
+    /// What rules leave out. While it is held, ask for nothing else that is said.
     pub fn left_out(&self) -> MutexGuard<'_, Notes> {
         lock(&self.left_out)
     }
 
-    /// Whether all that was noticed at `moment` or before and is still owed are some entries with which something is wrong: it
-    /// is tried again and again, as with a file that never holds still.
-    pub fn owes_but_problems(&self, moment: Instant) -> bool {
-        let pending = self.pending();
-        let Some(left) = pending.stragglers(moment, STRAGGLERS) else { return false };
+    /// Whether something is wrong with each of these.
+    pub(super) fn are_problems(&self, paths: &[RelPath]) -> bool {
         let problems = self.problems();
-        left.iter().all(|path| problems.has(path, Side::Here) || problems.has(path, Side::There))
+        paths.iter().all(|path| problems.has(path, Side::Here) || problems.has(path, Side::There))
     }
 
     /// Notes trouble with one entry at the source; the time of the first notice stays.
@@ -60,7 +70,7 @@ impl Mirror {
 
     /// Writes a line about one entry, unless there were many of late.
     pub(crate) fn say(&self, path: &RelPath, what: &str) {
-        match lock(&self.lines).permit(self.now()) {
+        match lock(&self.lines).permit(self.clock.now()) {
             Some(0) => tracing::warn!(%path, "{what}"),
             Some(held_back) => tracing::warn!(%path, "{what} ({held_back} such lines were held back)"),
             None => {}
@@ -133,14 +143,15 @@ impl Mirror {
         self.left_out().gone(path);
     }
 
-    /// What was hinted to have moved takes along what is said of it. To be called before what is owed is let go of.
-    pub(super) fn renamed(&self, (from, to): (&RelPath, &RelPath), turn: Turn) {
+    /// What was hinted to have moved takes along what is said of it. To be called before the lock of what is owed is let go of.
+    pub(super) fn renamed(&self, (from, to): (&RelPath, &RelPath), turn: Option<Turn>) {
         for mut notes in [self.problems(), self.left_out()] {
             match turn {
                 _ if self.selection.leaves_out(to).is_some() => notes.gone(from),
                 _ if self.selection.leaves_out(from).is_some() => notes.gone(to),
-                Turn::Renamed => notes.renamed(from, to),
-                Turn::Exchanged => notes.renamed_back(from, to),
+                Some(Turn::Renamed) => notes.renamed(from, to),
+                Some(Turn::Exchanged) => notes.renamed_back(from, to),
+                None => {}
             }
         }
     }
@@ -175,34 +186,5 @@ fn side(rule: Rule) -> Side {
     match rule {
         Rule::Reserved | Rule::Kind(_) | Rule::Mounted => Side::Here,
         Rule::Setid => Side::There,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::hint::{Cause, Hint};
-    use crate::pending::{Holds, Rules};
-
-    #[test]
-    fn what_is_named_and_tried_again_is_all_that_is_owed() {
-        let (settle, open_max_delay) = (Duration::ZERO, Duration::from_secs(10));
-        let rules = Rules { settle, open_settle: open_max_delay, open_max_delay, holds: Holds::default() };
-        let mirror = Mirror::new(rules, Clock::system());
-        let [busy, other] = ["busy", "other"].map(|name| RelPath::parse(name.as_bytes()).unwrap());
-        let owe = |path: &RelPath| mirror.hint([Hint::Entry { path: path.clone(), cause: Cause::WRITING }]);
-        assert!(mirror.owes_but_problems(Instant::now()), "nothing is owed");
-        owe(&busy);
-        assert!(!mirror.owes_but_problems(Instant::now()));
-        mirror.problem(&busy, "changes while it is read".into());
-        let moment = Instant::now();
-        assert!(mirror.owes_but_problems(moment));
-        std::thread::sleep(Duration::from_millis(1));
-        owe(&other);
-        assert!(mirror.owes_but_problems(moment), "what came later does not count");
-        assert!(!mirror.owes_but_problems(Instant::now()));
     }
 }

@@ -1,0 +1,78 @@
+//! What is known of the target as a whole: whether it takes anything, what its acknowledgements mean, and what went wrong last.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proto::login::Durability;
+
+use super::lock;
+use crate::blocked::Blocked;
+
+/// See the module. Each value is replaced whole, and true by itself.
+#[derive(Debug, Default)]
+pub struct Condition {
+    blocked: Mutex<Option<Blocked>>,
+    /// Somebody wants to know now whether that is over.
+    asked: AtomicBool,
+    last_error: Mutex<Option<String>>,
+    durability: Mutex<Option<Durability>>,
+    stuck: AtomicBool,
+}
+
+impl Condition {
+    /// Why nothing that needs room is stored, if that is so.
+    pub fn blocked(&self) -> Option<Blocked> {
+        lock(&self.blocked).clone()
+    }
+
+    /// Notes that it is blocked, or no more. The last trouble is this one as long as it lasts.
+    pub(crate) fn set_blocked(&self, blocked: Option<Blocked>) {
+        let now = blocked.as_ref().map(Blocked::to_string);
+        let before = std::mem::replace(&mut *lock(&self.blocked), blocked).map(|before| before.to_string());
+        let mut error = lock(&self.last_error);
+        if now.is_some() || *error == before {
+            *error = now;
+        }
+    }
+
+    /// Somebody wants to know soon whether a blocked target is blocked still.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_answered(&self) {
+        self.asked.store(false, Ordering::Release);
+    }
+
+    /// The last trouble with the connection or the target as a whole.
+    pub fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+
+    /// Notes such trouble; `None` says that it is over.
+    pub fn set_last_error(&self, error: Option<String>) {
+        *lock(&self.last_error) = error;
+    }
+
+    /// What its acknowledgements mean, as the receiver said last; `None` before it has.
+    pub fn durability(&self) -> Option<Durability> {
+        *lock(&self.durability)
+    }
+
+    pub(crate) fn set_durability(&self, durability: Durability) {
+        *lock(&self.durability) = Some(durability);
+    }
+
+    /// Whether the target fails again and again to store what it gets, and has for about 15 seconds.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
+    }
+}
