@@ -376,7 +376,7 @@ impl Model {
 
 #[test]
 fn nothing_owed_is_dropped() {
-    for seed in 0..600 {
+    for seed in 0..400 {
         let mut model = Model::new(seed);
         for step in 0..150 {
             model.step();
