@@ -177,9 +177,11 @@ impl Folders {
         }
     }
 
-    /// Gives every folder that was touched the mtime that it is to have; returns where that failed, since the last time.
+    /// Gives every folder that was touched the mtime that it is to have; returns where that failed, since the last time, in
+    /// order of operations.
     pub(super) fn restore(&mut self) -> Vec<Unrestored> {
         self.unrestored.extend(self.touched.iter().filter_map(|folder| restore(&self.replica, folder)));
+        self.unrestored.sort_by_key(|unrestored| unrestored.op);
         std::mem::take(&mut self.unrestored)
     }
 
