@@ -5,6 +5,7 @@ mod blobs;
 mod displacement;
 mod folders;
 mod links;
+mod modes;
 mod moves;
 mod names;
 mod order;

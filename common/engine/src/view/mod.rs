@@ -2,7 +2,8 @@
 //!
 //! The sender asks the view of its source, the receiver the view of the folder that it was granted; neither asks a
 //! [`Tree`] by itself. So a restore is a sender over the other host's view, a verification compares what two views list, and a
-//! tree as it was at some time will be one more of them.
+//! tree as it was at some time will be one more of them. What a peer writes to is a [`Replica`]: a view with the one way in
+//! which anything in it changes.
 
 mod displace;
 mod fate;

@@ -138,15 +138,24 @@ impl Replica {
     /// Of the operating system.
     pub(crate) fn count(&self, path: &RelPath) -> io::Result<u64> {
         let Some((parent, name)) = path.split() else { return self.count_all() };
-        match self.folder(&parent) {
+        match self.folder_to_look_in(&parent) {
             Ok(folder) => self.count_in(&folder, &name),
             Err(error) if sys::is_absence(&error) => Ok(0),
             Err(error) => Err(error),
         }
     }
 
+    /// A folder with a mode that lets it be opened may still let nothing in it be looked at.
+    fn folder_to_look_in(&self, path: &RelPath) -> io::Result<Folder> {
+        let folder = self.folder(path)?;
+        if self.is_shut(&folder)? {
+            self.open_up(path)?;
+        }
+        Ok(folder)
+    }
+
     fn count_all(&self) -> io::Result<u64> {
-        let root = self.folder(&RelPath::root())?;
+        let root = self.folder_to_look_in(&RelPath::root())?;
         let mut entries = 1;
         for child in root.children()? {
             let kind = match child.kind {
@@ -214,8 +223,8 @@ impl Replica {
 
 /// What is new, made out of sight.
 impl Replica {
-    /// Makes sure that what is made from now on does not change the mtime of the module's root. Where there is no room for
-    /// that nothing is made, and what frees room goes on.
+    /// Makes the folder of temporaries now, so that nothing which is made later changes the mtime of the module's root. Where
+    /// there is no room for it, it is not made, and what frees room goes on.
     ///
     /// # Errors
     /// Of the operating system.
@@ -226,7 +235,7 @@ impl Replica {
         }
     }
 
-    /// Takes the folder of temporaries out of sight's way, if it is empty. Returns whether it is gone.
+    /// Removes the folder of temporaries, if it is empty. Returns whether it is gone.
     ///
     /// # Errors
     /// Of the operating system.
