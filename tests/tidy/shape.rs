@@ -1,7 +1,5 @@
 //! How a source file looks: it says at the top what it is, is short, has no overlong line, and its docs say more than names.
 
-use std::collections::BTreeMap;
-
 use super::report;
 use super::source::{Source, product, sources};
 
@@ -14,22 +12,15 @@ const LONGEST_LINE: usize = 128;
 const FEW_WORDS: usize = 3;
 const UNITS: [&str; 8] = ["byte", "bit", "second", "minute", "hour", "nanosecond", "microsecond", "millisecond"];
 
-/// Files that are longer and have no reason yet. Whoever shortens one takes it out.
-const EXCUSED: &[&str] = &[];
-
-/// Doc comments of few words that a crate still has. Whoever has fewer writes the number down here.
-const SHORT_DOCS: &[(&str, usize)] = &[("engine", 33)];
-
 #[test]
 fn files_have_a_header_and_a_size() {
     let mut found = Vec::new();
     for source in sources() {
         let lines = source.text.lines().count();
         let reason = reason(&source.text);
-        let excused = EXCUSED.contains(&source.path.as_str());
         match lines {
             LONGEST.. if lines > LONGEST => found.push(format!("{}: {lines} lines, at most {LONGEST}", source.path)),
-            _ if lines > LONG && reason.is_none() && !excused => {
+            _ if lines > LONG && reason.is_none() => {
                 found.push(format!("{}: {lines} lines; beyond {LONG} its header needs a LONG: reason", source.path));
             }
             _ if lines <= LONG && reason.is_some() => found.push(format!("{}: LONG, and is not", source.path)),
@@ -44,12 +35,6 @@ fn files_have_a_header_and_a_size() {
             }
         }
     }
-    for excused in EXCUSED {
-        let needed = |s: &Source| s.path == *excused && s.text.lines().count() > LONG && reason(&s.text).is_none();
-        if !sources().iter().any(needed) {
-            found.push(format!("{excused}: needs no excuse any more; take it out of EXCUSED"));
-        }
-    }
     report("files have a header, no overlong line, and 400 lines or a reason", found);
 }
 
@@ -61,19 +46,10 @@ fn reason(text: &str) -> Option<&str> {
 
 #[test]
 fn docs_say_more_than_the_name() {
-    let mut few: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut found = Vec::new();
     // What stands on commands and options is what --help says.
     for source in product().iter().filter(|source| !source.path.ends_with("/cli.rs")) {
-        let at = short_docs(source).into_iter().map(|(line, text)| format!("{}:{line}: {text}", source.path));
-        few.entry(source.crate_name().to_string()).or_default().extend(at);
-    }
-    let mut found = Vec::new();
-    for (name, few) in few {
-        let bound = SHORT_DOCS.iter().find(|(of, _)| *of == name).map_or(0, |(_, bound)| *bound);
-        if few.len() > bound {
-            found.push(format!("{name}: {} of {FEW_WORDS} words or fewer, at most {bound}", few.len()));
-            found.extend(few.into_iter().map(|one| format!("    {one}")));
-        }
+        found.extend(short_docs(source).into_iter().map(|(line, text)| format!("{}:{line}: {text}", source.path)));
     }
     report("a doc comment says a unit, a bound, an error or a reason, or goes", found);
 }

@@ -30,7 +30,7 @@ pub use sent::{Owed, Sent, Totals};
 /// Entries that are tried again and again: up to this number it is looked whether they are named as problems.
 const STRAGGLERS: usize = 1000;
 
-/// See the module.
+/// All of one target that outlives its connections.
 pub struct Mirror {
     selection: Selection,
     /// Locked before what is said of `entries`, where both are.

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::pending::Turn;
 use crate::view::{Rule, Selection};
 
-/// See the module.
+/// Trouble and what is left out, by entry.
 pub struct Entries {
     selection: Selection,
     clock: Clock,

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 const LINES: u32 = 20;
 const WHILE: Duration = Duration::from_secs(60);
 
-/// See the module.
 #[derive(Default)]
 pub(super) struct Lines {
     since: Option<Instant>,

@@ -54,7 +54,7 @@ impl Default for Round {
 
 type Notices = [Option<Note>; SIDES];
 
-/// See the module.
+/// What is said of entries, at most one thing from each side of each.
 pub struct Notes {
     clock: Clock,
     kept: BTreeMap<RelPath, Notices>,

@@ -5,7 +5,6 @@ use std::time::{Instant, SystemTime};
 
 use crate::clock::Clock;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
     clock: Clock,

@@ -20,7 +20,6 @@ pub struct Claim {
     pub bytes: u64,
 }
 
-/// See the module.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
     by_claim: BTreeMap<Owner, BTreeSet<(u64, RelPath)>>,

@@ -37,7 +37,6 @@ pub(super) enum Above {
     InDoubt,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Hints {
     rules: Rules,

@@ -23,7 +23,6 @@ pub(super) struct Looked {
     pub whole: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Lately {
     /// In order of time.

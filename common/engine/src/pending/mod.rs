@@ -49,7 +49,7 @@ use renamed::{Parts, Renamed};
 use under_way::{Deferred, UnderWay};
 use waiting::{Depth, Waiting};
 
-/// See the module.
+/// What one target is owed: it merges and never drops.
 pub struct Pending {
     selection: Selection,
     capacity: Capacity,

@@ -42,7 +42,6 @@ impl Move {
     }
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     queue: VecDeque<Move>,

@@ -10,7 +10,7 @@ use crate::hint::Cause;
 /// How much a hint asks to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Depth {
-    /// The entry alone.
+    /// The entry, and of a folder not what is in it.
     Entry,
     /// The listing of a folder.
     Folder,

@@ -18,12 +18,9 @@ pub enum Fate {
 
 impl Fate {
     /// Called before the old version at this path leaves; `by` is what comes instead, in one word.
-    #[cfg_attr(not(test), allow(clippy::unused_self))]
     pub(super) fn before(&self, path: &RelPath, by: &'static str) {
         match self {
-            Fate::Discarded => {
-                let _ = (path, by);
-            }
+            Fate::Discarded => tracing::trace!(%path, by, "leaves its name"),
             #[cfg(test)]
             Fate::Recorded(record) => record.lock().unwrap().push((path.clone(), by)),
         }

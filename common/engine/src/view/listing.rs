@@ -39,7 +39,7 @@ pub type Node = (u64, u64);
 pub struct Inode {
     /// Device of its file system.
     pub dev: u64,
-    /// Inode number there.
+    /// Inode number, which another file may have when this one is gone.
     pub ino: u64,
     /// How many names it has.
     pub nlink: u64,

@@ -22,7 +22,6 @@ pub(super) type Mark = [Option<Round>; SIDES];
 
 type Names = BTreeMap<u64, Mark>;
 
-/// See the module.
 #[derive(Default)]
 pub(super) struct Beyond {
     folders: BTreeMap<RelPath, Names>,
