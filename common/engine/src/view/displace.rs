@@ -118,14 +118,16 @@ fn no_exchange(kind: ErrorKind) -> bool {
 }
 
 impl Replica {
-    /// The old version leaves its name, and what `by` says stands there: in one step, so that at each moment one or the other
-    /// is seen. Nothing need have stood there. Returns what could not be set of the metadata of what stands there now, each as
-    /// "owner 33:33: Operation not permitted (os error 1)".
+    /// The old version leaves its name, and what `by` says stands there instead; nothing need have stood there. Returns what of
+    /// its metadata could not be set, each as "owner 33:33: Operation not permitted (os error 1)".
     ///
-    /// INVARIANT: nothing in a replica changes on another way, but the mtimes of folders in which names have changed.
+    /// INVARIANT: nothing in a replica changes in another way, except the mtimes of folders in which names have changed.
+    ///
+    /// RACE: at each moment the name shows one version or the other, whole. A file system that cannot exchange two names shows
+    /// nothing for a moment where a folder is replaced, or replaces something; an error just then leaves nothing there.
     ///
     /// # Errors
-    /// Nothing has changed then.
+    /// An [`Obstacle`]: the old version still has its name.
     pub(crate) fn displace(&self, site: Site<'_>, by: By<'_>) -> Result<Vec<String>, Obstacle> {
         self.ask_protection(site, &by)?;
         self.fate().before(site.path, by.word());
