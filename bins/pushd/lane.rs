@@ -58,7 +58,7 @@ impl Lane {
     /// To a target that is owed nothing yet.
     pub fn new(target: Arc<Target>, source: &Source) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
-        let mirror = Arc::new(Mirror::new(source.rules(), engine::clock::Clock::system()));
+        let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         let (troubles, tries, hurry) = (Troubles::default(), Tries::default(), Notify::new());
         let (sender_id, source) = (sys::process::random_u64(), source.name.clone());
         Lane { target, mirror, source, sender_id, state, troubles, tries, hurry }

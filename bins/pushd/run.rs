@@ -339,6 +339,12 @@ impl Source {
         }
     }
 
+    /// Which entries of it are mirrored, as far as their paths say. For all that looks at it: what watches, what is owed,
+    /// what compares.
+    pub fn selection(&self) -> engine::view::Selection {
+        engine::view::Selection::default()
+    }
+
     /// How it is mirrored.
     pub fn options(&self) -> engine::sender::Options {
         use engine::sender::MaxDelete;

@@ -247,7 +247,9 @@ impl Live {
         self.show(SourceState::Starting, None);
         let mut notices = Vec::new();
         let watching = loop {
-            match self.waker().and_then(|waker| Watching::begin(&root.tree, &self.supply, waker, &mut notices)) {
+            match self.waker().and_then(|waker| {
+                Watching::begin(&root.tree, self.source.selection(), &self.supply, waker, &mut notices)
+            }) {
                 Ok(watching) => break watching,
                 Err(error) => self.cannot_watch(&error, stop),
             }

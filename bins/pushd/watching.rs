@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::view::Selection;
 use sys::Tree;
 
 use crate::watch::{self, Notice, Supply, Waker, Watcher};
@@ -21,6 +22,7 @@ pub struct Watching {
     /// Why nobody does, as a sentence.
     pub reason: Option<String>,
     root: Arc<Tree>,
+    selection: Selection,
     supply: Supply,
     waker: Waker,
     again: Option<(Instant, Duration)>,
@@ -32,15 +34,21 @@ impl Watching {
     ///
     /// # Errors
     /// When the root cannot be watched for another reason than that.
-    pub fn begin(root: &Arc<Tree>, supply: &Supply, waker: &Waker, notices: &mut Vec<Notice>) -> io::Result<Watching> {
+    pub fn begin(
+        root: &Arc<Tree>,
+        selection: Selection,
+        supply: &Supply,
+        waker: &Waker,
+        notices: &mut Vec<Notice>,
+    ) -> io::Result<Watching> {
         let compare = Instant::now() + UNWATCHED;
-        let watcher = watch::open(root, supply, waker, notices)?;
+        let watcher = watch::open(root, selection, supply, waker, notices)?;
         let (path, every) = (root.path().display(), UNWATCHED.as_secs());
         let reason =
             watcher.lacks().map(|lack| format!("{path} is not watched, but compared in full every {every} s: {lack}"));
         let again = reason.is_some().then(|| (Instant::now() + AGAIN.0, AGAIN.0));
         let (root, supply, waker) = (root.clone(), supply.clone(), waker.clone());
-        Ok(Watching { watcher, reason, root, supply, waker, again, compare })
+        Ok(Watching { watcher, reason, root, selection, supply, waker, again, compare })
     }
 
     /// Whether it is time to compare what is not watched. It is then, once every [`UNWATCHED`].
@@ -57,7 +65,7 @@ impl Watching {
     /// what happened before is still to be looked at.
     pub fn try_again(&mut self, notices: &mut Vec<Notice>) -> bool {
         let Some((_, pause)) = self.again.filter(|(due, _)| *due <= Instant::now()) else { return false };
-        let error = match watch::open(&self.root, &self.supply, &self.waker, notices) {
+        let error = match watch::open(&self.root, self.selection, &self.supply, &self.waker, notices) {
             Ok(watcher) => match watcher.lacks() {
                 None => {
                     (self.watcher, self.reason, self.again) = (watcher, None, None);

@@ -30,7 +30,7 @@ pub(super) struct Own {
 impl Own {
     /// Begins. To be called inside of a runtime.
     pub(super) fn begin(source: Arc<Source>, target: Arc<Target>, brake: Brake) -> Own {
-        let mirror = Arc::new(Mirror::new(source.rules(), engine::clock::Clock::system()));
+        let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         if brake == Brake::Released {
             mirror.release(Deletes::Once);
         }

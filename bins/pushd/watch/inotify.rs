@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::view::Selection;
 use proto::RelPath;
 use sys::tree::Tree;
 
@@ -38,11 +39,11 @@ pub struct InotifyWatcher {
 }
 
 impl InotifyWatcher {
-    /// A watcher of the folder that `source` holds open. Nothing is watched before [`place`](Self::place).
-    pub fn new(source: Arc<Tree>, supply: &Supply, waker: Waker) -> io::Result<InotifyWatcher> {
+    /// A watcher of what is selected of the folder that `source` holds open. Nothing is watched before [`place`](Self::place).
+    pub fn new(source: Arc<Tree>, selection: Selection, supply: &Supply, waker: Waker) -> io::Result<InotifyWatcher> {
         let now = Instant::now();
         let hands = Hands::new(source, Queue::new(supply, &waker)?);
-        Ok(InotifyWatcher { picture: Picture::new(now), hands, waker, looked: now })
+        Ok(InotifyWatcher { picture: Picture::new(selection, now), hands, waker, looked: now })
     }
 
     /// Places all watches, or places them anew. Fails when the root cannot be watched at all.

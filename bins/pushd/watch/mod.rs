@@ -20,6 +20,7 @@ mod watcher;
 use std::io;
 use std::sync::Arc;
 
+use engine::view::Selection;
 use sys::Tree;
 use sys::inotify::Exhausted;
 
@@ -32,7 +33,8 @@ pub use root::root_trouble;
 pub use wake::Waker;
 pub use watcher::{Notice, Watcher};
 
-/// Watches the folder that `root` holds open: every change that happens after this has returned will be noticed. Here a
+/// Watches what is selected of the folder that `root` holds open: every change that happens after this has returned will be
+/// noticed. Here a
 /// backend is chosen, and nowhere else: inotify as `supply` says, or none where the kernel has no instance or no watch left
 /// (then the watcher [`lacks`](Watcher::lacks) it). It waits at `waker`; `notices` gets what placing it brought up.
 ///
@@ -40,11 +42,12 @@ pub use watcher::{Notice, Watcher};
 /// When the root cannot be watched for another reason: it went, or files are short, so that nothing could be compared either.
 pub fn open(
     root: &Arc<Tree>,
+    selection: Selection,
     supply: &Supply,
     waker: &Waker,
     notices: &mut Vec<Notice>,
 ) -> io::Result<Box<dyn Watcher>> {
-    let placed = InotifyWatcher::new(root.clone(), supply, waker.clone())
+    let placed = InotifyWatcher::new(root.clone(), selection, supply, waker.clone())
         .and_then(|mut watcher| watcher.place(notices).map(|()| watcher));
     match placed {
         Ok(watcher) => Ok(Box::new(watcher)),

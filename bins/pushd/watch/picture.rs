@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use engine::hint::{Cause, Hint};
+use engine::view::Selection;
 use proto::RelPath;
 use sys::inotify::Watch;
 
@@ -42,6 +43,7 @@ pub use task::{Look, Met, Seen, Task};
 /// Notices may be handed on only when no task is left: what they are about is watched by then.
 #[derive(Debug)]
 pub struct Picture {
+    selection: Selection,
     tree: WatchTree,
     renames: Renames,
     adrift: Adrift,
@@ -83,12 +85,12 @@ enum Todo {
 
 impl Picture {
     /// Without a root: lost, until it is started.
-    pub fn new(now: Instant) -> Picture {
+    pub fn new(selection: Selection, now: Instant) -> Picture {
         let (tree, renames, adrift, doubts) = Default::default();
         let (todo, spare, notices, at) = (VecDeque::new(), Vec::new(), Vec::new(), At { now, behind: now });
         let unwatched = Unwatched::new(now);
         let (lost, stale, strays) = (true, false, 0);
-        Picture { tree, renames, adrift, doubts, unwatched, todo, spare, notices, at, lost, stale, strays }
+        Picture { selection, tree, renames, adrift, doubts, unwatched, todo, spare, notices, at, lost, stale, strays }
     }
 
     /// Forgets all but the root, which has this watch and is to be walked. Gives what was watched before, to be told to

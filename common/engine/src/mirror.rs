@@ -50,9 +50,13 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Of a target that is owed nothing yet.
+    /// Of a target that is owed nothing yet, and gets all but what no target gets.
     pub fn new(rules: Rules, clock: Clock) -> Mirror {
-        let selection = Selection::default();
+        Mirror::selecting(Selection::default(), rules, clock)
+    }
+
+    /// The same of one that gets what is selected.
+    pub fn selecting(selection: Selection, rules: Rules, clock: Clock) -> Mirror {
         Mirror {
             selection,
             pending: Mutex::new(Pending::new(rules).by(clock.clone()).of(selection)),
@@ -64,6 +68,11 @@ impl Mirror {
             progress: Progress::new(clock.clone()),
             clock,
         }
+    }
+
+    /// Which entries of the source exist for this target, as far as their paths say.
+    pub(crate) fn selection(&self) -> Selection {
+        self.selection
     }
 
     /// Takes hints in, in order, and wakes the sender.

@@ -168,7 +168,7 @@ impl Hands {
             Ok(dir) => dir,
             Err(error) => return (picture.met(place, closed(&error), tries, now), None),
         };
-        if !picture.can_tell(place) {
+        if !picture.is_to_tell(place) {
             return (Seen::Unwatched, None);
         }
         match self.backlog.queue().add(&dir) {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
+use engine::view::Selection;
 use proto::{Name, RelPath};
 use sys::inotify::Watch;
 use sys::tree::{Mounts, Tree};
@@ -50,7 +51,7 @@ fn rig_with(supply: &Supply, prepare: impl FnOnce(&Path)) -> Rig {
     fs::create_dir(&outside).unwrap();
     prepare(&root);
     let tree = Arc::new(Tree::open(&root, Mounts::Stay).unwrap());
-    let mut watcher = InotifyWatcher::new(tree, supply, Waker::new().unwrap()).unwrap();
+    let mut watcher = InotifyWatcher::new(tree, Selection::default(), supply, Waker::new().unwrap()).unwrap();
     let mut notices = Vec::new();
     watcher.place(&mut notices).unwrap();
     assert_eq!(notices, []);
@@ -60,7 +61,7 @@ fn rig_with(supply: &Supply, prepare: impl FnOnce(&Path)) -> Rig {
 /// Watches a folder that is there.
 fn rig_at(supply: &Supply, root: &Path) -> Rig {
     let tree = Arc::new(Tree::open(root, Mounts::Stay).unwrap());
-    let mut watcher = InotifyWatcher::new(tree, supply, Waker::new().unwrap()).unwrap();
+    let mut watcher = InotifyWatcher::new(tree, Selection::default(), supply, Waker::new().unwrap()).unwrap();
     watcher.place(&mut Vec::new()).unwrap();
     Rig { _base: None, root: root.to_owned(), outside: root.to_owned(), watcher }
 }

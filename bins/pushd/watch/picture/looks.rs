@@ -15,10 +15,13 @@ use crate::watch::event::Place;
 use crate::watch::watcher::Notice;
 
 impl Picture {
-    /// Whether what stands there can be told of: beyond the limits of a path nothing can be sent, so it is not watched. (The
-    /// pass over the tree names it to the operator.)
-    pub fn can_tell(&self, place: &Place) -> bool {
-        self.tree.path_of(place).is_some() || self.tree.path(place.parent).is_none()
+    /// Whether what stands there is to be told of. What is not selected is not watched, nor is what is beyond the limits of a
+    /// path, of which nothing can be sent. (The pass over the tree names both to the operator.)
+    pub fn is_to_tell(&self, place: &Place) -> bool {
+        match self.tree.path_of(place) {
+            Some(path) => self.selection.leaves_out(&path).is_none(),
+            None => self.tree.path(place.parent).is_none(),
+        }
     }
 
     /// Something was met at a place, by a look or on a walk. `tries`: how many looks at it were of no use.

@@ -20,7 +20,7 @@ struct Rig {
 
 fn rig() -> Rig {
     let now = Instant::now();
-    let mut picture = Picture::new(now);
+    let mut picture = Picture::new(engine::view::Selection::default(), now);
     assert!(picture.restart(ROOT, now, now).is_empty());
     for (watch, place) in [(2, place(ROOT, "a")), (3, place(2, "b")), (4, place(ROOT, "c"))] {
         assert_eq!(picture.met(&place, Met::Folder(watch), 0, now), Seen::New);

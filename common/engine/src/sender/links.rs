@@ -225,6 +225,9 @@ fn search(view: Arc<View>, ids: HashSet<Node>, mirror: Arc<Mirror>, workers: Wor
             let Ok(folder) = view.folder(&path) else { continue };
             let (Ok(own), Ok(listed)) = (folder.stat(), folder.children()) else { continue };
             for entry in listed {
+                if folder.leaves_out(&entry.name, entry.kind.unwrap_or(Kind::Dir)).is_some() {
+                    continue;
+                }
                 let Ok(path) = path.join(&entry.name) else { continue };
                 if entry.kind.is_none_or(|kind| kind == Kind::Dir) {
                     folders.push(path.clone());

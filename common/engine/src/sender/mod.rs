@@ -187,7 +187,7 @@ impl Sender {
             // It is the last error still.
             self.mirror.target.set_blocked(Some(blocked));
         }
-        let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep));
+        let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep, self.mirror.selection()));
         Session {
             root: &self.root,
             options: self.options,

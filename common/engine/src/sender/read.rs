@@ -105,7 +105,7 @@ mod tests {
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         fs::File::options().write(true).open(&at).unwrap().set_modified(long_ago).unwrap();
         let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
-        let view = Arc::new(View::of_source(tree, Keep::DEFAULT));
+        let view = Arc::new(View::of_source(tree, Keep::DEFAULT, crate::view::Selection::default()));
         let root = view.folder(&RelPath::root()).unwrap();
         let (file, first) = root.open(&proto::Name::parse(b"f").unwrap()).unwrap();
         fs::write(&at, "after.").unwrap();

@@ -40,9 +40,9 @@ pub struct View {
 }
 
 impl View {
-    /// Of what is mirrored: what the target does not make does not exist.
-    pub fn of_source(tree: Arc<Tree>, keep: Keep) -> View {
-        View { tree, keep, selection: Selection::default().of_kinds(keep) }
+    /// Of what is selected: what the target does not make does not exist, either.
+    pub fn of_source(tree: Arc<Tree>, keep: Keep, selection: Selection) -> View {
+        View { tree, keep, selection: selection.of_kinds(keep) }
     }
 
     /// Of what is written to: whatever is there exists but temporaries, so that it can be removed.

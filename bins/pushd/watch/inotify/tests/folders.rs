@@ -149,3 +149,24 @@ fn two_hundred_levels() {
     assert_eq!(rig.watcher.watches(), 201);
     rig.assert_true_picture();
 }
+
+#[test]
+fn what_is_not_selected_is_watched_only_once_it_has_another_name() {
+    let mut rig = rig(|root| fs::create_dir_all(root.join("a/.recvd-stage-1/b")).unwrap());
+    assert_eq!(rig.watcher.watches(), 2);
+    fs::create_dir(rig.at(".recvd-stage-2")).unwrap();
+    fs::create_dir(rig.at("a/.recvd-stage-1/c")).unwrap();
+    rig.rest();
+    assert_eq!(rig.watcher.watches(), 2);
+    fs::remove_dir(rig.at(".recvd-stage-2")).unwrap();
+    fs::rename(rig.at("a/.recvd-stage-1"), rig.at("a/d")).unwrap();
+    assert!(rig.rest().contains(&subtree("a/d")));
+    rig.assert_true_picture();
+    fs::write(rig.at("a/d/c/f"), "").unwrap();
+    assert!(rig.rest().contains(&entry("a/d/c/f", Cause::WRITTEN)));
+    // One that is watched already goes on being watched: nothing is owed of it.
+    fs::rename(rig.at("a/d"), rig.at("a/.recvd-stage-3")).unwrap();
+    fs::rename(rig.at("a/.recvd-stage-3"), rig.at("e")).unwrap();
+    rig.rest();
+    rig.assert_true_picture();
+}

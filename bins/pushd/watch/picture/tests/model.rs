@@ -47,8 +47,15 @@ impl World {
     fn new(seed: u64, limit: usize) -> World {
         let now = Instant::now();
         let (disk, dice) = (Disk::new(limit), Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
-        let mut world =
-            World { disk, picture: Picture::new(now), dice, now, record: BTreeMap::new(), renewals: 0, busy: false };
+        let mut world = World {
+            disk,
+            picture: Picture::new(engine::view::Selection::default(), now),
+            dice,
+            now,
+            record: BTreeMap::new(),
+            renewals: 0,
+            busy: false,
+        };
         world.renew();
         world
     }

@@ -19,7 +19,7 @@ fn a_ticket() -> Ticket {
 fn threads_come_with_work_and_go_without() {
     let scratch = tempfile::tempdir().unwrap();
     let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-    let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT));
+    let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT, crate::view::Selection::default()));
     let mut walker = Walker::new(&view, Workers::Threads(2), &Arc::new(Mirror::new(RULES, Clock::system())));
     let ticket = a_ticket();
     let alive = |walker: &Walker| walker.task.lock().alive;
@@ -44,7 +44,7 @@ fn threads_come_with_work_and_go_without() {
 fn without_threads_a_folder_is_listed_by_the_caller_at_each_step() {
     let scratch = tempfile::tempdir().unwrap();
     let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-    let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT));
+    let view = Arc::new(View::of_source(tree, proto::Keep::DEFAULT, crate::view::Selection::default()));
     let mut walker = Walker::new(&view, Workers::Inline, &Arc::new(Mirror::new(RULES, Clock::system())));
     walker.list(a_ticket(), RelPath::root(), Detail::Names).unwrap();
     assert!(walker.listed().is_none() && walker.threads.is_empty());
