@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::cwd::Visit;
+use crate::faults::{self, Verb};
 use crate::file::File;
 use crate::listing;
 use crate::metadata::{self, Now, On, Origin};
@@ -59,6 +60,7 @@ impl Inside<'_> {
     /// # Errors
     /// Of the operating system; `InvalidData` when the extended attributes pass the limits of the wire.
     pub fn extra(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Digest> {
+        faults::ask(Verb::Read)?;
         let (link, xattrs) = self.dir.extra(self.visit.has_entered(), name, stat, keep)?;
         Ok(digest::extra(&link, &xattrs))
     }
@@ -89,6 +91,7 @@ impl Dir {
 
     /// What stands under the name; `None` when there is nothing.
     pub fn lookup(&self, name: &Name) -> io::Result<Option<Stat>> {
+        faults::ask(Verb::Look)?;
         Stat::at(&self.fd, name.as_bytes())
     }
 
@@ -98,6 +101,7 @@ impl Dir {
     /// Of the operating system; `InvalidData` when the file system has a name that cannot travel (longer than 255
     /// bytes).
     pub fn list(&self) -> io::Result<Vec<Child>> {
+        faults::ask(Verb::List)?;
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut *listed, true) {
             rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
@@ -145,6 +149,7 @@ impl Dir {
     /// # Errors
     /// `InvalidInput` when it is not a regular file; else of the operating system.
     pub fn open_file(&self, name: &Name) -> io::Result<(File, Stat)> {
+        faults::ask(Verb::Open)?;
         self.open_regular(name, OFlags::RDONLY)
     }
 
@@ -155,6 +160,7 @@ impl Dir {
     /// # Errors
     /// As [`open_file`](Dir::open_file); `FilesystemLoop` for a link that has taken its name.
     pub fn open_found(&self, name: &Name) -> io::Result<(File, Stat)> {
+        faults::ask(Verb::Open)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = self.reach.open(self.fd.as_fd(), name.as_bytes(), flags)?;
         let stat = Stat::of(&fd)?;
@@ -188,6 +194,7 @@ impl Dir {
     /// # Errors
     /// As [`Inside::extra`].
     pub fn meta(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Meta> {
+        faults::ask(Verb::Read)?;
         let (link, xattrs) = self.extra(false, name, stat, keep)?;
         let mut meta = stat.meta(link, xattrs);
         keep.project_meta(&mut meta);
@@ -216,6 +223,7 @@ impl Dir {
 
     /// Sets the folder's own mtime.
     pub fn set_mtime(&self, mtime: Time) -> io::Result<()> {
+        faults::ask(Verb::Change)?;
         Ok(metadata::set_mtime(On::Fd(self.fd.as_fd()), mtime)?)
     }
 
@@ -225,6 +233,7 @@ impl Dir {
     /// # Errors
     /// Only of a failing disk or a read-only file system.
     pub fn set_meta(&self, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
+        faults::ask(Verb::Change)?;
         metadata::apply(On::Fd(self.fd.as_fd()), existing(&self.stat()?), meta, keep)
     }
 
@@ -233,6 +242,7 @@ impl Dir {
     /// # Errors
     /// `InvalidInput` when it is not a regular file; `NotFound`; else as [`set_meta`](Dir::set_meta).
     pub fn set_file_meta(&self, name: &Name, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
+        faults::ask(Verb::Change)?;
         let (file, stat) = match self.open_regular(name, OFlags::RDONLY) {
             // Ours, but without the right to read, and not [unlocked](crate::Stage::unlock): add it, the wanted mode follows.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -255,6 +265,7 @@ impl Dir {
     /// Of `rename(2)`: a folder in the way that is not empty, or of another kind, is not replaced
     /// ([`Stage::replace`](crate::Stage::replace) does that).
     pub fn rename(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        faults::ask(Verb::Change)?;
         moves::rename(self.at(name), to.at(to_name))?;
         self.part_from(name, to, to_name)
     }
@@ -273,6 +284,7 @@ impl Dir {
 
     /// The two names swap what they stand for.
     pub fn exchange(&self, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        faults::ask(Verb::Change)?;
         Ok(moves::exchange(self.at(name), to.at(to_name))?)
     }
 

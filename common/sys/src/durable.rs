@@ -8,6 +8,7 @@ use std::io;
 use proto::Name;
 
 use crate::dir::Dir;
+use crate::faults::{self, Verb};
 use crate::stage::Staged;
 use crate::tree::Tree;
 
@@ -22,6 +23,9 @@ pub struct Durable(());
 /// Before publishing: waits for data and metadata of the temporaries. `tree` must be the session's own
 /// (see [`Tree`]).
 pub fn flush_data(tree: &Tree, staged: &[&Staged]) -> io::Result<()> {
+    if !staged.is_empty() {
+        faults::ask(Verb::Flush)?;
+    }
     if staged.len() > FEW {
         return Ok(rustix::fs::syncfs(tree.fd())?);
     }
@@ -31,6 +35,9 @@ pub fn flush_data(tree: &Tree, staged: &[&Staged]) -> io::Result<()> {
 /// After publishing: waits for the names in the `touched` folders, and for the `files` whose metadata was changed in
 /// place. A file that is gone by now needs no flush.
 pub fn seal(tree: &Tree, touched: &[&Dir], files: &[(&Dir, &Name)]) -> io::Result<Durable> {
+    if !touched.is_empty() || !files.is_empty() {
+        faults::ask(Verb::Flush)?;
+    }
     if touched.len() + files.len() > FEW {
         rustix::fs::syncfs(tree.fd())?;
         return Ok(Durable(()));

@@ -11,6 +11,7 @@ use proto::{Keep, Meta};
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
+use crate::faults::{self, Verb};
 use crate::stat::Stat;
 use crate::xattr::{self, Of};
 
@@ -39,6 +40,7 @@ impl File {
     /// # Errors
     /// Of the operating system; `InvalidData` when the extended attributes pass the limits of the wire.
     pub fn meta(&self, stat: &Stat, keep: Keep) -> io::Result<Meta> {
+        faults::ask(Verb::Read)?;
         let mut meta = stat.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?);
         keep.project_meta(&mut meta);
         Ok(meta)
@@ -46,6 +48,7 @@ impl File {
 
     /// Reads from `offset` on until `buf` is full or the file ends. Returns the number of bytes read.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        faults::ask(Verb::Read)?;
         let mut done = 0;
         while done < buf.len() {
             match rustix::io::pread(&self.fd, &mut buf[done..], offset + done as u64) {

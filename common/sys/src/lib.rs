@@ -12,6 +12,7 @@ mod clone;
 pub mod cwd;
 pub mod dir;
 pub mod durable;
+pub mod faults;
 pub mod file;
 pub mod inotify;
 mod listing;

@@ -20,6 +20,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
+use crate::faults::{self, Verb};
 use crate::metadata::{self, On, is_passing};
 use crate::resolve::FOLDER;
 use crate::stat::Stat;
@@ -103,11 +104,13 @@ impl Stage {
     /// A file to be written, at most `size` bytes. Space is not reserved: how much of it is holes is not known yet, and
     /// a write that finds no space fails long before the file has a name.
     pub fn file(self: &Arc<Self>, size: u64) -> io::Result<StagedFile> {
+        faults::ask(Verb::Stage)?;
         self.file_of_mode(size, 0o600)
     }
 
     /// The same for a file whose metadata is known: its mode need not be set later, if all goes well.
     pub fn file_like(self: &Arc<Self>, meta: &Meta, keep: Keep) -> io::Result<StagedFile> {
+        faults::ask(Verb::Stage)?;
         // In a folder that nobody else can enter a file may have its mode before it has its content and its owner.
         let wanted = metadata::mode_of_new(meta, keep) & 0o777;
         // Attributes are set before the mode, which may forbid it.
@@ -131,6 +134,7 @@ impl Stage {
     /// `InvalidInput` for a regular file and for a kind that `keep` does not admit; else of the operating system, so
     /// `PermissionDenied` for a device without the right to make one.
     pub fn make(self: &Arc<Self>, meta: &Meta, keep: Keep) -> io::Result<Staged> {
+        faults::ask(Verb::Stage)?;
         if meta.kind == Kind::File || !keep.admits(meta.kind) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "is of a kind that is not kept here"));
         }
@@ -164,6 +168,7 @@ impl Stage {
     /// # Errors
     /// Of `link(2)`: `TooManyLinks`, `PermissionDenied` for a folder, `NotFound`.
     pub fn link(self: &Arc<Self>, dir: &Dir, name: &Name) -> io::Result<Staged> {
+        faults::ask(Verb::Stage)?;
         let ((), temp) = self.create(|folder, temp| {
             Ok(rustix::fs::linkat(dir.fd(), name.as_bytes(), folder, temp, AtFlags::empty())?)
         })?;
@@ -177,6 +182,7 @@ impl Stage {
     /// # Errors
     /// `NotFound`; `IsADirectory`; else of the operating system.
     pub fn copy(self: &Arc<Self>, dir: &Dir, name: &Name) -> io::Result<Staged> {
+        faults::ask(Verb::Stage)?;
         let keep = Keep::EVERYTHING;
         let stat = dir.lookup(name)?.ok_or(io::ErrorKind::NotFound)?;
         match stat.kind {

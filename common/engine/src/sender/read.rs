@@ -23,6 +23,16 @@ pub(super) enum Small {
 
 /// Appends a `Put` of the file to `buffer`, or nothing.
 pub(super) fn small(file: &File, first: Stat, path: &RelPath, view: &View, buffer: &mut BytesMut) -> io::Result<Small> {
+    let at = buffer.len();
+    let read = read_small(file, first, path, view, buffer);
+    if read.is_err() {
+        // The frame that was begun.
+        buffer.truncate(at);
+    }
+    read
+}
+
+fn read_small(file: &File, first: Stat, path: &RelPath, view: &View, buffer: &mut BytesMut) -> io::Result<Small> {
     let mut before = first;
     let mut earlier: Option<(Stat, BytesMut)> = None;
     for _ in 0..ATTEMPTS {
@@ -93,9 +103,30 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use proto::{Content, Keep, ToReceiver};
+    use sys::faults::{self, Verb};
     use sys::{Mounts, Tree};
 
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_leaves_nothing_in_the_buffer() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("f"), "content").unwrap();
+        let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
+        let view = Arc::new(View::of_source(tree, Keep::DEFAULT, crate::view::Selection::default()));
+        let (file, first) = view.folder(&RelPath::root()).unwrap().open(&proto::Name::parse(b"f").unwrap()).unwrap();
+        let mut buffer = BytesMut::from(&b"before"[..]);
+        // The second question of the reading is for the content.
+        let mut asked = 0;
+        faults::plan(move |verb| {
+            asked += u32::from(verb == Verb::Read);
+            (asked == 2).then(|| io::ErrorKind::Other.into())
+        });
+        let read = small(&file, first, &RelPath::parse(b"f").unwrap(), &view, &mut buffer);
+        faults::end();
+        assert!(read.is_err());
+        assert_eq!(&buffer[..], b"before");
+    }
 
     #[test]
     fn what_changes_after_the_look_at_it_does_not_get_the_metadata_of_before() {

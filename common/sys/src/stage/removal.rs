@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::{PREFIX, RESTLESS, Seat, Stage, StageDir, TRIES};
 use crate::dir::Dir;
+use crate::faults::{self, Verb};
 use crate::moves::{self, At};
 use crate::procfs::ProcPath;
 use crate::remove;
@@ -23,6 +24,7 @@ impl Stage {
     /// depth. Nothing there is success. What of a folder cannot be deleted stays in the stage, out of sight, and is
     /// logged.
     pub fn take_out(&self, dir: &Dir, name: &Name) -> io::Result<()> {
+        faults::ask(Verb::Change)?;
         for _ in 0..TRIES {
             match remove::unlink(dir.fd(), name.as_bytes()) {
                 Err(Errno::ISDIR) => {}
@@ -74,6 +76,7 @@ impl Stage {
     /// What stands at `name` stands at `to_name` and replaces whatever stood there, also a folder with all beneath it.
     /// At each moment the new name shows the old entry or the new one.
     pub fn replace(&self, dir: &Dir, name: &Name, to: &Dir, to_name: &Name) -> io::Result<()> {
+        faults::ask(Verb::Change)?;
         match dir.rename(name, to, to_name) {
             Err(error) if in_the_way(&error) => {
                 dir.exchange(name, to, to_name)?;

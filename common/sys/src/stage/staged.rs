@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::clone::{self, write_at};
 use crate::dir::Dir;
+use crate::faults::{self, Verb};
 use crate::file::File;
 use crate::metadata::{self, Now, On};
 use crate::moves::{self, At};
@@ -113,6 +114,7 @@ impl StagedFile {
     /// # Errors
     /// `InvalidInput` beyond the size that was announced; else of the operating system.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        faults::ask(Verb::Write)?;
         let end = offset.saturating_add(bytes.len() as u64);
         if end > self.size {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "more bytes than were announced"));
@@ -128,6 +130,7 @@ impl StagedFile {
     /// # Errors
     /// As [`write_at`](StagedFile::write_at). A file that has become shorter is none: what is missing becomes a hole.
     pub fn copy(&self, from: &File, range: Range<u64>, offset: u64) -> io::Result<()> {
+        faults::ask(Verb::Write)?;
         let end = offset.saturating_add(range.end.saturating_sub(range.start));
         if end > self.size {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "more bytes than were announced"));
@@ -142,6 +145,7 @@ impl StagedFile {
     /// `InvalidInput` when it is longer than `meta` says; else of a failing disk. What only could not be set is in
     /// [`Staged::problems`].
     pub fn finish(self, meta: &Meta, keep: Keep) -> io::Result<Staged> {
+        faults::ask(Verb::Write)?;
         let length = self.length.load(Ordering::Relaxed);
         if length > meta.size {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "has more bytes than its metadata says"));
@@ -233,6 +237,7 @@ impl Staged {
     /// Gives it its name. Whatever stands there is replaced in one step, also a folder with all beneath it, which is then
     /// removed in the stage `onto`.
     pub fn publish(mut self, dir: &Dir, name: &Name, onto: &Stage) -> io::Result<()> {
+        faults::ask(Verb::Publish)?;
         self.fd = None;
         for _ in 0..TRIES {
             match moves::rename(self.temp.at(), dir.at(name)) {
@@ -257,6 +262,7 @@ impl Staged {
     /// # Errors
     /// `AlreadyExists` when something stands there; else of the operating system.
     pub fn publish_new(mut self, dir: &Dir, name: &Name) -> io::Result<()> {
+        faults::ask(Verb::Publish)?;
         self.fd = None;
         match moves::rename_new(self.temp.at(), dir.at(name)) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename_if_free(dir, name)?,
