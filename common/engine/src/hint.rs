@@ -77,6 +77,11 @@ impl Cause {
 }
 
 impl Cause {
+    /// Both, where `|` cannot be: in a constant.
+    pub(crate) const fn and(self, other: Cause) -> Cause {
+        Cause(self.0 | other.0)
+    }
+
     /// These reasons but for `other`.
     pub(crate) fn without(self, other: Cause) -> Cause {
         Cause(self.0 & !other.0)

@@ -79,8 +79,9 @@ impl Session<'_> {
 
     /// Where a module keeps no hard links each name is a file of its own there: what the kernel told of one name of this file
     /// is told of the others, and those not known are searched for.
-    pub(super) fn tell_other_names(&mut self, Look { ticket, path, why, .. }: &Look, stat: &Stat) {
-        if stat.nlink < 2 || self.view.keeps(Kept::Hardlinks) {
+    pub(super) fn tell_other_names(&mut self, Look { ticket, path, why, room, .. }: &Look, stat: &Stat) {
+        // They were told before room was asked for. Were they told again, two names would ask for it, and send, without end.
+        if stat.nlink < 2 || self.view.keeps(Kept::Hardlinks) || room.is_some() {
             return;
         }
         let ticket = *ticket;

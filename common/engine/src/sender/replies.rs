@@ -176,8 +176,18 @@ impl Session<'_> {
             // It is not said which of them is missing. The folders of all are sent where needed, and a look at the
             // first finds out whether its content is there.
             Sent::Link(first, others) => {
-                others.iter().for_each(|other| self.send_folder_of(ticket, &self.by_now(op, other)));
-                self.owe_entry(ticket, self.by_now(op, &first), Cause::ATTRIBUTES);
+                let places: Vec<_> = others.iter().map(|other| self.by_now(op, other)).collect();
+                let mut later = false;
+                for other in &places {
+                    later |= self.send_folder_of(ticket, other);
+                }
+                let first = self.by_now(op, &first);
+                self.owe_entry(ticket, first.clone(), Cause::ATTRIBUTES);
+                if later {
+                    // Without the folder it would be refused at once, and again.
+                    let due = self.mirror.now() + self.retries.pause();
+                    self.mirror.pending().postpone(&first, due);
+                }
             }
             Sent::Asked(path, _) => {
                 self.send_folder_of(ticket, &self.by_now(op, &path));
@@ -207,27 +217,30 @@ impl Session<'_> {
     }
 
     /// The folder of `path` is missing at the target: send it, with all that is in it. A target that keeps losing it is
-    /// asked at growing intervals; one that refused it is not asked again.
-    fn send_folder_of(&mut self, ticket: Ticket, path: &RelPath) {
-        let Some(folder) = path.parent() else { return };
+    /// asked at growing intervals; one that refused it is not asked again. Whether it may not be sent before some time.
+    fn send_folder_of(&mut self, ticket: Ticket, path: &RelPath) -> bool {
+        let Some(folder) = path.parent() else { return false };
         if folder.is_root() {
             // That is there in any case: something else was missing, and is not any more.
-            return self.owe_entry(ticket, path.clone(), Cause::ATTRIBUTES);
+            self.owe_entry(ticket, path.clone(), Cause::ATTRIBUTES);
+            return false;
         }
         if let Some(refused) = self.retries.refused(&folder) {
             let reason = format!("not stored: the target refused the folder {refused}");
-            return self.mirror.entries.problem_there(path, reason);
+            self.mirror.entries.problem_there(path, reason);
+            return false;
         }
         let (now, since) = (self.mirror.now(), self.since(ticket));
         if self.mirror.pending().is_covered(&path.clone(), since) {
             // The folder waits to be compared, or for room.
-            return;
+            return true;
         }
         let pause = self.retries.is_absent(&folder, now);
         self.owe(ticket, Hint::Subtree { path: folder.clone() });
         if let Some(pause) = pause {
             self.mirror.pending().postpone(&folder, now + pause);
         }
+        pause.is_some()
     }
 }
 

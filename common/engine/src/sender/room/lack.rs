@@ -13,6 +13,10 @@ use crate::sender::looks::{Look, Why};
 use crate::sender::pass::Difference;
 use crate::sender::{Ended, Session};
 
+/// Content that waits: the other names of its file, if it has any, were told when it was looked at. Were they told again each
+/// time, two that wait would call each other without end.
+const TOLD: Cause = Cause::WRITTEN.and(Cause::ALONE);
+
 /// Folders in which more waits than is held.
 pub(super) const LATER: Claim = Claim { owner: (u32::MAX, 1), bytes: 0 };
 /// Paths that are held; beyond that their folders are, and looked at again when half of these are through.
@@ -37,10 +41,10 @@ impl Session<'_> {
     fn waits(&mut self, ticket: Ticket, sent: &Sent) -> Vec<(RelPath, Wait, Claim)> {
         let places = match sent {
             Sent::Asked(path, claim) => {
-                return vec![(path.clone(), Wait::Entry(Cause::WRITTEN), self.room.limit(ticket, *claim))];
+                return vec![(path.clone(), Wait::Entry(TOLD), self.room.limit(ticket, *claim))];
             }
             Sent::Entry(path, claim) => {
-                return vec![(path.clone(), Wait::Entry(Cause::WRITTEN), self.room.limit_more(ticket, *claim))];
+                return vec![(path.clone(), Wait::Entry(TOLD), self.room.limit_more(ticket, *claim))];
             }
             Sent::Folder(path, claim) if !path.is_root() => {
                 return vec![(path.clone(), Wait::Subtree, self.room.limit_more(ticket, *claim))];
@@ -78,7 +82,7 @@ impl Session<'_> {
     fn stop_uploads(&mut self) -> Result<(), Ended> {
         for upload in self.uploads.take_all() {
             let claim = self.claim(upload.stat());
-            self.park(upload.ticket(), upload.path().clone(), Wait::Entry(Cause::WRITTEN), claim);
+            self.park(upload.ticket(), upload.path().clone(), Wait::Entry(TOLD), claim);
             self.drop_upload(upload)?;
         }
         Ok(())
@@ -132,9 +136,7 @@ impl Session<'_> {
         let wish = Wish { ticket: look.ticket, pace: self.pace(look.ticket), bytes: claim.bytes, promised: look.room };
         match self.room.of_content(wish, || self.mirror.entries.has_trouble_there(&look.path)) {
             Gate::Open => return Ok(true),
-            Gate::Wait | Gate::WithFolder => {
-                self.park(look.ticket, look.path.clone(), Wait::Entry(Cause::WRITTEN), claim)
-            }
+            Gate::Wait | Gate::WithFolder => self.park(look.ticket, look.path.clone(), Wait::Entry(TOLD), claim),
             Gate::Ask => match self.view.meta_of(file, stat) {
                 Ok(meta) => self.ask_for_room(look, meta, claim)?,
                 Err(error) => self.unreadable(Look::new(look.ticket, look.path.clone(), look.why), &error)?,
