@@ -14,11 +14,11 @@ pub enum Verb {
     Open,
     /// Content or metadata of what is open.
     Read,
-    /// A new temporary.
+    /// A new temporary, with nothing in it.
     Stage,
-    /// Content for one.
+    /// Content for a temporary, or its metadata.
     Write,
-    /// A name for one.
+    /// A name for a temporary.
     Publish,
     /// Other metadata or another name of what stands there, or its removal.
     Change,

@@ -39,6 +39,16 @@ const MOST: usize = 40;
 /// A round that is not at rest after this time never will be.
 const REST: Duration = Duration::from_secs(20);
 
+/// The bit of a folder in a mode.
+const FOLDER: u32 = 0o40000;
+
+/// What must be alike at rest, beside what always must.
+#[derive(Debug, Clone, Copy)]
+struct Alike {
+    links: bool,
+    folder_times: bool,
+}
+
 /// A source, its target and what is between them.
 struct Place {
     here: PathBuf,
@@ -100,7 +110,7 @@ impl Place {
         let began = Instant::now();
         loop {
             if self.hints.lock().unwrap().is_empty() && self.mirror.pending().is_empty() {
-                let differences = self.differences();
+                let differences: Vec<_> = self.differences(self.alike()).into_iter().map(|(_, said)| said).collect();
                 if differences.is_empty() {
                     return Ok(steps);
                 }
@@ -124,20 +134,31 @@ impl Place {
         let _ = utimensat(CWD, self.here.join(OsStr::from_bytes(path.as_bytes())), &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
-    fn differences(&self) -> Vec<String> {
+    fn alike(&self) -> Alike {
+        Alike { links: self.keep.has(Kept::Hardlinks), folder_times: true }
+    }
+
+    /// Where the trees differ, and how.
+    fn differences(&self, alike: Alike) -> Vec<(PathBuf, String)> {
         let (mut here, mut there) = (tree(&self.here), tree(&self.there));
-        if !self.keep.has(Kept::Hardlinks) {
-            here.values_mut().chain(there.values_mut()).for_each(|shown| shown.4 = 0);
+        for shown in here.values_mut().chain(there.values_mut()) {
+            if !alike.links {
+                shown.4 = 0;
+            }
+            if !alike.folder_times && shown.0 & FOLDER != 0 {
+                (shown.1, shown.2) = (0, 0);
+            }
         }
         let mut found = Vec::new();
         for at in here.keys().chain(there.keys()).collect::<BTreeSet<_>>() {
             if here.get(at) != there.get(at) {
-                found.push(format!("{at:?}: {} / {}", show(here.get(at)), show(there.get(at))));
+                found.push((at.clone(), format!("{at:?}: {} / {}", show(here.get(at)), show(there.get(at)))));
             }
         }
         let (here, there) = (groups(&self.here, &here), groups(&self.there, &there));
-        found.extend(here.difference(&there).map(|group| format!("names of one file, parted there: {group:?}")));
-        found.extend(there.difference(&here).map(|group| format!("names of one file only there: {group:?}")));
+        let said = |what: &str, group: &Vec<PathBuf>| (group[0].clone(), format!("names of one file{what}: {group:?}"));
+        found.extend(here.difference(&there).map(|group| said(", parted there", group)));
+        found.extend(there.difference(&here).map(|group| said(" only there", group)));
         found
     }
 }

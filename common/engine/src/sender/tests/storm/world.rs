@@ -20,6 +20,8 @@ const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 pub struct World<'a> {
     place: &'a Place,
     pub rng: Rng,
+    /// Whether it makes files that size and time do not tell apart.
+    pub twins: bool,
     content: u32,
     /// Inodes that got one more name in this round. They are not changed until all is at rest: what is done through a
     /// name that is made and removed before anyone looked, the kernel tells of under that name only.
@@ -28,7 +30,7 @@ pub struct World<'a> {
 
 impl World<'_> {
     pub fn new(place: &Place, rng: Rng) -> World<'_> {
-        World { place, rng, content: 0, linked: HashSet::new() }
+        World { place, rng, twins: true, content: 0, linked: HashSet::new() }
     }
 
     pub fn begin_round(&mut self) {
@@ -128,7 +130,7 @@ impl World<'_> {
             27..=28 => self.chmod(),
             29..=30 => self.flip(),
             31 => self.move_in(),
-            32 => self.twins(),
+            32 if self.twins => self.make_twins(),
             _ => self.overwrite(),
         };
         if let Some(said) = said.filter(|_| self.place.trace.on) {
@@ -150,7 +152,7 @@ impl World<'_> {
     }
 
     /// Two new files of one size and one time, as a fast program makes them between two ticks of the kernel's clock.
-    fn twins(&mut self) -> Option<String> {
+    fn make_twins(&mut self) -> Option<String> {
         let (a, b) = (self.free_place(), self.free_place());
         let time = self.place.clock.wall();
         for at in [&a, &b] {

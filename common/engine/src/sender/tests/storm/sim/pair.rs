@@ -9,13 +9,18 @@ use tokio::sync::{mpsc, watch};
 
 use super::super::trace::{shown_answers, shown_frames};
 use super::pipe::Pipe;
-use super::{Left, Sim};
+use super::spell::Side;
+use super::{Left, Sim, Troubled};
 use crate::channel::OUTBOX;
+use crate::mirror::{Deletes, Halt};
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{self, EndReason, Grant, Limits, Receiver};
 use crate::sender::{Connection, Ended, Sender, Session, Until};
 use crate::view::Replica;
 use crate::workers::{Step, Workers};
+
+/// A receiver that has nothing to do for so long has taken its folder of temporaries away.
+const TIDIED: Duration = Duration::from_secs(1);
 
 /// What may be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +123,11 @@ impl Sim<'_> {
 
     fn act(&mut self, pair: &mut Pair<'_, '_>) -> Result<Option<Left>, String> {
         let chance = self.rng.u16(..1000);
-        let weather = self.weather;
+        let mut weather = self.weather;
+        if self.steps == 0 && self.actions > 500 {
+            // Else it may never come to rest.
+            (weather.cuts, weather.stops, weather.restarts) = (0, 0, 0);
+        }
         if chance < weather.cuts {
             return self.cut(pair).map(Some);
         } else if chance < weather.cuts + weather.stops {
@@ -136,23 +145,34 @@ impl Sim<'_> {
                 self.deliver();
                 pair.sender.wake();
             }
-            Some(Action::Send) => match pair.sending.step() {
+            Some(Action::Send) => match self.on(Side::Source, || pair.sending.step()) {
                 Step::Worked => pair.sender = Role::Awake,
                 Step::Idle(due) => pair.sender = Role::Asleep(due),
                 Step::Ended(ended) => return self.sender_ended(pair, ended).map(Some),
             },
             Some(Action::Receive) => self.receive(pair)?,
             Some(Action::Carry) => self.carry(pair),
-            None if matches!(pair.receiver, Role::Over) => {
+            None if matches!(pair.receiver, Role::Over) && pair.link.is_quiet() => {
                 // All that it said has arrived: the link closes.
                 pair.link.to_sender = mpsc::unbounded_channel().0;
+                pair.link.from_sender.close();
                 pair.sender.wake();
             }
-            None if self.steps == 0 && !self.has_hints() && self.mirror.pending().is_empty() => return self.judge(),
+            None if self.is_settled(pair) => {
+                pair.sender.wake();
+                return self.judge();
+            }
             None => self.sleep(pair)?,
         }
         self.pass()?;
         Ok(None)
+    }
+
+    /// Whether nothing is owed, and the receiver has tidied up.
+    fn is_settled(&self, pair: &Pair<'_, '_>) -> bool {
+        let soon = self.place.clock.now() + TIDIED;
+        let tidy = pair.receiver.due().is_some_and(|due| due > soon);
+        self.steps == 0 && tidy && !self.has_hints() && self.mirror.pending().is_empty()
     }
 
     /// One of those that have something to do.
@@ -184,14 +204,26 @@ impl Sim<'_> {
     /// Nobody has anything to do before a moment that comes by itself.
     fn sleep(&mut self, pair: &Pair<'_, '_>) -> Result<(), String> {
         let link = [pair.link.there.next(), pair.link.back.next()];
-        let due = [pair.sender.due(), pair.receiver.due()].into_iter().chain(link).flatten().min();
+        let (now, roles) = (self.place.clock.now(), [pair.sender.due(), pair.receiver.due()]);
+        // What has arrived at one who takes nothing now waits for that one.
+        let due = roles.into_iter().chain(link).flatten().filter(|due| *due > now).min();
         let due = due.ok_or_else(|| format!("nobody waits for anything, owed: {}", self.mirror.pending().owed()))?;
         self.place.clock.advance_to(due);
         Ok(())
     }
 
+    /// A step of the role that has this disk.
+    fn on<T>(&mut self, side: Side, step: impl FnOnce() -> T) -> T {
+        match &mut self.spell {
+            Some(spell) if spell.side == side => spell.during(step),
+            _ => step(),
+        }
+    }
+
     fn receive(&mut self, pair: &mut Pair<'_, '_>) -> Result<(), String> {
-        match pair.taking.step() {
+        let step = self.on(Side::Target, || pair.taking.step());
+        self.watch_anchor()?;
+        match step {
             Step::Worked => pair.receiver = Role::Awake,
             Step::Idle(due) => pair.receiver = Role::Asleep(due),
             Step::Ended(EndReason::Closed | EndReason::Stopped) => pair.receiver = Role::Over,
@@ -219,7 +251,7 @@ impl Sim<'_> {
                     link.there.leave(frames, arrives);
                     return sender.wake();
                 }
-                1 if link.there.next().is_some_and(|at| at <= now) && link.to_receiver.capacity() > 0 => {
+                1 if link.there.next().is_some_and(|at| at <= now) && link.takes() => {
                     // It may have ended.
                     let _ = link.there.arrive().map(|frames| link.to_receiver.try_send(frames));
                     return receiver.wake();
@@ -284,17 +316,33 @@ impl Sim<'_> {
                 self.end(pair)?;
                 Ok(Left::Disconnected)
             }
+            // A root that cannot be read. Somebody has looked, and goes on.
+            Ended::Halted(Halt::Root(_)) if self.troubled != Troubled::No => {
+                self.end(pair)?;
+                self.mirror.release(Deletes::Braked);
+                Ok(Left::Disconnected)
+            }
             ended => Err(format!("the sender ended: {ended:?}")),
         }
     }
 }
 
 impl Link {
+    /// Whether what arrives at the receiver is taken from the link: all is, by one that has ended.
+    fn takes(&self) -> bool {
+        self.to_receiver.is_closed() || self.to_receiver.capacity() > 0
+    }
+
+    /// Whether the receiver has said nothing that is still to arrive.
+    fn is_quiet(&self) -> bool {
+        self.from_receiver.is_empty() && self.back.next().is_none()
+    }
+
     fn can_carry(&self, now: Instant) -> bool {
         let arrives = |pipe: &Pipe| pipe.next().is_some_and(|at| at <= now);
         (self.there.has_room() && !self.from_sender.is_empty())
             || (self.back.has_room() && !self.from_receiver.is_empty())
-            || (arrives(&self.there) && self.to_receiver.capacity() > 0)
+            || (arrives(&self.there) && self.takes())
             || arrives(&self.back)
     }
 }
