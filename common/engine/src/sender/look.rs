@@ -268,6 +268,11 @@ impl Session<'_> {
         if !self.admit(&look, &file, &stat)? {
             return Ok(());
         }
+        // A file that is written all the time would begin again with each look, and never come to an end.
+        if let Some(upload) = self.uploads.will_notice(&look.path, &stat) {
+            self.takes_over(upload, look.ticket);
+            return Ok(());
+        }
         // What is on its way under this name is older: it must not arrive after this.
         if let Some(older) = self.uploads.take(&look.path) {
             self.takes_over(look.ticket, older.ticket());

@@ -125,6 +125,14 @@ impl Upload {
         &self.before
     }
 
+    /// Whether the file is this one, and all that has happened to it by now will be in what is sent: nothing is read yet, or
+    /// it is still to be looked at whether the file has changed since this attempt began, and it has. (What has changed within
+    /// a tick of the kernel's clock may look the same.)
+    pub fn will_notice(&self, stat: &Stat) -> bool {
+        let changed = !self.before.same_content(stat);
+        self.after.is_none() && self.before.same_inode(stat) && (changed || self.offset == 0)
+    }
+
     /// The messages that open its blob.
     pub fn opening(&self) -> impl Iterator<Item = ToReceiver> {
         let basis = self.replaces.then(|| ToReceiver::Basis { id: self.id, path: self.path.clone() });

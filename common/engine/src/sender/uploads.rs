@@ -75,6 +75,12 @@ impl Uploads {
         self.uploads.push_back(upload);
     }
 
+    /// The work of the one under this name, if that will find out by itself that its file has become this one.
+    pub fn will_notice(&self, path: &RelPath, stat: &Stat) -> Option<Ticket> {
+        let upload = self.uploads.iter().find(|upload| upload.path() == path)?;
+        upload.will_notice(stat).then(|| upload.ticket())
+    }
+
     /// Takes out the one under this name.
     pub fn take(&mut self, path: &RelPath) -> Option<Upload> {
         let at = self.uploads.iter().position(|upload| upload.path() == path)?;

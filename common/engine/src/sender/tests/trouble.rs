@@ -134,6 +134,28 @@ fn what_is_refused_again_stays_and_what_arrives_meanwhile_does_not_end_it() {
 }
 
 #[test]
+fn what_is_looked_at_more_often_than_it_is_read_through_is_named() {
+    let pair = Pair { options: Options { workers: Workers::Inline, ..Pair::new().options }, ..Pair::new() };
+    let at = pair.here.join("f");
+    fs::write(&at, vec![1; 1_000_000]).unwrap();
+    let file = fs::File::options().write(true).open(&at).unwrap();
+    let root = Root::new(Arc::new(Tree::open(&pair.here, Mounts::Stay).unwrap())).unwrap();
+    let mut sender = Sender::new(root, pair.options, pair.mirror.clone());
+    let (outbox, mut frames) = mpsc::channel(OUTBOX);
+    let (_answers, receipts) = mpsc::unbounded_channel();
+    let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
+    let mut session = sender.begin(Connection { outbox, receipts, keep, durability, compress }, Until::Stopped);
+    for n in 0..400 {
+        std::os::unix::fs::FileExt::write_all_at(&file, &[n as u8], 0).unwrap();
+        // As of a new file: nobody answers what the target has of an older one.
+        pair.entry("f", Cause::CREATED | Cause::WRITTEN);
+        session.step();
+        while frames.try_recv().is_ok() {}
+    }
+    assert_eq!(troubled(&pair), ["f"]);
+}
+
+#[test]
 fn what_has_a_reserved_name_is_left_out_until_it_is_gone() {
     let mut pair = Pair::new();
     fs::create_dir(pair.here.join("d")).unwrap();
