@@ -88,7 +88,8 @@ impl Deletions {
             // The root itself is no entry.
             self.whole = entries.saturating_sub(1);
         } else {
-            self.entries += entries;
+            // Whatever a target says, the brake sees no less.
+            self.entries = self.entries.saturating_add(entries);
         }
     }
 
@@ -126,5 +127,24 @@ impl Deletions {
     /// The places, in the order in which they were found.
     pub fn take(&mut self) -> Vec<RelPath> {
         std::mem::take(&mut self.extras).into_iter().map(|extra| extra.path).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_counts_too_much_does_not_make_the_deletions_few() {
+        let mut deletions = Deletions::new();
+        let [a, b] = ["a", "b"].map(|name| RelPath::parse(name.as_bytes()).unwrap());
+        for path in [&a, &b] {
+            deletions.add(path.clone(), Kind::Dir);
+        }
+        deletions.weigh(Whole::Known);
+        while deletions.ask().is_some() {}
+        deletions.counted(&a, u64::MAX);
+        deletions.counted(&b, 7);
+        assert_eq!(deletions.entries(), u64::MAX);
     }
 }

@@ -345,7 +345,7 @@ impl Pass {
     fn weight(&self) -> Weight {
         let (deletes, certainty) = (self.deletions.entries(), self.deletions.certainty());
         let estimated = self.is_full() && certainty == Certainty::Estimated;
-        let total = if estimated { self.matched + deletes } else { self.deletions.whole() };
+        let total = if estimated { self.matched.saturating_add(deletes) } else { self.deletions.whole() };
         Weight { deletes, total, certainty, empty: self.empty, reason: self.reason }
     }
 
