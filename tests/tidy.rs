@@ -18,6 +18,8 @@ mod docs;
 mod machine;
 #[path = "tidy/modules.rs"]
 mod modules;
+#[path = "tidy/outside.rs"]
+mod outside;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/source.rs"]

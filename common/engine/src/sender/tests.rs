@@ -5,6 +5,7 @@ mod bounds;
 mod brake;
 mod delta;
 mod fake;
+mod lies;
 mod links;
 mod owed;
 mod progress;
