@@ -2,8 +2,8 @@
 //! none.
 //!
 //! Both are noted under the places where things stand at the source after all renames that were hinted. So whoever notes
-//! what an answer was about asks [`Pending`](crate::pending::Pending) where that stands by now, and notes it before letting
-//! go of that.
+//! what an answer was about asks [`Pending`](crate::pending::Pending) where that stands by now, and writes the note while still
+//! holding its lock.
 
 use std::sync::{Mutex, MutexGuard};
 

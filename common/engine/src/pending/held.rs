@@ -1,6 +1,6 @@
 //! Which of the hints that wait need room at the target, in the order of what they need. What is held is owed like all else,
-//! with its age, but is not due: it is taken out to be tried. What is heard of it meanwhile makes it due, to be looked at and
-//! held again.
+//! with its age, but is not due: it is taken out to be tried. A new hint makes it due: it is looked at and, while there is no
+//! room, held again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

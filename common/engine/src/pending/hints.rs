@@ -1,5 +1,5 @@
-//! What becomes of hints that meet: those at one path merge, a comparison of a folder takes in what waits beneath it, and what
-//! waits in a folder that is to be compared is left to that.
+//! What becomes of hints that meet: those at one path merge, the comparison of a folder takes in what waits beneath it, and
+//! later hints there are left to it.
 
 use std::time::Instant;
 

@@ -14,6 +14,7 @@ mod protection;
 mod replica;
 mod rule;
 mod selection;
+mod site;
 
 use std::io;
 use std::sync::Arc;
@@ -21,15 +22,15 @@ use std::sync::Arc;
 use proto::{Keep, Kept, Kind, Meta, RelPath};
 use sys::{File, Stat, Tree};
 
-pub(crate) use displace::{By, Obstacle, Site};
-#[cfg(test)]
-pub(crate) use fate::Fate;
+pub(crate) use displace::Obstacle;
+pub use fate::Fate;
 pub use folder::Folder;
 pub use listing::{Inode, Listing, Names, Node, Skipped};
 pub use protection::Protection;
 pub use replica::Replica;
 pub use rule::Rule;
 pub use selection::Selection;
+pub(crate) use site::{By, Site};
 
 /// A tree as a role sees it. Shared by all threads of the role.
 #[derive(Debug)]
@@ -45,9 +46,9 @@ impl View {
         View { tree, keep, selection: selection.of_kinds(keep) }
     }
 
-    /// Of what is written to: whatever is there exists but temporaries, so that it can be removed.
-    pub fn of_replica(tree: Arc<Tree>, keep: Keep) -> View {
-        View { tree, keep, selection: Selection::default() }
+    /// Of what is written to: whatever is selected exists, also what is not made there, so that it can be removed.
+    pub fn of_replica(tree: Arc<Tree>, keep: Keep, selection: Selection) -> View {
+        View { tree, keep, selection }
     }
 
     /// Which entries exist for the role.

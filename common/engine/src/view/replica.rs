@@ -16,7 +16,7 @@ use sys::{Dir, Durable, File, Lack, RootId, Stage, Staged, StagedFile, Stat, Tre
 
 use super::fate::Fate;
 use super::protection::Protection;
-use super::{Folder, View};
+use super::{Folder, Selection, View};
 
 /// See the module. Shared by the threads of a session.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Replica {
     view: Arc<View>,
     stage: Arc<Stage>,
     protection: Protection,
-    fate: Fate,
+    fate: Arc<Fate>,
 }
 
 impl Replica {
@@ -34,19 +34,14 @@ impl Replica {
     /// As [`Stage::new`].
     pub fn new(tree: Arc<Tree>, keep: Keep) -> io::Result<Replica> {
         let stage = Arc::new(Stage::new(Arc::clone(&tree))?);
-        Ok(Replica::in_stage(tree, keep, stage))
+        let view = Arc::new(View::of_replica(tree, keep, Selection::default()));
+        Ok(Replica { view, stage, protection: Protection::default(), fate: Arc::default() })
     }
 
-    /// What is made for it comes into a stage that stands in it or above it.
-    fn in_stage(tree: Arc<Tree>, keep: Keep, stage: Arc<Stage>) -> Replica {
-        let view = Arc::new(View::of_replica(tree, keep));
-        Replica { view, stage, protection: Protection::default(), fate: Fate::default() }
-    }
-
-    /// With other rules, for a test.
-    #[cfg(test)]
-    pub(crate) fn with(self, protection: Protection, fate: Fate) -> Replica {
-        Replica { protection, fate, ..self }
+    /// The same in which this is protected, and old versions meet this fate.
+    #[must_use]
+    pub fn with(self, protection: Protection, fate: Fate) -> Replica {
+        Replica { protection, fate: Arc::new(fate), ..self }
     }
 
     /// As which it is read.

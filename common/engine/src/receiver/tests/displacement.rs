@@ -80,8 +80,11 @@ fn names_that_are_parted_are_displaced_in_order() {
 
 /// A module in which `d/in/kept`, `kept` and `own` may not be touched.
 fn protected(durability: Durability) -> Rig {
-    let settings =
-        Settings { durability, protection: Protection::of(&["d/in/kept", "kept", "own"]), ..Settings::default() };
+    let settings = Settings {
+        durability,
+        protection: Protection::of(["d/in/kept", "kept", "own"].map(path)),
+        ..Settings::default()
+    };
     let mut rig = Rig::with(settings, |module| {
         fs::create_dir_all(module.join("d/in")).unwrap();
         fs::create_dir_all(module.join("own/in")).unwrap();

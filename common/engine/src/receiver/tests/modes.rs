@@ -45,7 +45,7 @@ fn unprivileged() {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
         }
     };
-    let protection = Protection::of(&["0/f", "300/f", "400/f", "600/f"]);
+    let protection = Protection::of(["0/f", "300/f", "400/f", "600/f"].map(path));
     let mut rig = Rig::with(Settings { protection, ..Settings::default() }, make);
     for mode in CLOSED {
         let at = format!("{mode:o}");

@@ -7,11 +7,11 @@ use proto::{Kept, Kind, Meta, Name, RelPath, Time, Xattrs};
 use sys::Tree;
 
 use super::Replica;
-use crate::view::Folder;
+use crate::view::{Folder, View};
 
 impl Replica {
-    /// The folder at a path as a replica of its own, with the same stage. What is missing on the way to it is made with this
-    /// mode, and belongs to whom the folder above it belongs.
+    /// The folder at a path as a replica of its own, with the same stage and the same rules. What is missing on the way to it
+    /// is made with this mode, and belongs to whom the folder above it belongs.
     ///
     /// # Errors
     /// `InvalidInput` for a name that is reserved; else of the operating system.
@@ -26,7 +26,8 @@ impl Replica {
             }
             entered => entered?,
         };
-        Ok(Replica::in_stage(tree, self.view.keep, self.stage))
+        let view = Arc::new(View::of_replica(tree, self.view.keep, self.view.selection));
+        Ok(Replica { view, protection: self.protection.beneath(path), ..self })
     }
 
     fn enter(&self, path: &RelPath, mode: u32) -> io::Result<Arc<Tree>> {
