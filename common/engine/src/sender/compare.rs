@@ -16,7 +16,7 @@ use super::{Ended, FLIGHT, LOOKS, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
-use crate::view::{Inode, Rule, Skipped};
+use crate::view::{Rule, Skipped};
 
 /// What would delete too much is compared again after this time.
 const DOUBT: Duration = Duration::from_secs(2);
@@ -305,12 +305,6 @@ impl Session<'_> {
         let leave = Leave { released: self.mirror.is_released(), doubted };
         self.passes.tell(ticket, |pass| pass.may_delete(leave));
         Ok(())
-    }
-
-    fn name_in_pass(&mut self, ticket: Ticket, inode: Inode, names: Vec<RelPath>) -> Result<(), Ended> {
-        let Some(fresh) = names.first().cloned() else { return Ok(()) };
-        self.groups.met(inode, names, self.since(ticket));
-        if self.view.keeps(Kept::Hardlinks) { self.send_group(ticket, inode, fresh) } else { Ok(()) }
     }
 
     fn end_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {

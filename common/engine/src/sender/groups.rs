@@ -9,6 +9,7 @@ use sys::Stat;
 
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::Children;
+use crate::hint::Cause;
 use crate::pending::{Since, Ticket};
 use crate::view::{Inode, Node};
 
@@ -38,6 +39,9 @@ pub(super) struct Want {
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
     /// connection has ended.
     pub sent: Option<(Inode, RelPath, Ticket)>,
+    /// What to look at the names for that are found, where each is a file of its own at the target. For [`Cause::ATTRIBUTES`]
+    /// they are looked at only if the file has changed since it was sent.
+    pub told: Cause,
     /// Searches that have found names of which one had moved on by then.
     pub tries: u8,
 }
@@ -189,6 +193,11 @@ impl Groups {
         self.names.get(&node).into_iter().flatten()
     }
 
+    /// How many names of a file are known, with those that it has lost and no look has found gone.
+    pub fn known(&self, node: Node) -> usize {
+        self.names.get(&node).map_or(0, BTreeSet::len)
+    }
+
     /// Whether this is known as a name of that file.
     pub fn knows(&self, path: &RelPath, node: Node) -> bool {
         self.at.get(path) == Some(&node)
@@ -300,7 +309,8 @@ mod tests {
     #[test]
     fn one_search_at_a_time_and_none_for_work_of_a_connection_that_is_gone() {
         let mut groups = groups(&[]);
-        let want = |ino| Want { node: (1, ino), since: since(), sent: Some((inode(ino), path("a"), 7)), tries: 0 };
+        let sent = |ino| Some((inode(ino), path("a"), 7));
+        let want = |ino| Want { node: (1, ino), since: since(), sent: sent(ino), told: Cause::WRITTEN, tries: 0 };
         groups.want(want(1));
         let (send, receive) = mpsc::channel();
         groups.search(|nodes| {

@@ -2,7 +2,7 @@
 //! are sent too when one was written. Where names are missing the source is searched by a worker, as the kernel tells of a
 //! new link only under its new name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 
 use proto::{Kept, Kind, RelPath, ToReceiver, codec};
@@ -23,9 +23,36 @@ use crate::workers::Workers;
 const TRIES: u8 = 20;
 
 impl Session<'_> {
+    /// Notes the names of what was just sent, and has them joined where the module keeps that, and else found. A pass does so
+    /// at its end.
+    pub(super) fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
+        let inode = Inode::of(stat);
+        if stat.nlink < 2 || self.passes.meet(ticket, inode, &path) {
+            return Ok(());
+        }
+        self.groups.met(inode, vec![path.clone()], self.since(ticket));
+        if self.view.keeps(Kept::Hardlinks) {
+            return self.send_group(ticket, inode, path);
+        }
+        self.find_other_names(ticket, inode, path);
+        Ok(())
+    }
+
+    /// The same of all names that a pass has met of a file, which was as it is `then` when it met the first.
+    pub(super) fn name_in_pass(&mut self, ticket: Ticket, then: Inode, names: Vec<RelPath>) -> Result<(), Ended> {
+        let Some(fresh) = names.first().cloned() else { return Ok(()) };
+        self.groups.met(then, names, self.since(ticket));
+        if self.view.keeps(Kept::Hardlinks) {
+            return self.send_group(ticket, then, fresh);
+        }
+        self.find_other_names(ticket, then, fresh);
+        self.look_if_changed(ticket, then);
+        Ok(())
+    }
+
     /// Tells the target which names are this file, as far as they still are; searches for those not known.
     /// `fresh` is a name under which the target has the file as it was `then`: others may have an older one.
-    pub(super) fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
+    fn send_group(&mut self, ticket: Ticket, then: Inode, fresh: RelPath) -> Result<(), Ended> {
         let (id, since) = (then.node(), self.since(ticket));
         let mut names: Vec<RelPath> = self.groups.names(id).cloned().collect();
         let mut now = then;
@@ -62,7 +89,8 @@ impl Session<'_> {
         }
         if self.groups.lacks(now, names.len()) && !self.passes.is_full(ticket) {
             self.flight.hold(ticket);
-            self.groups.want(Want { node: id, since, sent: Some((now, fresh.clone(), ticket)), tries: 0 });
+            let sent = Some((now, fresh.clone(), ticket));
+            self.groups.want(Want { node: id, since, sent, told: Cause::WRITTEN, tries: 0 });
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
         while !others.is_empty() {
@@ -101,7 +129,33 @@ impl Session<'_> {
         if self.groups.lacks(inode, others + 1) {
             self.flight.hold(ticket);
             let sent = Some((inode, path.clone(), ticket));
-            self.groups.want(Want { node: inode.node(), since, sent, tries: 0 });
+            self.groups.want(Want { node: inode.node(), since, sent, told: Cause::WRITTEN, tries: 0 });
+        }
+    }
+
+    /// Where a module keeps no hard links: has those names of a file searched for that are not known. It was `then` when it
+    /// was sent, or compared, under `path`. Were a name not known, what is written through it right before it is deleted would
+    /// come under no other: only from a name that is known a look at nothing leads to the others.
+    fn find_other_names(&mut self, ticket: Ticket, then: Inode, path: RelPath) {
+        let id = then.node();
+        if self.passes.is_full(ticket) || !self.groups.lacks(then, self.groups.known(id)) {
+            return;
+        }
+        self.flight.hold(ticket);
+        let (since, sent) = (self.since(ticket), Some((then, path, ticket)));
+        self.groups.want(Want { node: id, since, sent, told: Cause::ATTRIBUTES, tries: 0 });
+    }
+
+    /// Where a module keeps no hard links: a file that is no more what it was `then`, when it was sent, may have been written
+    /// through a name that was lost before it was known. A look at one that stands leads to the others.
+    fn look_if_changed(&self, ticket: Ticket, then: Inode) {
+        let id = then.node();
+        let here = |name| self.inode_here(name).filter(|here| here.node() == id);
+        let standing = self.groups.names(id).find_map(|name| Some((name, here(name)?)));
+        if let Some((name, now)) = standing
+            && now.ctime != then.ctime
+        {
+            self.owe_rest(ticket, name.clone(), Cause::ATTRIBUTES);
         }
     }
 
@@ -145,6 +199,8 @@ impl Session<'_> {
     }
 
     fn searched(&mut self, wanted: Vec<Want>, mut found: Matches) -> Result<(), Ended> {
+        // A file that got a thousand names is wanted a thousand times.
+        let mut counted = HashMap::new();
         for mut want in wanted {
             let id = want.node;
             if let Some(mut paths) = found.remove(&id) {
@@ -154,10 +210,11 @@ impl Session<'_> {
                 let standing: Vec<RelPath> = paths.into_iter().filter(|path| self.stands(path, id)).collect();
                 let moved = standing.len() < found;
                 if let Some((_, path, ticket)) = &want.sent
+                    && want.told.has(Cause::WRITTEN)
                     && !self.view.keeps(Kept::Hardlinks)
                 {
                     let new = standing.iter().filter(|name| *name != path && !self.groups.knows(name, id));
-                    new.for_each(|name| self.owe_entry(*ticket, name.clone(), Cause::WRITTEN | Cause::ALONE));
+                    new.for_each(|name| self.owe_entry(*ticket, name.clone(), want.told | Cause::ALONE));
                 }
                 self.groups.note(id, standing, want.since);
                 if moved && want.tries < TRIES {
@@ -168,16 +225,19 @@ impl Session<'_> {
             match want.sent {
                 Some((then, fresh, ticket)) => {
                     // Whether or not it was found: as far as a search can tell, it has no more names than these.
-                    let standing = self.groups.names(id).filter(|name| self.stands(name, id)).count();
+                    let count = || self.groups.names(id).filter(|name| self.stands(name, id)).count();
+                    let standing = *counted.entry(id).or_insert_with(count);
                     self.groups.has_searched(id, then.nlink, standing);
                     if self.view.keeps(Kept::Hardlinks) {
                         self.send_group(ticket, then, fresh)?;
+                    } else {
+                        self.look_if_changed(ticket, then);
                     }
                     self.flight.let_go(ticket);
                 }
                 None => {
                     let known = self.groups.names(id).find(|name| self.stands(name, id));
-                    let hint = |path| Hint::Entry { path, cause: Cause::WRITTEN };
+                    let hint = |path| Hint::Entry { path, cause: want.told };
                     known.into_iter().for_each(|name| self.owe_since(want.since, hint(name.clone())));
                 }
             }
@@ -198,7 +258,7 @@ impl Session<'_> {
         let standing = self.groups.names(id).find(|name| self.stands(name, id)).cloned();
         match standing {
             Some(path) => self.owe_since(since, Hint::Entry { path, cause: Cause::ATTRIBUTES }),
-            None => self.groups.want(Want { node: id, since, sent: None, tries: 0 }),
+            None => self.groups.want(Want { node: id, since, sent: None, told: Cause::WRITTEN, tries: 0 }),
         }
         tracing::trace!(inode = id.1, "a name was lost");
     }

@@ -252,18 +252,6 @@ impl Session<'_> {
         }
     }
 
-    /// Notes the names of what was just sent, and has them joined where the module keeps that. A pass does so at its end.
-    pub(super) fn link_others(&mut self, ticket: Ticket, path: RelPath, stat: &Stat) -> Result<(), Ended> {
-        if stat.nlink < 2 {
-            return Ok(());
-        }
-        if self.passes.meet(ticket, Inode::of(stat), &path) {
-            return Ok(());
-        }
-        self.groups.met(Inode::of(stat), vec![path.clone()], self.since(ticket));
-        if self.view.keeps(Kept::Hardlinks) { self.send_group(ticket, Inode::of(stat), path) } else { Ok(()) }
-    }
-
     fn content(&mut self, look: Look, file: File, stat: Stat) -> Result<(), Ended> {
         if !self.admit(&look, &file, &stat)? {
             return Ok(());

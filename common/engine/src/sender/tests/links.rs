@@ -193,3 +193,20 @@ fn a_new_name_has_no_other_sent_again() {
     pair.entry("", Cause::ENTRIES);
     assert_eq!(settles(&mut pair).files, 20);
 }
+
+#[test]
+fn a_file_written_under_the_name_that_it_had_first_and_lost_is_sent_under_the_new_one() {
+    let mut pair = separate();
+    fs::write(pair.here.join("b"), "before").unwrap();
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    settles(&mut pair);
+    fs::hard_link(pair.here.join("b"), pair.here.join("f")).unwrap();
+    pair.entry("f", Cause::CREATED);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(settles(&mut pair).files, 1, "the old name is looked for, not sent");
+    fs::write(pair.here.join("b"), "and after").unwrap();
+    fs::remove_file(pair.here.join("b")).unwrap();
+    pair.entry("b", Cause::WRITTEN | Cause::GONE);
+    pair.entry("", Cause::ENTRIES);
+    settles(&mut pair);
+}
