@@ -1,6 +1,5 @@
 //! The house rules that a machine can check, on the text of the sources. Each rule is one test, and each complaint names
 //! file and line.
-//!
 #![allow(missing_docs, clippy::print_stderr)]
 
 use std::fs;

@@ -31,7 +31,7 @@ pub struct Errands {
 
 /// What one `sync` asked for.
 struct Errand {
-    passes: Vec<Pass>,
+    passes: Vec<Leg>,
     asked: Instant,
 }
 
@@ -48,7 +48,7 @@ impl Errands {
         }
         let found: Vec<_> = pairs.iter().map(|pair| served(sources, pair)).collect();
         let which = found.iter().map(Option::is_some).collect();
-        let passes = found.into_iter().flatten().map(|(live, lane)| Pass::begin(live, lane, brake)).collect();
+        let passes = found.into_iter().flatten().map(|(live, lane)| Leg::begin(live, lane, brake)).collect();
         *last += 1;
         errands.insert(*last, Errand { passes, asked: now });
         Some((*last, which))
@@ -59,9 +59,9 @@ impl Errands {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let errand = running.1.get_mut(&number)?;
         errand.asked = Instant::now();
-        errand.passes.iter_mut().for_each(Pass::look);
+        errand.passes.iter_mut().for_each(Leg::look);
         if errand.passes.iter().any(|pass| pass.outcome.is_none()) {
-            return Some(Far::Under(errand.passes.iter().map(Pass::done).reduce(Done::and).unwrap_or_default()));
+            return Some(Far::Under(errand.passes.iter().map(Leg::done).reduce(Done::and).unwrap_or_default()));
         }
         let errand = running.1.remove(&number)?;
         let mut outcomes: Vec<Outcome> = errand.passes.into_iter().filter_map(|pass| pass.outcome).collect();
@@ -78,12 +78,12 @@ fn served(sources: &[Arc<Live>], pair: &Pair) -> Option<(Arc<Live>, Arc<Lane>)> 
 }
 
 /// One pass of one source to one target, with all that was owed when it began.
-struct Pass {
+struct Leg {
     live: Arc<Live>,
     lane: Arc<Lane>,
     began: Instant,
     before: (Totals, Trouble),
-    stage: Stage,
+    stage: Awaited,
     /// Of the target at the beginning.
     known: Known,
     outcome: Option<Outcome>,
@@ -91,7 +91,7 @@ struct Pass {
 
 /// What is waited for.
 #[derive(Clone, Copy)]
-enum Stage {
+enum Awaited {
     /// That the watcher has told of all that happened before the call.
     Seeing(u64),
     /// That all that was noticed up to this moment is acknowledged, the pass included.
@@ -100,15 +100,15 @@ enum Stage {
     Mending(Instant),
 }
 
-impl Pass {
-    fn begin(live: Arc<Live>, lane: Arc<Lane>, brake: Brake) -> Pass {
+impl Leg {
+    fn begin(live: Arc<Live>, lane: Arc<Lane>, brake: Brake) -> Leg {
         let before = (lane.mirror.sent.totals(), lane.trouble());
         if brake == Brake::Released {
             live.release_once(&lane);
         }
         live.resync_one(&lane);
-        let (stage, known) = (Stage::Seeing(live.ask_barrier()), Known::of(&lane.mirror));
-        Pass { live, lane, began: Instant::now(), before, stage, known, outcome: None }
+        let (stage, known) = (Awaited::Seeing(live.ask_barrier()), Known::of(&lane.mirror));
+        Leg { live, lane, began: Instant::now(), before, stage, known, outcome: None }
     }
 
     /// Sees whether it is over.
@@ -132,7 +132,7 @@ impl Pass {
             return Some((exit, reason));
         }
         let mirror = &self.lane.mirror;
-        if let Stage::Passing(moment) | Stage::Mending(moment) = self.stage
+        if let Awaited::Passing(moment) | Awaited::Mending(moment) = self.stage
             && let Some(sentence) = self.known.sentence(mirror, &RelPath::root(), moment)
         {
             return Some((Exit::Busy, sentence));
@@ -152,10 +152,10 @@ impl Pass {
         let is_done =
             |moment| self.lane.mirror.halted().is_none() && (!self.owes(moment) || self.gives_up(moment, now));
         match self.stage {
-            Stage::Seeing(number) if self.live.has_passed(number) => self.stage = Stage::Passing(now),
-            Stage::Passing(moment) if is_done(moment) => self.stage = Stage::Mending(now),
-            Stage::Mending(moment) => return is_done(moment),
-            Stage::Seeing(_) | Stage::Passing(_) => {}
+            Awaited::Seeing(number) if self.live.has_passed(number) => self.stage = Awaited::Passing(now),
+            Awaited::Passing(moment) if is_done(moment) => self.stage = Awaited::Mending(now),
+            Awaited::Mending(moment) => return is_done(moment),
+            Awaited::Seeing(_) | Awaited::Passing(_) => {}
         }
         false
     }

@@ -148,7 +148,7 @@ impl Caller {
     /// Whether it has no place yet, and when to look again for one that has to give its place up.
     fn waits(&self, now: Instant) -> Option<Instant> {
         let mut table = self.handshakes.table();
-        table.settle(self.handshakes.most, now);
+        table.age(self.handshakes.most, now);
         let own = table.callers.get(&self.number)?;
         (!own.phase.has_place()).then(|| table.next_outstay(now).map_or(now + LOOK, |next| next.min(now + LOOK)))
     }
@@ -171,13 +171,13 @@ impl Drop for Caller {
     fn drop(&mut self) {
         let mut table = self.handshakes.table();
         table.callers.remove(&self.number);
-        table.settle(self.handshakes.most, Instant::now());
+        table.age(self.handshakes.most, Instant::now());
     }
 }
 
 impl Table {
     /// Gives places to those that wait, as long as there are any.
-    fn settle(&mut self, most: usize, now: Instant) {
+    fn age(&mut self, most: usize, now: Instant) {
         while let Some(number) = self.next_in_turn(most, now) {
             if let Some(known) = self.callers.get_mut(&number) {
                 (known.phase, known.since) = (Phase::Called, now);

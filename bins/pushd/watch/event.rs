@@ -7,7 +7,7 @@ use sys::inotify::{Raw, Watch};
 
 /// A name in a watched folder. It stays right when a folder above it is renamed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Spot {
     /// The watch of the folder.
     pub parent: Watch,
     /// The name in it.
@@ -108,7 +108,7 @@ impl Event {
     }
 
     /// The name it is about; `None` when it is about the watched folder itself.
-    pub fn place(&self) -> Option<Place> {
-        Some(Place { parent: self.watch, name: self.name.clone()? })
+    pub fn place(&self) -> Option<Spot> {
+        Some(Spot { parent: self.watch, name: self.name.clone()? })
     }
 }

@@ -34,9 +34,9 @@ pub use wake::Waker;
 pub use watcher::{Notice, Watcher};
 
 /// Watches what is selected of the folder that `root` holds open: every change that happens after this has returned will be
-/// noticed. Here a
-/// backend is chosen, and nowhere else: inotify as `supply` says, or none where the kernel has no instance or no watch left
-/// (then the watcher [`lacks`](Watcher::lacks) it). It waits at `waker`; `notices` gets what placing it brought up.
+/// noticed. Here a backend is chosen, and nowhere else: inotify as `supply` says, or none where the kernel has no instance or
+/// no watch left (then the watcher [`lacks`](Watcher::lacks) it). It waits at `waker`; `notices` gets what placing it brought
+/// up.
 ///
 /// # Errors
 /// When the root cannot be watched for another reason: it went, or files are short, so that nothing could be compared either.

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::event::{Change, Event, Object, Place};
+use super::event::{Change, Event, Object, Spot};
 
 /// How long a first half waits. The kernel queues both halves within one system call; only a thread that loses its
 /// processor in between needs more than microseconds.
@@ -15,13 +15,13 @@ pub const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What comes out, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum Paired {
     /// An event as it came. A half of a rename among them has no partner: the other end is not watched.
     Event(Event),
     /// Both halves of a rename.
     Renamed {
-        from: Place,
-        to: Place,
+        from: Spot,
+        to: Spot,
         object: Object,
         /// It happened after this moment; what happened before came out earlier.
         since: Instant,
@@ -36,14 +36,14 @@ pub struct Pairing {
     first: u64,
     /// Cookie of a first half → its running number.
     waiting: HashMap<u32, u64>,
-    /// Steps from this running number on happened after that moment.
+    /// What has this running number or a later one happened after that moment.
     marks: VecDeque<(u64, Instant)>,
 }
 
 #[derive(Debug)]
 enum Slot {
-    Ready(Step),
-    Waiting { half: Event, place: Place, cookie: u32, since: Instant, until: Instant },
+    Ready(Paired),
+    Waiting { half: Event, place: Spot, cookie: u32, since: Instant, until: Instant },
 }
 
 impl Pairing {
@@ -70,24 +70,24 @@ impl Pairing {
                 Slot::Waiting { half: event, place, cookie, since, until: now + PATIENCE }
             }
             (Change::MovedTo { cookie }, Some(to)) if self.join(cookie, &to) => return,
-            _ => Slot::Ready(Step::Event(event)),
+            _ => Slot::Ready(Paired::Event(event)),
         };
         self.held.push_back(slot);
     }
 
     /// Puts the rename where its first half waits; false when none does.
-    fn join(&mut self, cookie: u32, to: &Place) -> bool {
+    fn join(&mut self, cookie: u32, to: &Spot) -> bool {
         let Some(number) = self.waiting.remove(&cookie) else { return false };
         let Some(slot) = self.held.get_mut((number - self.first) as usize) else { return false };
         let Slot::Waiting { half, place, since, .. } = slot else { return false };
-        let step = Step::Renamed { from: place.clone(), to: to.clone(), object: half.object, since: *since };
+        let step = Paired::Renamed { from: place.clone(), to: to.clone(), object: half.object, since: *since };
         *slot = Slot::Ready(step);
         true
     }
 
     /// The next step. `drained`: the latest moment at which the kernel's queue was seen empty; a half whose patience
     /// ended before it has no partner.
-    pub fn pop(&mut self, drained: Instant) -> Option<Step> {
+    pub fn pop(&mut self, drained: Instant) -> Option<Paired> {
         if let Slot::Waiting { until, .. } = self.held.front()?
             && *until > drained
         {
@@ -105,7 +105,7 @@ impl Pairing {
                 if self.waiting.get(&cookie) == Some(&number) {
                     self.waiting.remove(&cookie);
                 }
-                Some(Step::Event(half))
+                Some(Paired::Event(half))
             }
         }
     }
@@ -142,14 +142,14 @@ mod tests {
         Event { watch: 1, name: Some(Name::parse(name.as_bytes()).unwrap()), change, object: Object::Other }
     }
 
-    fn place(name: &str) -> Place {
+    fn place(name: &str) -> Spot {
         event(name, Change::Created).place().unwrap()
     }
 
     fn all(pairing: &mut Pairing, drained: Instant) -> Vec<String> {
         let say = |step| match step {
-            Step::Renamed { from, to, .. } => format!("{}>{}", from.name, to.name),
-            Step::Event(event) => format!("{}{}", event.name.unwrap(), if event.change == WRITE { "" } else { "?" }),
+            Paired::Renamed { from, to, .. } => format!("{}>{}", from.name, to.name),
+            Paired::Event(event) => format!("{}{}", event.name.unwrap(), if event.change == WRITE { "" } else { "?" }),
         };
         std::iter::from_fn(|| pairing.pop(drained)).map(say).collect()
     }
@@ -205,7 +205,7 @@ mod tests {
         let mut pairing = Pairing::default();
         pairing.push(event("a", Change::MovedFrom { cookie: 1, since: now }), now + PATIENCE);
         pairing.push(event("b", Change::MovedTo { cookie: 1 }), now + PATIENCE);
-        let renamed = Step::Renamed { from: place("a"), to: place("b"), object: Object::Other, since: now };
+        let renamed = Paired::Renamed { from: place("a"), to: place("b"), object: Object::Other, since: now };
         assert_eq!(pairing.pop(now), Some(renamed));
     }
 

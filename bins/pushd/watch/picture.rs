@@ -27,7 +27,7 @@ use engine::view::Selection;
 use proto::RelPath;
 use sys::inotify::Watch;
 
-use super::event::Place;
+use super::event::Spot;
 use super::watcher::Notice;
 use adrift::Adrift;
 use doubts::{Doubts, Where};
@@ -256,17 +256,17 @@ impl Picture {
         folders
     }
 
-    fn look_at(&mut self, place: Place, tries: u8, purpose: Purpose) {
+    fn look_at(&mut self, place: Spot, tries: u8, purpose: Purpose) {
         self.todo.push_back(Todo::Look(Look { place, tries, purpose, behind: self.at.behind }));
     }
 
     /// Looks at `place` again soon, the later the more often it was tried.
-    fn doubt(&mut self, place: Place, tries: u8) {
-        self.doubts.add(Where::Place(place), tries, self.at);
+    fn doubt(&mut self, place: Spot, tries: u8) {
+        self.doubts.add(Where::Spot(place), tries, self.at);
     }
 
     /// Which folder had the watch is not known any more; it lives on, and may be found elsewhere.
-    fn set_adrift(&mut self, watch: Watch, by: Option<(Place, Place)>) {
+    fn set_adrift(&mut self, watch: Watch, by: Option<(Spot, Spot)>) {
         self.tree.detach(watch);
         self.adrift.add(watch, by, self.at);
     }
@@ -281,7 +281,7 @@ impl Picture {
     }
 
     /// A hint for an entry.
-    fn hint(&mut self, place: &Place, cause: Cause) {
+    fn hint(&mut self, place: &Spot, cause: Cause) {
         match self.tree.path_of(place) {
             Some(path) => self.push(path, cause),
             None => self.miss(place.parent),
@@ -289,7 +289,7 @@ impl Picture {
     }
 
     /// A hint that a name appeared or vanished in its folder.
-    fn hint_parent(&mut self, place: &Place) {
+    fn hint_parent(&mut self, place: &Spot) {
         match self.tree.path(place.parent) {
             Some(path) => self.push(path, Cause::ENTRIES),
             None => self.miss(place.parent),
@@ -297,7 +297,7 @@ impl Picture {
     }
 
     /// A hint for an entry and all beneath it.
-    fn hint_subtree(&mut self, place: &Place) {
+    fn hint_subtree(&mut self, place: &Spot) {
         match self.tree.path_of(place) {
             Some(path) => self.notices.push(Notice::Hint(Hint::Subtree { path })),
             None => self.miss(place.parent),
@@ -321,7 +321,7 @@ impl Picture {
     }
 
     /// The path of a place where there is something to say in the log that was not said of it before.
-    fn say_once(&mut self, place: &Place) -> Option<RelPath> {
+    fn say_once(&mut self, place: &Spot) -> Option<RelPath> {
         self.tree.path_of(place).filter(|path| self.unwatched.say(path))
     }
 }

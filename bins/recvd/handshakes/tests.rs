@@ -12,7 +12,7 @@ fn from(n: usize) -> Network {
 fn talker(handshakes: &Handshakes, network: Network, now: Instant) -> Option<Caller> {
     let caller = handshakes.arrive(network, now)?;
     caller.reached(Phase::Waiting);
-    handshakes.table().settle(handshakes.most, now);
+    handshakes.table().age(handshakes.most, now);
     Some(caller)
 }
 
@@ -77,21 +77,21 @@ async fn who_has_come_least_far_makes_room_when_its_grace_is_over() {
     callers[1].reached(Phase::Greeted);
     let newcomer = talker(&handshakes, from(9), start + Duration::from_millis(240)).unwrap();
     assert!(!has_place(&newcomer));
-    let settle = |after: u64| handshakes.table().settle(3, start + Duration::from_millis(after));
-    settle(250);
+    let age = |after: u64| handshakes.table().age(3, start + Duration::from_millis(after));
+    age(250);
     assert!(has_place(&newcomer) && !is_known(&callers[2]));
     callers[2].sent_away().await;
     newcomer.reached(Phase::Secure);
     let next = talker(&handshakes, from(10), start).unwrap();
-    settle(60_000);
+    age(60_000);
     assert!(has_place(&next) && !is_known(&callers[1]), "and the greeted one");
     let after = talker(&handshakes, from(11), start).unwrap();
     next.reached(Phase::Named);
-    settle(120_000);
+    age(120_000);
     assert!(has_place(&after) && !is_known(&newcomer), "and the secure one");
     after.reached(Phase::Named);
     let last = talker(&handshakes, from(12), start).unwrap();
-    settle(600_000);
+    age(600_000);
     assert!(!has_place(&last) && is_known(&callers[0]), "who is being checked is left in peace");
 }
 
@@ -102,9 +102,9 @@ fn for_its_own_network_a_slow_peer_has_longer() {
     let slow: Vec<Caller> = (0..8).map(|_| talker(&handshakes, from(1), start).unwrap()).collect();
     slow.iter().for_each(|caller| caller.reached(Phase::Greeted));
     let next = talker(&handshakes, from(1), start).unwrap();
-    handshakes.table().settle(64, start + Duration::from_secs(4));
+    handshakes.table().age(64, start + Duration::from_secs(4));
     assert!(!has_place(&next));
-    handshakes.table().settle(64, start + Duration::from_secs(6));
+    handshakes.table().age(64, start + Duration::from_secs(6));
     assert!(has_place(&next) && places(&slow) == 7);
 }
 

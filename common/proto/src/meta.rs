@@ -18,11 +18,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Devices, FIFOs and sockets: made only where the module's `keep` has `specials`.
-    pub fn is_special(self) -> bool {
-        !matches!(self, Kind::File | Kind::Dir | Kind::Symlink)
-    }
-
     /// Those with a device number.
     pub fn is_device(self) -> bool {
         matches!(self, Kind::CharDevice | Kind::BlockDevice)

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use crate::watch::event::Change;
-use crate::watch::pairing::{Pairing, Step};
+use crate::watch::pairing::{Paired, Pairing};
 use crate::watch::queue::Queue;
 use crate::watch::read::{AHEAD, READS, Rest, read};
 
@@ -90,7 +90,7 @@ impl Backlog {
     }
 
     /// The next that happened, with the moment before which all has come out.
-    pub fn pop(&mut self) -> Option<(Step, Instant)> {
+    pub fn pop(&mut self) -> Option<(Paired, Instant)> {
         let behind = self.told();
         Some((self.pairing.pop(self.drained)?, behind))
     }

@@ -16,7 +16,7 @@ use sys::inotify::Watch;
 use sys::tree::Tree;
 
 use super::backlog::Backlog;
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 use crate::watch::picture::{Look, Met, Picture, Seen, Task};
 use crate::watch::queue::{LARGE, Queue};
 
@@ -159,7 +159,7 @@ impl Hands {
     fn meet(
         &self,
         picture: &mut Picture,
-        place: &Place,
+        place: &Spot,
         parent: &Dir,
         tries: u8,
         now: Instant,
@@ -196,7 +196,7 @@ impl Hands {
                 stack.pop();
                 continue;
             };
-            let place = Place { parent: top.watch, name };
+            let place = Spot { parent: top.watch, name };
             if let (Seen::New, Some((watch, dir))) = self.meet(picture, &place, &top.dir, 0, now) {
                 if stack.len() < HELD {
                     stack.extend(list(picture, watch, dir, now));

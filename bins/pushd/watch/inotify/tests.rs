@@ -22,7 +22,7 @@ use sys::tree::{Mounts, Tree};
 use tempfile::TempDir;
 
 use super::InotifyWatcher;
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 use crate::watch::queue::Supply;
 use crate::watch::wake::Waker;
 use crate::watch::watcher::{Notice, Watcher};
@@ -90,7 +90,7 @@ impl Rig {
 
     fn watch(&self, path: &str) -> Option<Watch> {
         let tree = self.watcher.picture.tree();
-        rel(path).names().try_fold(tree.root(), |parent, name| tree.child(&Place { parent, name }))
+        rel(path).names().try_fold(tree.root(), |parent, name| tree.child(&Spot { parent, name }))
     }
 
     /// The picture holds exactly the folders on the disk, each with the watch that the kernel has on it.
@@ -105,7 +105,7 @@ impl Rig {
             for entry in fs::read_dir(&path).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_dir() {
-                    let place = Place { parent: watch, name: Name::parse(entry.file_name().as_bytes()).unwrap() };
+                    let place = Spot { parent: watch, name: Name::parse(entry.file_name().as_bytes()).unwrap() };
                     let child = self.watcher.picture.tree().child(&place);
                     let child = child.unwrap_or_else(|| {
                         panic!("{} is not watched: {:?}", entry.path().display(), self.watcher.picture)

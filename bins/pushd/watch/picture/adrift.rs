@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sys::inotify::Watch;
 
 use super::At;
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 
 /// A folder without a place is kept so long; its place, if it has one, is found within milliseconds.
 const KEPT: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ pub struct Adrift(BTreeMap<Watch, Lost>);
 #[derive(Debug)]
 struct Lost {
     /// The rename (from, to) that took its place `to`.
-    by: Option<(Place, Place)>,
+    by: Option<(Spot, Spot)>,
     at: At,
     /// Something happened in it meanwhile that could not be hinted.
     missed: bool,
@@ -34,7 +34,7 @@ pub enum Landed {
 }
 
 impl Adrift {
-    pub fn add(&mut self, watch: Watch, by: Option<(Place, Place)>, at: At) {
+    pub fn add(&mut self, watch: Watch, by: Option<(Spot, Spot)>, at: At) {
         self.0.insert(watch, Lost { by, at, missed: false });
     }
 
@@ -53,7 +53,7 @@ impl Adrift {
     }
 
     /// Whom the rename `from` → `to` put out of its place.
-    pub fn displaced_by(&self, from: &Place, to: &Place) -> Option<Watch> {
+    pub fn displaced_by(&self, from: &Spot, to: &Spot) -> Option<Watch> {
         let by = |lost: &Lost| lost.by.as_ref().is_some_and(|(f, t)| f == from && t == to);
         self.0.iter().find(|(_, lost)| by(lost)).map(|(watch, _)| *watch)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sys::inotify::Watch;
 
 use super::At;
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 use crate::watch::pairing::PATIENCE;
 
 /// A place about which there is still doubt after so many tries is given up, some five seconds after the first.
@@ -20,7 +20,7 @@ pub struct Doubts(BTreeMap<Where, Doubt>);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Where {
     /// Which folder stands there.
-    Place(Place),
+    Spot(Spot),
     /// Which folders stand in this one.
     Listing(Watch),
 }

@@ -11,21 +11,21 @@ use super::renames::{Confirmed, Unconfirmed};
 use super::task::Purpose;
 use super::tree::Standing;
 use super::{At, Picture};
-use crate::watch::event::{Change, Event, Object, Place};
-use crate::watch::pairing::Step;
+use crate::watch::event::{Change, Event, Object, Spot};
+use crate::watch::pairing::Paired;
 use crate::watch::watcher::Notice;
 
 impl Picture {
     /// Something happened. `behind`: all that happened before that moment has been told.
-    pub fn happened(&mut self, step: Step, behind: Instant, now: Instant) {
+    pub fn happened(&mut self, step: Paired, behind: Instant, now: Instant) {
         self.at = At { now, behind };
         match step {
-            Step::Renamed { from, to, object, since } => self.renamed(from, to, object, since),
-            Step::Event(event) if !self.tree.contains(event.watch) => {
+            Paired::Renamed { from, to, object, since } => self.renamed(from, to, object, since),
+            Paired::Event(event) if !self.tree.contains(event.watch) => {
                 self.strays += 1;
                 tracing::trace!(watch = event.watch, change = ?event.change, "event of a watch that is gone");
             }
-            Step::Event(event) => match event.place() {
+            Paired::Event(event) => match event.place() {
                 Some(place) => self.of_entry(place, event.change, event.object),
                 None => self.of_folder(&event),
             },
@@ -33,7 +33,7 @@ impl Picture {
     }
 
     /// Something happened to an entry of a watched folder.
-    fn of_entry(&mut self, place: Place, change: Change, object: Object) {
+    fn of_entry(&mut self, place: Spot, change: Change, object: Object) {
         if object == Object::Folder && matches!(change, Change::MovedFrom { .. } | Change::MovedTo { .. }) {
             self.renames.count();
         }
@@ -101,7 +101,7 @@ impl Picture {
         }
     }
 
-    fn folder_deleted(&mut self, place: &Place) {
+    fn folder_deleted(&mut self, place: &Spot) {
         self.unwatched.remove(place);
         // Should a later folder of that name stand there already: its own event follows and watches it again.
         if let Some(watch) = self.tree.child(place) {
@@ -110,7 +110,7 @@ impl Picture {
     }
 
     /// Both halves are known.
-    fn renamed(&mut self, from: Place, to: Place, object: Object, since: Instant) {
+    fn renamed(&mut self, from: Spot, to: Spot, object: Object, since: Instant) {
         match (self.tree.contains(from.parent), self.tree.contains(to.parent)) {
             (true, true) => {}
             (true, false) => return self.of_entry(from, Change::MovedFrom { cookie: 0, since }, object),
@@ -143,7 +143,7 @@ impl Picture {
     }
 
     /// A folder was renamed: its watch and all beneath it follow.
-    fn move_folder(&mut self, from: Place, to: Place) {
+    fn move_folder(&mut self, from: Spot, to: Spot) {
         if self.unwatched.remove(&from) {
             // In an exchange of two that are not watched the other one stands there now.
             self.doubt(from.clone(), 0);

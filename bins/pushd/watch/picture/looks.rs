@@ -11,13 +11,13 @@ use super::task::{Listing, Look, Met, Purpose, Seen, Task};
 use super::tree::Standing;
 use super::unwatched::Why;
 use super::{Picture, Todo};
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 use crate::watch::watcher::Notice;
 
 impl Picture {
     /// Whether what stands there is to be told of. What is not selected is not watched, nor is what is beyond the limits of a
     /// path, of which nothing can be sent. (The pass over the tree names both to the operator.)
-    pub fn is_to_tell(&self, place: &Place) -> bool {
+    pub fn is_to_tell(&self, place: &Spot) -> bool {
         match self.tree.path_of(place) {
             Some(path) => self.selection.leaves_out(&path).is_none(),
             None => self.tree.path(place.parent).is_none(),
@@ -25,7 +25,7 @@ impl Picture {
     }
 
     /// Something was met at a place, by a look or on a walk. `tries`: how many looks at it were of no use.
-    pub fn met(&mut self, place: &Place, met: Met, tries: u8, now: Instant) -> Seen {
+    pub fn met(&mut self, place: &Spot, met: Met, tries: u8, now: Instant) -> Seen {
         self.at.now = now;
         match met {
             Met::Folder(watch) => self.met_folder(watch, place, tries),
@@ -65,7 +65,7 @@ impl Picture {
         }
     }
 
-    fn met_folder(&mut self, watch: Watch, place: &Place, tries: u8) -> Seen {
+    fn met_folder(&mut self, watch: Watch, place: &Spot, tries: u8) -> Seen {
         self.unwatched.remove(place);
         let standing = self.tree.standing(watch);
         match &standing {
@@ -92,13 +92,13 @@ impl Picture {
     }
 
     /// Sets adrift what is believed to stand at `place`.
-    fn vacate(&mut self, place: &Place) {
+    fn vacate(&mut self, place: &Spot) {
         if let Some(watch) = self.tree.child(place) {
             self.set_adrift(watch, None);
         }
     }
 
-    fn unwatch(&mut self, place: &Place, why: Why) -> Seen {
+    fn unwatch(&mut self, place: &Spot, why: Why) -> Seen {
         // It may have been watched before its permissions changed; that watch goes on.
         if self.tree.child(place).is_none() {
             self.unwatched.add(place, why);
@@ -149,7 +149,7 @@ impl Picture {
     /// A folder went to where nothing is watched. What stands there now is kept: in an exchange with the outside the
     /// newcomer is told before this, and what left may be back already. But it is told whole: whoever looked in between
     /// found nothing.
-    fn moved_out(&mut self, place: &Place, believed: Option<Watch>, seen: Seen) {
+    fn moved_out(&mut self, place: &Spot, believed: Option<Watch>, seen: Seen) {
         if seen != Seen::Gone {
             self.hint_subtree(place);
         }
@@ -170,7 +170,7 @@ impl Picture {
         let doubt = self.doubts.remove(&subject)?;
         self.at.behind = doubt.behind;
         let folder = match &subject {
-            Where::Place(place) => place.parent,
+            Where::Spot(place) => place.parent,
             Where::Listing(watch) => *watch,
         };
         if !self.tree.contains(folder) {
@@ -187,7 +187,7 @@ impl Picture {
         }
         let (tries, behind) = (doubt.tries, doubt.behind);
         Some(match subject {
-            Where::Place(place) => Task::Look(Look { place, tries, purpose: Purpose::Doubt, behind }),
+            Where::Spot(place) => Task::Look(Look { place, tries, purpose: Purpose::Doubt, behind }),
             Where::Listing(watch) => Task::List(Listing { watch, tries }),
         })
     }
@@ -212,7 +212,7 @@ impl Picture {
     /// silence: told as not watched where it has a path, looked at with everything else where it has none.
     fn give_up(&mut self, subject: Where) {
         let place = match subject {
-            Where::Place(place) => Some(place),
+            Where::Spot(place) => Some(place),
             Where::Listing(watch) => match self.tree.standing(watch) {
                 Standing::At(place) => Some(place),
                 _ => None,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use sys::inotify::Watch;
 
 use super::At;
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 use crate::watch::pairing::PATIENCE;
 
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub struct Renames {
 #[derive(Debug)]
 pub struct Unconfirmed {
     moved: Watch,
-    pub from: Place,
-    pub to: Place,
+    pub from: Spot,
+    pub to: Spot,
     /// What `told` was when it was moved.
     number: u64,
     until: Instant,
@@ -47,7 +47,7 @@ impl Renames {
     }
 
     /// The folder was moved, and is to confirm it.
-    pub fn expect(&mut self, moved: Watch, from: Place, to: Place, at: At) {
+    pub fn expect(&mut self, moved: Watch, from: Spot, to: Spot, at: At) {
         let (number, until) = (self.told, at.now + PATIENCE);
         self.unconfirmed.push(Unconfirmed { moved, from, to, number, until, behind: at.behind });
     }

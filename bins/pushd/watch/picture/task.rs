@@ -5,7 +5,7 @@ use std::time::Instant;
 use sys::inotify::Watch;
 
 use super::unwatched::Why;
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 
 /// What is to be done by the hands.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Task {
 /// A look at a place, from its task to its answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Look {
-    pub place: Place,
+    pub place: Spot,
     /// How many looks at it were of no use.
     pub tries: u8,
     /// What its answer is for.

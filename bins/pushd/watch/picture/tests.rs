@@ -8,7 +8,7 @@ use proto::Name;
 
 use super::*;
 use crate::watch::event::{Change, Event, Object};
-use crate::watch::pairing::{PATIENCE, Step};
+use crate::watch::pairing::{PATIENCE, Paired};
 
 const ROOT: Watch = 1;
 
@@ -30,18 +30,18 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    fn folder(&mut self, place: Place, change: Change) {
+    fn folder(&mut self, place: Spot, change: Change) {
         let event = Event { watch: place.parent, name: Some(place.name), change, object: Object::Folder };
-        self.picture.happened(Step::Event(event), self.now, self.now);
+        self.picture.happened(Paired::Event(event), self.now, self.now);
     }
 
     fn of_itself(&mut self, watch: Watch, change: Change) {
         let event = Event { watch, name: None, change, object: Object::Folder };
-        self.picture.happened(Step::Event(event), self.now, self.now);
+        self.picture.happened(Paired::Event(event), self.now, self.now);
     }
 
-    fn renamed(&mut self, from: Place, to: Place) {
-        let step = Step::Renamed { from, to, object: Object::Folder, since: self.now };
+    fn renamed(&mut self, from: Spot, to: Spot) {
+        let step = Paired::Renamed { from, to, object: Object::Folder, since: self.now };
         self.picture.happened(step, self.now, self.now);
     }
 
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     /// What is wanted next is a look there, and it meets this.
-    fn meets(&mut self, at: &Place, met: Met) -> Seen {
+    fn meets(&mut self, at: &Spot, met: Met) -> Seen {
         let look = self.look();
         assert_eq!(look.place, *at);
         let seen = self.picture.met(at, met, look.tries, self.now);
@@ -75,8 +75,8 @@ impl Rig {
     }
 }
 
-fn place(parent: Watch, name: &str) -> Place {
-    Place { parent, name: Name::parse(name.as_bytes()).unwrap() }
+fn place(parent: Watch, name: &str) -> Spot {
+    Spot { parent, name: Name::parse(name.as_bytes()).unwrap() }
 }
 
 fn shown(notice: &Notice) -> String {

@@ -6,7 +6,7 @@
 use proto::{Name, RelPath};
 use sys::inotify::Watch;
 
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 use crate::watch::table::Table;
 
 /// Marks the root and what stands nowhere; the kernel counts watches from 1.
@@ -34,7 +34,7 @@ pub enum Standing {
     /// It is the root.
     Root,
     /// Under this name in a folder that lives, but may be adrift itself.
-    At(Place),
+    At(Spot),
     /// It lives, but where is not known.
     Adrift,
     /// There is no such watch.
@@ -78,13 +78,13 @@ impl WatchTree {
         match self.nodes.get(watch) {
             None => Standing::Unknown,
             Some(_) if watch == self.root => Standing::Root,
-            Some(Node { parent, name: Some(name), .. }) => Standing::At(Place { parent: *parent, name: name.clone() }),
+            Some(Node { parent, name: Some(name), .. }) => Standing::At(Spot { parent: *parent, name: name.clone() }),
             Some(Node { name: None, .. }) => Standing::Adrift,
         }
     }
 
     /// The folder that stands at `place`.
-    pub fn child(&self, place: &Place) -> Option<Watch> {
+    pub fn child(&self, place: &Spot) -> Option<Watch> {
         let children = &self.nodes.get(place.parent)?.children;
         let at = self.search(children, &place.name).ok()?;
         children.get(at).copied()
@@ -114,7 +114,7 @@ impl WatchTree {
     }
 
     /// The path of a place, see [`path`](Self::path).
-    pub fn path_of(&self, place: &Place) -> Option<RelPath> {
+    pub fn path_of(&self, place: &Spot) -> Option<RelPath> {
         self.path(place.parent)?.join(&place.name).ok()
     }
 
@@ -128,7 +128,7 @@ impl WatchTree {
     }
 
     /// Adds a watch, or moves it there with all beneath it. Who stood at `place` must have left.
-    pub fn attach(&mut self, watch: Watch, place: &Place) -> Result<(), Cycle> {
+    pub fn attach(&mut self, watch: Watch, place: &Spot) -> Result<(), Cycle> {
         let mut above = place.parent;
         while let Some(node) = self.nodes.get(above) {
             if above == watch {
@@ -184,8 +184,8 @@ impl WatchTree {
 mod tests {
     use super::*;
 
-    fn place(parent: Watch, name: &str) -> Place {
-        Place { parent, name: Name::parse(name.as_bytes()).unwrap() }
+    fn place(parent: Watch, name: &str) -> Spot {
+        Spot { parent, name: Name::parse(name.as_bytes()).unwrap() }
     }
 
     /// `.` 1, `a` 2, `a/b` 3, `a/b/c` 4, `d` 5.

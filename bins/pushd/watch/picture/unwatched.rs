@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use proto::RelPath;
 use sys::inotify::Watch;
 
-use crate::watch::event::Place;
+use crate::watch::event::Spot;
 
 /// They are tried again after so long.
 const RETRY: Duration = Duration::from_secs(60);
@@ -24,9 +24,9 @@ pub enum Why {
 
 #[derive(Debug)]
 pub struct Unwatched {
-    places: BTreeMap<Place, Why>,
+    places: BTreeMap<Spot, Why>,
     /// Those of them that have not been told yet, and some that are watched by now.
-    untold: Vec<(Place, Why)>,
+    untold: Vec<(Spot, Why)>,
     /// What has been said in the log already.
     said: HashSet<RelPath>,
     /// Watches were given back since the last try.
@@ -42,18 +42,18 @@ impl Unwatched {
     }
 
     /// Remembers a place, to be told and tried again.
-    pub fn add(&mut self, place: &Place, why: Why) {
+    pub fn add(&mut self, place: &Spot, why: Why) {
         if self.places.insert(place.clone(), why).is_none() {
             self.untold.push((place.clone(), why));
         }
     }
 
     /// Forgets a place; whether it was one of these.
-    pub fn remove(&mut self, place: &Place) -> bool {
+    pub fn remove(&mut self, place: &Spot) -> bool {
         self.places.remove(place).is_some()
     }
 
-    pub fn contains(&self, place: &Place) -> bool {
+    pub fn contains(&self, place: &Spot) -> bool {
         self.places.contains_key(place)
     }
 
@@ -61,7 +61,7 @@ impl Unwatched {
         self.places.len()
     }
 
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
+    pub fn places(&self) -> impl Iterator<Item = &Spot> {
         self.places.keys()
     }
 
@@ -71,7 +71,7 @@ impl Unwatched {
     }
 
     /// Takes out what has come to be unwatched and still is.
-    pub fn untold(&mut self) -> Vec<(Place, Why)> {
+    pub fn untold(&mut self) -> Vec<(Spot, Why)> {
         let mut untold = std::mem::take(&mut self.untold);
         untold.retain(|(place, _)| self.places.contains_key(place));
         untold
@@ -83,7 +83,7 @@ impl Unwatched {
     }
 
     /// Which ones are to be tried now; those whose folder is not among these any more are forgotten.
-    pub fn due_tries(&mut self, now: Instant, is_known: impl Fn(Watch) -> bool) -> Vec<(Place, Why)> {
+    pub fn due_tries(&mut self, now: Instant, is_known: impl Fn(Watch) -> bool) -> Vec<(Spot, Why)> {
         let freed = std::mem::take(&mut self.freed);
         let all = self.retry <= now;
         if self.places.is_empty() {

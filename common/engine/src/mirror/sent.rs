@@ -72,9 +72,4 @@ impl Sent {
         let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (now(&self.entries_under_way), now(&self.bytes_under_way))
     }
-
-    /// Whether nothing was ever sent.
-    pub fn is_untouched(&self) -> bool {
-        self.wire_bytes.load(Ordering::Relaxed) == 0
-    }
 }

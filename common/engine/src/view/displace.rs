@@ -119,7 +119,7 @@ impl Replica {
             }
         };
         if view.keeps(Kept::Mode) {
-            self.stage().settled(stat);
+            self.stage().has_mode(stat);
         }
         drop(unlocked);
         Ok(problems)

@@ -21,7 +21,8 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// Called while the old version still stands at its site, right before `by` displaces it there.
+    /// Called while the old version still stands at its site, right before `by` displaces it there; what comes from another
+    /// site, `by` names. The displacement may still fail: who keeps a log of what happened writes it afterwards.
     ///
     /// # Errors
     /// When it cannot be kept as it is to be: then it stays where it is.

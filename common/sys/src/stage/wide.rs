@@ -206,11 +206,11 @@ impl Stage {
     }
 
     /// The entry was given another mode, which it keeps.
-    pub fn settled(&self, stat: &Stat) {
+    pub fn has_mode(&self, stat: &Stat) {
         let mut wide = self.wide();
         while let Some(at) = wide.iter().position(|wide| (wide.dev, wide.ino) == (stat.dev, stat.ino)) {
-            let settled = wide.remove(at);
-            self.forget_note(&settled.note);
+            let known = wide.remove(at);
+            self.forget_note(&known.note);
         }
     }
 

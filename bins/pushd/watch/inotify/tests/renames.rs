@@ -203,7 +203,7 @@ fn a_folder_that_is_a_known_one_moved_there_is_found_again() {
     fs::rename(rig.at("a"), rig.at("b/a")).unwrap();
     // As if that rename had been lost: the look at the place meets a watch known elsewhere.
     rig.watcher.hands.backlog.lose();
-    let place = Place { parent: rig.watch("b").unwrap(), name: Name::parse(b"a").unwrap() };
+    let place = Spot { parent: rig.watch("b").unwrap(), name: Name::parse(b"a").unwrap() };
     rig.watcher.picture.met(&place, Met::Trouble("it passes".into()), 0, Instant::now());
     assert!(rig.rest().contains(&subtree("b/a")));
     assert_eq!(rig.watch("b/a"), watch);

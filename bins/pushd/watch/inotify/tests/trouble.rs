@@ -9,7 +9,7 @@ use crate::watch::picture::Met;
 impl Rig {
     /// As if a walk had met this there.
     fn meets(&mut self, folder: &str, name: &str, met: Met) {
-        let place = Place { parent: self.watch(folder).unwrap(), name: Name::parse(name.as_bytes()).unwrap() };
+        let place = Spot { parent: self.watch(folder).unwrap(), name: Name::parse(name.as_bytes()).unwrap() };
         self.watcher.picture.met(&place, met, 0, Instant::now());
     }
 }

@@ -7,7 +7,7 @@ mod disk;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use disk::{Disk, Node, OUTSIDE, Spot, TOP};
+use disk::{Corner, Disk, Node, OUTSIDE, TOP};
 
 /// xorshift: the same numbers for the same seed.
 struct Dice(u64);
@@ -20,7 +20,7 @@ impl Dice {
         (self.0 >> 11) % sides
     }
 
-    fn spot(&mut self, disk: &Disk) -> Spot {
+    fn spot(&mut self, disk: &Disk) -> Corner {
         let name = |dice: &mut Dice| Name::parse(format!("n{}", dice.roll(4)).as_bytes()).unwrap();
         let mut spot = (if self.roll(12) == 0 { OUTSIDE } else { TOP }, name(self));
         while self.roll(5) > 1
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    fn meet(&mut self, place: &Place, folder: Node, tries: u8) -> (Seen, Option<(Watch, Node)>) {
+    fn meet(&mut self, place: &Spot, folder: Node, tries: u8) -> (Seen, Option<(Watch, Node)>) {
         if self.busy && self.dice.roll(8) == 0 {
             self.change();
         }
@@ -114,7 +114,7 @@ impl World {
     fn walk(&mut self, watch: Watch, folder: Node) {
         let names: Vec<Name> = self.disk.folders.get(&folder).into_iter().flat_map(|f| f.keys().cloned()).collect();
         for name in names {
-            if let (Seen::New, Some((watch, node))) = self.meet(&Place { parent: watch, name }, folder, 0) {
+            if let (Seen::New, Some((watch, node))) = self.meet(&Spot { parent: watch, name }, folder, 0) {
                 self.walk(watch, node);
             }
         }

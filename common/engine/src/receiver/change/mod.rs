@@ -1,5 +1,5 @@
-//! Carrying out one operation after the other: the only place from which names in the mirror change. Called by the publisher,
-//! in order.
+//! Carrying out one operation after the other, in order, for the publisher. Names change by
+//! [`Replica::displace`](crate::view::Replica::displace), and only from here.
 //!
 //! What gives a name another version is in `replace`, what moves names in `moves`, what concerns hard links in `links`;
 //! `folders` are those that the batch works in, `book` is what is known of links.

@@ -19,11 +19,11 @@ pub struct Disk {
     placed: Watch,
     /// How many watches there may be.
     limit: usize,
-    pub events: VecDeque<Step>,
+    pub events: VecDeque<Paired>,
 }
 
 /// A name in a folder.
-pub type Spot = (Node, Name);
+pub type Corner = (Node, Name);
 
 impl Disk {
     pub fn new(limit: usize) -> Disk {
@@ -31,7 +31,7 @@ impl Disk {
         Disk { folders, next: 2, limit, ..Disk::default() }
     }
 
-    pub fn at(&self, spot: &Spot) -> Option<Node> {
+    pub fn at(&self, spot: &Corner) -> Option<Node> {
         self.folders[&spot.0].get(&spot.1).copied()
     }
 
@@ -59,17 +59,17 @@ impl Disk {
         }
     }
 
-    fn of_entry(&mut self, spot: &Spot, object: Object, change: Change) {
+    fn of_entry(&mut self, spot: &Corner, object: Object, change: Change) {
         if let Some(watch) = self.watches.get(&spot.0) {
             let name = Some(spot.1.clone());
-            self.events.push_back(Step::Event(Event { watch: *watch, name, change, object }));
+            self.events.push_back(Paired::Event(Event { watch: *watch, name, change, object }));
         }
     }
 
     fn of_itself(&mut self, folder: Node, change: Change) {
         if let Some(watch) = self.watches.get(&folder) {
             let object = Object::Folder;
-            self.events.push_back(Step::Event(Event { watch: *watch, name: None, change, object }));
+            self.events.push_back(Paired::Event(Event { watch: *watch, name: None, change, object }));
         }
     }
 
@@ -77,7 +77,7 @@ impl Disk {
         if self.is_folder(node) { Object::Folder } else { Object::Other }
     }
 
-    pub fn make(&mut self, spot: &Spot, object: Object) {
+    pub fn make(&mut self, spot: &Corner, object: Object) {
         if self.at(spot).is_some() {
             return;
         }
@@ -90,7 +90,7 @@ impl Disk {
     }
 
     /// One entry; a folder only when it is empty.
-    pub fn remove(&mut self, spot: &Spot) {
+    pub fn remove(&mut self, spot: &Corner) {
         let Some(node) = self.at(spot) else { return };
         if self.folders.get(&node).is_some_and(|entries| !entries.is_empty()) {
             return;
@@ -112,11 +112,11 @@ impl Disk {
         node == above || self.folders.get(&above).is_some_and(|e| e.values().any(|child| self.is_within(node, *child)))
     }
 
-    fn tell_rename(&mut self, from: &Spot, to: &Spot, node: Node) {
+    fn tell_rename(&mut self, from: &Corner, to: &Corner, node: Node) {
         let (object, since) = (self.object(node), Instant::now());
-        let place = |spot: &Spot| Some(Place { parent: *self.watches.get(&spot.0)?, name: spot.1.clone() });
+        let place = |spot: &Corner| Some(Spot { parent: *self.watches.get(&spot.0)?, name: spot.1.clone() });
         match (place(from), place(to)) {
-            (Some(from), Some(to)) => self.events.push_back(Step::Renamed { from, to, object, since }),
+            (Some(from), Some(to)) => self.events.push_back(Paired::Renamed { from, to, object, since }),
             _ => {
                 self.of_entry(from, object, Change::MovedFrom { cookie: 1, since });
                 self.of_entry(to, object, Change::MovedTo { cookie: 1 });
@@ -125,7 +125,7 @@ impl Disk {
         self.of_itself(node, Change::SelfMoved);
     }
 
-    pub fn rename(&mut self, from: &Spot, to: &Spot) {
+    pub fn rename(&mut self, from: &Corner, to: &Corner) {
         let Some(node) = self.at(from).filter(|node| from != to && !self.is_within(to.0, *node)) else { return };
         let replaced = self.at(to);
         if let Some(replaced) = replaced {
@@ -142,7 +142,7 @@ impl Disk {
         }
     }
 
-    pub fn exchange(&mut self, one: &Spot, two: &Spot) {
+    pub fn exchange(&mut self, one: &Corner, two: &Corner) {
         let (Some(a), Some(b)) = (self.at(one), self.at(two)) else { return };
         if a == b || self.is_within(two.0, a) || self.is_within(one.0, b) {
             return;
