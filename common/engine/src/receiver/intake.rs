@@ -92,12 +92,13 @@ impl<'a> Intake<'a> {
     pub(super) async fn wait(&mut self) -> Result<(), EndReason> {
         let (inbox, stop, line) = (&mut self.inbox, &mut self.stop, self.line);
         tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped),
+            () = line.ended() => Err(EndReason::Closed),
             buffer = inbox.recv(), if self.early.is_none() => {
                 self.early = Some(buffer.ok_or(EndReason::Closed)?);
                 Ok(())
             }
-            Ok(_) = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped),
-            () = line.ended() => Err(EndReason::Closed),
         }
     }
 

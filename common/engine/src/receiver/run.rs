@@ -144,6 +144,7 @@ impl Session<'_> {
         };
         let Some((intake, _)) = &mut self.parts else { return };
         tokio::select! {
+            biased;
             // Why it is over, the next step finds too.
             _ = intake.wait() => {}
             () = self.outlet.has_room(), if full => {}
