@@ -40,7 +40,12 @@ impl Clock {
 
     /// One that stands still but for [`advance`](Clock::advance).
     pub fn manual() -> Clock {
-        Clock(Source::Manual(Arc::new(Manual { began: Instant::now(), passed: AtomicU64::new(0) })))
+        Clock::manual_from(Instant::now())
+    }
+
+    /// The same that begins at this moment, for who keeps it in step with another clock.
+    pub fn manual_from(began: Instant) -> Clock {
+        Clock(Source::Manual(Arc::new(Manual { began, passed: AtomicU64::new(0) })))
     }
 
     /// Now, on the clock that never goes back.
