@@ -1,9 +1,9 @@
 //! What one target is still owed. Hints go in, merge by path and come out as work; work is owed until it is
 //! acknowledged. Nothing is dropped: a full store becomes bigger hints, a lost link brings all work back.
 //!
-//! [`Pending`] is put together from parts that know nothing of each other: the [`hints`] that wait, the [`moves`] that go
-//! before them, the work [`under_way`], what was looked at [`lately`], and since when all is [`agreed`]. What concerns several
-//! of them is here, in [`renamed`], [`ended`] and [`full`].
+//! [`Pending`] is put together from parts that know nothing of each other: the `hints` that wait, the `moves` that go
+//! before them, the work `under_way`, what was looked at `lately`, and since when all is `agreed`. What concerns several
+//! of them is here, in `renamed`, `ended` and `full`.
 //!
 //! The watcher's thread puts hints in, the sender takes work out; both under one lock, so nothing here blocks.
 //! Time comes in as an argument.
@@ -216,7 +216,7 @@ impl Pending {
     }
 }
 
-/// How work ends, see [`ended`].
+/// How work ends, see `ended`.
 impl Pending {
     /// This work is acknowledged.
     pub fn done(&mut self, ticket: Ticket, now: Instant) {
