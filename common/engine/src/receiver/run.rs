@@ -12,7 +12,7 @@ use super::publisher::Publisher;
 use super::receipts::Receipts;
 use super::{EndReason, Grant, Receiver, Stop};
 use crate::channel::{Inbox, Outbox, Outlet};
-use crate::workers::{Step, Workers, start_within};
+use crate::workers::{Step, Workers, sleep_until, start_within};
 
 /// A session that is moved on by its steps. Dropped before it is over: it ends without a word to the peer.
 pub struct Session<'a> {
@@ -136,19 +136,13 @@ impl Session<'_> {
     /// Ready when the next step may find something to do.
     pub async fn wait(&mut self, due: Option<Instant>) {
         let full = self.outlet.is_full();
-        let sleep = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         let Some((intake, _)) = &mut self.parts else { return };
         tokio::select! {
             biased;
             // Why it is over, the next step finds too.
             _ = intake.wait() => {}
             () = self.outlet.has_room(), if full => {}
-            () = sleep => {}
+            () = sleep_until(due) => {}
         }
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::{Connection, Ended, Sender, Session, Turn, Until};
-use crate::workers::Step;
+use crate::workers::{Step, sleep_until};
 
 impl Sender {
     /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread of
@@ -127,12 +127,5 @@ impl Drop for Session<'_> {
         self.mirror.pending().link_lost(now);
         self.mirror.progress.set_scanning(false);
         self.mirror.target.set_stuck(false);
-    }
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
     }
 }

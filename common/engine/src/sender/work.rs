@@ -105,9 +105,9 @@ impl Session<'_> {
         self.mirror.pending().doubt(path, since, self.mirror.now());
     }
 
-    /// This work does what the older one, which is dropped, was to do.
-    pub(super) fn takes_over(&self, ticket: Ticket, older: Ticket) {
-        let since = self.since(older);
+    /// This work does what the other one, which sends nothing itself, was to do: it is as old as the older of both.
+    pub(super) fn takes_over(&self, ticket: Ticket, other: Ticket) {
+        let since = self.since(other);
         self.mirror.pending().takes_over(ticket, since);
     }
 
