@@ -83,7 +83,7 @@ struct Leg {
     lane: Arc<Lane>,
     began: Instant,
     before: (Totals, Trouble),
-    stage: Awaited,
+    next: Milestone,
     /// Of the target at the beginning.
     known: Known,
     outcome: Option<Outcome>,
@@ -91,7 +91,7 @@ struct Leg {
 
 /// What is waited for.
 #[derive(Clone, Copy)]
-enum Awaited {
+enum Milestone {
     /// That the watcher has told of all that happened before the call.
     Seeing(u64),
     /// That all that was noticed up to this moment is acknowledged, the pass included.
@@ -107,8 +107,8 @@ impl Leg {
             live.release_once(&lane);
         }
         live.resync_one(&lane);
-        let (stage, known) = (Awaited::Seeing(live.ask_barrier()), Known::of(&lane.mirror));
-        Leg { live, lane, began: Instant::now(), before, stage, known, outcome: None }
+        let (next, known) = (Milestone::Seeing(live.ask_barrier()), Known::of(&lane.mirror));
+        Leg { live, lane, began: Instant::now(), before, next, known, outcome: None }
     }
 
     /// Sees whether it is over.
@@ -132,7 +132,7 @@ impl Leg {
             return Some((exit, reason));
         }
         let mirror = &self.lane.mirror;
-        if let Awaited::Passing(moment) | Awaited::Mending(moment) = self.stage
+        if let Milestone::Passing(moment) | Milestone::Mending(moment) = self.next
             && let Some(sentence) = self.known.sentence(mirror, &RelPath::root(), moment)
         {
             return Some((Exit::Busy, sentence));
@@ -151,11 +151,11 @@ impl Leg {
         let now = Instant::now();
         let is_done =
             |moment| self.lane.mirror.halted().is_none() && (!self.owes(moment) || self.gives_up(moment, now));
-        match self.stage {
-            Awaited::Seeing(number) if self.live.has_passed(number) => self.stage = Awaited::Passing(now),
-            Awaited::Passing(moment) if is_done(moment) => self.stage = Awaited::Mending(now),
-            Awaited::Mending(moment) => return is_done(moment),
-            Awaited::Seeing(_) | Awaited::Passing(_) => {}
+        match self.next {
+            Milestone::Seeing(number) if self.live.has_passed(number) => self.next = Milestone::Passing(now),
+            Milestone::Passing(moment) if is_done(moment) => self.next = Milestone::Mending(now),
+            Milestone::Mending(moment) => return is_done(moment),
+            Milestone::Seeing(_) | Milestone::Passing(_) => {}
         }
         false
     }

@@ -25,7 +25,7 @@ use crate::nesting::nesting;
 use crate::status::{SourceState, TargetState};
 use crate::tries::Tries;
 use drive::SILENCE;
-use ending::Session;
+use ending::Ending;
 use trouble::Troubles;
 
 pub use drive::drive;
@@ -248,7 +248,7 @@ impl Lane {
         connection: link::Connection,
         roots: &mut watch::Receiver<Footing>,
         stop: &Stop,
-    ) -> (Option<Sender>, Session) {
+    ) -> (Option<Sender>, Ending) {
         let began = Instant::now();
         let (frames, driving) = drive(&self.target, opened, connection);
         let halt = Arc::new(AtomicBool::new(false));
@@ -275,8 +275,8 @@ impl Lane {
         let driven = driving.await.unwrap_or(link::Disconnect::ByUs);
         let lasted = began.elapsed();
         match over {
-            Ok((worker, ended)) => (Some(worker), Session { ended, driven, lasted }),
-            Err(failed) => (None, Session { ended: Ended::Fault(failed.to_string()), driven, lasted }),
+            Ok((worker, ended)) => (Some(worker), Ending { ended, driven, lasted }),
+            Err(failed) => (None, Ending { ended: Ended::Fault(failed.to_string()), driven, lasted }),
         }
     }
 
@@ -294,7 +294,7 @@ impl Lane {
         self.enter(TargetState::Offline);
     }
 
-    fn ended(&self, session: &Session) {
+    fn ended(&self, session: &Ending) {
         let name = &self.target.name;
         match &session.ended {
             Ended::Stopped | Ended::InSync => return,

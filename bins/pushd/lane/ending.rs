@@ -12,14 +12,14 @@ use crate::backoff::Pause;
 use crate::nesting::Nesting;
 
 /// How one session went.
-pub struct Session {
+pub struct Ending {
     pub ended: Ended,
     /// Why the connection came to its end.
     pub driven: link::Disconnect,
     pub lasted: Duration,
 }
 
-impl Session {
+impl Ending {
     /// Why it ended, in words.
     pub fn reason(&self) -> String {
         match &self.ended {
