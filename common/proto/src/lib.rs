@@ -6,6 +6,7 @@
 #![doc = include_str!("../PROTOCOL.md")]
 #![forbid(unsafe_code)]
 
+pub mod capabilities;
 pub mod codec;
 pub mod dialogue;
 pub mod digest;
@@ -18,6 +19,7 @@ pub mod name;
 pub mod shown;
 mod wire;
 
+pub use capabilities::Capabilities;
 pub use digest::Digest;
 pub use keep::{Keep, Kept};
 pub use message::{Chunk, Content, Outcome, ToReceiver, ToSender};
