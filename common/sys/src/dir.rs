@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use proto::{Digest, Keep, Kind, Meta, Name, Time, Xattrs, digest};
-use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::cwd::Visit;
@@ -29,8 +29,8 @@ const NOT_REGULAR: &str = "is not a regular file";
 pub struct Dir {
     fd: OwnedFd,
     reach: Reach,
-    /// Whether it has been listed, so that the next listing must begin anew.
-    listed: Mutex<bool>,
+    /// Whoever lists it: all read from one position.
+    listing: Mutex<()>,
 }
 
 /// What stands in a folder, as [`Dir::list`] tells it.
@@ -68,7 +68,7 @@ impl Inside<'_> {
 
 impl Dir {
     pub(crate) fn new(fd: OwnedFd, reach: Reach) -> Dir {
-        Dir { fd, reach, listed: Mutex::new(false) }
+        Dir { fd, reach, listing: Mutex::default() }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -102,12 +102,9 @@ impl Dir {
     /// bytes).
     pub fn list(&self) -> io::Result<Vec<Child>> {
         faults::ask(Verb::List)?;
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *listed, true) {
-            rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
-        }
+        let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut children = Vec::new();
-        listing::each(self.fd.as_fd(), |line| {
+        listing::anew(self.fd.as_fd(), |line| {
             let name = Name::parse(line.name).map_err(|bad| {
                 let text = format!("holds a name that cannot be mirrored: '{}' {bad}", line.name.escape_ascii());
                 io::Error::new(io::ErrorKind::InvalidData, text)
@@ -123,13 +120,10 @@ impl Dir {
     /// # Errors
     /// Of the operating system.
     pub fn is_empty(&self) -> io::Result<bool> {
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *listed, true) {
-            rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
-        }
+        let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut empty = true;
         // Any error ends the listing; this one says that there is an entry.
-        let ended = listing::each(self.fd.as_fd(), |_| {
+        let ended = listing::anew(self.fd.as_fd(), |_| {
             empty = false;
             Err(io::ErrorKind::Interrupted.into())
         });

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use proto::Kind;
-use rustix::fs::RawDir;
+use rustix::fs::{RawDir, SeekFrom};
 use rustix::io::Errno;
 
 use crate::stat::kind_of;
@@ -21,7 +21,16 @@ pub(crate) struct Line<'a> {
     pub(crate) kind: Option<Kind>,
 }
 
-/// Calls `each` for every entry but `.` and `..`, from where the descriptor stands to the end.
+/// Calls `each` for every entry but `.` and `..` that stands there now.
+///
+/// Some file systems, as btrfs, show only what was there when the folder was opened, or the descriptor set back: a folder that
+/// is held must be set back also for its first listing.
+pub(crate) fn anew(folder: BorrowedFd<'_>, each: impl FnMut(Line<'_>) -> io::Result<()>) -> io::Result<()> {
+    rustix::fs::seek(folder, SeekFrom::Start(0))?;
+    self::each(folder, each)
+}
+
+/// The same for a folder that was opened a moment ago and not yet listed.
 pub(crate) fn each(folder: BorrowedFd<'_>, mut each: impl FnMut(Line<'_>) -> io::Result<()>) -> io::Result<()> {
     let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER);
     let mut entries = RawDir::new(folder, buffer.spare_capacity_mut());

@@ -35,7 +35,7 @@ pub(crate) fn remove(stage: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 /// Removes all that is in a private folder, not the folder itself.
 pub(crate) fn contents(stage: BorrowedFd<'_>) -> io::Result<()> {
     let mut names: Vec<Box<[u8]>> = Vec::new();
-    listing::each(stage, |line| {
+    listing::anew(stage, |line| {
         names.push(line.name.into());
         Ok(())
     })?;

@@ -90,7 +90,7 @@ impl StageDir {
 pub fn sweep(tree: &Tree) -> io::Result<u64> {
     let root = tree.root()?;
     let mut names: Vec<Box<[u8]>> = Vec::new();
-    listing::each(root.fd(), |line| {
+    listing::anew(root.fd(), |line| {
         if line.name.starts_with(PREFIX) {
             names.push(line.name.into());
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use proto::RelPath;
-use rustix::fs::{RawMode, SeekFrom};
+use rustix::fs::RawMode;
 
 use crate::dir::Dir;
 use crate::moves::chmod;
@@ -38,14 +38,12 @@ pub(super) fn heal(root: &Dir, stage: BorrowedFd<'_>) -> io::Result<u64> {
         return Ok(0);
     }
     let mut names: Vec<Vec<u8>> = Vec::new();
-    listing::each(stage, |line| {
+    listing::anew(stage, |line| {
         if line.name.starts_with(NAME.as_bytes()) {
             names.push(line.name.into());
         }
         Ok(())
     })?;
-    // Whoever reads the folder next begins anew.
-    rustix::fs::seek(stage, SeekFrom::Start(0))?;
     let read = |name: &Vec<u8>| parse(rustix::fs::readlinkat(stage, &name[..], Vec::new()).ok()?.as_bytes());
     let mut notes: Vec<Note> = names.iter().filter_map(read).collect();
     // What is beneath a folder is found through it.

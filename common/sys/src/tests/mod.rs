@@ -1,6 +1,7 @@
 //! Tests of the whole crate on a real file system. Those that need privileges say so and pass without.
 
 mod confinement;
+mod disk;
 mod inotify;
 mod metadata;
 mod nobody;

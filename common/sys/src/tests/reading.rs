@@ -7,7 +7,9 @@ use std::os::unix::fs::{FileExt, symlink};
 use proto::{Keep, Kept, Kind, Time};
 use rustix::fs::{CWD, FileType, Mode};
 
+use super::disk::Disk;
 use super::{BOTH, House, name, xattrs};
+use crate::{Mounts, Tree};
 
 #[test]
 fn a_folder_is_listed_whole_each_time() {
@@ -127,4 +129,15 @@ fn more_attributes_than_travel_are_an_error() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.to_string().contains("300 extended attributes"), "{error}");
     }
+}
+
+/// btrfs shows only what was there when a folder was opened.
+#[test]
+fn what_came_after_a_folder_was_opened_is_listed() {
+    let Some(disk) = Disk::make("mkfs.btrfs", &["-q"], "loop") else { return };
+    let root = || Tree::open(&disk.at, Mounts::Stay).unwrap().root().unwrap();
+    let (root, other) = (root(), root());
+    fs::write(disk.at.join("later"), "").unwrap();
+    let names: Vec<_> = root.list().unwrap().into_iter().map(|child| child.name.to_string()).collect();
+    assert_eq!((&names[..], other.is_empty().unwrap()), (&["later".to_owned()][..], false));
 }
