@@ -6,6 +6,7 @@
 
 mod folder;
 mod note;
+mod probe;
 mod removal;
 mod staged;
 mod wide;
@@ -29,6 +30,7 @@ use crate::{clone, process, remove};
 
 use folder::StageDir;
 pub use folder::sweep;
+pub use probe::probe;
 use staged::{Origins, Temp};
 pub use staged::{Staged, StagedFile};
 use wide::Wide;

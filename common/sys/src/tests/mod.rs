@@ -5,6 +5,7 @@ mod disk;
 mod inotify;
 mod metadata;
 mod nobody;
+mod probe;
 mod publish;
 mod races;
 mod reading;

@@ -55,6 +55,10 @@ fn unprivileged() {
         assert_eq!(problems, ["mode 2755: is 0755, as the kernel lets us set no more"]);
     }
 
+    // What the disk can hold is found out all the same.
+    let found = crate::stage::probe(house.tree.clone()).unwrap();
+    assert!(found.hardlinks && found.symlinks && found.exchange, "{found:?}");
+
     // A file and a folder of mode 0 are still ours to change, move and remove.
     let locked = Meta { mode: 0, ..plain(Kind::File, 0) };
     house.stage.file(0).unwrap().finish(&locked, Keep::DEFAULT).unwrap().flush().unwrap();
