@@ -271,7 +271,7 @@ async fn receive(
         // Out of descriptors. Newcomers then take its peer to be alive.
         Err(error) => warn!("a session cannot be watched: {error}"),
     }
-    let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Bounded(to_role), clocks));
+    let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Receiver(to_role), clocks));
     let link_ended = loop {
         tokio::select! {
             ended = &mut driving => break ended,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::channel::OUTBOX;
+use engine::channel::{INBOX, OUTBOX};
 use engine::sender::Connection;
 use link::{Deliver, Drive};
 use proto::login::Opened;
@@ -23,9 +23,9 @@ pub fn drive(
     connection: link::Connection,
 ) -> (Connection, JoinHandle<link::Disconnect>) {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
-    let (incoming, receipts) = mpsc::unbounded_channel();
+    let (incoming, receipts) = mpsc::channel(INBOX);
     let clocks = Drive { idle: SILENCE, keepalive: Some(KEEPALIVE) };
-    let driving = tokio::spawn(link::drive(connection, outgoing, Deliver::Unbounded(incoming), clocks));
+    let driving = tokio::spawn(link::drive(connection, outgoing, Deliver::Sender(incoming), clocks));
     let Opened { keep, durability, .. } = opened;
     (Connection { outbox, receipts, keep, durability, compress: target.compress }, driving)
 }

@@ -12,15 +12,16 @@ use crate::workers::Workers;
 
 /// Encoded frames to the peer, several to a buffer; bounded, so a slow peer holds its role back.
 pub type Outbox = mpsc::Sender<Bytes>;
-/// Frames from the peer, each buffer holding whole frames only; bounded: what the receiver cannot take stays with the
-/// sender.
+/// Frames from the peer, each buffer holding whole frames only; bounded: what the role cannot take stays with the peer.
 pub type Inbox = mpsc::Receiver<Bytes>;
-/// The same for the sending role, which must never hold back receipts: their number is bounded by
-/// [`WINDOW`](proto::limits::WINDOW).
-pub type Receipts = mpsc::UnboundedReceiver<Bytes>;
+/// The same for the sending role. A receiver may wait for room in its outbox without reading: the sender takes what is here
+/// whatever it waits for itself, and so neither waits for the other.
+pub type Receipts = Inbox;
 
 /// Buffers that wait in an [`Outbox`].
 pub const OUTBOX: usize = 3;
+/// Buffers that wait in an [`Inbox`]. The link fills them with what has come: about a megabyte each at most.
+pub const INBOX: usize = 3;
 /// Bytes after which a role hands a buffer on.
 pub const BUFFER: usize = 512 * 1024;
 
@@ -31,8 +32,8 @@ pub(crate) fn frame(message: &impl Wire) -> Bytes {
     bytes.freeze()
 }
 
-/// A role's way to its [`Outbox`]. With threads it waits while that is full. Without, what does not fit is kept, and the role
-/// does nothing else until it is gone: so what is kept is what one step has said.
+/// A role's way to its [`Outbox`]. Either it waits while that is full, on a thread of its own, or what does not fit is kept:
+/// then the role ends its step and says nothing more until that is gone, so what is kept is what is left of one step.
 #[derive(Debug, Clone)]
 pub(crate) struct Outlet {
     outbox: Outbox,
@@ -44,8 +45,14 @@ pub(crate) struct Outlet {
 pub(crate) struct Closed;
 
 impl Outlet {
+    /// One that waits, if that is a thread's own matter.
     pub fn new(outbox: Outbox, workers: Workers) -> Outlet {
         Outlet { outbox, kept: (workers == Workers::Inline).then(Arc::default) }
+    }
+
+    /// One that never waits.
+    pub fn keeping(outbox: Outbox) -> Outlet {
+        Outlet { outbox, kept: Some(Arc::default()) }
     }
 
     /// Hands frames on, after all that came before.
@@ -79,16 +86,21 @@ impl Outlet {
         self.kept().is_some_and(|kept| !kept.is_empty())
     }
 
+    /// Bytes that are kept.
+    #[cfg(test)]
+    pub fn kept_bytes(&self) -> usize {
+        self.kept().map_or(0, |kept| kept.iter().map(Bytes::len).sum())
+    }
+
     /// Ready when the outbox has room for more, or is closed.
     pub async fn has_room(&self) {
         // An error says that it is closed: the next to send finds that too.
         let _ = self.outbox.reserve().await;
     }
 
-    /// Buffers that wait in the outbox, and whether there is room for one more.
-    pub fn waiting(&self) -> (usize, bool) {
-        let room = self.outbox.capacity();
-        (self.outbox.max_capacity() - room, room > 0)
+    /// Buffers that wait in the outbox.
+    pub fn waiting(&self) -> usize {
+        self.outbox.max_capacity() - self.outbox.capacity()
     }
 
     fn kept(&self) -> Option<MutexGuard<'_, VecDeque<Bytes>>> {
@@ -102,16 +114,22 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_kept_in_order_where_nobody_may_wait() {
+        for keeping in [Outlet::keeping, |outbox| Outlet::new(outbox, Workers::Inline)] {
+            keeps_in_order(keeping);
+        }
+    }
+
+    fn keeps_in_order(keeping: fn(Outbox) -> Outlet) {
         let (outbox, mut peer) = mpsc::channel(2);
-        let outlet = Outlet::new(outbox, Workers::Inline);
+        let outlet = keeping(outbox);
         let frames = |n: u8| Bytes::from(vec![n]);
         (0..5).for_each(|n| outlet.send(frames(n)).unwrap());
-        assert_eq!((outlet.is_full(), outlet.waiting(), outlet.flush()), (true, (2, false), Ok(false)));
+        assert_eq!((outlet.is_full(), outlet.waiting(), outlet.flush()), (true, 2, Ok(false)));
         for n in 0..5 {
             assert_eq!(peer.try_recv(), Ok(frames(n)));
             let _ = outlet.flush();
         }
-        assert_eq!((outlet.is_full(), outlet.waiting()), (false, (0, true)));
+        assert_eq!((outlet.is_full(), outlet.waiting()), (false, 0));
         drop(peer);
         assert_eq!((outlet.send(frames(9)), outlet.is_full()), (Err(Closed), false));
     }

@@ -40,12 +40,12 @@ const ROOM: usize = 16 * 1024;
 /// How long a role that takes no more frames may still have something to say.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Where frames from the peer go. It says which role stands behind it, too.
+/// Where frames from the peer go: what waits there holds back the peer. It says which role stands behind it, too.
 pub enum Deliver {
-    /// To a receiver: it may hold back the peer.
-    Bounded(mpsc::Sender<Bytes>),
-    /// To a sender, which takes all receipts at once: their number is bounded by the window.
-    Unbounded(mpsc::UnboundedSender<Bytes>),
+    /// Its keepalive says `Pong`, and a peer that does not read is given up.
+    Receiver(mpsc::Sender<Bytes>),
+    /// Its keepalive says `Ping`. It takes frames whatever it waits for itself.
+    Sender(mpsc::Sender<Bytes>),
 }
 
 /// The clocks of a connection.
@@ -128,8 +128,8 @@ async fn run<S: AsyncRead + AsyncWrite>(
     // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
     // proves with pongs that it lives.
     let (beat, stall) = match &incoming {
-        Deliver::Bounded(_) => (sign_of_life(), Some(limits.idle)),
-        Deliver::Unbounded(_) => (frame(&ToReceiver::Ping), None),
+        Deliver::Receiver(_) => (sign_of_life(), Some(limits.idle)),
+        Deliver::Sender(_) => (frame(&ToReceiver::Ping), None),
     };
     let buffers = Buffers::new(2 * READ, BUFFERS);
     let mut reader =
@@ -199,11 +199,8 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
                 self.meter.add_received(whole);
                 let frames = self.buffer.split_to(whole).freeze();
                 self.meter.hold_back();
-                let taken = match &self.incoming {
-                    Deliver::Bounded(inbox) => inbox.send(frames).await.is_ok(),
-                    Deliver::Unbounded(inbox) => inbox.send(frames).is_ok(),
-                };
-                if !taken {
+                let (Deliver::Receiver(inbox) | Deliver::Sender(inbox)) = &self.incoming;
+                if inbox.send(frames).await.is_err() {
                     return Ok(Stopped::InboxDropped);
                 }
             }

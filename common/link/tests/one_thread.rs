@@ -161,15 +161,15 @@ async fn live(seed: u64) -> Vec<Piece> {
     let durability = *rng.choice(&[Durability::Batch, Durability::None]).unwrap();
     let compress = *rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
-    let (incoming, receipts) = mpsc::unbounded_channel();
-    let left = spawn_local(link::drive_stream(left, outgoing, Deliver::Unbounded(incoming), CLOCKS));
+    let (incoming, receipts) = mpsc::channel(1);
+    let left = spawn_local(link::drive_stream(left, outgoing, Deliver::Sender(incoming), CLOCKS));
     let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress };
     let stop = Arc::<AtomicBool>::default();
     let sending = spawn_local(send(sender(&here, &mirror), connection, clock.clone(), Arc::clone(&stop)));
 
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let (incoming, inbox) = mpsc::channel(1);
-    let right = spawn_local(link::drive_stream(right, outgoing, Deliver::Bounded(incoming), CLOCKS));
+    let right = spawn_local(link::drive_stream(right, outgoing, Deliver::Receiver(incoming), CLOCKS));
     let (_stop, stopped) = watch::channel(false);
     let taking = spawn_local(receive(receiver(&there, durability, &clock), inbox, outbox, stopped, clock.clone()));
 

@@ -12,7 +12,7 @@ use super::flight::{End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::walk::{Children, Listed};
-use super::{Ended, FLIGHT, LOOKS, Session};
+use super::{Ended, LOOKS, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
@@ -74,7 +74,7 @@ impl Session<'_> {
     /// Takes in listed folders and asks for more.
     pub(super) fn step_passes(&mut self) -> Result<bool, Ended> {
         let mut worked = self.advance_held_up()?;
-        while self.flight.len() < FLIGHT
+        while self.may_send()
             && self.looks.len() < LOOKS
             && self.passes.take_more()
             && let Some(listed) = self.walker.listed()
@@ -92,7 +92,7 @@ impl Session<'_> {
 
     /// Passes that waited until operations may be sent.
     fn advance_held_up(&mut self) -> Result<bool, Ended> {
-        if self.flight.len() >= FLIGHT {
+        if !self.may_send() {
             return Ok(false);
         }
         let held_up = self.passes.held_up();
@@ -217,7 +217,7 @@ impl Session<'_> {
     /// Does all that the pass of this work says is to be done by now.
     pub(super) fn advance(&mut self, ticket: Ticket) -> Result<(), Ended> {
         loop {
-            let window = if self.flight.len() < FLIGHT { Window::Open } else { Window::Full };
+            let window = if self.may_send() { Window::Open } else { Window::Full };
             let Some(action) = self.passes.tell(ticket, |pass| pass.next(window)).flatten() else { return Ok(()) };
             self.carry_out(ticket, action)?;
         }

@@ -11,7 +11,7 @@ use super::need::{self, Absence, Attributes, Doubt, FolderNeed, Linked, Need, Pa
 use super::pass::{Pass, Reach};
 use super::read::{self, Small};
 use super::upload::Upload;
-use super::{Ended, FLIGHT, Session, TURN};
+use super::{Ended, Session, TURN};
 use crate::hint::{Cause, Hint};
 use crate::pending::{Ticket, Wait};
 use crate::view::{Folder, Inode, Rule};
@@ -49,7 +49,7 @@ impl Session<'_> {
     fn step_some_looks(&mut self) -> Result<bool, Ended> {
         let mut worked = false;
         for _ in 0..TURN {
-            if self.flight.len() >= FLIGHT {
+            if !self.may_send() {
                 break;
             }
             let slot = self.uploads.slot();

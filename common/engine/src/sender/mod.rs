@@ -83,7 +83,7 @@ pub struct Options {
 pub struct Connection {
     /// Frames to the receiver.
     pub outbox: Outbox,
-    /// Frames from the receiver; the sender never holds them back.
+    /// Frames from the receiver; the sender takes them whatever it waits for.
     pub receipts: Receipts,
     /// What the module keeps.
     pub keep: Keep,
@@ -198,7 +198,7 @@ impl Sender {
             walker: Walker::new(&view, self.options.workers, &self.mirror),
             view,
             durability,
-            wire: Wire::new(Outlet::new(outbox, self.options.workers), compress, self.mirror.clock().clone()),
+            wire: Wire::new(Outlet::keeping(outbox), compress, self.mirror.clock().clone()),
             receipts,
             early: None,
             flight: Flight::new(),
@@ -222,6 +222,9 @@ impl Session<'_> {
     fn turn(&mut self) -> Result<Turn, Ended> {
         self.root_empty = None;
         let mut worked = self.hear()?;
+        if self.wire.is_full() {
+            return Ok(Turn::Worked);
+        }
         worked |= self.step_room()?;
         if self.room.is_closed() {
             self.finish_work();
@@ -256,7 +259,13 @@ impl Session<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.flight.len() < FLIGHT && self.looks.len() < LOOKS && !self.room.is_closed()
+        self.may_send() && self.looks.len() < LOOKS && !self.room.is_closed()
+    }
+
+    /// Whether one more operation may be sent: the peer takes what is sent, and not too much is unanswered. All that sends
+    /// many of its own accord asks before each, so that what a step leaves behind in a full outbox is little.
+    fn may_send(&self) -> bool {
+        self.flight.len() < FLIGHT && !self.wire.is_full()
     }
 }
 

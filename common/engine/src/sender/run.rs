@@ -8,7 +8,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::{Connection, Ended, Sender, Session, Turn, Until};
+use crate::channel::INBOX;
 use crate::workers::{Step, sleep_until};
+
+/// Buffers of answers that are taken in one step.
+const HEARD: usize = 2 * INBOX;
 
 impl Sender {
     /// Sends over one connection until it ends. What was not acknowledged then is owed again. To be called on a thread of
@@ -44,8 +48,9 @@ impl Session<'_> {
     }
 
     fn go_on(&mut self) -> Result<Step<Ended>, Ended> {
-        if !self.wire.outlet().flush().map_err(|_| Ended::Lost)? {
-            return Ok(Step::Idle(None));
+        if !self.wire.hand_on_kept()? {
+            // Nothing more is said before the peer takes that. It may take nothing before its answers are taken.
+            return Ok(if self.hear()? { Step::Worked } else { Step::Idle(None) });
         }
         if self.turn()? == Turn::Worked {
             return Ok(Step::Worked);
@@ -79,8 +84,8 @@ impl Session<'_> {
     /// Ready when the next step may find something to do: an answer, a hint, a listed folder, room for what is to be sent, or
     /// the time that is due.
     pub async fn wait(&mut self, due: Option<Instant>) {
-        let (receipts, mirror, outlet) = (&mut self.receipts, self.mirror, self.wire.outlet());
-        let full = outlet.is_full();
+        let (receipts, mirror) = (&mut self.receipts, self.mirror);
+        let (full, outlet) = (self.wire.is_full(), self.wire.outlet());
         tokio::select! {
             biased;
             frames = receipts.recv(), if self.early.is_none() => self.early = frames,
@@ -90,10 +95,10 @@ impl Session<'_> {
         }
     }
 
-    /// All answers that are there.
+    /// Answers that are there: a share of them, so that a receiver that never stops to talk is not all that is heard.
     pub(super) fn hear(&mut self) -> Result<bool, Ended> {
         let mut heard = false;
-        loop {
+        for _ in 0..HEARD {
             let next = self.early.take().map_or_else(|| self.receipts.try_recv(), Ok);
             match next {
                 Ok(frames) => self.take_in(frames)?,
@@ -102,6 +107,7 @@ impl Session<'_> {
             }
             heard = true;
         }
+        Ok(heard)
     }
 
     fn take_in(&mut self, mut frames: Bytes) -> Result<(), Ended> {

@@ -141,17 +141,9 @@ impl Pair {
             Workers::Threads(2),
         );
         let (outbox, inbox) = mpsc::channel(OUTBOX);
-        let (answers, mut answered) = mpsc::channel(OUTBOX);
-        let (pass_on, receipts) = mpsc::unbounded_channel();
+        let (answers, receipts) = mpsc::channel(OUTBOX);
         let (_stop, stop) = watch::channel(false);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop));
-        self.runtime.spawn(async move {
-            while let Some(frames) = answered.recv().await {
-                if pass_on.send(frames).is_err() {
-                    break;
-                }
-            }
-        });
         let connection = Connection { outbox, receipts, keep: self.keep, durability, compress: self.compress };
         let sending = self.runtime.spawn_blocking(move || {
             let ended = sender.run(connection, until, &AtomicBool::new(false));

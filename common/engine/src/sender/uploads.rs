@@ -116,6 +116,9 @@ impl Session<'_> {
     pub(super) fn step_uploads(&mut self) -> Result<bool, Ended> {
         let mut worked = false;
         for _ in 0..self.uploads.len() {
+            if self.wire.is_full() {
+                break;
+            }
             let Some((mut upload, next)) = self.uploads.step(&self.view, &mut self.wire.buffer) else { continue };
             self.mirror.progress.advance(upload.progress());
             worked |= !matches!(next, Ok(Next::Wait));

@@ -1,8 +1,9 @@
-//! The sender's way out: messages into a buffer, full buffers to the link.
+//! The sender's way out: messages into a buffer, full buffers to the link. It never waits: what the link does not take is kept,
+//! and the session hears what the peer says until that is gone.
 
 use std::mem;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use proto::codec::{self, Buffers};
@@ -24,13 +25,22 @@ pub(super) struct Wire {
     packer: Packer,
     buffers: Buffers,
     pub buffer: BytesMut,
+    held_up: Option<HeldUp>,
+}
+
+/// What the link did not take at once.
+struct HeldUp {
+    since: Instant,
+    bytes: usize,
+    /// Buffers that waited before it.
+    before: usize,
 }
 
 impl Wire {
     pub fn new(outlet: Outlet, compress: Compress, clock: Clock) -> Wire {
         let buffers = Buffers::new(ROOM, OUTBOX + 4);
         let packer = Packer::new(compress, clock.clone());
-        Wire { outlet, clock, packer, buffers, buffer: BytesMut::with_capacity(ROOM) }
+        Wire { outlet, clock, packer, buffers, buffer: BytesMut::with_capacity(ROOM), held_up: None }
     }
 
     /// Adds a frame. It leaves with [`flush`](Wire::flush), or when the buffer is full.
@@ -44,7 +54,7 @@ impl Wire {
         if self.buffer.len() >= BUFFER { self.flush(mirror) } else { Ok(()) }
     }
 
-    /// Hands on what is there; waits while the link has enough.
+    /// Hands on what is there, or keeps it while the link has enough.
     pub fn flush(&mut self, mirror: &Mirror) -> Result<(), Lost> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -62,11 +72,33 @@ impl Wire {
     fn hand_on(&mut self, frames: Bytes, mirror: &Mirror) -> Result<(), Lost> {
         mirror.sent.wire_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
         let bytes = frames.len();
-        let (before, room) = self.outlet.waiting();
-        let began = (!room).then(|| self.clock.now());
-        let sent = self.outlet.send(frames);
-        self.packer.left(bytes, before, began.map_or(Duration::ZERO, |began| self.clock.since(began)));
-        sent.map_err(|Closed| Lost)
+        let before = self.outlet.waiting();
+        self.outlet.send(frames).map_err(|Closed| Lost)?;
+        match &mut self.held_up {
+            Some(held_up) => held_up.bytes += bytes,
+            None if self.outlet.is_full() => self.held_up = Some(HeldUp { since: self.clock.now(), bytes, before }),
+            None => self.packer.left(bytes, before, Duration::ZERO),
+        }
+        Ok(())
+    }
+
+    /// Hands on what was kept. Whether all of it is gone.
+    pub fn hand_on_kept(&mut self) -> Result<bool, Lost> {
+        if self.held_up.is_none() {
+            return Ok(true);
+        }
+        if !self.outlet.flush().map_err(|Closed| Lost)? {
+            return Ok(false);
+        }
+        if let Some(HeldUp { since, bytes, before }) = self.held_up.take() {
+            self.packer.left(bytes, before, self.clock.since(since));
+        }
+        Ok(true)
+    }
+
+    /// Whether the link has enough for now.
+    pub fn is_full(&self) -> bool {
+        self.held_up.is_some()
     }
 
     /// The way to the peer, which may be full.

@@ -23,7 +23,7 @@ struct End {
 fn receiver_role(stream: DuplexStream, limits: Drive) -> End {
     let (outbox, outgoing) = mpsc::channel(16);
     let (incoming, inbox) = mpsc::channel(2);
-    let driving = drive_stream(stream, outgoing, Deliver::Bounded(incoming), limits);
+    let driving = drive_stream(stream, outgoing, Deliver::Receiver(incoming), limits);
     End { outbox, inbox, ended: tokio::spawn(driving) }
 }
 
@@ -203,8 +203,8 @@ async fn a_sender_says_ping_and_a_receiver_pong() {
     let lively = Drive { idle: Duration::from_secs(9), keepalive: Some(Duration::from_millis(10)) };
     let (ours, mut peer) = duplex(64);
     let (_outbox, outgoing) = mpsc::channel(1);
-    let (incoming, _inbox) = mpsc::unbounded_channel();
-    tokio::spawn(drive_stream(ours, outgoing, Deliver::Unbounded(incoming), lively));
+    let (incoming, _inbox) = mpsc::channel(1);
+    tokio::spawn(drive_stream(ours, outgoing, Deliver::Sender(incoming), lively));
     let mut got = [0; 5];
     peer.read_exact(&mut got).await.unwrap();
     assert_eq!(got, frame(&ToReceiver::Ping)[..]);

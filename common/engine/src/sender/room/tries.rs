@@ -11,7 +11,7 @@ use super::{Interest, Standing};
 use crate::blocked::Blocked;
 use crate::pending::{Claim, Ticket};
 use crate::sender::flight::{Answer, Sent};
-use crate::sender::{Ended, FLIGHT, Session};
+use crate::sender::{Ended, Session};
 
 /// The work of the question whether a read-only target can be written again: no other has this number.
 const QUESTION: Ticket = Ticket::MAX;
@@ -66,7 +66,7 @@ impl Session<'_> {
 
     fn try_held(&mut self, now: Instant) -> Result<bool, Ended> {
         let mut tried = false;
-        while self.room.may_try() && self.flight.len() < FLIGHT {
+        while self.room.may_try() && self.may_send() {
             let mut pending = self.mirror.pending();
             let few = pending.held() < HELD / 2;
             let fits = |claim: Claim| self.room.fits(claim) && (few || claim.owner != LATER.owner);

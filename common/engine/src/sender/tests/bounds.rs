@@ -1,6 +1,11 @@
 //! What there is much of, and what may not be sent.
 
+use bytes::{Bytes, BytesMut};
+use proto::{ToReceiver, ToSender, codec, limits};
+
 use super::*;
+use crate::channel::BUFFER;
+use crate::workers::Step;
 
 #[test]
 fn many_large_files_at_once_are_sent_a_few_at_a_time() {
@@ -55,4 +60,50 @@ fn a_file_with_many_names_that_loses_one_is_looked_at_once() {
     assert_eq!((ended, took.files), (Ended::InSync, 0));
     assert!(took.wire_bytes < 16 * 1024, "{} bytes for one name of 500", took.wire_bytes);
     pair.assert_equal();
+}
+
+#[test]
+fn a_sender_whose_outbox_is_full_goes_on_hearing_and_keeps_little() {
+    let mut pair = Pair::new();
+    (pair.options.workers, pair.compress) = (Workers::Inline, Compress::Off);
+    for n in 0..200 {
+        fs::write(pair.here.join(format!("f{n}")), vec![n; 200_000]).unwrap();
+    }
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    let mut sender = pair.new_sender();
+    let (outbox, mut frames) = mpsc::channel(OUTBOX);
+    let (answers, receipts) = mpsc::channel(1);
+    let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
+    let mut session = sender.begin(Connection { outbox, receipts, keep, durability, compress }, Until::Stopped);
+    let says = |message: &ToSender| {
+        let mut bytes = BytesMut::new();
+        codec::put(message, &mut bytes);
+        answers.try_send(bytes.freeze()).expect("it does not take what it is told");
+    };
+    // The target has nothing.
+    while session.step() == Step::Worked {}
+    says(&ToSender::NoFolder { op: 2 });
+    while session.step() == Step::Worked {}
+    let kept = |session: &crate::sender::Session<'_>| session.wire.outlet().kept_bytes() + session.wire.buffer.len();
+    assert!(session.wire.is_full());
+    for _ in 0..1000 {
+        says(&ToSender::Pong);
+        while session.step() == Step::Worked {}
+        assert!(kept(&session) < 2 * BUFFER, "{} bytes are kept", kept(&session));
+    }
+    // It goes on where it was, as soon as somebody reads.
+    let mut operations = 0;
+    while let Ok(mut buffer) = frames.try_recv() {
+        operations += count(&mut buffer);
+        while session.step() == Step::Worked {
+            assert!(kept(&session) < 2 * BUFFER, "{} bytes are kept", kept(&session));
+        }
+    }
+    assert_eq!(operations, 200 + 3, "the files, the root, its comparison and its end");
+}
+
+/// Operations in a buffer of frames.
+fn count(frames: &mut Bytes) -> u64 {
+    let messages = std::iter::from_fn(|| codec::split(frames, limits::FRAME).unwrap());
+    messages.map(|frame| u64::from(ToReceiver::decode(frame).unwrap().is_operation())).sum()
 }

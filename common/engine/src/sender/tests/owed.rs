@@ -4,13 +4,14 @@ use proto::ToSender;
 use proto::codec;
 
 use super::*;
+use crate::channel::INBOX;
 
 const FILES: u64 = 500;
 
 /// A target that answers what it is told to.
 pub(super) struct Mute {
     pub(super) pair: Pair,
-    answers: mpsc::UnboundedSender<bytes::Bytes>,
+    answers: mpsc::Sender<bytes::Bytes>,
     /// Read by nobody, unless by hand: a few buffers wait in it.
     pub(super) inbox: mpsc::Receiver<bytes::Bytes>,
     stop: Arc<AtomicBool>,
@@ -19,7 +20,7 @@ pub(super) struct Mute {
 
 impl Mute {
     pub(super) fn new(pair: Pair) -> Mute {
-        let (answers, receipts) = mpsc::unbounded_channel();
+        let (answers, receipts) = mpsc::channel(INBOX);
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (durability, compress, keep) = (Durability::Batch, pair.compress, Keep::DEFAULT);
         let connection = Connection { outbox, receipts, keep, durability, compress };
@@ -34,7 +35,7 @@ impl Mute {
     pub(super) fn answer(&self, message: &ToSender) {
         let mut frames = bytes::BytesMut::new();
         codec::put(message, &mut frames);
-        self.answers.send(frames.freeze()).unwrap();
+        self.answers.blocking_send(frames.freeze()).unwrap();
     }
 
     /// Takes so many frames out.

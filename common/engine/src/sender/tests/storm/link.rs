@@ -68,7 +68,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, answered) = mpsc::channel(OUTBOX);
-        let (pass_on, receipts) = mpsc::unbounded_channel();
+        let (pass_on, receipts) = mpsc::channel(OUTBOX);
         let (_stop, stop_receiver) = watch::channel(false);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop_receiver));
         let slow = Slow { most: *rng.choice(&[0, 0, 300, 3_000]).unwrap(), rng: rng.fork() };
@@ -85,7 +85,8 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let (trace, mut cut) = (place.trace.clone(), place.cut.subscribe());
         let back = relay(answered, slow, move |frames| {
             shown_answers(&frames, &trace);
-            std::future::ready(pass_on.send(frames).is_ok())
+            let pass_on = pass_on.clone();
+            async move { pass_on.send(frames).await.is_ok() }
         });
         runtime.spawn(async move {
             tokio::select! { () = back => {}, _ = cut.changed() => {} }

@@ -48,7 +48,7 @@ struct Link {
     to_receiver: mpsc::Sender<Bytes>,
     from_receiver: mpsc::Receiver<Bytes>,
     back: Pipe,
-    to_sender: mpsc::UnboundedSender<Bytes>,
+    to_sender: mpsc::Sender<Bytes>,
 }
 
 struct Pair<'p, 's> {
@@ -93,7 +93,7 @@ impl Sim<'_> {
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, from_receiver) = mpsc::channel(OUTBOX);
-        let (to_sender, receipts) = mpsc::unbounded_channel();
+        let (to_sender, receipts) = mpsc::channel(OUTBOX);
         let (stop, stopped) = watch::channel(false);
         let compress = *self.rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
         self.record.update(b"connection");
@@ -154,7 +154,7 @@ impl Sim<'_> {
             Some(Action::Carry) => self.carry(pair),
             None if matches!(pair.receiver, Role::Over) && pair.link.is_quiet() => {
                 // All that it said has arrived: the link closes.
-                pair.link.to_sender = mpsc::unbounded_channel().0;
+                pair.link.to_sender = mpsc::channel(1).0;
                 pair.link.from_sender.close();
                 pair.sender.wake();
             }
@@ -251,7 +251,7 @@ impl Sim<'_> {
                     link.there.leave(frames, arrives);
                     return sender.wake();
                 }
-                1 if link.there.next().is_some_and(|at| at <= now) && link.takes() => {
+                1 if link.there.next().is_some_and(|at| at <= now) && takes(&link.to_receiver) => {
                     // It may have ended.
                     let _ = link.there.arrive().map(|frames| link.to_receiver.try_send(frames));
                     return receiver.wake();
@@ -263,10 +263,10 @@ impl Sim<'_> {
                     link.back.leave(frames, arrives);
                     return receiver.wake();
                 }
-                3 if link.back.next().is_some_and(|at| at <= now) => {
+                3 if link.back.next().is_some_and(|at| at <= now) && takes(&link.to_sender) => {
                     if let Some(frames) = link.back.arrive() {
                         shown_answers(&frames, &self.place.trace);
-                        let _ = link.to_sender.send(frames);
+                        let _ = link.to_sender.try_send(frames);
                     }
                     return sender.wake();
                 }
@@ -280,7 +280,8 @@ impl Sim<'_> {
         self.place.trace.say(|| "CUT".into());
         for frames in pair.link.back.cut(self.rng.usize(..8)) {
             shown_answers(&frames, &self.place.trace);
-            let _ = pair.link.to_sender.send(frames);
+            // What does not fit is lost with the link.
+            let _ = pair.link.to_sender.try_send(frames);
         }
         // What it hears last it may not have the time to act on.
         for _ in 0..self.rng.usize(..4) {
@@ -328,11 +329,6 @@ impl Sim<'_> {
 }
 
 impl Link {
-    /// Whether what arrives at the receiver is taken from the link: all is, by one that has ended.
-    fn takes(&self) -> bool {
-        self.to_receiver.is_closed() || self.to_receiver.capacity() > 0
-    }
-
     /// Whether the receiver has said nothing that is still to arrive.
     fn is_quiet(&self) -> bool {
         self.from_receiver.is_empty() && self.back.next().is_none()
@@ -342,7 +338,12 @@ impl Link {
         let arrives = |pipe: &Pipe| pipe.next().is_some_and(|at| at <= now);
         (self.there.has_room() && !self.from_sender.is_empty())
             || (self.back.has_room() && !self.from_receiver.is_empty())
-            || (arrives(&self.there) && self.takes())
-            || arrives(&self.back)
+            || (arrives(&self.there) && takes(&self.to_receiver))
+            || (arrives(&self.back) && takes(&self.to_sender))
     }
+}
+
+/// Whether what arrives at a role is taken from the link: all is, by one that has ended.
+fn takes(role: &mpsc::Sender<Bytes>) -> bool {
+    role.is_closed() || role.capacity() > 0
 }
