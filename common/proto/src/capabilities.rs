@@ -3,6 +3,8 @@
 //! The receiver finds it out and tells it in `Policy`. The sender projects what it sees of its own tree through it, beside
 //! [`Keep`], before it compares, digests or sends: what the disk there cannot hold never looks like a difference.
 
+use std::fmt;
+
 use crate::keep::{Keep, Kept};
 use crate::limits;
 use crate::meta::Time;
@@ -101,8 +103,64 @@ impl Capabilities {
     }
 }
 
+/// What such a disk does not hold, in words: "times on whole seconds up to 2038-01-19, no ACLs". Nothing where it holds all
+/// that people use: that ext4 ends in 2446 is not told.
+impl fmt::Display for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lacks = Vec::new();
+        let steps = match self.granularity {
+            0 | 1 => None,
+            SECOND => Some("times on whole seconds".to_owned()),
+            nanos if nanos % SECOND == 0 => Some(format!("times in steps of {} s", nanos / SECOND)),
+            nanos if nanos % 1_000_000 == 0 => Some(format!("times in steps of {} ms", nanos / 1_000_000)),
+            nanos if nanos % 1_000 == 0 => Some(format!("times in steps of {} µs", nanos / 1_000)),
+            nanos => Some(format!("times in steps of {nanos} ns")),
+        };
+        let from = (self.first >= 0).then(|| format!(" from {}", Day(self.first)));
+        let to = (self.last < FAR).then(|| format!(" up to {}", Day(self.last)));
+        if steps.is_some() || from.is_some() || to.is_some() {
+            let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+            lacks.push(format!("{}{from}{to}", steps.as_deref().unwrap_or("times")));
+        }
+        let words = [
+            (self.xattrs, "no extended attributes"),
+            (self.acls, "no ACLs"),
+            (self.hardlinks, "no hard links"),
+            (self.symlinks, "no symbolic links"),
+            (self.exchange, "names do not change places in one step"),
+            (self.holes, "no holes in files"),
+            (self.any_bytes, "not every name"),
+            (self.case, "names that differ only in case are one"),
+        ];
+        lacks.extend(words.into_iter().filter(|(held, _)| !held).map(|(_, lack)| lack.to_owned()));
+        if usize::from(self.name) < limits::NAME {
+            lacks.push(format!("names of at most {} bytes", self.name));
+        }
+        f.write_str(&lacks.join(", "))
+    }
+}
+
+/// The day of a second since 1970, as 2038-01-19.
+struct Day(i64);
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Days since March 1st of a year 0, in eras of 400 years, whose days and leap years are alike.
+        let days = self.0.div_euclid(86_400) + 719_468;
+        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (year, month) = if month < 10 { (era * 400 + year, month + 3) } else { (era * 400 + year + 1, month - 9) };
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
 /// In nanoseconds.
 const SECOND: u32 = 1_000_000_000;
+/// 2200-01-01: where times end after that nobody needs to know.
+const FAR: i64 = 7_258_118_400;
 
 #[cfg(test)]
 mod tests {
@@ -184,5 +242,45 @@ mod tests {
         ] {
             assert!(!bad.is_sound(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_held_is_said_in_words() {
+        let full = Capabilities::full();
+        assert_eq!(full.to_string(), "");
+        // ext4, with large inodes and with small ones.
+        let ext4 = Capabilities { first: i32::MIN.into(), last: 15_032_385_535, ..full };
+        assert_eq!(ext4.to_string(), "");
+        let small = Capabilities { granularity: SECOND, last: i32::MAX.into(), ..ext4 };
+        assert_eq!(small.to_string(), "times on whole seconds up to 2038-01-19");
+        let old = Capabilities { last: i32::MAX.into(), acls: false, ..full };
+        assert_eq!(old.to_string(), "times up to 2038-01-19, no ACLs");
+        let (first, last) = (315_532_800, 4_354_819_198);
+        let fat = Capabilities { granularity: 2 * SECOND, first, last, case: false, name: 143, ..full };
+        let said = "times in steps of 2 s from 1980-01-01 up to 2107-12-31, names that differ only in case are one, \
+                    names of at most 143 bytes";
+        assert_eq!(fat.to_string(), said);
+        for (granularity, said) in [(100, "100 ns"), (1_000, "1 µs"), (10_000_000, "10 ms"), (1_500, "1500 ns")] {
+            let said = format!("times in steps of {said}");
+            assert_eq!(Capabilities { granularity, ..full }.to_string(), said);
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (second, day) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (951_782_399, "2000-02-28"),
+            (951_782_400, "2000-02-29"),
+            (951_868_800, "2000-03-01"),
+            (4_107_542_400, "2100-03-01"),
+            (i32::MIN.into(), "1901-12-13"),
+            (FAR, "2200-01-01"),
+        ] {
+            assert_eq!(Day(second).to_string(), day);
+        }
+        // As a peer may send them.
+        assert!(Day(i64::MAX).to_string().ends_with("-04") && Day(i64::MIN).to_string().ends_with("-27"));
     }
 }

@@ -53,7 +53,7 @@ impl Folder {
     /// # Errors
     /// As [`Dir::meta`].
     pub fn meta(&self, name: &Name, stat: &Stat) -> io::Result<Meta> {
-        self.dir.meta(name, stat, self.view.keep)
+        self.dir.meta(name, stat, self.view.keep).map(|meta| self.view.held(meta))
     }
 
     /// The folder's own `Stat`.
@@ -69,7 +69,7 @@ impl Folder {
     /// # Errors
     /// As [`Dir::own_meta`].
     pub fn own_meta(&self) -> io::Result<Meta> {
-        self.dir.own_meta(self.view.keep)
+        self.dir.own_meta(self.view.keep).map(|meta| self.view.held(meta))
     }
 
     /// All names that stand in it, those that are left out among them, as the kernel tells of them.

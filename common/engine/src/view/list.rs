@@ -76,7 +76,9 @@ fn look_at(folder: &Folder, names: Vec<Name>) -> Listing {
                 if view.drops_setid(stat.kind, stat.mode) {
                     listing.setid.push(name.clone());
                 }
-                listing.entries.push(stat.entry(name, extra, view.keep));
+                let mut entry = stat.entry(name, extra, view.keep);
+                entry.mtime = view.time(entry.mtime);
+                listing.entries.push(entry);
                 listing.nodes.push((stat.dev, stat.ino));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
