@@ -14,7 +14,7 @@ use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
 use proto::limits::MARKS;
 use proto::login::{Direction, Durability, Open, Refusal};
-use proto::{Keep, RelPath};
+use proto::{Capabilities, Keep, RelPath};
 use sys::{Place, RootId, Tree};
 
 use crate::auth::Identity;
@@ -64,6 +64,8 @@ pub struct Permit {
     module: Arc<Module>,
     folder: RelPath,
     standing: Standing,
+    /// What the disk could hold when the permit was given.
+    disk: Capabilities,
     signatures: Arc<Signatures>,
 }
 
@@ -123,7 +125,8 @@ impl Modules {
         }
         let standing = module.root.standing(&open.folder, LOOK).await.map_err(Unpermitted::Down)?;
         let (module, folder, signatures) = (module.clone(), open.folder.clone(), self.signatures.clone());
-        Ok(Permit { module, folder, standing, signatures })
+        let disk = module.root.disk();
+        Ok(Permit { module, folder, standing, disk, signatures })
     }
 }
 
@@ -138,6 +141,11 @@ impl Permit {
         self.standing.id
     }
 
+    /// What the module keeps and its disk can hold.
+    pub fn keep(&self) -> Keep {
+        self.disk.keep(self.module.keep)
+    }
+
     /// The marks of the peer's folder and of those above it, nearest first.
     pub fn marks(&self) -> Vec<Digest> {
         let mut marks = self.standing.place.as_ref().map(Place::marks).unwrap_or_default();
@@ -147,15 +155,17 @@ impl Permit {
 
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.
     pub fn grant(&self, durability: Durability) -> Result<Grant, Refusal> {
-        let root = Arc::new(self.module.root.open()?);
+        let root = self.module.root.open()?;
+        // For sessions to come: this one was told already.
+        self.module.root.learn(&root);
         let granted = self.prepare(root, durability).map_err(|error| self.module.root.failed(&self.folder, &error))?;
         self.module.root.works(&self.folder);
         Ok(granted)
     }
 
     fn prepare(&self, root: Arc<Tree>, durability: Durability) -> io::Result<Grant> {
-        let Module { keep, max_file_size, .. } = *self.module;
-        let replica = Arc::new(Replica::new(root, keep)?.beneath(&self.folder, FOLDER_MODE)?);
+        let max_file_size = self.module.max_file_size;
+        let replica = Arc::new(Replica::new(root, self.keep())?.beneath(&self.folder, FOLDER_MODE)?);
         let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
         Ok(Grant { replica, durability, limits, signatures, disk })
     }

@@ -66,7 +66,7 @@ async fn serve(config: Config, files: u64) -> Exit {
         }
     };
     // After binding: a second recvd that was started by mistake must not sweep away what the first one is working on.
-    sweep(&config.modules);
+    settle_in(&config.modules);
     let service = Arc::new(service(config, files));
     let listening = begin(listeners, &service, &stop);
     let tending = tend(&service.modules, &stop);
@@ -82,12 +82,14 @@ async fn serve(config: Config, files: u64) -> Exit {
     Exit::Ok
 }
 
-/// What sessions of an earlier recvd, killed or cut off from power, have left in the modules.
-fn sweep(modules: &Modules) {
+/// Clears away what sessions of an earlier recvd, killed or cut off from power, have left in the modules, and finds out what
+/// their disks can hold.
+fn settle_in(modules: &Modules) {
     for module in modules.iter() {
         // A folder that cannot be opened is told of by its `Root`.
         if let Ok(tree) = module.root.open() {
             module.root.sweep(&tree);
+            module.root.learn(&tree);
         }
     }
 }

@@ -136,7 +136,7 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
     let opened = Opened {
-        keep: permit.module().keep,
+        keep: permit.keep(),
         durability: service.durability,
         continued: lease.continued(),
         place: permit.marks(),

@@ -44,6 +44,8 @@ pub enum Format {
     Ext4,
     Xfs,
     Btrfs,
+    /// A btrfs that is mounted without ACLs.
+    WithoutAcls,
     /// In memory, a smaller one.
     Tmpfs,
 }
@@ -82,13 +84,14 @@ impl Disk {
         // xfs is not made smaller than 300 MB. The file has holes.
         File::create(&self.image).unwrap().set_len(320 << 20).unwrap();
         std::fs::create_dir(&self.at).unwrap();
-        let mkfs = match self.format {
-            Format::Ext4 => "mkfs.ext4",
-            Format::Xfs => "mkfs.xfs",
-            Format::Btrfs => "mkfs.btrfs",
+        let (mkfs, options): (_, &[&str]) = match self.format {
+            Format::Ext4 => ("mkfs.ext4", &[]),
+            Format::Xfs => ("mkfs.xfs", &[]),
+            Format::Btrfs | Format::WithoutAcls => ("mkfs.btrfs", &[]),
             Format::Tmpfs => return self.is_mounted(),
         };
-        let made = Command::new(mkfs).arg("-q").arg(&self.image).status().is_ok_and(|made| made.success());
+        let made =
+            Command::new(mkfs).arg("-q").args(options).arg(&self.image).status().is_ok_and(|made| made.success());
         made && self.is_mounted()
     }
 
@@ -109,6 +112,7 @@ impl Disk {
         let mut mount = Command::new("mount");
         match self.format {
             Format::Tmpfs => mount.args(["-t", "tmpfs", "-o", "size=128m", "tmpfs"]).arg(&self.at),
+            Format::WithoutAcls => mount.args(["-o", "loop,noacl"]).arg(&self.image).arg(&self.at),
             _ => mount.args(["-o", "loop"]).arg(&self.image).arg(&self.at),
         };
         mount

@@ -18,6 +18,7 @@ mod commit;
 mod crash;
 mod crowd;
 mod delta;
+mod disks;
 mod fidelity;
 mod full;
 mod hostile;

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proto::RelPath;
 use proto::login::Refusal;
+use proto::{Capabilities, RelPath};
 use sys::{MountId, Mounts, Place, RootId, Tree};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// After what time a pushd may try a module again that cannot work now.
 const RETRY: Duration = Duration::from_secs(30);
@@ -41,6 +41,8 @@ struct Seat {
     id: RootId,
     /// The mount that it is on, where a disk may still come to be mounted over it.
     waits_on: Option<MountId>,
+    /// What the disk can hold, if that is found out.
+    disk: Option<Capabilities>,
     /// What was said last, while it is so.
     trouble: Option<String>,
     /// The same of folders in it.
@@ -68,7 +70,8 @@ impl Root {
     /// The folder that stands at `path` now.
     pub fn at(module: &str, path: PathBuf) -> io::Result<Root> {
         let id = sys::identity_at(&path)?;
-        let seat = Mutex::new(Seat { id, waits_on: waits_on(&path), trouble: None, inner: BTreeMap::new() });
+        let seat =
+            Mutex::new(Seat { id, waits_on: waits_on(&path), disk: None, trouble: None, inner: BTreeMap::new() });
         Ok(Root { module: module.to_owned(), path, seat, looking: Arc::default() })
     }
 
@@ -82,8 +85,13 @@ impl Root {
         self.seat().id
     }
 
+    /// What its disk can hold: everything, as long as that is not found out.
+    pub fn disk(&self) -> Capabilities {
+        self.seat().disk.unwrap_or_else(Capabilities::full)
+    }
+
     /// Opens it, if it is the one that it has to be. Blocks on the disk.
-    pub fn open(&self) -> Result<Tree, Refusal> {
+    pub fn open(&self) -> Result<Arc<Tree>, Refusal> {
         self.told(self.look())
     }
 
@@ -114,8 +122,8 @@ impl Root {
         }
     }
 
-    fn look(&self) -> Result<Tree, Trouble> {
-        let tree = Tree::open(&self.path, Mounts::Stay).map_err(|error| self.cannot_work(&error))?;
+    fn look(&self) -> Result<Arc<Tree>, Trouble> {
+        let tree = Arc::new(Tree::open(&self.path, Mounts::Stay).map_err(|error| self.cannot_work(&error))?);
         let id = tree.identity().map_err(|error| self.cannot_work(&error))?;
         let mut seat = self.seat();
         if id == seat.id {
@@ -131,10 +139,35 @@ impl Root {
             self.module,
             self.path.display()
         );
-        (seat.id, seat.waits_on) = (id, None);
         // Before anybody gets it.
         self.sweep(&tree);
+        (seat.id, seat.waits_on, seat.disk) = (id, None, self.try_out(&tree));
         Ok(tree)
+    }
+
+    /// Finds out what its disk can hold, where that is not known. Writes a few small files, which nobody sees.
+    pub fn learn(&self, tree: &Arc<Tree>) {
+        if self.seat().disk.is_none() {
+            let disk = self.try_out(tree);
+            self.seat().disk = disk;
+        }
+    }
+
+    /// `None` where that cannot be known now, as on a disk that is full or read-only.
+    fn try_out(&self, tree: &Arc<Tree>) -> Option<Capabilities> {
+        match sys::stage::probe(Arc::clone(tree)) {
+            Ok(disk) => {
+                let lacks = disk.to_string();
+                if !lacks.is_empty() {
+                    info!("module {}: its disk holds less than others: {lacks}", self.module);
+                }
+                Some(disk)
+            }
+            Err(error) => {
+                debug!("module {}: what its disk can hold is not known yet: {error}", self.module);
+                None
+            }
+        }
     }
 
     /// Clears away what sessions of an earlier recvd, killed or cut off from power, have left. Before any session begins.
