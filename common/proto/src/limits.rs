@@ -1,5 +1,7 @@
 //! Every bound of the wire, each a constant with its reason. A peer that passes one is cut off; none is negotiated.
 
+use std::time::Duration;
+
 /// The versions of the protocol that this build speaks, lowest and highest.
 pub const VERSIONS: (u16, u16) = (1, 1);
 /// The ALPN identifier. A peer that does not offer it is refused by the TLS handshake.
@@ -56,5 +58,10 @@ pub const LINKS: usize = 64;
 pub const LISTING: usize = 256 * 1024;
 /// Bytes of a reason in a problem or refusal.
 pub const REASON: usize = 1024;
+/// Messages of a receiver that answer nothing, as signs of life, of which so many may come at once and one more after each
+/// [`CHATTER_PAUSE`]: without a bound they keep the sender busy for ever.
+pub const CHATTER: u32 = 4096;
+/// How long one of the [`CHATTER`] counts.
+pub const CHATTER_PAUSE: Duration = Duration::from_millis(100);
 /// Operations that a sender may have unacknowledged.
 pub const WINDOW: u64 = 16 * 1024;

@@ -19,6 +19,8 @@ use beyond::Beyond;
 const KEPT: usize = 1000;
 /// Bytes of those paths.
 const BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of what is said of one: the target's words, and ours before them. A path that is named in them may be longer.
+const REASON: usize = 2 * proto::limits::REASON;
 
 /// Who says it. Each speaks for itself, and is done by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,8 +130,13 @@ impl Notes {
     }
 
     /// Notes something; the time of the first notice stays. Whether this is the first.
-    pub(super) fn add(&mut self, path: &RelPath, side: Side, reason: String) -> bool {
+    pub(super) fn add(&mut self, path: &RelPath, side: Side, mut reason: String) -> bool {
         let (at, round) = (side as usize, self.round);
+        if reason.len() > REASON {
+            let cut = (0..=REASON).rev().find(|at| reason.is_char_boundary(*at));
+            reason.truncate(cut.unwrap_or_default());
+            reason.shrink_to_fit();
+        }
         let since = self.clock.wall();
         let fresh = |reason| Note { reason, since, round };
         let first = match self.kept.get_mut(path) {

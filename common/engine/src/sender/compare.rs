@@ -8,7 +8,7 @@ use std::time::Duration;
 use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::brake::{Leave, Reason, Weight};
-use super::flight::{End, Sent};
+use super::flight::{Answer, End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::walk::{Children, Listed};
@@ -194,7 +194,11 @@ impl Session<'_> {
     /// How much a folder holds.
     pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
         let Some((ticket, Sent::Count(path))) = self.flight.get(number) else { return Err(unasked(number)) };
+        if self.flight.answer(number) != Answer::None {
+            return Err(Ended::Violation(format!("operation {number} is counted twice")));
+        }
         self.passes.tell(ticket, |pass| pass.counted(path, entries));
+        self.flight.answered(number, Answer::Told, &[]);
         self.advance(ticket)
     }
 

@@ -17,6 +17,10 @@ use crate::delta::{Cut, Signature};
 /// Bytes that one `Copy` names, at most: the target copies several at a time.
 pub(super) const RUN: u64 = 8 * 1024 * 1024;
 
+/// Chunks of the file that wait for the rest of the signature, at most: beyond that the file waits too. They are the sender's
+/// own memory, and it is the target that takes its time.
+pub(super) const UNMATCHED: usize = 16 * 1024;
+
 /// The comparison of one file with one signature.
 #[derive(Default)]
 pub(super) struct Delta {
@@ -70,9 +74,11 @@ pub(super) enum Segment {
 }
 
 impl Delta {
-    /// The target's next chunks, of a basis of so many bytes. False when they are more than a signature may have.
+    /// The target's next chunks, of a basis of so many bytes. False when they cannot be that, or are more than a signature may
+    /// have.
     pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
-        let fits = !self.complete;
+        let same = self.signature.len() == 0 || size == self.size;
+        let fits = same && (size > 0 || chunks.is_empty());
         for chunk in chunks {
             // There are at most [`CHUNKS`](proto::limits::CHUNKS).
             let number = self.signature.len() as u32;
@@ -83,6 +89,16 @@ impl Delta {
         }
         (self.size, self.complete) = (size, self.complete || last);
         fits
+    }
+
+    /// Takes the signature as it is by now to be all of it.
+    pub fn is_enough(&mut self) {
+        self.complete = true;
+    }
+
+    /// Chunks of the signature that are held.
+    pub fn held(&self) -> usize {
+        self.signature.len()
     }
 
     /// Looks at the file from `range.start` on, not beyond its end, or at what was passed over before.
@@ -116,6 +132,9 @@ impl Delta {
             }
         }
         self.shifted = true;
+        if !self.complete && self.unmatched.len() >= UNMATCHED {
+            return Ok(Segment::Unknown);
+        }
         self.search(file, range)
     }
 

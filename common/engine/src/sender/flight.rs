@@ -45,7 +45,7 @@ impl Sent {
     }
 
     /// Whether it brings or changes an entry, or one more name of it.
-    fn is_change(&self) -> bool {
+    pub fn is_change(&self) -> bool {
         !matches!(self, Sent::Forerunner(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle(_) | Sent::Asked(..))
     }
 }
@@ -64,6 +64,8 @@ struct Op {
 pub(super) enum Answer {
     /// Nothing yet. If a receipt comes without an answer, it was carried out.
     None,
+    /// What it asked for.
+    Told,
     /// It is carried out, but for some metadata.
     Partly,
     /// It is not carried out.
@@ -105,6 +107,8 @@ pub(super) struct Flight {
     ops: VecDeque<Op>,
     /// Number of the first in `ops`.
     first: u64,
+    /// Up to which all is visible there.
+    applied: u64,
     unfinished: HashMap<Ticket, Unfinished>,
     /// Renames and exchanges among `ops`.
     moves: usize,
@@ -122,6 +126,7 @@ impl Flight {
         Flight {
             ops: VecDeque::new(),
             first: 1,
+            applied: 0,
             unfinished: HashMap::new(),
             moves: 0,
             changes: 0,
@@ -191,6 +196,24 @@ impl Flight {
     /// What was sent and not acknowledged.
     pub fn unanswered(&self) -> impl Iterator<Item = (u64, &Sent)> {
         (self.first..).zip(self.ops.iter().map(|op| &op.sent))
+    }
+
+    /// Operations up to `upto` are visible at the target. Whether that is news; `None` when it names one that was never sent.
+    pub fn applied(&mut self, upto: u64) -> Option<bool> {
+        let news = upto > self.applied;
+        self.applied = self.applied.max(upto);
+        (upto < self.first + self.len()).then_some(news)
+    }
+
+    /// Whether a receipt up to `upto` acknowledges nothing new.
+    pub fn is_old(&self, upto: u64) -> bool {
+        upto < self.first
+    }
+
+    /// What the target has said of this operation.
+    pub fn answer(&self, number: u64) -> Answer {
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.ops.get(at)).map_or(Answer::None, |op| op.answer)
     }
 
     /// Operations up to `upto` are acknowledged. `None` when it names one that was never sent.

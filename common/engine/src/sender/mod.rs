@@ -5,6 +5,7 @@
 //! (`look`) are where all content and metadata leaves; passes (`compare`) only find out where to look.
 
 mod brake;
+mod chatter;
 mod compare;
 mod delta;
 mod flight;
@@ -47,6 +48,7 @@ use crate::mirror::{Halt, Mirror};
 use crate::pack::Compress;
 use crate::view::View;
 use crate::workers::Workers;
+use chatter::Chatter;
 use flight::Flight;
 use groups::Groups;
 use looks::Looks;
@@ -164,6 +166,7 @@ pub struct Session<'a> {
     near: RefCell<Near>,
     uploads: Uploads,
     retries: Retries,
+    chatter: Chatter,
     until: Until,
     /// Whether the root was empty when a deletion of this turn asked.
     root_empty: Option<bool>,
@@ -207,6 +210,7 @@ impl Sender {
             near: RefCell::default(),
             uploads: Uploads::default(),
             retries: Retries::new(),
+            chatter: Chatter::new(self.mirror.now()),
             until,
             root_empty: None,
             passed: false,

@@ -15,7 +15,11 @@ impl Session<'_> {
     pub(super) fn reply(&mut self, message: ToSender) -> Result<(), Ended> {
         match message {
             ToSender::Applied { upto } if self.durability == Durability::None => self.acknowledged(upto),
-            ToSender::Applied { .. } | ToSender::Pong => Ok(()),
+            ToSender::Applied { upto } => match self.flight.applied(upto).ok_or_else(|| never_sent(upto))? {
+                true => Ok(()),
+                false => self.chatter(),
+            },
+            ToSender::Pong => self.chatter(),
             ToSender::Durable { upto } => self.acknowledged(upto),
             ToSender::Outcome { op, outcome } => self.outcome(op, outcome),
             ToSender::Listing { op, entries, last } => self.listing(op, entries, last),
@@ -27,7 +31,18 @@ impl Session<'_> {
         }
     }
 
+    /// Something was said that answers nothing.
+    pub(super) fn chatter(&mut self) -> Result<(), Ended> {
+        if self.chatter.heard(self.mirror.now()) {
+            return Ok(());
+        }
+        Err(Ended::Violation("too many messages that answer nothing".into()))
+    }
+
     fn acknowledged(&mut self, upto: u64) -> Result<(), Ended> {
+        if self.flight.is_old(upto) {
+            return self.chatter();
+        }
         self.compared_alike(upto)?;
         self.name_groups_of(self.flight.linked(upto))?;
         self.resolve_whole(upto);
@@ -55,6 +70,9 @@ impl Session<'_> {
 
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {
         let (ticket, sent) = self.flight.get(op).ok_or_else(|| never_sent(op))?;
+        if !self.may_meet(op, sent, &outcome) {
+            return Err(Ended::Violation(format!("an outcome of operation {op} that it cannot have, or has had")));
+        }
         let sent = sent.clone();
         if self.hear_answer(op, ticket, &outcome)? {
             return Ok(());
@@ -75,9 +93,6 @@ impl Session<'_> {
                 }
                 self.flight.wanted(op);
                 self.want(op, ticket, sent);
-            }
-            Outcome::Partly { .. } if matches!(sent, Sent::Asked(..)) => {
-                return Err(Ended::Violation("room that is there in part".into()));
             }
             Outcome::Absent => self.absent(op, ticket, sent),
             Outcome::Partly { reason } => {
@@ -117,6 +132,23 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether an operation in flight may have this outcome: it has one, and what was carried out in part may still turn out
+    /// not to be durable. Only what asks can be answered by a wish, and nothing that asks is carried out in part.
+    fn may_meet(&self, op: u64, sent: &Sent, outcome: &Outcome) -> bool {
+        let before = match self.flight.answer(op) {
+            Answer::None => !matches!(sent, Sent::Compare(_)) || self.passes.question(op).is_some(),
+            Answer::Partly => !matches!(outcome, Outcome::Want | Outcome::Absent | Outcome::Partly { .. }),
+            Answer::Told | Answer::Not => false,
+        };
+        let offers = matches!(sent, Sent::Offer(_) | Sent::LinkedOffer(..) | Sent::Forerunner(_));
+        let fits = match outcome {
+            Outcome::Want => offers || matches!(sent, Sent::Asked(..)),
+            Outcome::Partly { .. } => sent.is_change() || matches!(sent, Sent::Forerunner(_) | Sent::Settle(_)),
+            _ => true,
+        };
+        before && fits
     }
 
     /// Notes what became of an operation at the place where its entry stands by now. A rename that is hinted later

@@ -12,6 +12,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// Longest pause before a folder that the target keeps missing is sent again.
 const ABSENT: Duration = Duration::from_secs(3);
 
+/// Folders of which the target's word is remembered, of each kind.
+const FOLDERS: usize = 16 * 1024;
+
 /// Counts of a session.
 pub(super) struct Retries {
     pause: Duration,
@@ -23,14 +26,16 @@ pub(super) struct Retries {
     refused: HashSet<RelPath>,
     /// Folders that it could not list when it was asked last.
     unlisted: HashSet<RelPath>,
+    /// There were more, so that it may be any folder: nothing is said to be whole then, before a pass has met it.
+    more_unlisted: bool,
     /// How often files changed while they were read.
     changed: HashMap<RelPath, u32>,
 }
 
 impl Retries {
     pub fn new() -> Retries {
-        let (absences, refused, unlisted, changed) = Default::default();
-        Retries { pause: RETRY.0, failures: 0, absences, refused, unlisted, changed }
+        let (absences, refused, unlisted, more_unlisted, changed) = Default::default();
+        Retries { pause: RETRY.0, failures: 0, absences, refused, unlisted, more_unlisted, changed }
     }
 
     /// How long what failed waits before it is tried again.
@@ -64,9 +69,11 @@ impl Retries {
         self.refused.clear();
     }
 
-    /// The target takes no such folder.
+    /// The target takes no such folder. One too many is sent again with the next thing beneath it.
     pub fn refuse(&mut self, folder: RelPath) {
-        self.refused.insert(folder);
+        if self.refused.len() < FOLDERS {
+            self.refused.insert(folder);
+        }
     }
 
     /// The folder, this one or one above it, that the target takes no more.
@@ -77,14 +84,18 @@ impl Retries {
 
     /// The target cannot list this folder.
     pub fn is_unlisted(&mut self, folder: RelPath) {
-        self.unlisted.insert(folder);
+        if self.unlisted.len() < FOLDERS {
+            self.unlisted.insert(folder);
+        } else {
+            self.more_unlisted = true;
+        }
     }
 
     /// Leaves of these places, which were stored, those that may be said to be whole: of a folder that could not be listed
     /// only a listing says so. `listed` are folders that have been, asked for where any could not.
     pub fn whole(&mut self, mut stored: Vec<RelPath>, listed: impl FnOnce() -> Vec<RelPath>) -> Vec<RelPath> {
         if !self.unlisted.is_empty() {
-            stored.retain(|place| !self.unlisted.contains(place));
+            stored.retain(|place| !self.more_unlisted && !self.unlisted.contains(place));
             stored.extend(listed().into_iter().filter(|place| self.unlisted.remove(place)));
         }
         stored
@@ -167,6 +178,17 @@ mod tests {
         assert_eq!(retries.whole(vec![path("a"), path("b")], Vec::new), [path("b")]);
         assert_eq!(retries.whole(vec![], || vec![path("a"), path("c")]), [path("a")]);
         assert_eq!(retries.whole(vec![path("a")], || panic!("nobody asks")), [path("a")]);
+    }
+
+    #[test]
+    fn where_too_many_folders_could_not_be_listed_none_is_said_to_be_whole() {
+        let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
+        let mut retries = Retries::new();
+        (0..=FOLDERS).for_each(|n| retries.is_unlisted(path(&format!("{n}"))));
+        (0..=FOLDERS).for_each(|n| retries.refuse(path(&format!("{n}"))));
+        assert_eq!((retries.unlisted.len(), retries.refused.len()), (FOLDERS, FOLDERS));
+        assert_eq!(retries.whole(vec![path(&format!("{FOLDERS}"))], Vec::new), []);
+        assert_eq!(retries.whole(vec![], || vec![path("7")]), [path("7")]);
     }
 
     #[test]

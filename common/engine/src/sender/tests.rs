@@ -5,11 +5,13 @@ mod bounds;
 mod brake;
 mod delta;
 mod fake;
+mod liars;
 mod lies;
 mod links;
 mod owed;
 mod progress;
 mod room;
+mod scripted;
 mod storm;
 mod trouble;
 

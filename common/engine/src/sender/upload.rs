@@ -31,6 +31,8 @@ pub(super) struct Upload {
     /// Whether the target may have an older version of it, and the comparison with that, while there is one.
     replaces: bool,
     delta: Option<Delta>,
+    /// Chunks of the signature that may still come; 0 when it is complete, or was not asked for.
+    unsigned: usize,
     /// Bytes that the target is copying.
     copying: u64,
     /// What the file was when all of it was read.
@@ -78,6 +80,7 @@ impl Upload {
             hash: Transcript::new(),
             replaces,
             delta: replaces.then(Delta::default),
+            unsigned: if replaces { limits::CHUNKS } else { 0 },
             copying: 0,
             after: None,
             attempt: 1,
@@ -139,10 +142,30 @@ impl Upload {
         std::iter::once(ToReceiver::Blob { id: self.id, size: self.limit }).chain(basis)
     }
 
-    /// The next part of the signature of what the target has. False when it breaks the protocol.
-    pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
-        // The rest of a signature that is not needed any more is of no interest.
-        self.delta.as_mut().map_or(self.replaces, |delta| delta.signed(size, chunks, last))
+    /// The next part of the signature of what the target has, of which so many chunks may be held. False when it breaks the
+    /// protocol.
+    pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool, most: usize) -> bool {
+        let Some(left) = self.unsigned.checked_sub(chunks.len().max(1)) else { return false };
+        self.unsigned = if last { 0 } else { left };
+        match &mut self.delta {
+            Some(delta) if chunks.len() <= most => delta.signed(size, chunks, last),
+            Some(delta) => {
+                delta.is_enough();
+                true
+            }
+            // The rest of a signature that is not needed any more is of no interest.
+            None => true,
+        }
+    }
+
+    /// Chunks of its signature that may still come.
+    pub fn unsigned(&self) -> usize {
+        self.unsigned
+    }
+
+    /// Chunks of signatures that it holds.
+    pub fn held(&self) -> usize {
+        self.delta.as_ref().map_or(0, Delta::held)
     }
 
     /// The target has copied so many bytes. False when it was not asked to.
@@ -256,6 +279,7 @@ impl Upload {
         }
         (self.id, self.offset, self.told, self.extent, self.hash) = (id, 0, 0, None, Transcript::new());
         (self.delta, self.copying, self.after) = (self.replaces.then(Delta::default), 0, None);
+        self.unsigned = if self.replaces { limits::CHUNKS } else { 0 };
         self.attempt += 1;
         Ok(self)
     }

@@ -19,6 +19,11 @@ use crate::view::View;
 
 /// Large files on their way at the same time.
 const UPLOADS: usize = 4;
+/// Chunks of signatures that are held for them together: as many as a file of a tebibyte has, some 40 MiB. What a signature has
+/// beyond that is taken to be new.
+const CHUNKS: usize = 400_000;
+/// Chunks of signatures that may still come for uploads that are over, at most.
+const LATE: usize = 2 * limits::CHUNKS;
 
 /// The uploads of a session, the one that goes on next first.
 #[derive(Default)]
@@ -28,6 +33,8 @@ pub(super) struct Uploads {
     last_id: u32,
     /// Bytes that the target is copying, for uploads of now and before.
     copying: u64,
+    /// Chunks of signatures that may still come for uploads that are over.
+    late: usize,
 }
 
 impl Uploads {
@@ -92,10 +99,20 @@ impl Uploads {
         std::mem::take(&mut self.uploads)
     }
 
+    /// This one, or this attempt of it, is over: what is still said of its basis is of no interest.
+    pub fn is_over(&mut self, upload: &Upload) {
+        self.late = (self.late + upload.unsigned()).min(LATE);
+    }
+
     /// The next part of a signature. False when it breaks the protocol.
     pub fn signed(&mut self, id: u32, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
-        // One that is not on its way any more is of no interest.
-        self.of(id).is_none_or(|upload| upload.signed(size, chunks, last))
+        let room = CHUNKS.saturating_sub(self.uploads.iter().map(Upload::held).sum());
+        if let Some(upload) = self.of(id) {
+            return upload.signed(size, chunks, last, room);
+        }
+        let left = self.late.checked_sub(chunks.len().max(1));
+        self.late = left.unwrap_or_default();
+        left.is_some()
     }
 
     /// The target has copied so many bytes. False when it was not asked to.
@@ -170,6 +187,9 @@ impl Session<'_> {
 
     /// The target has copied so many bytes of a file that is, or was, on its way.
     pub(super) fn copied(&mut self, id: u32, bytes: u64) -> Result<(), Ended> {
+        if bytes == 0 {
+            return self.chatter();
+        }
         if self.uploads.copied(id, bytes) {
             return Ok(());
         }
@@ -184,6 +204,7 @@ impl Session<'_> {
             self.owe_entry(upload.ticket(), upload.path().clone(), Cause::ATTRIBUTES | Cause::LOST);
             return self.drop_upload(upload);
         }
+        self.uploads.is_over(&upload);
         let sent = Sent::Entry(upload.path().clone(), self.claim(stat));
         self.send(upload.ticket(), put, sent)?;
         self.mirror.progress.advance(upload.sent_bytes().saturating_sub(upload.told()));
@@ -197,6 +218,7 @@ impl Session<'_> {
     }
 
     fn upload_again(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.uploads.is_over(&upload);
         self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id() }, self.mirror)?;
         let (id, ticket, path) = (self.uploads.new_id(), upload.ticket(), upload.path().clone());
@@ -210,6 +232,7 @@ impl Session<'_> {
     }
 
     pub(super) fn drop_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+        self.uploads.is_over(&upload);
         self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id() }, self.mirror)?;
         self.looked(upload.ticket())

@@ -31,6 +31,14 @@ fn counts(notes: &Notes) -> (usize, u64) {
 }
 
 #[test]
+fn what_is_said_of_one_is_of_bounded_length() {
+    let mut notes = Notes::default();
+    notes.add(&path("f"), Side::There, "\u{fc}".repeat(100_000));
+    let kept = notes.iter().next().unwrap().1.reason.clone();
+    assert!(kept.len() <= REASON && kept.len() > REASON - 2 && kept.chars().all(|one| one == '\u{fc}'));
+}
+
+#[test]
 fn each_path_counts_once_and_no_more_when_it_is_over() {
     let mut notes = filled("a");
     assert_eq!(counts(&notes), (KEPT, (KEPT + MORE) as u64));

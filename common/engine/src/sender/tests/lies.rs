@@ -27,6 +27,8 @@ struct Liar {
     operations: u64,
     compares: Vec<u64>,
     counts: Vec<u64>,
+    /// What may be answered by a wish.
+    offers: std::collections::HashSet<u64>,
     blobs: Vec<u32>,
     answered: std::collections::HashSet<u64>,
     upto: u64,
@@ -49,6 +51,7 @@ impl Liar {
                     match message {
                         ToReceiver::Compare { .. } => self.compares.push(self.operations),
                         ToReceiver::Count { .. } => self.counts.push(self.operations),
+                        ToReceiver::Offer { .. } => drop(self.offers.insert(self.operations)),
                         _ => {}
                     }
                 }
@@ -133,9 +136,18 @@ impl Liar {
                 if !fresh && !self.wild {
                     return None;
                 }
+                let outcome = self.outcome();
+                let fits = match outcome {
+                    Outcome::Want => self.offers.contains(&op),
+                    Outcome::Partly { .. } => !compares.contains(&op) && !counts.contains(&op),
+                    _ => true,
+                };
+                if !fits && !self.wild {
+                    return None;
+                }
                 self.compares.retain(|asked| *asked != op);
                 self.counts.retain(|asked| *asked != op);
-                ToSender::Outcome { op, outcome: self.outcome() }
+                ToSender::Outcome { op, outcome }
             }
             16..=25 => {
                 let (op, entries) = (self.question(&compares)?, self.entries());
@@ -219,13 +231,14 @@ fn hear_lies(seed: u64) -> (bool, u64) {
         let durability = if rng.bool() { Durability::Batch } else { Durability::None };
         let (keep, compress) = (Keep::DEFAULT, Compress::Off);
         let (unpacker, operations, upto) = (Unpacker::default(), 0, 0);
-        let (compares, counts, blobs, answered) = Default::default();
+        let (compares, counts, offers, blobs, answered) = Default::default();
         let mut liar = Liar {
             rng: rng.fork(),
             unpacker,
             operations,
             compares,
             counts,
+            offers,
             blobs,
             answered,
             upto,

@@ -1,0 +1,191 @@
+//! Receivers of which each tells one lie, as often as it is let: none of them makes the sender hold, send or do what has no
+//! bound.
+
+use proto::{Chunk, Outcome, ToReceiver, ToSender, limits};
+
+use super::scripted::Scripted;
+use super::*;
+use crate::sender::delta::{Delta, Segment, UNMATCHED};
+
+/// The operation of that many, the last of its kind.
+fn last(heard: &[(u64, ToReceiver)], is: impl Fn(&ToReceiver) -> bool) -> u64 {
+    heard.iter().rev().find(|(_, message)| is(message)).expect("it has sent none").0
+}
+
+fn violates<T: std::fmt::Debug>(result: Result<T, Ended>) -> bool {
+    match result {
+        Err(Ended::Violation(_)) => true,
+        Err(ended) => panic!("{ended:?}"),
+        Ok(_) => false,
+    }
+}
+
+fn reason() -> String {
+    "because".to_owned()
+}
+
+#[test]
+fn an_operation_has_one_outcome() {
+    let wishes = [Outcome::Want, Outcome::Absent];
+    let others = [Outcome::Refused { reason: reason() }, Outcome::Partly { reason: reason() }];
+    let failures = [Outcome::Failed { reason: reason() }, Outcome::Full { reason: reason() }];
+    let all: Vec<_> = wishes.into_iter().chain(others).chain(failures).collect();
+    for first in &all {
+        for second in &all {
+            let (pair, _clock) = Pair::stepped();
+            fs::write(pair.here.join("f"), "content").unwrap();
+            let mut sender = pair.new_sender();
+            let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+            pair.entry("f", Cause::ATTRIBUTES);
+            let heard = target.hears().unwrap();
+            let op = last(&heard, |message| matches!(message, ToReceiver::Offer { .. }));
+            target.says(&ToSender::Outcome { op, outcome: first.clone() }).unwrap();
+            let again = target.says(&ToSender::Outcome { op, outcome: second.clone() });
+            // What was done in part may turn out not to be durable.
+            let partly = matches!(first, Outcome::Partly { .. });
+            let may =
+                partly && matches!(second, Outcome::Refused { .. } | Outcome::Failed { .. } | Outcome::Full { .. });
+            assert_eq!(violates(again), !may, "{first:?}, then {second:?}");
+        }
+    }
+}
+
+#[test]
+fn only_what_asks_is_wanted_and_a_count_comes_once() {
+    let (pair, _clock) = Pair::stepped();
+    fs::write(pair.here.join("f"), "content").unwrap();
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    pair.entry("f", Cause::CREATED | Cause::WRITTEN);
+    let op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Put { .. }));
+    assert!(violates(target.says(&ToSender::Outcome { op, outcome: Outcome::Want })));
+
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    fs::create_dir(pair.here.join("d")).unwrap();
+    pair.hint(Hint::Subtree { path: path("d") });
+    let asked = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
+    let entry = |name: &str| proto::Entry {
+        name: proto::Name::parse(name.as_bytes()).unwrap(),
+        kind: proto::Kind::Dir,
+        size: 0,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        mtime: proto::Time::default(),
+        device: proto::Device::default(),
+        extra: [0; 16],
+    };
+    let heard = target.says(&ToSender::Listing { op: asked, entries: vec![entry("extra")], last: true }).unwrap();
+    let op = last(&heard, |message| matches!(message, ToReceiver::Count { .. }));
+    target.says(&ToSender::Counted { op, entries: 1 }).unwrap();
+    assert!(violates(target.says(&ToSender::Counted { op, entries: 1 })));
+}
+
+#[test]
+fn what_answers_nothing_is_heard_a_number_of_times() {
+    let chatter = [
+        ToSender::Pong,
+        ToSender::Applied { upto: 1 },
+        ToSender::Durable { upto: 1 },
+        ToSender::Copied { id: 7, bytes: 0 },
+    ];
+    for says in chatter {
+        let (mut pair, clock) = Pair::stepped();
+        pair.durability = Durability::Batch;
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        fs::write(pair.here.join("f"), "content").unwrap();
+        pair.entry("f", Cause::CREATED | Cause::WRITTEN);
+        target.hears().unwrap();
+        let mut times = 0;
+        while !violates(target.says(&says)) {
+            times += 1;
+            assert!(times < 2 * limits::CHATTER, "{says:?} without end");
+        }
+        assert!(times >= limits::CHATTER, "{says:?} only {times} times");
+        // As signs of life come, it may be said for ever.
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        for _ in 0..2 * limits::CHATTER {
+            clock.advance(Duration::from_secs(1));
+            target.says(&ToSender::Pong).unwrap();
+        }
+    }
+}
+
+/// A file of which the target may have an older version, up to the question for that.
+fn asked(pair: &Pair, target: &mut Scripted<'_>) -> u32 {
+    pair.entry("f", Cause::WRITTEN);
+    let heard = target.hears().unwrap();
+    let basis = heard.iter().find_map(|(_, message)| match message {
+        ToReceiver::Basis { id, .. } => Some(*id),
+        _ => None,
+    });
+    basis.expect("it has asked for no basis")
+}
+
+#[test]
+fn a_signature_ends() {
+    let chunk = |length: u32| Chunk { length, digest: [1; 16] };
+    let (pair, _clock) = Pair::stepped();
+    fs::write(pair.here.join("f"), vec![7; 1_000_000]).unwrap();
+    let signature = |id, size, chunks, last| ToSender::Signature { id, size, chunks, last };
+    // What cannot be a signature.
+    // Size, chunks, and whether it is the last.
+    let lies = [
+        ("goes on behind its end", [(1 << 20, 1, true), (1 << 20, 1, true)]),
+        ("is of another size with each part", [(1 << 20, 1, false), (1 << 21, 1, false)]),
+        ("is of nothing", [(0, 1, true); 2]),
+        ("is nothing, twice", [(0, 0, true); 2]),
+    ];
+    for (what, parts) in lies {
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        let id = asked(&pair, &mut target);
+        let mut told = parts.into_iter().map(|(size, chunks, last)| {
+            let chunks = vec![chunk(8192); chunks];
+            violates(target.says(&signature(id, size, chunks, last)))
+        });
+        assert!(told.any(|violated| violated), "a signature that {what}");
+    }
+    // One that never ends, of a file that is on its way, and of one that is not any more.
+    for gone in [false, true] {
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        let id = asked(&pair, &mut target);
+        if gone {
+            fs::write(pair.here.join("f"), "small now").unwrap();
+            pair.entry("f", Cause::WRITTEN);
+            target.hears().unwrap();
+        }
+        let most = limits::CHUNKS / 10_000 + 1;
+        let part = signature(id, 1 << 40, vec![chunk(8192); 10_000], false);
+        let times = (0..10 * most).take_while(|_| !violates(target.says(&part))).count();
+        assert!(times <= most, "{times} parts");
+    }
+}
+
+#[test]
+fn what_waits_for_a_signature_that_does_not_come_is_bounded() {
+    let (pair, _clock) = Pair::stepped();
+    fs::File::create(pair.here.join("f")).unwrap().set_len(256 << 20).unwrap();
+    let mut sender = pair.new_sender();
+    let target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    let (folder, name, stat) = target.session.find(&path("f")).unwrap().unwrap();
+    let (file, _) = folder.open(&name).unwrap();
+    let mut delta = Delta::default();
+    assert!(delta.signed(1 << 20, vec![Chunk { length: 8192, digest: [1; 16] }], false));
+    let (mut at, mut later) = (0, 0);
+    loop {
+        match delta.find(&file, at..stat.size).unwrap() {
+            Segment::Later(bytes) => (at, later) = (at + bytes, later + 1),
+            Segment::Unknown => break,
+            other => panic!("{other:?} at {at}"),
+        }
+    }
+    assert!(later == UNMATCHED && at < stat.size, "{later} chunks, up to {at}");
+    // It goes on with the end of the signature.
+    assert!(delta.signed(1 << 20, Vec::new(), true));
+    assert_eq!(delta.find(&file, at..stat.size).unwrap(), Segment::New(0..at / later as u64));
+}
