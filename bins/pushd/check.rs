@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use kit::{Exit, out, units};
 use link::DialError;
-use proto::login::{Direction, Durability};
+use proto::login::{Durability, Purpose};
 
 use crate::cli::CheckArgs;
 use crate::config::{Config, Source, Target};
@@ -120,18 +120,18 @@ fn check_targets(config: &Config) -> Exit {
 /// `source`: the root of the source that it belongs to.
 async fn check_target(target: Arc<Target>, source: Option<(PathBuf, sys::Mounts)>) -> Verdict {
     let place = format!("target {}: {} at {}", target.name, target.destination, target.address);
-    // Zero is the number of no sender: nothing will be sent.
-    let dialling = match target.dialling(Direction::Push, 0) {
+    // Of no host: nothing will be sent.
+    let dialling = match target.dialling(Purpose::Push, [0; 16]) {
         Ok(dialling) => dialling,
         Err(sentence) => return Verdict { exit: Exit::Config, sentence: format!("{place}: {sentence}") },
     };
     match link::dial(&dialling).await {
-        Ok((opened, connection)) => {
+        Ok((agreed, connection)) => {
             connection.close().await;
-            if let Some(nesting) = source.and_then(|(path, mounts)| nesting_at(&path, mounts, &opened.place)) {
+            if let Some(nesting) = source.and_then(|(path, mounts)| nesting_at(&path, mounts, &agreed.opened.place)) {
                 return Verdict { exit: Exit::Config, sentence: format!("{place}: {nesting}") };
             }
-            let meaning = match opened.durability {
+            let meaning = match agreed.terms.durability {
                 Durability::Batch => "acknowledged data survives a power cut",
                 Durability::None => "acknowledged data may be lost in a power cut (durability = \"none\" there)",
             };

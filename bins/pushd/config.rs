@@ -18,7 +18,7 @@ use std::time::Duration;
 use engine::pack::Compress;
 use kit::config::{Complaint, Complaints, Document, Share, Table};
 use link::{Address, Trust, Turns};
-use proto::login::Direction;
+use proto::login::{Purpose, SenderId};
 
 /// Where the configuration is, unless `--config` says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/pushd/pushd.toml";
@@ -185,7 +185,7 @@ impl Config {
 impl Target {
     /// What [`link::dial()`] wants to know. The password is read anew each time, so that a new one is taken without a
     /// restart; the error is a sentence. `sender` as in [`proto::login::Open`].
-    pub fn dialling(&self, direction: Direction, sender: u64) -> Result<link::Target, String> {
+    pub fn dialling(&self, purpose: Purpose, sender: SenderId) -> Result<link::Target, String> {
         let password = targets::read_password(&self.password_file)?;
         Ok(link::Target {
             address: self.address.clone(),
@@ -196,8 +196,11 @@ impl Target {
             password,
             module: self.destination.module.clone(),
             folder: self.destination.folder.clone(),
-            direction,
+            purpose,
             sender,
+            token: None,
+            at: None,
+            terms: None,
             software: concat!("pushd ", env!("CARGO_PKG_VERSION")).to_owned(),
         })
     }

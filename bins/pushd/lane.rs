@@ -16,7 +16,8 @@ use kit::units::Moment;
 use kit::{Stop, apart};
 use link::DialError;
 use proto::RelPath;
-use proto::login::{Direction, Opened, Refusal};
+use proto::dialogue::Agreed;
+use proto::login::{Purpose, Refusal, SenderId};
 use tokio::sync::{Notify, watch};
 
 use crate::backoff::{Backoff, Pause};
@@ -46,7 +47,7 @@ pub struct Lane {
     /// The name of its source, for what a person is told to type.
     source: String,
     /// Tells the receiver that it is us again.
-    sender_id: u64,
+    sender_id: SenderId,
     state: Mutex<(TargetState, Moment)>,
     troubles: Troubles,
     tries: Tries,
@@ -60,7 +61,7 @@ impl Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         let (troubles, tries, hurry) = (Troubles::default(), Tries::default(), Notify::new());
-        let (sender_id, source) = (sys::process::random_u64(), source.name.clone());
+        let (sender_id, source) = (sys::process::random(), source.name.clone());
         Lane { target, mirror, source, sender_id, state, troubles, tries, hurry }
     }
 
@@ -144,7 +145,7 @@ impl Lane {
                 dialled = self.dial() => dialled,
                 () = stop.requested() => break,
             };
-            let (opened, connection) = match dialled {
+            let (agreed, connection) = match dialled {
                 Ok(dialled) => dialled,
                 Err(error) => {
                     if sessions > 0 && matches!(error, Unreached::Dial(DialError::Busy { .. })) {
@@ -155,7 +156,7 @@ impl Lane {
                     continue;
                 }
             };
-            let nested = nesting(&root.tree, source.mounts, &opened.place);
+            let nested = nesting(&root.tree, source.mounts, &agreed.opened.place);
             self.troubles.set_nested(nested);
             if let Some(nesting) = nested {
                 connection.close().await;
@@ -164,7 +165,7 @@ impl Lane {
                 continue;
             }
             sessions += 1;
-            if !opened.continued && sessions > 1 {
+            if !agreed.opened.continued && sessions > 1 {
                 self.doubt();
             }
             let same = sender.take().filter(|(of, _)| of.is_same(&root));
@@ -172,7 +173,7 @@ impl Lane {
                 same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
             self.mirror.target.set_last_error(None);
             self.enter(TargetState::Live);
-            let (worker, session) = self.session(worker, opened, connection, &mut roots, &stop).await;
+            let (worker, session) = self.session(worker, agreed, connection, &mut roots, &stop).await;
             sender = worker.map(|worker| (root, worker));
             if matches!(&session.ended, Ended::Bye(refusal) if *refusal != Refusal::Stopping) {
                 self.doubt();
@@ -235,8 +236,8 @@ impl Lane {
         true
     }
 
-    async fn dial(&self) -> Result<(Opened, link::Connection), Unreached> {
-        let whom = self.target.dialling(Direction::Push, self.sender_id).map_err(Unreached::Password)?;
+    async fn dial(&self) -> Result<(Agreed, link::Connection), Unreached> {
+        let whom = self.target.dialling(Purpose::Push, self.sender_id).map_err(Unreached::Password)?;
         Ok(link::dial(&whom).await?)
     }
 
@@ -244,13 +245,13 @@ impl Lane {
     async fn session(
         &self,
         mut worker: Sender,
-        opened: Opened,
+        agreed: Agreed,
         connection: link::Connection,
         roots: &mut watch::Receiver<Footing>,
         stop: &Stop,
     ) -> (Option<Sender>, Ending) {
         let began = Instant::now();
-        let (frames, driving) = drive(&self.target, opened, connection);
+        let (frames, driving) = drive(&self.target, agreed.terms, connection);
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
         let name = &self.target.name;

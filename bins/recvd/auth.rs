@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn login(user: &str, password: &str) -> Login {
-        Login { user: user.into(), password: password.into() }
+        Login { user: user.into(), password: password.into(), extensions: Default::default() }
     }
 
     #[tokio::test]

@@ -13,8 +13,8 @@ use engine::view::Replica;
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
 use proto::limits::MARKS;
-use proto::login::{Direction, Durability, Open, Refusal};
-use proto::{Capabilities, Keep, RelPath};
+use proto::login::{Durability, Open, Purpose, Refusal};
+use proto::{Capabilities, Keep, RelPath, Version};
 use sys::{Place, RootId, Tree};
 
 use crate::auth::Identity;
@@ -85,8 +85,12 @@ impl From<Refusal> for Unpermitted {
 }
 
 impl Right {
-    fn allows(self, direction: Direction) -> bool {
-        matches!((self, direction), (Right::Both, _) | (Right::Push, Direction::Push) | (Right::Pull, Direction::Pull))
+    fn allows(self, purpose: Purpose) -> bool {
+        match self {
+            Right::Both => true,
+            Right::Push => purpose == Purpose::Push,
+            Right::Pull => purpose != Purpose::Push,
+        }
     }
 }
 
@@ -117,11 +121,11 @@ impl Modules {
     pub async fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Unpermitted> {
         let module = self.by_name.get(&open.module).ok_or(Refusal::Denied)?;
         let right = module.users.get(identity.name()).ok_or(Refusal::Denied)?;
-        if !right.allows(open.direction) {
+        if !right.allows(open.purpose) {
             return Err(Refusal::Denied.into());
         }
-        if open.direction == Direction::Pull {
-            return Err(Refusal::Protocol { reason: "this version of recvd does not send".into() }.into());
+        if open.purpose != Purpose::Push {
+            return Err(Refusal::Unsupported { what: "this release of recvd only receives".into() }.into());
         }
         let standing = module.root.standing(&open.folder, LOOK).await.map_err(Unpermitted::Down)?;
         let (module, folder, signatures) = (module.clone(), open.folder.clone(), self.signatures.clone());
@@ -154,20 +158,21 @@ impl Permit {
     }
 
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.
-    pub fn grant(&self, durability: Durability) -> Result<Grant, Refusal> {
+    pub fn grant(&self, durability: Durability, version: Version) -> Result<Grant, Refusal> {
         let root = self.module.root.open()?;
         // For sessions to come: this one was told already.
         self.module.root.learn(&root);
-        let granted = self.prepare(root, durability).map_err(|error| self.module.root.failed(&self.folder, &error))?;
+        let granted =
+            self.prepare(root, durability, version).map_err(|error| self.module.root.failed(&self.folder, &error))?;
         self.module.root.works(&self.folder);
         Ok(granted)
     }
 
-    fn prepare(&self, root: Arc<Tree>, durability: Durability) -> io::Result<Grant> {
+    fn prepare(&self, root: Arc<Tree>, durability: Durability, version: Version) -> io::Result<Grant> {
         let max_file_size = self.module.max_file_size;
         let replica = Arc::new(Replica::new(root, self.keep())?.beneath(&self.folder, FOLDER_MODE)?);
         let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
-        Ok(Grant { replica, durability, limits, signatures, disk })
+        Ok(Grant { replica, durability, limits, signatures, disk, version })
     }
 }
 

@@ -13,7 +13,9 @@ use engine::workers::Workers;
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};
 use link::{Connection, Deliver, Disconnect, Drive, ServerTls};
-use proto::login::{Durability, Hello, Open, Opened, Refusal};
+use proto::Version;
+use proto::extensions::Extensions;
+use proto::login::{Durability, Hello, Open, Opened, Refusal, Terms};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -136,10 +138,12 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
     let opened = Opened {
-        keep: permit.keep(),
-        durability: service.durability,
+        terms: Some(Terms { keep: permit.keep(), durability: service.durability }),
         continued: lease.continued(),
+        epoch: 0,
+        token: None,
         place: permit.marks(),
+        extensions: Extensions::default(),
     };
     let deadline = tokio::time::Instant::now() + MODULE;
     let connection = requester.grant(&opened, deadline).await.map_err(Outcome::Failed)?;
@@ -206,7 +210,7 @@ impl Entered {
         (report.end, report.severity) = match first {
             Ok(false) => ("closed by the peer, which sent nothing".into(), Severity::Info),
             Err(error) => (format!("the connection broke: {error}"), Severity::Info),
-            Ok(true) => match begin(&lease, permit, service.durability, stop).await {
+            Ok(true) => match begin(&lease, permit, (service.durability, connection.version()), stop).await {
                 Err(refusal) => {
                     connection.dismiss(refusal.clone()).await;
                     let Report { user, place, .. } = report;
@@ -226,13 +230,18 @@ impl Entered {
 }
 
 /// The folder for this session alone.
-async fn begin(lease: &Lease, permit: Permit, durability: Durability, stop: &Stop) -> Result<Grant, Refusal> {
+async fn begin(
+    lease: &Lease,
+    permit: Permit,
+    (durability, version): (Durability, Version),
+    stop: &Stop,
+) -> Result<Grant, Refusal> {
     if stop.is_requested() {
         return Err(Refusal::Stopping);
     }
     lease.begin().await?;
     // The disk may be slow, or asleep.
-    let prepared = tokio::task::spawn_blocking(move || permit.grant(durability)).await;
+    let prepared = tokio::task::spawn_blocking(move || permit.grant(durability, version)).await;
     let grant = prepared.unwrap_or_else(|_| {
         Err(Refusal::Busy { reason: "recvd has made a mistake; see its log".into(), retry: Duration::from_secs(30) })
     })?;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::RelPath;
-use proto::login::Refusal;
+use proto::login::{Refusal, SenderId};
 use sys::RootId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -64,7 +64,7 @@ struct Module {
 #[derive(Debug)]
 struct Trace {
     folder: RelPath,
-    sender: u64,
+    sender: SenderId,
     user: String,
     began: u64,
     /// `None`: it goes on.
@@ -81,7 +81,7 @@ pub struct Claim {
     pub module: String,
     pub folder: RelPath,
     pub user: String,
-    pub sender: u64,
+    pub sender: SenderId,
     /// Where it comes from.
     pub from: IpAddr,
     /// Sessions that the module may have.

@@ -9,7 +9,7 @@ use proto::dialogue::{AwaitHello, ClientHello};
 use proto::login::{Accepted, Hello, Login, Open, Opened, Refusal, Welcome};
 
 fn take<M: Wire>(frame: &Bytes) -> Option<M> {
-    let message = M::decode(frame.clone()).ok()?;
+    let message = M::decode(frame.clone(), proto::Version::HIGHEST).ok()?;
     let mut buf = BytesMut::new();
     codec::put(&message, &mut buf);
     assert_eq!(buf[codec::LENGTH..], frame[..]);

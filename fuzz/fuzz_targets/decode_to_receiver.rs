@@ -7,7 +7,7 @@ use proto::ToReceiver;
 use proto::codec;
 
 fuzz_target!(|frame: &[u8]| {
-    let Ok(message) = ToReceiver::decode(Bytes::copy_from_slice(frame)) else { return };
+    let Ok(message) = ToReceiver::decode(Bytes::copy_from_slice(frame), proto::Version::HIGHEST) else { return };
     let mut buf = BytesMut::new();
     codec::put(&message, &mut buf);
     assert_eq!(&buf[codec::LENGTH..], frame);

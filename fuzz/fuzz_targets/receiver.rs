@@ -98,13 +98,13 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
     vec![match dice.below(13) {
         0 if dice.byte() & 3 == 0 => {
             let (meta, room) = (meta(Kind::File, dice), dice.word() >> (1 + dice.below(63)));
-            ToReceiver::Put { path, meta, content: Content::Asked { room } }
+            ToReceiver::Put { path, meta, content: Content::Asked { room }, inexact: false }
         }
         0 | 1 => {
             let len = dice.below(40);
             let content = dice.bytes(len);
             let meta = Meta { size: content.len() as u64, ..meta(Kind::File, dice) };
-            ToReceiver::Put { path, meta, content: Content::Inline(content) }
+            ToReceiver::Put { path, meta, content: Content::Inline(content), inexact: false }
         }
         2 => return blob(path, dice),
         3 | 4 => ToReceiver::Make { path, meta: meta(Kind::Dir, dice) },
@@ -171,7 +171,7 @@ fn blob(path: RelPath, dice: &mut Dice) -> Vec<ToReceiver> {
     match dice.byte() {
         0 => {}
         1 => messages.push(ToReceiver::Drop { id }),
-        _ => messages.push(ToReceiver::Put { path, meta, content: Content::Blob { id, hash } }),
+        _ => messages.push(ToReceiver::Put { path, meta, content: Content::Blob { id, hash }, inexact: false }),
     }
     messages
 }
@@ -247,7 +247,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
     while applied < ops {
         let Some(mut buffer) = frames.blocking_recv() else { break };
         while let Some(frame) = codec::split(&mut buffer, FRAME).expect("frames") {
-            if let ToSender::Applied { upto } = ToSender::decode(frame).expect("a message") {
+            if let ToSender::Applied { upto } = ToSender::decode(frame, proto::Version::HIGHEST).expect("a message") {
                 assert!(upto > applied && upto <= ops, "{upto} after {applied} of {ops}");
                 applied = upto;
             }
@@ -275,7 +275,7 @@ fn count(buffers: &[Bytes]) -> u64 {
     for buffer in buffers {
         let mut buffer = buffer.clone();
         while let Ok(Some(frame)) = codec::split(&mut buffer, FRAME) {
-            let Ok(message) = ToReceiver::decode(frame) else { return u64::MAX };
+            let Ok(message) = ToReceiver::decode(frame, proto::Version::HIGHEST) else { return u64::MAX };
             ops += u64::from(message.is_operation());
         }
         if !buffer.is_empty() {

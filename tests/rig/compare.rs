@@ -31,7 +31,7 @@ impl Difference {
     /// Whether it is the receiver's stage, which goes a moment after the last change, and the only name that may stand
     /// there meanwhile.
     pub fn is_stage(&self) -> bool {
-        self.path.starts_with(b".recvd-stage-") && self.what == "extra"
+        self.path.starts_with(b".recvd-") && self.what == "extra"
     }
 }
 

@@ -49,7 +49,7 @@ fn read(root: &Path) -> io::Result<Tree> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".recvd-stage-") {
+            if entry.file_name().as_encoded_bytes().starts_with(b".recvd-") {
                 continue;
             }
             let (path, meta) = (entry.path(), entry.metadata()?);

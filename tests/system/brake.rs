@@ -55,7 +55,7 @@ type Tree = std::collections::BTreeMap<Vec<u8>, (u32, i64, i64, i64)>;
 /// All that is in the backup but recvd's own stage, which comes and goes with sessions.
 fn fingerprint(root: &Path) -> Tree {
     let mut found = compare::fingerprint(root);
-    found.retain(|path, _| !path.starts_with(b".recvd-stage-"));
+    found.retain(|path, _| !path.starts_with(b".recvd-"));
     found
 }
 

@@ -17,7 +17,7 @@ fn with(durability: &str) -> Setup {
 fn no_stray_name(pair: &Pair) {
     let source = crate::rig::compare::fingerprint(&pair.source);
     for path in crate::rig::compare::fingerprint(&pair.backup).keys() {
-        let hidden = path.starts_with(b".recvd-stage");
+        let hidden = path.starts_with(b".recvd-");
         assert!(hidden || source.contains_key(path), "a stray name: {}", crate::rig::fs::show(path));
     }
 }

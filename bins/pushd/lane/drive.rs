@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::channel::{INBOX, OUTBOX};
 use engine::sender::Connection;
 use link::{Deliver, Drive};
-use proto::login::Opened;
+use proto::login::Terms;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -19,13 +19,14 @@ pub const SILENCE: Duration = Duration::from_secs(30);
 /// Sets a connection going; returns the sender's ends of it.
 pub fn drive(
     target: &Target,
-    opened: Opened,
+    terms: Terms,
     connection: link::Connection,
 ) -> (Connection, JoinHandle<link::Disconnect>) {
+    let version = connection.version();
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let (incoming, receipts) = mpsc::channel(INBOX);
     let clocks = Drive { idle: SILENCE, keepalive: Some(KEEPALIVE) };
     let driving = tokio::spawn(link::drive(connection, outgoing, Deliver::Sender(incoming), clocks));
-    let Opened { keep, durability, .. } = opened;
-    (Connection { outbox, receipts, keep, durability, compress: target.compress }, driving)
+    let Terms { keep, durability } = terms;
+    (Connection { outbox, receipts, keep, durability, compress: target.compress, version }, driving)
 }

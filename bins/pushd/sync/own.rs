@@ -9,7 +9,7 @@ use engine::mirror::{Deletes, Mirror, Totals};
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::{Exit, apart};
 use proto::RelPath;
-use proto::login::Direction;
+use proto::login::Purpose;
 use sys::Tree;
 use tokio::task::JoinHandle;
 
@@ -60,16 +60,15 @@ async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Resu
     let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
     let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
     let refused = |error: Unreached| (error.exit(), error.to_string());
-    let whom =
-        target.dialling(Direction::Push, sys::process::random_u64()).map_err(|e| refused(Unreached::Password(e)))?;
-    let (opened, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
-    if let Some(nesting) = nesting(&root.tree, source.mounts, &opened.place) {
+    let whom = target.dialling(Purpose::Push, sys::process::random()).map_err(|e| refused(Unreached::Password(e)))?;
+    let (agreed, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
+    if let Some(nesting) = nesting(&root.tree, source.mounts, &agreed.opened.place) {
         connection.close().await;
         return Err(refused(nesting.into()));
     }
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let mut sender = Sender::new(root, source.options(), mirror);
-    let (frames, driving) = lane::drive(target, opened, connection);
+    let (frames, driving) = lane::drive(target, agreed.terms, connection);
     let name = format!("send-{}", target.name);
     let span = tracing::error_span!("send", target_name = %target.name);
     let working = apart(&name, move || span.in_scope(|| sender.run(frames, Until::InSync, &AtomicBool::new(false))));

@@ -2,6 +2,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use super::*;
+use proto::extensions::Extensions;
 
 /// One module in a scratch folder, with a user for each right.
 fn modules(path: &Path) -> Modules {
@@ -17,8 +18,10 @@ fn modules(path: &Path) -> Modules {
     }])
 }
 
-fn open(module: &str, folder: &str, direction: Direction) -> Open {
-    Open { module: module.into(), folder: RelPath::parse(folder.as_bytes()).unwrap(), direction, sender: 1 }
+fn open(module: &str, folder: &str, purpose: Purpose) -> Open {
+    let folder = RelPath::parse(folder.as_bytes()).unwrap();
+    let (module, token, extensions) = (module.into(), None, Extensions::default());
+    Open { module, folder, purpose, sender: [1; 16], token, at: None, terms: None, extensions }
 }
 
 fn permit(modules: &Modules, user: &str, open: &Open) -> Result<Permit, Unpermitted> {
@@ -27,7 +30,7 @@ fn permit(modules: &Modules, user: &str, open: &Open) -> Result<Permit, Unpermit
 }
 
 fn grant(modules: &Modules, folder: &str) -> Result<Grant, Refusal> {
-    permit(modules, "p", &open("www", folder, Direction::Push)).unwrap().grant(Durability::Batch)
+    permit(modules, "p", &open("www", folder, Purpose::Push)).unwrap().grant(Durability::Batch, Version::HIGHEST)
 }
 
 #[test]
@@ -35,13 +38,13 @@ fn what_is_missing_is_not_told() {
     let dir = tempfile::tempdir().unwrap();
     let modules = modules(dir.path());
     let answer = |user, module, direction| permit(&modules, user, &open(module, "a", direction)).map(drop);
-    assert_eq!(answer("p", "www", Direction::Push), Ok(()));
-    assert_eq!(answer("b", "www", Direction::Push), Ok(()));
-    assert_eq!(answer("g", "www", Direction::Push), Err(Refusal::Denied.into()));
-    assert_eq!(answer("p", "www", Direction::Pull), Err(Refusal::Denied.into()));
-    assert_eq!(answer("stranger", "www", Direction::Push), Err(Refusal::Denied.into()));
-    assert_eq!(answer("p", "other", Direction::Push), Err(Refusal::Denied.into()));
-    assert!(matches!(answer("b", "www", Direction::Pull), Err(Unpermitted::Refused(Refusal::Protocol { .. }))));
+    assert_eq!(answer("p", "www", Purpose::Push), Ok(()));
+    assert_eq!(answer("b", "www", Purpose::Push), Ok(()));
+    assert_eq!(answer("g", "www", Purpose::Push), Err(Refusal::Denied.into()));
+    assert_eq!(answer("p", "www", Purpose::Pull), Err(Refusal::Denied.into()));
+    assert_eq!(answer("stranger", "www", Purpose::Push), Err(Refusal::Denied.into()));
+    assert_eq!(answer("p", "other", Purpose::Push), Err(Refusal::Denied.into()));
+    assert!(matches!(answer("b", "www", Purpose::Pull), Err(Unpermitted::Refused(Refusal::Unsupported { .. }))));
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn a_root_that_was_replaced_or_is_gone_is_not_written_to() {
     std::fs::create_dir(&root).unwrap();
     let modules = modules(&root);
     std::fs::rename(&root, dir.path().join("old")).unwrap();
-    let asked = || permit(&modules, "p", &open("www", "", Direction::Push)).map(drop);
+    let asked = || permit(&modules, "p", &open("www", "", Purpose::Push)).map(drop);
     assert!(matches!(asked(), Err(Unpermitted::Down(Refusal::Busy { .. }))));
     std::fs::create_dir(&root).unwrap();
     assert!(matches!(asked(), Err(Unpermitted::Down(Refusal::Busy { .. }))));

@@ -2,10 +2,12 @@ use super::*;
 
 const FOLDER: RootId = RootId { dev: 1, ino: 1 };
 
-fn claim(folder: &str, user: &str, sender: u64) -> Claim {
+fn claim(folder: &str, user: &str, sender: u16) -> Claim {
+    let mut id = [0; 16];
+    id[..2].copy_from_slice(&sender.to_le_bytes());
     let folder = RelPath::parse(folder.as_bytes()).unwrap();
     let (from, standing) = (IpAddr::from([192, 0, 2, 7]), Some(FOLDER));
-    Claim { module: "www".into(), folder, user: user.into(), sender, from, most: 2, standing }
+    Claim { module: "www".into(), folder, user: user.into(), sender: id, from, most: 2, standing }
 }
 
 async fn writing(sessions: &Sessions, claim: Claim) -> Lease {

@@ -229,7 +229,9 @@ mod tests {
 
     fn unpacked(unpacker: &mut Unpacker, packed: Bytes) -> Result<Bytes, String> {
         let frame = codec::split(&mut packed.clone(), proto::limits::FRAME).unwrap().unwrap();
-        let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame) else { panic!("not packed") };
+        let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame, proto::Version::HIGHEST) else {
+            panic!("not packed")
+        };
         unpacker.unpack(length, &bytes)
     }
 
@@ -304,7 +306,9 @@ mod tests {
         let text = frame(100_000, true);
         let packed = pack(&mut Packer::new(Compress::Level(1), Clock::system()), text);
         let frame = codec::split(&mut packed.clone(), proto::limits::FRAME).unwrap().unwrap();
-        let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame) else { panic!("not packed") };
+        let Ok(ToReceiver::Packed { length, bytes }) = ToReceiver::decode(frame, proto::Version::HIGHEST) else {
+            panic!("not packed")
+        };
         for wrong in [1, length - 1, length + 1, PACKED as u32] {
             assert!(Unpacker::default().unpack(wrong, &bytes).is_err(), "{wrong}");
         }

@@ -110,7 +110,10 @@ impl Candidate {
         by(deadline, "the login", connection.send(&accepted)).await?;
         let frame = connection.frame_by("the module", deadline).await?;
         match awaiting.open(frame) {
-            Ok(open) => Ok((open, Requester(connection))),
+            Ok((open, version)) => {
+                connection.version = version;
+                Ok((open, Requester(connection)))
+            }
             Err(refusal) => Err(connection.refused(refusal).await),
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use proto::limits::LOGIN_FRAME;
 use proto::login::Refusal;
-use proto::{ToSender, codec};
+use proto::{ToSender, Version, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -38,6 +38,8 @@ pub struct Connection {
     pub(crate) stream: TlsStream<Socket>,
     pub(crate) unread: BytesMut,
     pub(crate) meter: Meter,
+    /// The one that was agreed on, from the end of the login on.
+    pub(crate) version: Version,
 }
 
 /// What a connection has carried in frames since its login, without TLS. Cheap to clone; readable at any time.
@@ -62,7 +64,12 @@ pub struct Line {
 
 impl Connection {
     pub(crate) fn new(stream: TlsStream<Socket>) -> Connection {
-        Connection { stream, unread: BytesMut::new(), meter: Meter::default() }
+        Connection { stream, unread: BytesMut::new(), meter: Meter::default(), version: Version::LOWEST }
+    }
+
+    /// The version of the protocol that is spoken on it.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Its counters, which outlive it.

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto::dialogue::{ClientHello, LoginError, Unfit};
+use proto::dialogue::{Agreed, ClientHello, LoginError, Unfit};
+use proto::extensions::Extensions;
 use proto::limits::ALPN;
-use proto::login::{Direction, Open, Opened, Password, Refusal};
+use proto::login::{At, Open, Password, Purpose, Refusal, SenderId, Terms, Token};
 use proto::{RelPath, codec};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -44,9 +45,15 @@ pub struct Target {
     pub module: String,
     /// Folder inside the module.
     pub folder: RelPath,
-    pub direction: Direction,
-    /// A random number of this run of pushd and this target, as [`Open::sender`] wants it.
-    pub sender: u64,
+    pub purpose: Purpose,
+    /// Who we are, as [`Open::sender`] wants it.
+    pub sender: SenderId,
+    /// What the last session in that folder was given.
+    pub token: Option<Token>,
+    /// Which state of the folder; see [`Open::at`].
+    pub at: Option<At>,
+    /// Ours, where we receive.
+    pub terms: Option<Terms>,
     /// Names us to recvd: "pushd 0.1.0".
     pub software: String,
 }
@@ -89,12 +96,16 @@ pub enum DialError {
 }
 
 /// Opens a session, when it is our turn: on success the data phase begins.
-pub async fn dial(target: &Target) -> Result<(Opened, Connection), DialError> {
+pub async fn dial(target: &Target) -> Result<(Agreed, Connection), DialError> {
     let _turn = target.turns.turn().await;
     let tcp = connect(target, Instant::now() + target.connect_timeout).await?;
     let mut connection = secure(target, tcp, target.connect_timeout.saturating_mul(PATIENCE)).await?;
     match timeout(LOGIN, log_in(target, &mut connection)).await {
-        Ok(opened) => Ok((opened?, connection)),
+        Ok(logged_in) => {
+            let agreed = logged_in?;
+            connection.version = agreed.version;
+            Ok((agreed, connection))
+        }
         Err(_) => Err(timed_out(target, "the login", LOGIN)),
     }
 }
@@ -153,7 +164,7 @@ async fn secure(target: &Target, tcp: TcpStream, limit: Duration) -> Result<Conn
 }
 
 /// The dialogue as the client leads it. Nothing of ours but the version leaves before the server is verified.
-async fn log_in(target: &Target, connection: &mut Connection) -> Result<Opened, DialError> {
+async fn log_in(target: &Target, connection: &mut Connection) -> Result<Agreed, DialError> {
     let ended = |ended: LoginError| ended_by(target, ended);
     let (hello, state) = ClientHello::start(&target.software);
     send(target, connection, &hello).await?;
@@ -161,8 +172,16 @@ async fn log_in(target: &Target, connection: &mut Connection) -> Result<Opened, 
     let (login, state) = state.login(&target.user, target.password.clone())?;
     send(target, connection, &login).await?;
     let state = state.accepted(receive(target, connection).await?).map_err(ended)?;
-    let (module, folder) = (target.module.clone(), target.folder.clone());
-    let (open, state) = state.open(Open { module, folder, direction: target.direction, sender: target.sender })?;
+    let (open, state) = state.open(Open {
+        module: target.module.clone(),
+        folder: target.folder.clone(),
+        purpose: target.purpose,
+        sender: target.sender,
+        token: target.token,
+        at: target.at.clone(),
+        terms: target.terms,
+        extensions: Extensions::default(),
+    })?;
     send(target, connection, &open).await?;
     state.opened(receive(target, connection).await?).map_err(ended)
 }
@@ -192,6 +211,9 @@ fn ended_by(target: &Target, ended: LoginError) -> DialError {
         LoginError::Refused(Refusal::Version { low, high }) => DialError::Version { address, low, high },
         LoginError::Refused(Refusal::Protocol { reason }) => {
             DialError::Protocol { address, reason: format!("refused: {}", escaped(&reason)) }
+        }
+        LoginError::Refused(refusal @ Refusal::Unsupported { .. }) => {
+            DialError::Protocol { address, reason: escaped(&refusal.to_string()) }
         }
         LoginError::Refused(Refusal::Stopping) => {
             DialError::Busy { address, reason: "it is stopping".into(), retry: Duration::from_secs(1) }

@@ -28,9 +28,9 @@ async fn a_login_goes_through_by_ca_file_by_pin_and_by_both() {
             let (address, serving) = server(tls.clone()).await;
             let (answer, _connection) =
                 dial(&target(&format!("{host}:{}", address.port()), trust.clone())).await.unwrap();
-            assert_eq!(answer, opened());
+            assert_eq!(answer.opened, opened());
             let (login, open, _) = serving.await.unwrap().unwrap();
-            assert_eq!((login.user.as_str(), open.module.as_str(), open.sender), ("web", "www", 7));
+            assert_eq!((login.user.as_str(), open.module.as_str(), open.sender), ("web", "www", [7; 16]));
         }
     }
 }

@@ -25,7 +25,7 @@ use engine::workers::{Step, Workers};
 use fastrand::Rng;
 use link::{Deliver, Disconnect, Drive};
 use proto::login::Durability;
-use proto::{Keep, RelPath};
+use proto::{Keep, RelPath, Version};
 use sys::{Mounts, Tree};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::Builder;
@@ -116,7 +116,11 @@ fn sender(here: &Path, mirror: &Arc<Mirror>) -> Sender {
 fn receiver(there: &Path, durability: Durability, clock: &Clock) -> Receiver {
     let replica = Arc::new(Replica::new(Arc::new(Tree::open(there, Mounts::Stay).unwrap()), Keep::DEFAULT).unwrap());
     let (limits, signatures, disk) = (Limits::default(), Arc::default(), Arc::default());
-    Receiver::new(Grant { replica, durability, limits, signatures, disk }, clock.clone(), Workers::Inline)
+    Receiver::new(
+        Grant { replica, durability, limits, signatures, disk, version: Version::HIGHEST },
+        clock.clone(),
+        Workers::Inline,
+    )
 }
 
 /// Waits until nothing is owed and the receiver has tidied up. Then both trees are alike.
@@ -163,7 +167,8 @@ async fn live(seed: u64) -> Vec<Piece> {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let (incoming, receipts) = mpsc::channel(1);
     let left = spawn_local(link::drive_stream(left, outgoing, Deliver::Sender(incoming), CLOCKS));
-    let connection = Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress };
+    let connection =
+        Connection { outbox, receipts, keep: Keep::DEFAULT, durability, compress, version: Version::HIGHEST };
     let stop = Arc::<AtomicBool>::default();
     let sending = spawn_local(send(sender(&here, &mirror), connection, clock.clone(), Arc::clone(&stop)));
 

@@ -38,6 +38,12 @@ pub struct Capabilities {
     pub name: u16,
 }
 
+impl Default for Capabilities {
+    fn default() -> Capabilities {
+        Capabilities::full()
+    }
+}
+
 impl Capabilities {
     /// What `granularity` may be: from one nanosecond to the two seconds of FAT.
     pub const GRANULARITY: std::ops::RangeInclusive<u32> = 1..=2_000_000_000;

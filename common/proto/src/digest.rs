@@ -30,7 +30,7 @@ pub fn extra(link: &[u8], xattrs: &Xattrs) -> Digest {
 /// [`Keep`](crate::Keep) before.
 pub fn entry(name: Name, meta: &Meta) -> Entry {
     let Meta { kind, size, mode, uid, gid, mtime, device, ref link, ref xattrs } = *meta;
-    Entry { name, kind, size, mode, uid, gid, mtime, device, extra: extra(link, xattrs) }
+    Entry { name, kind, size, mode, uid, gid, mtime, device, extra: extra(link, xattrs), inexact: false }
 }
 
 /// The digest of a folder that holds these entries, which may come in any order but each name once. A folder's own

@@ -28,6 +28,16 @@ pub const SIZE: u64 = i64::MAX as u64;
 pub const DATA: usize = 256 * 1024;
 /// Blobs open at the same time in one session.
 pub const BLOBS: usize = 64;
+/// Extensions of one message.
+pub const EXTENSIONS: usize = 32;
+/// Patterns of one sort in a policy.
+pub const PATTERNS: usize = 1024;
+/// Bytes of one such pattern.
+pub const PATTERN: usize = 4096;
+/// Bytes of all patterns in a policy: they fit into one frame.
+pub const POLICY: usize = 512 * 1024;
+/// Bytes of the name of a mark.
+pub const MARK: usize = 255;
 /// Longest chunk of a signature, in bytes: one is read into memory at a time.
 pub const CHUNK: usize = 8 * 1024 * 1024;
 /// Chunks of one signature: a sender holds all of them.
@@ -40,6 +50,8 @@ pub const BACKLOG: u64 = 64 * 1024 * 1024;
 pub const PACKED: usize = 960 * 1024;
 /// Window of the compression, as a power of two: memory that a receiver needs for it.
 pub const PACKED_WINDOW: u32 = 23;
+/// The windows that a receiver may grant, likewise.
+pub const WINDOWS: std::ops::RangeInclusive<u8> = 20..=23;
 /// Bytes of one path, all components and separators.
 pub const PATH: usize = 65_535;
 /// Components of one path.

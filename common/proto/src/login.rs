@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::digest::Digest;
+use crate::extensions::Extensions;
 use crate::{Keep, RelPath};
 
 /// A typed no. It shows as the sentence that the operator of the refused side reads.
@@ -21,6 +22,8 @@ pub enum Refusal {
     Protocol { reason: String },
     /// The service stops, and may be back at once.
     Stopping,
+    /// What was asked for is not known here, or not done here; in words.
+    Unsupported { what: String },
 }
 
 impl fmt::Display for Refusal {
@@ -41,6 +44,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::Protocol { reason } => write!(f, "the protocol was broken: {reason}"),
             Refusal::Stopping => f.write_str("the service stops"),
+            Refusal::Unsupported { what } => {
+                write!(f, "the other side does not have what was asked for: {what}; is it of an older release?")
+            }
         }
     }
 }
@@ -60,6 +66,7 @@ pub struct Hello {
 pub struct Welcome {
     pub version: u16,
     pub software: String,
+    pub extensions: Extensions,
 }
 
 /// client → server, after `Welcome`. No `Debug`: it holds the password.
@@ -69,6 +76,8 @@ pub struct Login {
     pub user: String,
     /// 1..=1024 bytes.
     pub password: Password,
+    /// What a later version may say besides.
+    pub extensions: Extensions,
 }
 
 /// A password. It cannot be shown, and its bytes are overwritten when it is dropped.
@@ -120,13 +129,61 @@ impl Drop for Password {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted;
 
-/// What the client wants to do. The roles follow from it: with `Push` the client is the sender.
+/// What the client wants to do. The roles follow from it: with `Push` the client is the sender, else the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(missing_docs)]
-pub enum Direction {
+pub enum Purpose {
+    /// To make the folder what the client's is. For it alone the folder is leased to write.
     Push = 0,
+    /// To be sent the folder.
     Pull = 1,
+    /// To find out where the folder differs from the client's.
+    Verify = 2,
+    /// To be told what stands in the folder.
+    List = 3,
+}
+
+impl Purpose {
+    /// Whether the client takes over what the server sends, and so says what is [kept](Terms) of it.
+    pub fn receives(self) -> bool {
+        match self {
+            Purpose::Push | Purpose::Verify => false,
+            Purpose::Pull | Purpose::List => true,
+        }
+    }
+}
+
+/// What whoever receives makes of what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// What is kept of an entry.
+    pub keep: Keep,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+}
+
+/// A random number by which recvd knows the host of a pushd again. Not a secret: the host's copy has it, too.
+pub type SenderId = [u8; 16];
+
+/// A secret that recvd gives with each session that may write, for the next to show: two hosts with the same [`SenderId`] are
+/// told apart by it. It cannot be shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token(pub [u8; 16]);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Which state of a folder is meant, where a history is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum At {
+    /// As it was so many seconds after 1970 began.
+    Time { secs: i64 },
+    /// As it was when this mark was set: 1 to [`MARK`](crate::limits::MARK) bytes of plain text.
+    Mark { name: String },
 }
 
 /// client → server, after the login was accepted.
@@ -136,26 +193,38 @@ pub struct Open {
     pub module: String,
     /// Folder inside the module; the root for the module itself.
     pub folder: RelPath,
-    /// `Push` where the client sends files, `Pull` where the server does.
-    pub direction: Direction,
-    /// A random number that a sender draws once a run for each target, so that the receiver can tell it from others.
-    pub sender: u64,
+    /// What is to be done there.
+    pub purpose: Purpose,
+    /// Which host it is.
+    pub sender: SenderId,
+    /// What the last session in that folder was given, if it is known.
+    pub token: Option<Token>,
+    /// Which state is wanted, `None` for what stands there now. Only to pull and to list.
+    pub at: Option<At>,
+    /// Of a client that [receives](Purpose::receives), and of no other.
+    pub terms: Option<Terms>,
+    /// What a later version may say besides.
+    pub extensions: Extensions,
 }
 
 /// server → client, after `Open`: the data phase begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// What the module keeps.
-    pub keep: Keep,
-    /// What an acknowledgement means here.
-    pub durability: Durability,
-    /// Whether nobody else has written here since this sender's last session, in the life of this receiver: what was
-    /// acknowledged then still stands.
+    /// Of a server that receives, which it does where the client [does not](Purpose::receives), and of no other.
+    pub terms: Option<Terms>,
+    /// Whether nobody else has written here since this sender's last session: what was acknowledged then still stands.
     pub continued: bool,
+    /// How often the folder has changed hands, as far as the server knows: the higher, the later.
+    pub epoch: u64,
+    /// What the next session is to show. It is the new one once the client has said that it is [written
+    /// down](crate::ToReceiver::Noted); until then the one before is as good. Only to push.
+    pub token: Option<Token>,
     /// The [marks](crate::digest::mark) of the folder and of those above it, at most [`MARKS`](crate::limits::MARKS): a sender
     /// on the same host sees by them that its source is within the folder, or the folder within its source. Empty where the
     /// receiver cannot tell.
     pub place: Vec<Digest>,
+    /// What a later version may say besides.
+    pub extensions: Extensions,
 }
 
 /// What an acknowledgement means.

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 
-use crate::{Digest, Entry, Meta, RelPath};
+use crate::policy::Policy;
+use crate::report::{Done, Report};
+use crate::{Digest, Entry, Meta, Name, RelPath};
 
 /// From the side that has the truth to the side that takes it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +15,8 @@ use crate::{Digest, Entry, Meta, RelPath};
 pub enum ToReceiver {
     // Operations.
     /// This regular file, whole: content and metadata appear under the name at once, replacing what stands there.
-    Put { path: RelPath, meta: Meta, content: Content },
+    /// `inexact`: the content is not of one moment, for the file never held still.
+    Put { path: RelPath, meta: Meta, content: Content, inexact: bool },
     /// This entry, which is not a regular file. A folder that exists is kept and gets the metadata; all else is
     /// replaced. A folder never replaces a folder's content. The root may be named, as a folder.
     Make { path: RelPath, meta: Meta },
@@ -30,9 +33,17 @@ pub enum ToReceiver {
     Rename { from: RelPath, to: RelPath },
     /// The two entries have swapped places. Neither path is within the other, and neither is the root.
     Exchange { a: RelPath, b: RelPath },
-    /// The sender's folder has this digest. No answer but the receipt when the receiver's is the same, else a
-    /// `Listing`.
+    /// The sender's folder has this digest. No answer but the receipt when the receiver's is the same, else the first part
+    /// of its `Listing`.
     Compare { path: RelPath, digest: Digest },
+    /// What stands in this folder, from its beginning or behind this name? Answered by one part of a `Listing`.
+    List { path: RelPath, after: Option<Name> },
+    /// The sender's file has so many bytes, and `digest` is the BLAKE3 hash of them. No answer but the receipt when the
+    /// receiver's content is the same, else `Differs`.
+    Equal { path: RelPath, size: u64, digest: [u8; 32] },
+    /// This moment of the session's folder has a name from now on, 1 to [`MARK`](crate::limits::MARK) bytes of plain text. One
+    /// that is in use is refused.
+    Mark { name: String },
     /// How many entries stand at and beneath this path? Answered by `Counted`.
     Count { path: RelPath },
     /// All `Link` groups beneath this folder have been named since the last `Settle` or the start: names that share a
@@ -56,6 +67,20 @@ pub enum ToReceiver {
     Packed { length: u32, bytes: Bytes },
     /// Says that the sender lives; answered by `Pong`.
     Ping,
+    /// The answer to `Ping`.
+    Pong,
+    /// The token of `Opened` is written down: the one before is void.
+    Noted,
+    /// The lease of the folder is given back when this session ends: anybody else may have it then.
+    Return,
+    /// All that was to be sent is sent and acknowledged.
+    Done(Done),
+    /// An entry could not be sent, and why, in at most [`REASON`](crate::limits::REASON) bytes of plain text.
+    Problem { path: RelPath, reason: String },
+    /// How far the sender is.
+    Report(Report),
+    /// A message of a later version that need not be known: 128 to 159.
+    Extra { kind: u8, body: Bytes },
 }
 
 /// The content of a regular file.
@@ -90,7 +115,8 @@ pub enum ToSender {
     Durable { upto: u64 },
     /// This operation did not do what it says. Sent before the receipt that covers it.
     Outcome { op: u64, outcome: Outcome },
-    /// The receiver's folder, for a `Compare` that differs: its entries in order of names, in one or more parts.
+    /// Entries of the receiver's folder in order of names, for a `Compare` that differs or a `List`: one part for each. Behind
+    /// one that is not the `last` there are more, for which a `List` asks.
     Listing { op: u64, entries: Vec<Entry>, last: bool },
     /// There is no folder at the path of this `Compare`.
     NoFolder { op: u64 },
@@ -103,8 +129,16 @@ pub enum ToSender {
     Copied { id: u32, bytes: u64 },
     /// The answer to `Ping`; unasked as well, to say that the receiver lives.
     Pong,
+    /// Is anybody there? Answered by `Pong`.
+    Ping,
+    /// The rules of the module and what its disk holds: the first message to a sender, once.
+    Policy(Box<Policy>),
+    /// The window of compressed frames may be so large from now on, as a power of two.
+    Window { log: u8 },
     /// The session ends, and why; the connection closes after it.
     Bye { refusal: crate::login::Refusal },
+    /// A message of a later version that need not be known: 128 to 159.
+    Extra { kind: u8, body: Bytes },
 }
 
 /// Why an operation did not do what it says.
@@ -126,13 +160,17 @@ pub enum Outcome {
     Full { reason: String },
     /// Not done, and nothing is, until the file system can be written again. The sender still owes it.
     ReadOnly { reason: String },
+    /// `Equal`: the content is another, or there is no such file.
+    Differs,
 }
 
 impl ToReceiver {
     /// Whether it is an operation, which has a number and gets a receipt.
     pub fn is_operation(&self) -> bool {
-        use ToReceiver::{Basis, Blob, Copy, Data, Drop, Packed, Ping};
-        let other = matches!(self, Blob { .. } | Data { .. } | Basis { .. } | Copy { .. } | Drop { .. });
-        !other && !matches!(self, Packed { .. } | Ping)
+        use ToReceiver::{Compare, Count, Equal, Exchange, Link, List, Make, Mark, Offer, Put, Remove, Rename, Settle};
+        let changes =
+            matches!(self, Put { .. } | Make { .. } | Offer { .. } | Link { .. } | Remove { .. } | Mark { .. });
+        let moves = matches!(self, Rename { .. } | Exchange { .. } | Settle { .. });
+        changes || moves || matches!(self, Compare { .. } | List { .. } | Equal { .. } | Count { .. })
     }
 }

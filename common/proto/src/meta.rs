@@ -167,6 +167,8 @@ pub struct Entry {
     pub device: Device,
     /// [`digest::extra`](crate::digest::extra) of link text and xattrs; zero where there are neither.
     pub extra: [u8; 16],
+    /// A file whose content is not of one moment, so that it is like no other.
+    pub inexact: bool,
 }
 
 #[cfg(test)]

@@ -8,10 +8,15 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 /// A random number, for names and identities that must not meet another's; 0 when the kernel gives none.
 pub fn random_u64() -> u64 {
-    let mut bytes = [0; 8];
+    u64::from_ne_bytes(random())
+}
+
+/// As many random bytes, at most 256; zeros when the kernel gives none.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
-        Ok(8) => u64::from_ne_bytes(bytes),
-        _ => 0,
+        Ok(given) if given == N => bytes,
+        _ => [0; N],
     }
 }
 

@@ -36,7 +36,9 @@ pub use staged::{Staged, StagedFile};
 use wide::Wide;
 pub use wide::{Unlocked, not_ours};
 
-/// How the names of stage folders begin; reserved in every folder of a module.
+/// How the names of recvd's own begin, in every folder of a module.
+pub const RESERVED: &[u8] = b".recvd-";
+/// How those of stage folders do.
 pub const PREFIX: &[u8] = b".recvd-stage-";
 
 /// Descriptors of finished files that a stage keeps open, so that few of them can be flushed without being reopened.
@@ -46,14 +48,14 @@ const HELD: usize = 16;
 const TRIES: usize = 8;
 const RESTLESS: &str = "its name is being changed by something else all the time";
 
-/// Whether a name is one that only stage folders have.
+/// Whether a name is one of recvd's own.
 pub fn is_reserved(name: &Name) -> bool {
-    name.as_bytes().starts_with(PREFIX)
+    name.as_bytes().starts_with(RESERVED)
 }
 
 /// Whether a path leads through such a name, or to it.
 pub fn is_reserved_path(path: &RelPath) -> bool {
-    path.as_bytes().split(|byte| *byte == b'/').any(|name| name.starts_with(PREFIX))
+    path.as_bytes().split(|byte| *byte == b'/').any(|name| name.starts_with(RESERVED))
 }
 
 /// The stage of one session. `Send + Sync`.

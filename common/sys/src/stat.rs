@@ -74,7 +74,7 @@ impl Stat {
     /// The line of a folder's listing, as `keep` sees it. `extra` is of [`Inside::extra`](crate::dir::Inside::extra).
     pub fn entry(&self, name: Name, extra: Digest, keep: Keep) -> Entry {
         let Stat { kind, size, mode, uid, gid, mtime, device, .. } = *self;
-        let mut entry = Entry { name, kind, size, mode, uid, gid, mtime, device, extra };
+        let mut entry = Entry { name, kind, size, mode, uid, gid, mtime, device, extra, inexact: false };
         keep.project_entry(&mut entry);
         entry
     }

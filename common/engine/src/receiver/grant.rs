@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use proto::Outcome;
 use proto::login::Durability;
+use proto::{Outcome, Version};
 
 use super::disk::Disk;
 use super::outcome;
@@ -23,6 +23,8 @@ pub struct Grant {
     pub signatures: Arc<Signatures>,
     /// Whether the disk takes what it is given; one for all sessions of a module.
     pub disk: Arc<Disk>,
+    /// The protocol's, by which the sender's frames are read.
+    pub version: Version,
 }
 
 /// Bounds that the operator sets for a module.

@@ -122,7 +122,7 @@ impl<'a> Intake<'a> {
     ) -> Result<(), EndReason> {
         let broken = |error: codec::Error| EndReason::Violation(error.to_string());
         while let Some(frame) = codec::split(&mut buffer, FRAME).map_err(broken)? {
-            take(self, ToReceiver::decode(frame).map_err(broken)?)?;
+            take(self, ToReceiver::decode(frame, self.grant.version).map_err(broken)?)?;
         }
         if !buffer.is_empty() {
             return Err(EndReason::Violation("sent a frame in parts".to_owned()));
@@ -148,7 +148,22 @@ impl<'a> Intake<'a> {
                 return Err(EndReason::Violation("sent compressed frames among compressed frames".to_owned()));
             }
             ToReceiver::Ping => return self.pong(),
-            ToReceiver::Put { path, meta, content } => self.put(path, meta, content)?,
+            ToReceiver::Pong
+            | ToReceiver::Noted
+            | ToReceiver::Return
+            | ToReceiver::Done(_)
+            | ToReceiver::Problem { .. }
+            | ToReceiver::Report(_)
+            | ToReceiver::Extra { .. } => return Ok(()),
+            ToReceiver::List { .. } | ToReceiver::Equal { .. } | ToReceiver::Mark { .. } => {
+                return Err(EndReason::Violation("asked for what this receiver does not do".to_owned()));
+            }
+            ToReceiver::Put { inexact: true, .. } => {
+                return Err(EndReason::Violation(
+                    "put an inexact content, which this receiver does not take".to_owned(),
+                ));
+            }
+            ToReceiver::Put { path, meta, content, inexact: false } => self.put(path, meta, content)?,
             ToReceiver::Make { path, meta } => Operation::Make { path, meta },
             ToReceiver::Offer { path, meta } => Operation::Offer { path, meta },
             ToReceiver::Link { first, others } => Operation::Link { first, others },
@@ -227,8 +242,8 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Whether no name is one of temporaries. All else that can be wrong in an operation, as a root, a kind or nested paths where
-/// they may not be, the codec has refused.
+/// Whether no name is one of the receiver's own. All else that can be wrong in an operation, as a root, a kind or nested
+/// paths where they may not be, the codec has refused.
 fn check(view: &View, operation: &Operation) -> Result<(), String> {
     let unreserved = |path: &RelPath| unreserved(view, path);
     match operation {
@@ -249,7 +264,7 @@ fn check(view: &View, operation: &Operation) -> Result<(), String> {
 
 fn unreserved(view: &View, path: &RelPath) -> Result<(), String> {
     match view.selection().leaves_out(path) {
-        Some(Rule::Reserved) => Err(format!("named '{path}', which is reserved for temporaries")),
+        Some(Rule::Reserved) => Err(format!("named '{path}', which is reserved for the receiver")),
         _ => Ok(()),
     }
 }

@@ -38,8 +38,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::Keep;
 use proto::login::{Durability, Refusal};
+use proto::{Keep, Version};
 
 pub use brake::{MaxDelete, Root};
 
@@ -93,6 +93,8 @@ pub struct Connection {
     pub durability: Durability,
     /// When frames are compressed.
     pub compress: Compress,
+    /// The protocol's, by which the receiver's frames are read.
+    pub version: Version,
 }
 
 /// When a run is over, other than by trouble.
@@ -155,6 +157,7 @@ pub struct Session<'a> {
     room: &'a mut Room,
     view: Arc<View>,
     durability: Durability,
+    version: Version,
     wire: Wire,
     receipts: Receipts,
     /// What came in while it waited.
@@ -182,7 +185,7 @@ impl Sender {
 
     /// Begins to send over a connection, to be moved on by [`Session::step`].
     pub fn begin(&mut self, connection: Connection, until: Until) -> Session<'_> {
-        let Connection { outbox, receipts, keep, durability, compress } = connection;
+        let Connection { outbox, receipts, keep, durability, compress, version } = connection;
         self.mirror.target.set_durability(durability);
         self.mirror.pending().link_made();
         if let Some(blocked) = self.mirror.target.blocked() {
@@ -201,6 +204,7 @@ impl Sender {
             walker: Walker::new(&view, self.options.workers, &self.mirror),
             view,
             durability,
+            version,
             wire: Wire::new(Outlet::keeping(outbox), compress, self.mirror.clock().clone()),
             receipts,
             early: None,

@@ -146,7 +146,9 @@ mod tests {
         let small = small(&file, first, &path, &view, &mut buffer).unwrap();
         assert!(matches!(small, Small::Whole(6)));
         let frame = codec::split(&mut buffer.freeze(), proto::limits::FRAME).unwrap().unwrap();
-        let ToReceiver::Put { meta, content: Content::Inline(bytes), .. } = ToReceiver::decode(frame).unwrap() else {
+        let ToReceiver::Put { meta, content: Content::Inline(bytes), .. } =
+            ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap()
+        else {
             panic!("not a file in one piece");
         };
         assert_eq!((&bytes[..], meta.mtime), (&b"after."[..], now.mtime));

@@ -1,7 +1,7 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
 use proto::login::{Durability, Refusal};
-use proto::{Outcome, RelPath, ToSender};
+use proto::{Outcome, RelPath, ToReceiver, ToSender};
 use sys::Lack;
 
 use super::flight::{Answer, Arrived, Sent};
@@ -19,7 +19,11 @@ impl Session<'_> {
                 true => Ok(()),
                 false => self.chatter(),
             },
-            ToSender::Pong => self.chatter(),
+            ToSender::Pong | ToSender::Window { .. } | ToSender::Policy(_) | ToSender::Extra { .. } => self.chatter(),
+            ToSender::Ping => {
+                self.wire.put(&ToReceiver::Pong, self.mirror)?;
+                self.chatter()
+            }
             ToSender::Durable { upto } => self.acknowledged(upto),
             ToSender::Outcome { op, outcome } => self.outcome(op, outcome),
             ToSender::Listing { op, entries, last } => self.listing(op, entries, last),
@@ -95,6 +99,7 @@ impl Session<'_> {
                 self.want(op, ticket, sent);
             }
             Outcome::Absent => self.absent(op, ticket, sent),
+            Outcome::Differs => return Err(Ended::Violation("an answer to a question that was not asked".into())),
             Outcome::Partly { reason } => {
                 self.trouble_there(op, &sent, format!("stored, but not all of it: {reason}"));
             }

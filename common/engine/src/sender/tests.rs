@@ -138,7 +138,7 @@ impl Pair {
         let signatures = self.signatures.clone();
         let disk = Arc::default();
         let receiver = Receiver::new(
-            Grant { replica, durability, limits, signatures, disk },
+            Grant { replica, durability, limits, signatures, disk, version: proto::Version::HIGHEST },
             Clock::system(),
             Workers::Threads(2),
         );
@@ -146,7 +146,14 @@ impl Pair {
         let (answers, receipts) = mpsc::channel(OUTBOX);
         let (_stop, stop) = watch::channel(false);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop));
-        let connection = Connection { outbox, receipts, keep: self.keep, durability, compress: self.compress };
+        let connection = Connection {
+            outbox,
+            receipts,
+            keep: self.keep,
+            durability,
+            compress: self.compress,
+            version: proto::Version::HIGHEST,
+        };
         let sending = self.runtime.spawn_blocking(move || {
             let ended = sender.run(connection, until, &AtomicBool::new(false));
             (sender, ended)

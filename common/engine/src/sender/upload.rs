@@ -308,7 +308,7 @@ impl Upload {
         if same || prefix {
             let meta = view.meta_of(&self.file, &self.before)?;
             let content = Content::Blob { id: self.id, hash };
-            let put = ToReceiver::Put { path: self.path.clone(), meta, content };
+            let put = ToReceiver::Put { path: self.path.clone(), meta, content, inexact: false };
             let part = if same { Part::Whole } else { Part::Beginning };
             return Ok(Next::Publish(Box::new((put, self.before)), part));
         }

@@ -31,7 +31,7 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, word) = match self {
-            Rule::Reserved => return f.write_str("its name is reserved for recvd's temporaries"),
+            Rule::Reserved => return f.write_str("its name begins with .recvd-, as those of recvd's own files do"),
             Rule::Mounted => return f.write_str("another file system is mounted there, and one_file_system is on"),
             Rule::Setid => ("setuid or setgid", "setid"),
             Rule::Kind(Kind::Symlink) => ("a symbolic link", "symlinks"),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use link::accept::{Failed, client_hello};
 use link::{Connection, DialError, ServerTls, Target, Trust, Turns, dial, server_config};
-use proto::login::{Direction, Durability, Login, Open, Opened, Refusal};
+use proto::extensions::Extensions;
+use proto::login::{Durability, Login, Open, Opened, Purpose, Refusal, Terms, Token};
 use proto::{Keep, RelPath};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,7 +58,14 @@ pub fn params(names: &[&str]) -> CertificateParams {
 }
 
 pub fn opened() -> Opened {
-    Opened { keep: Keep::DEFAULT, durability: Durability::Batch, continued: true, place: vec![[7; 16]; 128] }
+    Opened {
+        terms: Some(Terms { keep: Keep::DEFAULT, durability: Durability::Batch }),
+        continued: true,
+        epoch: 1,
+        token: Some(Token([3; 16])),
+        place: vec![[7; 16]; 128],
+        extensions: Extensions::default(),
+    }
 }
 
 pub type Served = Result<(Login, Open, Connection), Failed>;
@@ -97,8 +105,11 @@ pub fn target(address: &str, trust: Trust) -> Target {
         password: "right".into(),
         module: "www".into(),
         folder: RelPath::parse(b"web1").unwrap(),
-        direction: Direction::Push,
-        sender: 7,
+        purpose: Purpose::Push,
+        sender: [7; 16],
+        token: None,
+        at: None,
+        terms: None,
         software: "pushd test".into(),
     }
 }

@@ -8,17 +8,17 @@ use bytes::{BufMut, BytesMut};
 
 use super::Error;
 use super::sealed::Body;
-use crate::keep::Keep;
+use crate::extensions::Extensions;
 use crate::limits;
-use crate::login::{Accepted, Direction, Durability, Hello, Login, Open, Opened, Password, Refusal, Welcome};
+use crate::login::{Accepted, Hello, Login, Password, Refusal, Welcome};
 use crate::wire::{self, Reader};
 
 const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
 const LOGIN: u8 = 3;
 const ACCEPTED: u8 = 4;
-const OPEN: u8 = 5;
-const OPENED: u8 = 6;
+pub(super) const OPEN: u8 = 5;
+pub(super) const OPENED: u8 = 6;
 pub(crate) const REFUSED: u8 = 7;
 
 // Tags of a refusal.
@@ -27,12 +27,13 @@ const DENIED: u8 = 2;
 const VERSION: u8 = 3;
 const PROTOCOL: u8 = 4;
 const STOPPING: u8 = 5;
+const UNSUPPORTED: u8 = 6;
 
-fn expect(kind: u8, wanted: u8) -> Result<(), Error> {
+pub(super) fn expect(kind: u8, wanted: u8) -> Result<(), Error> {
     if kind == wanted { Ok(()) } else { Err(Error::Unknown { what: "message at this point", value: kind.into() }) }
 }
 
-fn not_empty(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn not_empty(what: &'static str, bytes: &[u8]) -> Result<(), Error> {
     if bytes.is_empty() { Err(Error::Invalid { what, why: "is empty" }) } else { Ok(()) }
 }
 
@@ -70,11 +71,13 @@ impl Body for Welcome {
     fn put(&self, buf: &mut BytesMut) {
         buf.put_u16_le(self.version);
         wire::put_text8(&self.software, limits::SOFTWARE, buf);
+        self.extensions.put(buf);
     }
 
     fn take(kind: u8, from: &mut Reader) -> Result<Welcome, Error> {
         expect(kind, WELCOME)?;
-        Ok(Welcome { version: from.u16("version")?, software: from.text8("software", limits::SOFTWARE)? })
+        let (version, software) = (from.u16("version")?, from.text8("software", limits::SOFTWARE)?);
+        Ok(Welcome { version, software, extensions: Extensions::take(from)? })
     }
 }
 
@@ -86,6 +89,7 @@ impl Body for Login {
     fn put(&self, buf: &mut BytesMut) {
         wire::put_bytes8(self.user.as_bytes(), buf);
         wire::put_bytes16(self.password.as_bytes(), buf);
+        self.extensions.put(buf);
     }
 
     fn take(kind: u8, from: &mut Reader) -> Result<Login, Error> {
@@ -94,7 +98,7 @@ impl Body for Login {
         not_empty("user", user.as_bytes())?;
         let password = from.bytes16("password", limits::PASSWORD)?;
         not_empty("password", &password)?;
-        Ok(Login { user, password: Password::from(&password[..]) })
+        Ok(Login { user, password: Password::from(&password[..]), extensions: Extensions::take(from)? })
     }
 }
 
@@ -107,65 +111,6 @@ impl Body for Accepted {
 
     fn take(kind: u8, _: &mut Reader) -> Result<Accepted, Error> {
         expect(kind, ACCEPTED).map(|()| Accepted)
-    }
-}
-
-impl Body for Open {
-    fn kind(&self) -> u8 {
-        OPEN
-    }
-
-    fn put(&self, buf: &mut BytesMut) {
-        wire::put_bytes8(self.module.as_bytes(), buf);
-        wire::put_path(&self.folder, buf);
-        buf.put_u8(self.direction as u8);
-        buf.put_u64_le(self.sender);
-    }
-
-    fn take(kind: u8, from: &mut Reader) -> Result<Open, Error> {
-        expect(kind, OPEN)?;
-        let module = from.text8("module", limits::USER)?;
-        not_empty("module", module.as_bytes())?;
-        let folder = from.path("folder")?;
-        let direction = match from.u8("direction")? {
-            0 => Direction::Push,
-            1 => Direction::Pull,
-            other => return Err(Error::Unknown { what: "direction", value: other.into() }),
-        };
-        Ok(Open { module, folder, direction, sender: from.u64("sender")? })
-    }
-}
-
-impl Body for Opened {
-    fn kind(&self) -> u8 {
-        OPENED
-    }
-
-    fn put(&self, buf: &mut BytesMut) {
-        buf.put_u16_le(self.keep.bits());
-        buf.put_u8(self.durability as u8);
-        buf.put_u8(self.continued.into());
-        let marks = &self.place[..self.place.len().min(limits::MARKS)];
-        buf.put_u8(marks.len() as u8);
-        marks.iter().for_each(|mark| buf.put_slice(mark));
-    }
-
-    fn take(kind: u8, from: &mut Reader) -> Result<Opened, Error> {
-        expect(kind, OPENED)?;
-        let bits = from.u16("keep")?;
-        let keep = Keep::from_bits(bits).ok_or(Error::Unknown { what: "keep", value: bits.into() })?;
-        let durability = match from.u8("durability")? {
-            0 => Durability::None,
-            1 => Durability::Batch,
-            other => return Err(Error::Unknown { what: "durability", value: other.into() }),
-        };
-        let continued = from.flag("continued")?;
-        let count = usize::from(from.u8("marks")?);
-        if count > limits::MARKS {
-            return Err(Error::TooLong { what: "marks", len: count as u64, max: limits::MARKS as u64 });
-        }
-        let place = (0..count).map(|_| from.array("mark")).collect::<Result<_, _>>()?;
-        Ok(Opened { keep, durability, continued, place })
     }
 }
 
@@ -203,6 +148,10 @@ pub(super) fn put_refusal(refusal: &Refusal, buf: &mut BytesMut) {
             wire::put_text16(reason, limits::REASON, buf);
         }
         Refusal::Stopping => buf.put_u8(STOPPING),
+        Refusal::Unsupported { what } => {
+            buf.put_u8(UNSUPPORTED);
+            wire::put_text16(what, limits::REASON, buf);
+        }
     }
 }
 
@@ -219,6 +168,7 @@ pub(super) fn take_refusal(from: &mut Reader) -> Result<Refusal, Error> {
         }
         PROTOCOL => Refusal::Protocol { reason: from.text16("reason", limits::REASON)? },
         STOPPING => Refusal::Stopping,
+        UNSUPPORTED => Refusal::Unsupported { what: from.text16("reason", limits::REASON)? },
         other => return Err(Error::Unknown { what: "refusal", value: other.into() }),
     })
 }

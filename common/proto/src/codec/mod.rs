@@ -7,8 +7,11 @@
 mod buffers;
 mod frame;
 mod login;
+mod opening;
+mod policy;
 mod put;
 mod sizes;
+mod telling;
 mod to_receiver;
 mod to_sender;
 
@@ -22,13 +25,17 @@ pub use put::{NotWhole, OpenData, OpenPut, start_data, start_put};
 pub use sizes::{CHUNKS_THAT_FIT, entries_that_fit, links_that_fit};
 
 use crate::message::{ToReceiver, ToSender};
+use crate::version::Version;
 use crate::wire::Reader;
+
+/// Types of messages that a peer need not know, in both directions: none of them is an operation.
+const EXTRA: std::ops::RangeInclusive<u8> = 128..=159;
 
 /// What has bytes on the wire: [`ToReceiver`], [`ToSender`] and the messages of [`login`](crate::login).
 pub trait Wire: Sized + sealed::Body {
-    /// Parses one frame without its length: the type byte and the body.
-    fn decode(frame: Bytes) -> Result<Self, Error> {
-        let mut from = Reader::new(frame);
+    /// Parses one frame without its length, as this version of the protocol has it: the type byte and the body.
+    fn decode(frame: Bytes, version: Version) -> Result<Self, Error> {
+        let mut from = Reader::new(frame, version);
         let kind = from.u8("type")?;
         let message = Self::take(kind, &mut from)?;
         from.end()?;
@@ -59,15 +66,15 @@ pub fn put<M: Wire>(message: &M, buf: &mut BytesMut) {
 
 impl ToReceiver {
     /// Parses one frame without its length. Content is not copied: it shares the frame's memory.
-    pub fn decode(frame: Bytes) -> Result<ToReceiver, Error> {
-        Wire::decode(frame)
+    pub fn decode(frame: Bytes, version: Version) -> Result<ToReceiver, Error> {
+        Wire::decode(frame, version)
     }
 }
 
 impl ToSender {
     /// Parses one frame without its length.
-    pub fn decode(frame: Bytes) -> Result<ToSender, Error> {
-        Wire::decode(frame)
+    pub fn decode(frame: Bytes, version: Version) -> Result<ToSender, Error> {
+        Wire::decode(frame, version)
     }
 }
 

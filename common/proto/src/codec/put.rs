@@ -37,6 +37,7 @@ pub fn start_put(path: &RelPath, meta: &Meta, buf: &mut BytesMut) -> OpenPut {
     debug_assert!(meta.size <= limits::INLINE as u64 && !path.is_root());
     let at = frame::open(to_receiver::PUT, buf);
     wire::put_path(path, buf);
+    buf.put_u8(0);
     wire::put_meta(meta, buf);
     buf.put_u8(to_receiver::INLINE);
     OpenPut { at, content: buf.len(), size: meta.size }

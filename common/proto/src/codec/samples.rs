@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use crate::login::Refusal;
 use crate::meta::{Device, Entry, Kind, Meta, Time, Xattrs};
-use crate::{Chunk, Content, Name, Outcome, RelPath, ToReceiver, ToSender};
+use crate::policy::{Bounds, Owner, Policy};
+use crate::report::{Done, Report};
+use crate::{Capabilities, Chunk, Content, Name, Outcome, RelPath, ToReceiver, ToSender};
 
 /// A generator of numbers (splitmix64).
 pub struct Dice(pub u64);
@@ -85,6 +87,7 @@ impl Dice {
         if self.below(2) == 0 {
             entry.extra = [0; 16];
         }
+        entry.inexact = kind == Kind::File && self.below(4) == 0;
         entry
     }
 
@@ -93,15 +96,15 @@ impl Dice {
         let from = RelPath::from(Name::parse(b"from").unwrap()).join(&self.name()).unwrap();
         let to = RelPath::from(Name::parse(b"to").unwrap()).join(&self.name()).unwrap();
         let id = self.next() as u32;
-        match self.below(19) {
+        match self.below(30) {
             0 => {
                 let bytes = Bytes::from(self.bytes(60));
                 let meta = Meta { size: bytes.len() as u64, ..self.meta(Kind::File) };
-                ToReceiver::Put { path, meta, content: Content::Inline(bytes) }
+                ToReceiver::Put { path, meta, content: Content::Inline(bytes), inexact: self.flip() }
             }
             1 => {
                 let content = Content::Blob { id, hash: self.array() };
-                ToReceiver::Put { path, meta: self.meta(Kind::File), content }
+                ToReceiver::Put { path, meta: self.meta(Kind::File), content, inexact: self.flip() }
             }
             2 => match self.kind() {
                 Kind::File => ToReceiver::Make { path: RelPath::root(), meta: self.meta(Kind::Dir) },
@@ -122,7 +125,7 @@ impl Dice {
             }
             17 => {
                 let content = Content::Asked { room: self.below(1 << 50) };
-                ToReceiver::Put { path, meta: self.meta(Kind::File), content }
+                ToReceiver::Put { path, meta: self.meta(Kind::File), content, inexact: false }
             }
             13 => ToReceiver::Drop { id },
             14 => ToReceiver::Basis { id, path },
@@ -134,13 +137,61 @@ impl Dice {
                 let (first, count) = (self.below(1 << 19) as u32, 1 + self.below(1 << 19) as u32);
                 ToReceiver::Copy { id, offset: self.below(1 << 50), first, count }
             }
+            18 => ToReceiver::List { path, after: self.flip().then(|| self.name()) },
+            19 => ToReceiver::Equal { path, size: self.below(1 << 50), digest: self.array() },
+            20 => ToReceiver::Mark { name: format!("m{}", self.text()) },
+            21 => ToReceiver::Pong,
+            22 => ToReceiver::Noted,
+            23 => ToReceiver::Return,
+            24 => ToReceiver::Done(Done { entries: self.next(), bytes: self.next(), problems: self.next() }),
+            25 => ToReceiver::Problem { path, reason: self.text() },
+            26 => ToReceiver::Report(self.report()),
+            27 => ToReceiver::Extra { kind: 128 + self.below(32) as u8, body: self.bytes(60).into() },
             _ => ToReceiver::Ping,
+        }
+    }
+
+    fn flip(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn report(&mut self) -> Report {
+        Report {
+            software: self.text(),
+            owed_paths: self.next(),
+            owed_bytes: self.next(),
+            oldest: self.next(),
+            problems: self.next(),
+            in_sync: self.flip(),
+        }
+    }
+
+    fn policy(&mut self) -> Policy {
+        let patterns = |dice: &mut Dice| (0..dice.below(4)).map(|_| format!("*.{}", dice.text())).collect();
+        let bound = |dice: &mut Dice| dice.flip().then(|| dice.next());
+        Policy {
+            exclude: patterns(self),
+            protect: patterns(self),
+            owner: self.flip().then(|| Owner { user: self.next() as u32, group: self.next() as u32 }),
+            file_mode: self.flip().then(|| self.below(0o10000) as u32),
+            folder_mode: self.flip().then(|| self.below(0o10000) as u32),
+            keeps_deleted: self.flip(),
+            limits: Bounds { file_size: bound(self), size: bound(self), entries: bound(self) },
+            capabilities: Capabilities {
+                granularity: 1 + self.below(2_000_000_000) as u32,
+                first: -(self.below(1 << 40) as i64),
+                last: self.below(1 << 40) as i64,
+                acls: self.flip(),
+                case: self.flip(),
+                ..Capabilities::full()
+            },
+            ..Policy::default()
         }
     }
 
     pub fn receipt(&mut self) -> ToSender {
         let op = self.next().max(1);
-        match self.below(10) {
+        match self.below(14) {
             0 => ToSender::Applied { upto: op },
             1 => ToSender::Durable { upto: op },
             2 => ToSender::Outcome { op, outcome: self.outcome() },
@@ -164,28 +215,34 @@ impl Dice {
                 }
             }
             8 => ToSender::Copied { id: self.next() as u32, bytes: self.next() },
+            9 => ToSender::Ping,
+            10 => ToSender::Policy(Box::new(self.policy())),
+            11 => ToSender::Window { log: 20 + self.below(4) as u8 },
+            12 => ToSender::Extra { kind: 128 + self.below(32) as u8, body: self.bytes(60).into() },
             _ => ToSender::Bye { refusal: self.refusal() },
         }
     }
 
     fn outcome(&mut self) -> Outcome {
-        match self.below(7) {
+        match self.below(8) {
             0 => Outcome::Want,
             1 => Outcome::Absent,
             2 => Outcome::Partly { reason: self.text() },
             3 => Outcome::Refused { reason: self.text() },
             4 => Outcome::Failed { reason: self.text() },
             5 => Outcome::Full { reason: self.text() },
+            6 => Outcome::Differs,
             _ => Outcome::ReadOnly { reason: self.text() },
         }
     }
 
     pub fn refusal(&mut self) -> Refusal {
-        match self.below(5) {
+        match self.below(6) {
             0 => Refusal::Busy { reason: self.text(), retry: Duration::from_millis(self.below(1 << 32)) },
             1 => Refusal::Denied,
             2 => Refusal::Version { low: 1 + self.below(9) as u16, high: 10 + self.below(9) as u16 },
             3 => Refusal::Protocol { reason: self.text() },
+            4 => Refusal::Unsupported { what: self.text() },
             _ => Refusal::Stopping,
         }
     }

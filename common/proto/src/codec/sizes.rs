@@ -9,9 +9,11 @@ const _: () = {
     // The largest frames that their makers do not split: each has room, with its type byte.
     const TYPE: usize = 1;
     let meta = 1 + 8 + 2 + 8 + 12 + 2 + limits::XATTR_BYTES + limits::XATTRS * 5;
-    assert!(TYPE + 2 + limits::PATH + meta + 1 + limits::INLINE <= limits::FRAME);
-    assert!(TYPE + 2 + limits::PATH + meta + 8 + 2 + limits::LINK_TEXT <= limits::FRAME);
-    assert!(TYPE + 2 * (2 + limits::PATH) <= limits::FRAME);
+    const FLAGS: usize = 1;
+    assert!(TYPE + 2 + limits::PATH + FLAGS + meta + 1 + limits::INLINE <= limits::FRAME);
+    assert!(TYPE + 2 + limits::PATH + FLAGS + meta + 8 + 2 + limits::LINK_TEXT <= limits::FRAME);
+    assert!(TYPE + 2 * (2 + limits::PATH) + FLAGS <= limits::FRAME);
+    assert!(limits::POLICY + 2 * (2 + 2 * limits::PATTERNS) + 128 <= limits::FRAME);
     assert!(TYPE + 8 + 1 + limits::LISTING <= limits::FRAME);
     assert!(TYPE + 4 + 8 + limits::DATA <= limits::FRAME);
     assert!(TYPE + 4 + 8 + 1 + limits::SIGNATURE <= limits::FRAME);

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Error;
 use super::sealed::Body;
+use super::{EXTRA, Error, login, telling};
 use crate::limits;
 use crate::message::{Content, ToReceiver};
 use crate::meta::{Kind, Meta};
@@ -20,6 +20,9 @@ const EXCHANGE: u8 = 22;
 const COMPARE: u8 = 23;
 const COUNT: u8 = 24;
 const SETTLE: u8 = 25;
+const LIST: u8 = 26;
+const EQUAL: u8 = 27;
+const MARK: u8 = 28;
 const BLOB: u8 = 32;
 pub(super) const DATA: u8 = 33;
 const DROP: u8 = 34;
@@ -27,11 +30,20 @@ const PING: u8 = 35;
 const BASIS: u8 = 36;
 const COPY: u8 = 37;
 const PACKED: u8 = 38;
+const NOTED: u8 = 39;
+const RETURN: u8 = 40;
+const DONE: u8 = 41;
+const PROBLEM: u8 = 42;
+const REPORT: u8 = 43;
+const PONG: u8 = 44;
 
 // Tags of a content.
 pub(super) const INLINE: u8 = 0;
 const BY_BLOB: u8 = 1;
 const ASKED: u8 = 2;
+
+/// Flag of a `Put`.
+pub(super) const INEXACT: u8 = 1;
 
 impl Body for ToReceiver {
     fn kind(&self) -> u8 {
@@ -46,6 +58,9 @@ impl Body for ToReceiver {
             ToReceiver::Compare { .. } => COMPARE,
             ToReceiver::Count { .. } => COUNT,
             ToReceiver::Settle { .. } => SETTLE,
+            ToReceiver::List { .. } => LIST,
+            ToReceiver::Equal { .. } => EQUAL,
+            ToReceiver::Mark { .. } => MARK,
             ToReceiver::Blob { .. } => BLOB,
             ToReceiver::Data { .. } => DATA,
             ToReceiver::Basis { .. } => BASIS,
@@ -53,17 +68,30 @@ impl Body for ToReceiver {
             ToReceiver::Packed { .. } => PACKED,
             ToReceiver::Drop { .. } => DROP,
             ToReceiver::Ping => PING,
+            ToReceiver::Pong => PONG,
+            ToReceiver::Noted => NOTED,
+            ToReceiver::Return => RETURN,
+            ToReceiver::Done(_) => DONE,
+            ToReceiver::Problem { .. } => PROBLEM,
+            ToReceiver::Report(_) => REPORT,
+            ToReceiver::Extra { kind, .. } => *kind,
         }
     }
 
     fn put(&self, buf: &mut BytesMut) {
         match self {
-            ToReceiver::Put { path, meta, content } => {
+            ToReceiver::Put { path, meta, content, inexact } => {
                 wire::put_path(path, buf);
+                buf.put_u8(if *inexact { INEXACT } else { 0 });
                 wire::put_meta(meta, buf);
                 put_content(content, buf);
             }
-            ToReceiver::Make { path, meta } | ToReceiver::Offer { path, meta } => {
+            ToReceiver::Make { path, meta } => {
+                wire::put_path(path, buf);
+                buf.put_u8(0);
+                wire::put_meta(meta, buf);
+            }
+            ToReceiver::Offer { path, meta } => {
                 wire::put_path(path, buf);
                 wire::put_meta(meta, buf);
             }
@@ -72,13 +100,30 @@ impl Body for ToReceiver {
                 buf.put_u8(others.len() as u8);
                 others.iter().for_each(|path| wire::put_path(path, buf));
             }
-            ToReceiver::Remove { path } | ToReceiver::Count { path } | ToReceiver::Settle { path } => {
+            ToReceiver::Remove { path } => {
                 wire::put_path(path, buf);
+                buf.put_u8(0);
             }
-            ToReceiver::Rename { from: one, to: two } | ToReceiver::Exchange { a: one, b: two } => {
-                wire::put_path(one, buf);
-                wire::put_path(two, buf);
+            ToReceiver::Count { path } | ToReceiver::Settle { path } => wire::put_path(path, buf),
+            ToReceiver::Rename { from, to } => {
+                wire::put_path(from, buf);
+                wire::put_path(to, buf);
+                buf.put_u8(0);
             }
+            ToReceiver::Exchange { a, b } => {
+                wire::put_path(a, buf);
+                wire::put_path(b, buf);
+            }
+            ToReceiver::List { path, after } => {
+                wire::put_path(path, buf);
+                wire::put_maybe(after.as_ref(), buf, |name, buf| wire::put_bytes8(name.as_bytes(), buf));
+            }
+            ToReceiver::Equal { path, size, digest } => {
+                wire::put_path(path, buf);
+                buf.put_u64_le(*size);
+                buf.put_slice(digest);
+            }
+            ToReceiver::Mark { name } => wire::put_text8(name, limits::MARK, buf),
             ToReceiver::Compare { path, digest } => {
                 wire::put_path(path, buf);
                 buf.put_slice(digest);
@@ -107,7 +152,11 @@ impl Body for ToReceiver {
                 buf.put_slice(bytes);
             }
             ToReceiver::Drop { id } => buf.put_u32_le(*id),
-            ToReceiver::Ping => {}
+            ToReceiver::Ping | ToReceiver::Pong | ToReceiver::Noted | ToReceiver::Return => {}
+            ToReceiver::Done(done) => telling::put_done(done, buf),
+            ToReceiver::Problem { path, reason } => telling::put_problem(path, reason, buf),
+            ToReceiver::Report(report) => telling::put_report(report, buf),
+            ToReceiver::Extra { body, .. } => buf.put_slice(body),
         }
     }
 
@@ -117,10 +166,15 @@ impl Body for ToReceiver {
             MAKE => take_make(from)?,
             OFFER => ToReceiver::Offer { path: from.path_below("path")?, meta: file_meta(from)? },
             LINK => take_link(from)?,
-            REMOVE => ToReceiver::Remove { path: from.path_below("path")? },
+            REMOVE => {
+                let path = from.path_below("path")?;
+                from.no_flags()?;
+                ToReceiver::Remove { path }
+            }
             RENAME => {
-                let (from, to) = two_places(from)?;
-                ToReceiver::Rename { from, to }
+                let (one, two) = two_places(from)?;
+                from.no_flags()?;
+                ToReceiver::Rename { from: one, to: two }
             }
             EXCHANGE => {
                 let (a, b) = two_places(from)?;
@@ -129,6 +183,13 @@ impl Body for ToReceiver {
             COMPARE => ToReceiver::Compare { path: from.path("path")?, digest: from.array("digest")? },
             COUNT => ToReceiver::Count { path: from.path("path")? },
             SETTLE => ToReceiver::Settle { path: from.path("path")? },
+            LIST => take_list(from)?,
+            EQUAL => take_equal(from)?,
+            MARK => {
+                let name = from.text8("mark", limits::MARK)?;
+                login::not_empty("mark", name.as_bytes())?;
+                ToReceiver::Mark { name }
+            }
             BLOB => take_blob(from)?,
             DATA => take_data(from)?,
             BASIS => ToReceiver::Basis { id: from.u32("blob")?, path: from.path_below("path")? },
@@ -136,6 +197,16 @@ impl Body for ToReceiver {
             PACKED => take_packed(from)?,
             DROP => ToReceiver::Drop { id: from.u32("blob")? },
             PING => ToReceiver::Ping,
+            PONG => ToReceiver::Pong,
+            NOTED => ToReceiver::Noted,
+            RETURN => ToReceiver::Return,
+            DONE => ToReceiver::Done(telling::take_done(from)?),
+            PROBLEM => {
+                let (path, reason) = telling::take_problem(from)?;
+                ToReceiver::Problem { path, reason }
+            }
+            REPORT => ToReceiver::Report(telling::take_report(from)?),
+            extra if EXTRA.contains(&extra) => ToReceiver::Extra { kind: extra, body: from.rest() },
             other => return Err(Error::Unknown { what: "message to a receiver", value: other.into() }),
         })
     }
@@ -161,6 +232,7 @@ fn put_content(content: &Content, buf: &mut BytesMut) {
 
 fn take_put(from: &mut Reader) -> Result<ToReceiver, Error> {
     let path = from.path_below("path")?;
+    let inexact = from.flags(INEXACT)? != 0;
     let meta = file_meta(from)?;
     let content = match from.u8("content")? {
         INLINE => {
@@ -184,7 +256,7 @@ fn take_put(from: &mut Reader) -> Result<ToReceiver, Error> {
         }
         other => return Err(Error::Unknown { what: "content", value: other.into() }),
     };
-    Ok(ToReceiver::Put { path, meta, content })
+    Ok(ToReceiver::Put { path, meta, content, inexact })
 }
 
 fn file_meta(from: &mut Reader) -> Result<Meta, Error> {
@@ -194,6 +266,7 @@ fn file_meta(from: &mut Reader) -> Result<Meta, Error> {
 
 fn take_make(from: &mut Reader) -> Result<ToReceiver, Error> {
     let path = from.path("path")?;
+    from.no_flags()?;
     let meta = wire::take_meta(from)?;
     if meta.kind == Kind::File {
         return Err(Error::Invalid { what: "kind", why: "is a regular file, which has a content" });
@@ -231,6 +304,19 @@ fn two_places(from: &mut Reader) -> Result<(RelPath, RelPath), Error> {
         return Err(Error::Invalid { what: "path", why: "is within the other" });
     }
     Ok((one, two))
+}
+
+fn take_list(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let path = from.path("path")?;
+    Ok(ToReceiver::List { path, after: from.maybe("name", |from| from.name("name"))? })
+}
+
+fn take_equal(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let (path, size) = (from.path_below("path")?, from.u64("size")?);
+    if size > limits::SIZE {
+        return Err(Error::TooLong { what: "size", len: size, max: limits::SIZE });
+    }
+    Ok(ToReceiver::Equal { path, size, digest: from.array("digest")? })
 }
 
 fn take_blob(from: &mut Reader) -> Result<ToReceiver, Error> {

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::sealed::Body;
-use super::{Error, login};
+use super::{EXTRA, Error, login, policy};
 use crate::limits;
 use crate::message::{Chunk, Outcome, ToSender};
 use crate::meta::Entry;
@@ -19,6 +19,9 @@ const PONG: u8 = 70;
 const BYE: u8 = 71;
 const SIGNATURE: u8 = 72;
 const COPIED: u8 = 73;
+const POLICY: u8 = 74;
+const PING: u8 = 75;
+const WINDOW: u8 = 76;
 
 // Tags of an outcome.
 const WANT: u8 = 1;
@@ -28,6 +31,7 @@ const REFUSED: u8 = 4;
 const FAILED: u8 = 5;
 const FULL: u8 = 6;
 const READ_ONLY: u8 = 7;
+const DIFFERS: u8 = 8;
 
 impl Body for ToSender {
     fn kind(&self) -> u8 {
@@ -41,7 +45,11 @@ impl Body for ToSender {
             ToSender::Signature { .. } => SIGNATURE,
             ToSender::Copied { .. } => COPIED,
             ToSender::Pong => PONG,
+            ToSender::Ping => PING,
+            ToSender::Policy(_) => POLICY,
+            ToSender::Window { .. } => WINDOW,
             ToSender::Bye { .. } => BYE,
+            ToSender::Extra { kind, .. } => *kind,
         }
     }
 
@@ -76,8 +84,11 @@ impl Body for ToSender {
                 buf.put_u32_le(*id);
                 buf.put_u64_le(*bytes);
             }
-            ToSender::Pong => {}
+            ToSender::Pong | ToSender::Ping => {}
+            ToSender::Policy(policy) => policy::put(policy, buf),
+            ToSender::Window { log } => buf.put_u8(*log),
             ToSender::Bye { refusal } => login::put_refusal(refusal, buf),
+            ToSender::Extra { body, .. } => buf.put_slice(body),
         }
     }
 
@@ -92,10 +103,22 @@ impl Body for ToSender {
             SIGNATURE => take_signature(from)?,
             COPIED => ToSender::Copied { id: from.u32("blob")?, bytes: from.u64("bytes")? },
             PONG => ToSender::Pong,
+            PING => ToSender::Ping,
+            POLICY => ToSender::Policy(Box::new(policy::take(from)?)),
+            WINDOW => take_window(from)?,
             BYE => ToSender::Bye { refusal: login::take_refusal(from)? },
+            extra if EXTRA.contains(&extra) => ToSender::Extra { kind: extra, body: from.rest() },
             other => return Err(Error::Unknown { what: "message to a sender", value: other.into() }),
         })
     }
+}
+
+fn take_window(from: &mut Reader) -> Result<ToSender, Error> {
+    let log = from.u8("window")?;
+    if !limits::WINDOWS.contains(&log) {
+        return Err(Error::Unknown { what: "window", value: log.into() });
+    }
+    Ok(ToSender::Window { log })
 }
 
 fn put_outcome(outcome: &Outcome, buf: &mut BytesMut) {
@@ -107,6 +130,7 @@ fn put_outcome(outcome: &Outcome, buf: &mut BytesMut) {
         Outcome::Failed { reason } => (FAILED, Some(reason)),
         Outcome::Full { reason } => (FULL, Some(reason)),
         Outcome::ReadOnly { reason } => (READ_ONLY, Some(reason)),
+        Outcome::Differs => (DIFFERS, None),
     };
     buf.put_u8(tag);
     if let Some(reason) = reason {
@@ -124,6 +148,7 @@ fn take_outcome(from: &mut Reader) -> Result<Outcome, Error> {
         FAILED => Outcome::Failed { reason: reason(from)? },
         FULL => Outcome::Full { reason: reason(from)? },
         READ_ONLY => Outcome::ReadOnly { reason: reason(from)? },
+        DIFFERS => Outcome::Differs,
         other => return Err(Error::Unknown { what: "outcome", value: other.into() }),
     })
 }
@@ -134,7 +159,7 @@ fn take_listing(from: &mut Reader) -> Result<ToSender, Error> {
     if bytes.len() > limits::LISTING {
         return Err(Error::TooLong { what: "listing", len: bytes.len() as u64, max: limits::LISTING as u64 });
     }
-    let mut from = Reader::new(bytes);
+    let mut from = from.of_part(bytes);
     let mut entries: Vec<Entry> = Vec::new();
     while !from.is_empty() {
         let entry = wire::take_entry(&mut from)?;
@@ -155,7 +180,7 @@ fn take_signature(from: &mut Reader) -> Result<ToSender, Error> {
     if bytes.len() > limits::SIGNATURE {
         return Err(Error::TooLong { what: "signature", len: bytes.len() as u64, max: limits::SIGNATURE as u64 });
     }
-    let mut from = Reader::new(bytes);
+    let mut from = from.of_part(bytes);
     let mut chunks = Vec::new();
     while !from.is_empty() {
         let chunk = Chunk { length: from.u32("length of a chunk")?, digest: from.array("digest")? };

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use crate::codec::{self, Wire};
+use crate::extensions::Extensions;
 use crate::limits;
-use crate::login::{Accepted, Hello, Login, Open, Opened, Password, Refusal, Welcome};
+use crate::login::{Accepted, Hello, Login, Open, Opened, Password, Purpose, Refusal, Terms, Welcome};
 use crate::shown::is_hostile;
+use crate::version::Version;
 
 /// Why a login came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +36,7 @@ pub enum Unfit {
     #[error("the module name must have 1 to 255 bytes and no control characters")]
     Module,
     /// The folder within the module.
-    #[error("the folder within the module is longer than 3584 bytes")]
+    #[error("the folder within the module is longer than 3072 bytes")]
     Folder,
 }
 
@@ -49,22 +51,37 @@ pub struct AwaitWelcome(());
 /// The version is agreed.
 #[derive(Debug)]
 #[must_use]
-pub struct ReadyToLogin(());
+pub struct ReadyToLogin(Version);
 
 /// The state after `Login` was sent.
 #[derive(Debug)]
 #[must_use]
-pub struct AwaitAccepted(());
+pub struct AwaitAccepted(Version);
 
 /// The user is known.
 #[derive(Debug)]
 #[must_use]
-pub struct ReadyToOpen(());
+pub struct ReadyToOpen(Version);
 
 /// The state after `Open` was sent.
 #[derive(Debug)]
 #[must_use]
-pub struct AwaitOpened(());
+pub struct AwaitOpened {
+    version: Version,
+    purpose: Purpose,
+    ours: Option<Terms>,
+}
+
+/// What a client has when the data phase begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    /// By which all frames are read from here on.
+    pub version: Version,
+    /// Those of the side that receives, whichever that is.
+    pub terms: Terms,
+    /// What the server has said of the folder.
+    pub opened: Opened,
+}
 
 impl ClientHello {
     /// Names the program as `software` ("pushd 0.1.0"; at most 128 bytes of it travel).
@@ -77,12 +94,9 @@ impl ClientHello {
 impl AwaitWelcome {
     /// The server's first frame. Its version is one of ours.
     pub fn welcome(self, frame: Bytes) -> Result<(Welcome, ReadyToLogin), LoginError> {
-        let welcome: Welcome = answer(frame)?;
-        let (low, high) = limits::VERSIONS;
-        if !(low..=high).contains(&welcome.version) {
-            return Err(LoginError::NotOffered(welcome.version));
-        }
-        Ok((welcome, ReadyToLogin(())))
+        let welcome: Welcome = answer(frame, Version::LOWEST)?;
+        let version = Version::of(welcome.version).ok_or(LoginError::NotOffered(welcome.version))?;
+        Ok((welcome, ReadyToLogin(version)))
     }
 }
 
@@ -96,14 +110,15 @@ impl ReadyToLogin {
         if !(1..=limits::PASSWORD).contains(&password.as_bytes().len()) {
             return Err(Unfit::Password);
         }
-        Ok((Login { user: user.to_owned(), password }, AwaitAccepted(())))
+        let login = Login { user: user.to_owned(), password, extensions: Extensions::default() };
+        Ok((login, AwaitAccepted(self.0)))
     }
 }
 
 impl AwaitAccepted {
     /// The server's word on the login.
     pub fn accepted(self, frame: Bytes) -> Result<ReadyToOpen, LoginError> {
-        answer(frame).map(|Accepted| ReadyToOpen(()))
+        answer(frame, self.0).map(|Accepted| ReadyToOpen(self.0))
     }
 }
 
@@ -114,26 +129,36 @@ impl ReadyToOpen {
             return Err(Unfit::Module);
         }
         // What the rest of the frame needs fits easily into the difference.
-        if open.folder.as_bytes().len() > limits::LOGIN_FRAME - 512 {
+        if open.folder.as_bytes().len() > limits::LOGIN_FRAME - 1024 {
             return Err(Unfit::Folder);
         }
-        Ok((open, AwaitOpened(())))
+        let awaiting = AwaitOpened { version: self.0, purpose: open.purpose, ours: open.terms };
+        Ok((open, awaiting))
     }
 }
 
 impl AwaitOpened {
     /// The server's word on the module: after it the data phase begins.
-    pub fn opened(self, frame: Bytes) -> Result<Opened, LoginError> {
-        answer(frame)
+    pub fn opened(self, frame: Bytes) -> Result<Agreed, LoginError> {
+        let AwaitOpened { version, purpose, ours } = self;
+        let opened: Opened = answer(frame, version)?;
+        let invalid = |what, why| LoginError::Broken(codec::Error::Invalid { what, why });
+        if opened.token.is_some() && purpose != Purpose::Push {
+            return Err(invalid("token", "is for a session that does not write"));
+        }
+        match (ours, opened.terms) {
+            (Some(terms), None) | (None, Some(terms)) => Ok(Agreed { version, terms, opened }),
+            _ => Err(invalid("terms", "are not those of the one who receives")),
+        }
     }
 }
 
 /// The message that is due, or the refusal that came in its place.
-fn answer<M: Wire>(frame: Bytes) -> Result<M, LoginError> {
+fn answer<M: Wire>(frame: Bytes, version: Version) -> Result<M, LoginError> {
     if frame.first() == Some(&codec::REFUSED) {
-        return Err(LoginError::Refused(Refusal::decode(frame)?));
+        return Err(LoginError::Refused(Refusal::decode(frame, version)?));
     }
-    Ok(M::decode(frame)?)
+    Ok(M::decode(frame, version)?)
 }
 
 fn is_label(text: &str) -> bool {

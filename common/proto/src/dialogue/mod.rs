@@ -17,7 +17,9 @@
 mod client;
 mod server;
 
-pub use client::{AwaitAccepted, AwaitOpened, AwaitWelcome, ClientHello, LoginError, ReadyToLogin, ReadyToOpen, Unfit};
+pub use client::{
+    Agreed, AwaitAccepted, AwaitOpened, AwaitWelcome, ClientHello, LoginError, ReadyToLogin, ReadyToOpen, Unfit,
+};
 pub use server::{AwaitHello, AwaitLogin, AwaitOpen, Deciding};
 
 /// The highest version that two ranges share.

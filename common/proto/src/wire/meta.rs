@@ -14,6 +14,8 @@ pub(crate) const ENTRY_LONGEST: usize = 1 + limits::NAME + 1 + 2 + 8 + 12 + 8 + 
 
 const NANOS: u32 = 999_999_999;
 const MODE: u16 = 0o7777;
+/// Set in the kind of an [`Entry`] that is inexact.
+const INEXACT: u8 = 1 << 7;
 
 /// What [`Meta`] and [`Entry`] share.
 struct Traits {
@@ -46,7 +48,11 @@ impl Traits {
     }
 
     fn take(from: &mut Reader) -> Result<Traits, Error> {
-        let kind = kind(from.u8("kind")?)?;
+        Traits::take_of(kind(from.u8("kind")?)?, from)
+    }
+
+    /// All that follows the kind.
+    fn take_of(kind: Kind, from: &mut Reader) -> Result<Traits, Error> {
         let size = if kind == Kind::File { from.u64("size")? } else { 0 };
         if size > limits::SIZE {
             return Err(Error::TooLong { what: "size", len: size, max: limits::SIZE });
@@ -138,17 +144,27 @@ fn take_xattrs(from: &mut Reader) -> Result<Xattrs, Error> {
 
 /// Name, traits, `extra`: one line of a listing, and what a folder's digest is made of.
 pub(crate) fn put_entry(entry: &Entry, buf: &mut BytesMut) {
-    let Entry { ref name, kind, size, mode, uid, gid, mtime, device, ref extra } = *entry;
+    let Entry { ref name, kind, size, mode, uid, gid, mtime, device, ref extra, inexact } = *entry;
     put_bytes8(name.as_bytes(), buf);
+    let at = buf.len();
     Traits { kind, size, mode, uid, gid, mtime, device }.put(buf);
+    if inexact && kind == Kind::File {
+        buf[at] |= INEXACT;
+    }
     buf.put_slice(extra);
 }
 
 pub(crate) fn take_entry(from: &mut Reader) -> Result<Entry, Error> {
     let name = from.name("name")?;
-    let Traits { kind, size, mode, uid, gid, mtime, device } = Traits::take(from)?;
+    let byte = from.u8("kind")?;
+    let kind = kind(byte & !INEXACT)?;
+    let inexact = byte & INEXACT != 0;
+    if inexact && kind != Kind::File {
+        return Err(Error::Invalid { what: "kind", why: "has no content that could be inexact" });
+    }
+    let Traits { size, mode, uid, gid, mtime, device, .. } = Traits::take_of(kind, from)?;
     let extra = from.array("extra")?;
-    Ok(Entry { name, kind, size, mode, uid, gid, mtime, device, extra })
+    Ok(Entry { name, kind, size, mode, uid, gid, mtime, device, extra, inexact })
 }
 
 /// Bytes that [`put_entry`] writes.

@@ -9,7 +9,7 @@ mod write;
 
 pub(crate) use meta::{ENTRY_LONGEST, entry_len, put_entry, put_meta, put_xattrs, take_entry, take_meta};
 pub use read::Reader;
-pub(crate) use write::{put_bytes8, put_bytes16, put_path, put_text8, put_text16};
+pub(crate) use write::{put_bytes8, put_bytes16, put_maybe, put_path, put_text8, put_text16};
 
 use crate::name;
 
@@ -42,6 +42,9 @@ pub enum Error {
         /// What is wrong, as the end of the sentence.
         why: &'static str,
     },
+    /// The peer demands an extension that is not known here.
+    #[error("the extension {number} is needed and not known here")]
+    Unsupported { number: u16 },
     /// The field is no name or path.
     #[error("the {what} {why}")]
     Path { what: &'static str, why: name::Invalid },

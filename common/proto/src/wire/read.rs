@@ -3,17 +3,24 @@
 use bytes::Bytes;
 
 use super::Error;
+use crate::Version;
 use crate::name::{Name, RelPath};
 use crate::shown::is_hostile;
 
-/// What is left of a frame.
+/// What is left of a frame, and the version by which it is read.
 pub struct Reader {
     rest: Bytes,
+    version: Version,
 }
 
 impl Reader {
-    pub fn new(body: Bytes) -> Reader {
-        Reader { rest: body }
+    pub fn new(body: Bytes, version: Version) -> Reader {
+        Reader { rest: body, version }
+    }
+
+    /// A reader of a part of it.
+    pub fn of_part(&self, part: Bytes) -> Reader {
+        Reader { rest: part, version: self.version }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -73,6 +80,26 @@ impl Reader {
             1 => Ok(true),
             other => Err(Error::Unknown { what, value: other.into() }),
         }
+    }
+
+    /// Bits of which none has a meaning yet.
+    pub fn no_flags(&mut self) -> Result<(), Error> {
+        self.flags(0).map(drop)
+    }
+
+    /// Bits, of which only these have a meaning.
+    pub fn flags(&mut self, known: u8) -> Result<u8, Error> {
+        let flags = self.u8("flags")?;
+        if flags & !known == 0 { Ok(flags) } else { Err(Error::Unknown { what: "flags", value: flags.into() }) }
+    }
+
+    /// Something behind a flag that says whether it is there.
+    pub fn maybe<T>(
+        &mut self,
+        what: &'static str,
+        take: impl FnOnce(&mut Reader) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        if self.flag(what)? { take(self).map(Some) } else { Ok(None) }
     }
 
     /// The number of an operation: they count from 1.

@@ -34,6 +34,14 @@ pub(crate) fn put_text16(text: &str, max: usize, buf: &mut BytesMut) {
     put_bytes16(plain(text, max.min(u16::MAX.into())).as_bytes(), buf);
 }
 
+/// A flag that says whether there is something, and that.
+pub(crate) fn put_maybe<T>(maybe: Option<&T>, buf: &mut BytesMut, put: impl FnOnce(&T, &mut BytesMut)) {
+    buf.put_u8(maybe.is_some().into());
+    if let Some(there) = maybe {
+        put(there, buf);
+    }
+}
+
 /// What the reader accepts: hostile characters escaped, at most `max` bytes, cut between two characters.
 fn plain(text: &str, max: usize) -> String {
     let mut plain = String::with_capacity(text.len().min(max));

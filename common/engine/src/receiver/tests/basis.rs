@@ -29,7 +29,7 @@ fn copy(offset: u64, first: u32, count: u32) -> ToReceiver {
 
 fn put_blob(at: &str, size: u64, transcript: &Transcript) -> ToReceiver {
     let content = Content::Blob { id: ID, hash: transcript.finish() };
-    ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content }
+    ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content, inexact: false }
 }
 
 /// How many of our own are for this.

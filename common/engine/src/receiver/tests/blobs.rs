@@ -22,7 +22,7 @@ fn put_blob(at: &str, id: u32, size: u64, pieces: &[(u64, &[u8])]) -> ToReceiver
     let mut transcript = Transcript::new();
     pieces.iter().for_each(|(offset, bytes)| transcript.update(*offset, bytes));
     let content = Content::Blob { id, hash: transcript.finish() };
-    ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content }
+    ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content, inexact: false }
 }
 
 #[test]

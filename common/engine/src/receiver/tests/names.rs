@@ -82,8 +82,8 @@ fn a_name_that_is_too_long_for_the_file_system_is_not_a_failure() {
 #[test]
 fn setuid_is_not_set_where_the_module_does_not_keep_it() {
     let mut rig = Rig::new();
-    let ToReceiver::Put { path, meta, content } = put("f", "x") else { panic!() };
-    rig.done(&[ToReceiver::Put { path, meta: Meta { mode: 0o6755, ..meta }, content }]);
+    let ToReceiver::Put { path, meta, content, .. } = put("f", "x") else { panic!() };
+    rig.done(&[ToReceiver::Put { path, meta: Meta { mode: 0o6755, ..meta }, content, inexact: false }]);
     assert_eq!(fs::metadata(rig.at("f")).unwrap().mode() & 0o7777, 0o755);
 }
 

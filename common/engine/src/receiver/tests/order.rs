@@ -107,7 +107,7 @@ fn compare(at: &Path, prefix: &str, seen: &mut BTreeMap<String, Option<String>>)
     for entry in fs::read_dir(at).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if prefix.is_empty() && name.starts_with(".recvd-stage-") {
+        if prefix.is_empty() && name.starts_with(".recvd-") {
             continue;
         }
         let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };

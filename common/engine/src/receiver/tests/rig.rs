@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::login::Durability;
-use proto::{Content, Device, Keep, Kind, Meta, Outcome, RelPath, Time, ToReceiver, ToSender, Xattrs, codec};
+use proto::{Content, Device, Keep, Kind, Meta, Outcome, RelPath, Time, ToReceiver, ToSender, Version, Xattrs, codec};
 use sys::{Mounts, Tree};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -81,7 +81,7 @@ impl Rig {
         let replica = Arc::new(Replica::new(tree, keep).unwrap().with(protection, fate));
         let (signatures, disk) = (Arc::default(), Arc::default());
         let receiver = Receiver::new(
-            Grant { replica: Arc::clone(&replica), durability, limits, signatures, disk },
+            Grant { replica: Arc::clone(&replica), durability, limits, signatures, disk, version: Version::HIGHEST },
             Clock::system(),
             Workers::Threads(2),
         );
@@ -94,7 +94,7 @@ impl Rig {
         thread::spawn(move || {
             while let Some(mut buffer) = frames.blocking_recv() {
                 while let Some(frame) = codec::split(&mut buffer, proto::limits::FRAME).unwrap() {
-                    let _ = forward.send(ToSender::decode(frame).unwrap());
+                    let _ = forward.send(ToSender::decode(frame, proto::Version::HIGHEST).unwrap());
                 }
                 assert!(buffer.is_empty(), "whole frames only");
             }
@@ -232,7 +232,12 @@ fn mine() -> (u32, u32) {
 
 pub fn put(at: &str, content: &str) -> ToReceiver {
     let meta = Meta { size: content.len() as u64, ..meta(Kind::File) };
-    ToReceiver::Put { path: path(at), meta, content: Content::Inline(Bytes::copy_from_slice(content.as_bytes())) }
+    ToReceiver::Put {
+        path: path(at),
+        meta,
+        content: Content::Inline(Bytes::copy_from_slice(content.as_bytes())),
+        inexact: false,
+    }
 }
 
 pub fn folder(at: &str) -> ToReceiver {
@@ -275,7 +280,7 @@ pub fn mtime(at: &Path) -> Time {
 /// All names in a folder but those of temporaries, which are the session's own business while it lasts.
 pub fn names(at: &Path) -> Vec<String> {
     let mut names = all_names(at);
-    names.retain(|name| !name.starts_with(".recvd-stage-"));
+    names.retain(|name| !name.starts_with(".recvd-"));
     names
 }
 

@@ -8,7 +8,7 @@ use crate::receiver::Limits;
 
 fn ask(at: &str, size: u64, room: u64) -> ToReceiver {
     let meta = Meta { size, ..meta(Kind::File) };
-    ToReceiver::Put { path: path(at), meta, content: Content::Asked { room } }
+    ToReceiver::Put { path: path(at), meta, content: Content::Asked { room }, inexact: false }
 }
 
 #[test]

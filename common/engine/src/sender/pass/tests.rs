@@ -15,7 +15,7 @@ pub fn name(text: &str) -> Name {
 
 pub fn entry(text: &str, kind: Kind, size: u64) -> Entry {
     let (mtime, device) = Default::default();
-    Entry { name: name(text), kind, size, mode: 0o644, uid: 0, gid: 0, mtime, device, extra: [0; 16] }
+    Entry { name: name(text), kind, size, mode: 0o644, uid: 0, gid: 0, mtime, device, extra: [0; 16], inexact: false }
 }
 
 /// As it is listed here.

@@ -148,7 +148,7 @@ impl Session<'_> {
     fn ask_for_room(&mut self, look: &Look, meta: Meta, claim: Claim) -> Result<(), Ended> {
         let room = self.room.ask(look.ticket, claim.bytes);
         let content = Content::Asked { room: room.min(limits::SIZE) };
-        let message = ToReceiver::Put { path: look.path.clone(), meta, content };
+        let message = ToReceiver::Put { path: look.path.clone(), meta, content, inexact: false };
         self.send(look.ticket, &message, Sent::Asked(look.path.clone(), claim))?;
         Ok(())
     }

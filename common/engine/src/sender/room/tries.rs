@@ -157,7 +157,7 @@ impl Session<'_> {
         // Nothing gets this name.
         let Ok(name) = Name::parse(b"question") else { return Ok(()) };
         let (path, claim) = (RelPath::from(name), Claim { owner: (0, 0), bytes: 0 });
-        let message = ToReceiver::Put { path: path.clone(), meta, content: Content::Asked { room: 0 } };
+        let message = ToReceiver::Put { path: path.clone(), meta, content: Content::Asked { room: 0 }, inexact: false };
         self.send(QUESTION, &message, Sent::Asked(path, claim))?;
         Ok(())
     }

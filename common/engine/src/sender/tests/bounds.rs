@@ -74,7 +74,10 @@ fn a_sender_whose_outbox_is_full_goes_on_hearing_and_keeps_little() {
     let (outbox, mut frames) = mpsc::channel(OUTBOX);
     let (answers, receipts) = mpsc::channel(1);
     let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
-    let mut session = sender.begin(Connection { outbox, receipts, keep, durability, compress }, Until::Stopped);
+    let mut session = sender.begin(
+        Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST },
+        Until::Stopped,
+    );
     let says = |message: &ToSender| {
         let mut bytes = BytesMut::new();
         codec::put(message, &mut bytes);
@@ -105,5 +108,5 @@ fn a_sender_whose_outbox_is_full_goes_on_hearing_and_keeps_little() {
 /// Operations in a buffer of frames.
 fn count(frames: &mut Bytes) -> u64 {
     let messages = std::iter::from_fn(|| codec::split(frames, limits::FRAME).unwrap());
-    messages.map(|frame| u64::from(ToReceiver::decode(frame).unwrap().is_operation())).sum()
+    messages.map(|frame| u64::from(ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap().is_operation())).sum()
 }

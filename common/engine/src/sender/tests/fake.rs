@@ -28,7 +28,7 @@ impl<F: FnMut(&ToReceiver) -> Option<Outcome> + Send + 'static> Fake<F> {
     fn answer(&mut self, mut frames: Bytes) -> Bytes {
         let mut answers = BytesMut::new();
         while let Some(frame) = codec::split(&mut frames, limits::FRAME).unwrap() {
-            let message = ToReceiver::decode(frame).unwrap();
+            let message = ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap();
             if let ToReceiver::Packed { length, bytes } = &message {
                 let inner = self.unpacker.unpack(*length, bytes).unwrap();
                 answers.extend_from_slice(&self.answer(inner));
@@ -60,7 +60,7 @@ impl<F: FnMut(&ToReceiver) -> Option<Outcome> + Send + 'static> Fake<F> {
             }
         });
         let (keep, durability, compress) = (Keep::DEFAULT, Durability::None, pair.compress);
-        let connection = Connection { outbox, receipts, keep, durability, compress };
+        let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };
         let stop = Arc::new(AtomicBool::new(false));
         let (flag, mirror) = (stop.clone(), pair.mirror.clone());
         pair.runtime.spawn(async move {

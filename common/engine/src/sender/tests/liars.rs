@@ -75,6 +75,7 @@ fn only_what_asks_is_wanted_and_a_count_comes_once() {
         mtime: proto::Time::default(),
         device: proto::Device::default(),
         extra: [0; 16],
+        inexact: false,
     };
     let heard = target.says(&ToSender::Listing { op: asked, entries: vec![entry("extra")], last: true }).unwrap();
     let op = last(&heard, |message| matches!(message, ToReceiver::Count { .. }));

@@ -40,7 +40,7 @@ struct Liar {
 impl Liar {
     fn hears(&mut self, mut frames: Bytes) {
         while let Some(frame) = codec::split(&mut frames, limits::FRAME).unwrap() {
-            match ToReceiver::decode(frame).unwrap() {
+            match ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap() {
                 ToReceiver::Packed { length, bytes } => {
                     let inner = self.unpacker.unpack(length, &bytes).unwrap();
                     self.hears(inner);
@@ -95,6 +95,7 @@ impl Liar {
             mtime: Time::default(),
             device: Device::default(),
             extra: [0; 16],
+            inexact: self.rng.u8(..) == 0,
         }
     }
 
@@ -245,7 +246,7 @@ fn hear_lies(seed: u64) -> (bool, u64) {
             wild: false,
             durability,
         };
-        let connection = Connection { outbox, receipts, keep, durability, compress };
+        let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };
         let mut session = sender.begin(connection, Until::Stopped);
         for _ in 0..LIES {
             if let Some(ended) = work(&mut session, &mut sent, &mut liar) {

@@ -23,7 +23,7 @@ impl Mute {
         let (answers, receipts) = mpsc::channel(INBOX);
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (durability, compress, keep) = (Durability::Batch, pair.compress, Keep::DEFAULT);
-        let connection = Connection { outbox, receipts, keep, durability, compress };
+        let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };
         let tree = Arc::new(Tree::open(&pair.here, Mounts::Stay).unwrap());
         let mut sender = Sender::new(Root::new(tree).unwrap(), pair.options, pair.mirror.clone());
         let stop = Arc::new(AtomicBool::new(false));

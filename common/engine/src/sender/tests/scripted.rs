@@ -37,7 +37,10 @@ impl<'s> Scripted<'s> {
         let (outbox, frames) = mpsc::channel(OUTBOX);
         let (answers, receipts) = mpsc::channel(1);
         let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
-        let session = sender.begin(Connection { outbox, receipts, keep, durability, compress }, until);
+        let session = sender.begin(
+            Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST },
+            until,
+        );
         Scripted { session, answers, frames, operations: 0, content: 0, due: None }
     }
 
@@ -48,7 +51,7 @@ impl<'s> Scripted<'s> {
             let step = self.session.step();
             while let Ok(mut frames) = self.frames.try_recv() {
                 while let Some(frame) = codec::split(&mut frames, limits::FRAME).unwrap() {
-                    let message = ToReceiver::decode(frame).unwrap();
+                    let message = ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap();
                     self.operations += u64::from(message.is_operation());
                     self.content += match &message {
                         ToReceiver::Data { bytes, .. } => bytes.len() as u64,

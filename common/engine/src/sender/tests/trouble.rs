@@ -144,7 +144,10 @@ fn what_is_looked_at_more_often_than_it_is_read_through_is_named() {
     let (outbox, mut frames) = mpsc::channel(OUTBOX);
     let (_answers, receipts) = mpsc::channel(1);
     let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
-    let mut session = sender.begin(Connection { outbox, receipts, keep, durability, compress }, Until::Stopped);
+    let mut session = sender.begin(
+        Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST },
+        Until::Stopped,
+    );
     for n in 0..400 {
         std::os::unix::fs::FileExt::write_all_at(&file, &[n as u8], 0).unwrap();
         // As of a new file: nobody answers what the target has of an older one.

@@ -61,7 +61,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let limits = Limits { max_file_size: None };
         let disk = Arc::default();
         let receiver = Receiver::new(
-            Grant { replica, durability, limits, signatures, disk },
+            Grant { replica, durability, limits, signatures, disk, version: proto::Version::HIGHEST },
             Clock::system(),
             Workers::Threads(2),
         );
@@ -92,7 +92,8 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
             tokio::select! { () = back => {}, _ = cut.changed() => {} }
         });
         let compress = *rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
-        let connection = Connection { outbox, receipts, keep: place.keep, durability, compress };
+        let connection =
+            Connection { outbox, receipts, keep: place.keep, durability, compress, version: proto::Version::HIGHEST };
         let ended = send(&mut sender, connection, place, runtime);
         receiving.join().unwrap();
         place.trace.say(|| format!("ENDED {ended:?}"));

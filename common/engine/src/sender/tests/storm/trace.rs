@@ -87,7 +87,7 @@ pub fn shown_hint(hint: &Hint) -> String {
 pub fn shown_frames(frames: &Bytes, unpacker: &mut Unpacker, ops: &mut u64, trace: &Trace) {
     let mut frames = frames.clone();
     while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
-        let Ok(message) = ToReceiver::decode(frame) else { continue };
+        let Ok(message) = ToReceiver::decode(frame, proto::Version::HIGHEST) else { continue };
         if let ToReceiver::Packed { length, bytes } = &message {
             let frames = unpacker.unpack(*length, bytes).unwrap();
             shown_frames(&frames, unpacker, ops, trace);
@@ -109,7 +109,7 @@ pub fn shown_frames(frames: &Bytes, unpacker: &mut Unpacker, ops: &mut u64, trac
 pub fn shown_answers(frames: &Bytes, trace: &Trace) {
     let mut frames = frames.clone();
     while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
-        match ToSender::decode(frame) {
+        match ToSender::decode(frame, proto::Version::HIGHEST) {
             Ok(ToSender::Listing { op, entries, .. }) => {
                 let names: Vec<_> = entries.iter().map(|entry| entry.name.to_string()).collect();
                 trace.say(|| format!("HEAR listing {op} {names:?}"));

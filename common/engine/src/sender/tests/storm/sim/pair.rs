@@ -88,7 +88,14 @@ impl Sim<'_> {
         let tree = Arc::new(Tree::open(&self.place.there, Mounts::Stay).unwrap());
         let replica = Arc::new(Replica::new(tree, self.place.keep).unwrap());
         let (keep, durability, signatures) = (self.place.keep, self.durability, self.known.clone());
-        let grant = Grant { replica, durability, limits: Limits::default(), signatures, disk: Arc::default() };
+        let grant = Grant {
+            replica,
+            durability,
+            limits: Limits::default(),
+            signatures,
+            disk: Arc::default(),
+            version: proto::Version::HIGHEST,
+        };
         let mut receiver = Receiver::new(grant, self.place.clock.clone(), Workers::Inline);
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
@@ -97,7 +104,7 @@ impl Sim<'_> {
         let (stop, stopped) = watch::channel(false);
         let compress = *self.rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
         self.record.update(b"connection");
-        let connection = Connection { outbox, receipts, keep, durability, compress };
+        let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };
         let (there, back) = (Pipe::default(), Pipe::default());
         let mut pair = Pair {
             sending: sender.begin(connection, Until::Stopped),
