@@ -204,7 +204,8 @@ fn after_a_kill_no_folder_stays_open() {
             let inject = format!("inject={call}:signal=KILL:when={count}");
             let trace = format!("trace={call}");
             let words = ["strace", "-I", "2", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", "signal=none"];
-            pair.recvd.start_under(&[&words[..], &["-e", &inject]].concat());
+            // It may be killed before it listens.
+            pair.recvd.daemon.start_under(&[&words[..], &["-e", &inject]].concat());
             pair.pushd.daemon.start();
             eventually("killed, or done without it", || {
                 !pair.recvd.daemon.is_running() || pair.pushd.command(&["wait", "--timeout", "50ms"]).code == 0

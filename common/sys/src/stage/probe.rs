@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::{Seat, Stage};
 use crate::faults::{self, Verb};
-use crate::metadata::{self, On, is_passing};
+use crate::metadata::{self, On};
 use crate::stat::Stat;
 use crate::tree::Tree;
 use crate::{listing, process};
@@ -39,9 +39,11 @@ const ACL: &str = "system.posix_acl_access";
 pub fn probe(tree: Arc<Tree>) -> io::Result<Capabilities> {
     faults::ask(Verb::Stage)?;
     let stage = Stage::new(tree)?;
-    let seat = Seat::take(&stage)?;
-    // What is left in the folder goes with the stage.
-    Trial { folder: seat.folder.fd() }.run()
+    let seat = Seat::take(&stage);
+    let found = seat.and_then(|seat| Trial { folder: seat.folder.fd() }.run());
+    // What an error leaves there gets another try, when the stage is dropped.
+    let _ = stage.rest();
+    found
 }
 
 /// Entries with names of their own in a folder that nobody else uses.
@@ -127,12 +129,27 @@ impl Trial<'_> {
     }
 }
 
-/// Whether the file system can do it. Where it may be able to at another time, that is an error.
+/// What a file system says to what it can never do.
+const NEVER: [Errno; 10] = [
+    Errno::OPNOTSUPP,
+    Errno::NOSYS,
+    Errno::PERM,
+    Errno::INVAL,
+    Errno::MLINK,
+    Errno::EXIST,
+    Errno::NAMETOOLONG,
+    Errno::ILSEQ,
+    Errno::OVERFLOW,
+    Errno::RANGE,
+];
+
+/// Whether the file system can do it. INVARIANT: it cannot only where it says so itself. Any other trouble may be over the next
+/// time, and what is not held would be removed from the backup.
 fn works(done: Result<(), Errno>) -> io::Result<bool> {
-    match done.map_err(io::Error::from) {
+    match done {
         Ok(()) => Ok(true),
-        Err(error) if is_passing(&error) => Err(error),
-        Err(_) => Ok(false),
+        Err(error) if NEVER.contains(&error) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
