@@ -28,7 +28,7 @@ impl Pair {
     pub fn new(source: &Source, target: &Target) -> Pair {
         let here = (&source.path, source.delete, source.mounts, source.attributes, source.max_delete);
         let there = (target.address.to_string(), target.destination.to_string(), &target.user);
-        let terms = digest::chunk(format!("{here:?} {there:?}").as_bytes());
+        let terms = digest::chunk(format!("{here:?} {there:?}").as_bytes()).digest;
         Pair { source: source.name.clone(), target: target.name.clone(), terms }
     }
 }

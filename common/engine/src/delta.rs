@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use proto::{Chunk, Digest, limits};
+use proto::{Digest, limits};
 
 /// Chunks that a signature of a file has, about: few enough that it costs little, many enough that little is sent again.
 const CHUNKS: u64 = 4096;
@@ -41,17 +41,22 @@ impl Cut {
         (2 * size / (self.least as u64)) as usize + 64
     }
 
-    /// Longest chunk, in bytes.
-    pub fn most(self) -> usize {
-        self.most
+    /// Bytes that suffice to find the first chunk of them, also the longest.
+    pub fn reach(self) -> usize {
+        self.most + limits::CHUNK_LEAST
     }
 
-    /// Bytes of the first chunk of `bytes`, which hold [`most`](Cut::most) or end with their file; 0 when there are none.
+    /// Bytes of the first chunk of `bytes`, which hold [`reach`](Cut::reach) or end with their file; 0 when there are none.
+    /// What would be left of the file must be long enough for a chunk of its own, or belongs to this one.
     ///
     /// The cut is behind the least hash of [`WINDOW`] bytes in the range that is allowed, the first of equal ones: so
     /// chunks of equal bytes are of equal length, and each byte is looked at once. After "MinCDC" by O. Peters.
     pub fn first(self, bytes: &[u8]) -> usize {
-        let bytes = &bytes[..bytes.len().min(self.most)];
+        let cut = self.least_hash(&bytes[..bytes.len().min(self.most)]);
+        if bytes.len() - cut < limits::CHUNK_LEAST { bytes.len() } else { cut }
+    }
+
+    fn least_hash(self, bytes: &[u8]) -> usize {
         if bytes.len() <= self.least {
             return bytes.len();
         }
@@ -112,23 +117,36 @@ fn mix([a, b, c, d]: [u16; 4]) -> i16 {
     (a ^ b ^ c ^ d).cast_signed()
 }
 
-/// The chunks of a basis from its beginning, as far as they are known.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Signature {
-    digests: Vec<Digest>,
+/// The chunks of a basis from its beginning, as far as they are known: by digests to a sender, by whole hashes to the receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct Signature<H = Digest> {
+    hashes: Vec<H>,
     /// Where each chunk ends.
     ends: Vec<u64>,
 }
 
-impl Signature {
+impl<H> Default for Signature<H> {
+    fn default() -> Signature<H> {
+        Signature { hashes: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl<H: Copy> Signature<H> {
     /// Adds a chunk at the end. False, and nothing is added, where it has [`limits::CHUNKS`] already.
-    pub fn push(&mut self, Chunk { length, digest }: Chunk) -> bool {
+    pub fn push(&mut self, length: u32, hash: H) -> bool {
         if self.ends.len() >= limits::CHUNKS {
             return false;
         }
         self.ends.push(self.end() + u64::from(length));
-        self.digests.push(digest);
+        self.hashes.push(hash);
         true
+    }
+
+    /// Takes the last chunk away.
+    pub fn pop(&mut self) -> Option<(u32, H)> {
+        let (end, hash) = (self.ends.pop()?, self.hashes.pop()?);
+        // It came as a u32.
+        Some(((end - self.end()) as u32, hash))
     }
 
     /// Bytes of the basis that it covers, from the beginning.
@@ -148,22 +166,21 @@ impl Signature {
         Some(start..*self.ends.get(last)?)
     }
 
-    /// Digests of the chunks of a [`range`](Signature::range).
-    pub fn digests(&self, first: u32, count: u32) -> &[Digest] {
+    /// Hashes of the chunks of a [`range`](Signature::range).
+    pub fn hashes(&self, first: u32, count: u32) -> &[H] {
         let first = first as usize;
-        self.digests.get(first..first.saturating_add(count as usize)).unwrap_or_default()
+        self.hashes.get(first..first.saturating_add(count as usize)).unwrap_or_default()
     }
 
-    /// These chunks with their lengths, as far as it has them.
-    pub fn chunks(&self, first: u32, count: u32) -> impl Iterator<Item = Chunk> {
+    /// These chunks, each with its length, as far as it has them.
+    pub fn chunks(&self, first: u32, count: u32) -> impl Iterator<Item = (u32, H)> {
         let start = self.range(first, 1).map_or(0, |range| range.start);
         let ends = self.ends.iter().skip(first as usize).scan(start, |before, end| {
             let length = end - std::mem::replace(before, *end);
-            // It came as the u32 of a chunk.
+            // It came as a u32.
             Some(length as u32)
         });
-        let digests = self.digests.iter().skip(first as usize).take(count as usize);
-        ends.zip(digests).map(|(length, digest)| Chunk { length, digest: *digest })
+        ends.zip(self.hashes.iter().skip(first as usize).take(count as usize).copied())
     }
 
     /// The number of the chunk that begins at this offset of the basis.
@@ -193,10 +210,10 @@ mod tests {
     fn chunks(cut: Cut, mut bytes: &[u8]) -> Vec<Digest> {
         let mut chunks = Vec::new();
         while !bytes.is_empty() {
-            let (chunk, rest) = bytes.split_at(cut.first(bytes));
-            assert!(!chunk.is_empty() && chunk.len() <= cut.most);
+            let (chunk, rest) = bytes.split_at(cut.first(&bytes[..bytes.len().min(cut.reach())]));
+            assert!(chunk.len() >= limits::CHUNK_LEAST && chunk.len() < cut.reach());
             assert!(chunk.len() >= cut.least || rest.is_empty());
-            chunks.push(proto::digest::chunk(chunk));
+            chunks.push(proto::digest::chunk(chunk).digest);
             bytes = rest;
         }
         chunks
@@ -210,7 +227,27 @@ mod tests {
         assert_eq!(average(1 << 40), Some(4 << 20));
         assert_eq!(average((1 << 40) + 1), None);
         let largest = Cut::of(1 << 40).unwrap();
-        assert!(largest.most() <= limits::CHUNK && (1u64 << 40) / largest.least as u64 <= limits::CHUNKS as u64);
+        assert!(largest.reach() <= limits::CHUNK && (1u64 << 40) / largest.least as u64 <= limits::CHUNKS as u64);
+    }
+
+    #[test]
+    fn no_chunk_is_short_whatever_the_length_of_the_file() {
+        let cut = Cut::of(limits::BASIS).unwrap();
+        let bytes = noise(limits::BASIS as usize + 3 * cut.most, 4);
+        let mut joined = 0;
+        for length in (limits::BASIS as usize..bytes.len()).step_by(37) {
+            let (mut rest, mut lengths) = (&bytes[..length], Vec::new());
+            while !rest.is_empty() {
+                let (chunk, behind) = rest.split_at(cut.first(&rest[..rest.len().min(cut.reach())]));
+                lengths.push(chunk.len());
+                rest = behind;
+            }
+            let (last, others) = lengths.split_last().unwrap();
+            assert!(others.iter().all(|chunk| (cut.least..=cut.most).contains(chunk)), "{lengths:?}");
+            assert!((limits::CHUNK_LEAST..cut.reach()).contains(last), "{last}");
+            joined += usize::from(*last > cut.most);
+        }
+        assert!(joined > 0);
     }
 
     #[test]
@@ -242,7 +279,7 @@ mod tests {
     #[test]
     fn the_cut_is_at_the_first_of_the_least_hashes() {
         let cut = Cut { least: 100, most: 1000 };
-        let bytes = noise(1000, 3);
+        let bytes = noise(1000 + limits::CHUNK_LEAST, 3);
         let places = (100..=1000).map(|end| (hash(&bytes[end - WINDOW..end]), end));
         let least = places.min_by_key(|(hash, _)| *hash).unwrap();
         assert_eq!(cut.first(&bytes), least.1);
@@ -255,16 +292,17 @@ mod tests {
         let mut signature = Signature::default();
         assert_eq!((signature.starting_at(0), signature.range(0, 1)), (None, None));
         for length in [10, 5, 7] {
-            assert!(signature.push(Chunk { length, digest: [length as u8; 16] }));
+            assert!(signature.push(length, [length as u8; 16]));
         }
         assert_eq!((signature.end(), signature.len()), (22, 3));
         assert_eq!(signature.range(0, 3), Some(0..22));
         assert_eq!(signature.range(1, 1), Some(10..15));
         assert_eq!((signature.range(2, 2), signature.range(u32::MAX, 2), signature.range(0, 0)), (None, None, None));
-        assert_eq!(signature.digests(1, 2), [[5; 16], [7; 16]]);
-        let lengths = |first, count| signature.chunks(first, count).map(|chunk| chunk.length).collect::<Vec<_>>();
+        assert_eq!(signature.hashes(1, 2), [[5; 16], [7; 16]]);
+        let lengths = |first, count| signature.chunks(first, count).map(|(length, _)| length).collect::<Vec<_>>();
         assert_eq!((lengths(0, 3), lengths(1, 1), lengths(1, 9)), (vec![10, 5, 7], vec![5], vec![5, 7]));
         let starting = [0, 10, 15, 22, 11].map(|at| signature.starting_at(at));
         assert_eq!(starting, [Some(0), Some(1), Some(2), None, None]);
+        assert_eq!((signature.pop(), signature.end(), signature.len()), (Some((7, [7; 16])), 15, 2));
     }
 }

@@ -88,14 +88,27 @@ pub fn mark(boot: &[u8], device: &[u8], path: &[u8]) -> Digest {
     short(&blake3::hash(&buf))
 }
 
-/// Of one chunk of a basis.
-pub fn chunk(bytes: &[u8]) -> Digest {
-    short(&blake3::hash(bytes))
+/// The hash of one chunk of a basis, in two halves: one says which bytes they are, the other that one has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Chunk {
+    /// What a signature tells.
+    pub digest: Digest,
+    /// What is told to nobody: only who has the bytes can compute it. So nobody has bytes copied that he has not.
+    pub proof: Digest,
+}
+
+/// Of these bytes, which are a chunk.
+pub fn chunk(bytes: &[u8]) -> Chunk {
+    let hash = blake3::hash(bytes);
+    let (mut digest, mut proof) = ([0; 16], [0; 16]);
+    digest.copy_from_slice(&hash.as_bytes()[..16]);
+    proof.copy_from_slice(&hash.as_bytes()[16..]);
+    Chunk { digest, proof }
 }
 
 /// The hash of a blob: over its pieces as they are sent, each with its place. So holes cost nothing, and a piece that
 /// was lost, doubled, moved or damaged is noticed. A piece that is sent counts by the 128 bits of its XXH3, as in rsync's
-/// check of a file; a piece that is copied by the digests of its chunks, which each side computes from its own bytes.
+/// check of a file; a piece that is copied by the proofs of its chunks, which each side computes from its own bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript(blake3::Hasher);
 
@@ -114,15 +127,15 @@ impl Transcript {
         self.0.update(&XxHash3_128::oneshot(bytes).to_be_bytes());
     }
 
-    /// One `Copy`, in the order sent, of so many bytes in these chunks.
-    pub fn copy(&mut self, offset: u64, length: u64, chunks: impl Iterator<Item = Digest>) {
+    /// One `Copy`, in the order sent, of so many bytes in chunks with these proofs.
+    pub fn copy(&mut self, offset: u64, length: u64, proofs: impl Iterator<Item = Digest>) {
         let mut place = [0; 16];
         // No offset has this bit: a copy is never mistaken for bytes that look like digests.
         place[..8].copy_from_slice(&(offset | 1 << 63).to_le_bytes());
         place[8..].copy_from_slice(&length.to_le_bytes());
         self.0.update(&place);
-        for digest in chunks {
-            self.0.update(&digest);
+        for proof in proofs {
+            self.0.update(&proof);
         }
     }
 
@@ -199,8 +212,14 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_is_known_by_one_half_of_its_hash_and_proved_by_the_other() {
+        let (chunk, whole) = (chunk(b"ab"), hashed(b"ab"));
+        assert_eq!((&chunk.digest[..], &chunk.proof[..]), whole.split_at(16));
+    }
+
+    #[test]
     fn a_transcript_tells_what_was_copied_from_what_was_sent() {
-        let chunks = [chunk(b"ab"), chunk(b"c")];
+        let chunks = [chunk(b"ab").proof, chunk(b"c").proof];
         let mut copied = Transcript::new();
         copied.copy(4096, 3, chunks.into_iter());
         let bytes = [&b"\0\x10\0\0\0\0\0\x80\x03\0\0\0\0\0\0\0"[..], &chunks.concat()].concat();

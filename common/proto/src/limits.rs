@@ -38,12 +38,20 @@ pub const PATTERN: usize = 4096;
 pub const POLICY: usize = 512 * 1024;
 /// Bytes of the name of a mark.
 pub const MARK: usize = 255;
+/// Smallest file that has a signature, in bytes: what the digest of a smaller one would tell of its content is not worth
+/// what it saves.
+pub const BASIS: u64 = 256 * 1024;
 /// Longest chunk of a signature, in bytes: one is read into memory at a time.
 pub const CHUNK: usize = 8 * 1024 * 1024;
+/// Shortest chunk of a signature, in bytes: a digest of a few bytes would tell them.
+pub const CHUNK_LEAST: usize = 2 * 1024;
 /// Chunks of one signature: a sender holds all of them.
 pub const CHUNKS: usize = 1024 * 1024;
 /// Bytes of the chunks in one `Signature` frame; a longer one travels as several.
 pub const SIGNATURE: usize = 256 * 1024;
+/// Ranges of one blob that are copied ahead of what comes before them, each apart from the next: the receiver remembers them,
+/// so that no two pieces overlap.
+pub const AHEAD: usize = 1024;
 /// Bytes that a sender has named by `Copy` and not been told of by `Copied`.
 pub const BACKLOG: u64 = 64 * 1024 * 1024;
 /// Bytes of the frames in one `Packed`, before they were compressed: what becomes no smaller still fits into a frame.

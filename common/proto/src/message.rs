@@ -99,9 +99,9 @@ pub enum Content {
 /// A part of a basis, at most [`CHUNK`](crate::limits::CHUNK) bytes long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
-    /// Bytes, at least 1.
+    /// Bytes, at least [`CHUNK_LEAST`](crate::limits::CHUNK_LEAST).
     pub length: u32,
-    /// What [`digest::chunk`](crate::digest::chunk) gives for its bytes.
+    /// The half of [`digest::chunk`](crate::digest::chunk) of its bytes that is told.
     pub digest: Digest,
 }
 

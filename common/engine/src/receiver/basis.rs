@@ -2,20 +2,22 @@
 //! where the sender names them. In small steps on pool threads, behind all other work.
 //!
 //! A basis is only read, whoever else has a name for it; only one without other names serves, so that nothing is told
-//! about a file that was linked in from elsewhere.
+//! about a file that was linked in from elsewhere. What is told must not tell the content: digests of long chunks of a large
+//! file, and what a sender has copied it has to prove that it has (`digest::Chunk`).
 
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use proto::limits::{BASIS, CHUNK_LEAST};
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat};
 
 use super::outcome;
-use super::signatures::Signatures;
+use super::signatures::{Hashed, Signature, Signatures};
 use crate::channel::{Outlet, frame};
-use crate::delta::{Cut, Signature};
+use crate::delta::Cut;
 use crate::view::Replica;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
@@ -43,7 +45,7 @@ impl Basis {
     pub(super) fn open(replica: &Replica, path: &RelPath, signatures: &Signatures) -> Option<(Arc<Basis>, Rest)> {
         let (file, stat) = replica.open(path).ok()?;
         // Zeros would be read for the holes.
-        if stat.nlink > 1 || stat.size == 0 || stat.is_hollow() {
+        if stat.nlink > 1 || stat.size < BASIS || stat.is_hollow() {
             return None;
         }
         let cut = Cut::of(stat.size)?;
@@ -63,9 +65,17 @@ impl Basis {
     }
 
     /// Where these chunks stand, and what they are; `None` for chunks that the sender was not told of.
-    pub(super) fn chunks(&self, first: u32, count: u32) -> Option<(Range<u64>, Vec<Chunk>)> {
+    pub(super) fn chunks(&self, first: u32, count: u32) -> Option<(Range<u64>, Vec<Hashed>)> {
         let signature = self.signature();
         Some((signature.range(first, count)?, signature.chunks(first, count).collect()))
+    }
+
+    /// The bytes of such a chunk, if they are still what they were.
+    pub(super) fn chunk(&self, range: Range<u64>, hash: digest::Chunk) -> Option<Vec<u8>> {
+        // Chunks are bounded by [`CHUNK`](proto::limits::CHUNK).
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        let read = self.file.read_at(range.start, &mut bytes).ok()?;
+        (read == bytes.len() && digest::chunk(&bytes) == hash).then_some(bytes)
     }
 
     /// Whether its content is still what the signature says. Its ctime may have changed with its name.
@@ -138,27 +148,31 @@ impl Signing {
     /// The next chunks of a known signature. True at its end.
     fn recall(&mut self, next: u32) -> bool {
         let signature = self.basis.signature();
-        self.part.extend(signature.chunks(next, KNOWN));
+        self.part.extend(signature.chunks(next, KNOWN).map(|(length, hash)| Chunk { length, digest: hash.digest }));
         self.rest = Rest::Known(next + KNOWN);
         (next + KNOWN) as usize >= signature.len()
     }
 
     /// The next few chunks. True at the end of the file.
     fn read(&mut self, cut: Cut, buffer: &mut Vec<u8>) -> io::Result<bool> {
-        buffer.resize(READ * cut.most(), 0);
-        let read = self.basis.file.read_at(self.at, buffer)?;
-        let ends = read < buffer.len();
-        let mut rest = &buffer[..read];
-        while rest.len() >= cut.most() || (ends && !rest.is_empty()) {
+        let left = self.basis.size() - self.at;
+        buffer.resize(left.min((READ * cut.reach()) as u64) as usize, 0);
+        if self.basis.file.read_at(self.at, buffer)? < buffer.len() {
+            // It was cut short: what its end is now is nobody's affair.
+            return Ok(true);
+        }
+        let ends = left == buffer.len() as u64;
+        let mut rest = &buffer[..];
+        while rest.len() >= cut.reach() || (ends && !rest.is_empty()) {
             let (chunk, behind) = rest.split_at(cut.first(rest));
             // Lengths of chunks are bounded far below.
-            let chunk = Chunk { length: chunk.len() as u32, digest: digest::chunk(chunk) };
+            let (length, hash) = (chunk.len() as u32, digest::chunk(chunk));
             // Before the sender is told of it.
-            if !self.basis.signature().push(chunk) {
+            if chunk.len() < CHUNK_LEAST || !self.basis.signature().push(length, hash) {
                 return Ok(true);
             }
-            self.at += u64::from(chunk.length);
-            self.part.push(chunk);
+            self.at += u64::from(length);
+            self.part.push(Chunk { length, digest: hash.digest });
             rest = behind;
         }
         if ends && self.basis.file.stat()?.same_content(&self.basis.stat) {

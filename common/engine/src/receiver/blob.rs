@@ -1,11 +1,12 @@
-//! Contents that travel in pieces: one temporary each, written in rising order, checked against the sender's hash. Pieces
-//! that stand at the backup already are copied by the pool.
+//! Contents that travel in pieces, none over another: one temporary each, checked against the sender's hash. Pieces that stand
+//! at the backup already are copied by the pool; the sender's hash says that it has them too.
 //!
 //! Called by the intake only. Where a temporary cannot be written, the rest of the blob is read and dropped, for the sender is
 //! sending it already. Its `Put` gets the outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +16,7 @@ use proto::{Outcome, RelPath, ToSender};
 use sys::StagedFile;
 
 use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
+use super::pieces::{Pieces, Wrong};
 use super::pool::Pool;
 use super::signatures::Recorder;
 use super::{Grant, outcome};
@@ -31,8 +33,7 @@ pub(super) struct Blobs<'a> {
 
 struct Blob {
     size: u64,
-    /// Where the next piece may begin.
-    next: u64,
+    pieces: Pieces,
     transcript: Transcript,
     file: Result<Arc<Draft>, Outcome>,
     /// Whether it was asked for a basis, and the one that serves.
@@ -44,7 +45,7 @@ struct Blob {
 
 impl std::fmt::Debug for Blob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Blob").field("size", &self.size).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Blob").field("size", &self.size).field("pieces", &self.pieces).finish_non_exhaustive()
     }
 }
 
@@ -72,7 +73,7 @@ impl<'a> Blobs<'a> {
         };
         place.insert(Blob {
             size,
-            next: 0,
+            pieces: Pieces::default(),
             transcript: Transcript::new(),
             file,
             asked: false,
@@ -87,7 +88,7 @@ impl<'a> Blobs<'a> {
         let Some(blob) = self.open.get_mut(&id) else {
             return Err(format!("asked for a basis of blob {id}, which is not open"));
         };
-        if blob.next > 0 || std::mem::replace(&mut blob.asked, true) {
+        if !blob.pieces.is_empty() || std::mem::replace(&mut blob.asked, true) {
             return Err(format!("asked for a basis of blob {id} too late, or twice"));
         }
         let signatures = &self.grant.signatures;
@@ -112,12 +113,12 @@ impl<'a> Blobs<'a> {
             return Err(format!("copied chunks into blob {id} that its basis is not known to have"));
         };
         let bytes = range.end - range.start;
-        blob.holds(id, offset, bytes)?;
+        blob.takes(id, (offset, bytes), Pieces::copy)?;
         if self.backlog.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > BACKLOG {
             return Err(format!("wants more than {BACKLOG} bytes to be copied at a time"));
         }
-        blob.transcript.copy(offset, bytes, chunks.iter().map(|chunk| chunk.digest));
-        blob.recorder.take_if(|recorder| !recorder.copy(offset, &chunks));
+        blob.transcript.copy(offset, bytes, chunks.iter().map(|(_, hash)| hash.proof));
+        blob.recorder.take_if(|recorder| !recorder.copy(offset, &range, &chunks));
         match &blob.file {
             Ok(draft) => {
                 let (draft, outlet, backlog) = (draft.clone(), self.outlet.clone(), self.backlog.clone());
@@ -141,10 +142,7 @@ impl<'a> Blobs<'a> {
         let Some(blob) = self.open.get_mut(&id) else {
             return Err(format!("sent data for blob {id}, which is not open"));
         };
-        if offset < blob.next {
-            return Err(format!("sent data for blob {id} at {offset}, before its last piece ended"));
-        }
-        blob.next = blob.holds(id, offset, bytes.len() as u64)?;
+        blob.takes(id, (offset, bytes.len() as u64), Pieces::data)?;
         if let Ok(draft) = &blob.file {
             match draft.file.write_at(bytes, offset) {
                 Ok(()) => {
@@ -190,16 +188,25 @@ impl<'a> Blobs<'a> {
         if blob.basis.as_ref().is_some_and(|basis| !basis.is_unchanged()) {
             return Ok(Err(outcome::failed("what it is built from was changed at the backup meanwhile")));
         }
-        let signature = blob.recorder.and_then(|recorder| recorder.finish(size));
-        let built = blob.basis.map(|from| Built { from, signature });
+        let built = blob.basis.map(|from| {
+            let signature =
+                blob.recorder.and_then(|recorder| recorder.finish(size, |range, hash| from.chunk(range, hash)));
+            Built { from, signature }
+        });
         Ok(draft.finish().map(|file| (file, built)))
     }
 }
 
 impl Blob {
-    /// Where a piece ends, which must be within the file.
-    fn holds(&self, id: u32, offset: u64, length: u64) -> Result<u64, Breach> {
+    /// One more piece, which must be within the file, and stand over no other.
+    fn takes(
+        &mut self,
+        id: u32,
+        (offset, length): (u64, u64),
+        take: fn(&mut Pieces, Range<u64>) -> Result<(), Wrong>,
+    ) -> Result<(), Breach> {
         let end = offset.checked_add(length).filter(|end| *end <= self.size);
-        end.ok_or_else(|| format!("sent data for blob {id} beyond its {} bytes", self.size))
+        let end = end.ok_or_else(|| format!("sent data for blob {id} beyond its {} bytes", self.size))?;
+        take(&mut self.pieces, offset..end).map_err(|wrong| format!("named pieces of blob {id} {wrong}, at {offset}"))
     }
 }

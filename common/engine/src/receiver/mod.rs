@@ -18,6 +18,7 @@ mod line;
 mod operation;
 mod outcome;
 mod over;
+mod pieces;
 mod pool;
 mod publisher;
 mod receipts;
@@ -33,6 +34,8 @@ pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use grant::{Grant, Limits};
 pub use over::EndReason;
+#[cfg(test)]
+pub(crate) use pieces::Pieces;
 pub use run::Session;
 pub use signatures::Signatures;
 

@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn copies_of_single_bytes_wait_for_room() {
         let scratch = tempfile::tempdir().unwrap();
-        fs::write(scratch.path().join("f"), "x").unwrap();
+        fs::write(scratch.path().join("f"), vec![7; proto::limits::BASIS as usize]).unwrap();
         let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
         let replica = Arc::new(Replica::new(tree, Keep::DEFAULT).unwrap());
         let (basis, _) = Basis::open(&replica, &proto::RelPath::parse(b"f").unwrap(), &Signatures::default()).unwrap();

@@ -7,14 +7,21 @@
 //! and gives it its size and mtime back, is not noticed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::{Chunk, digest};
+use proto::digest;
+use proto::limits::CHUNK_LEAST;
 use sys::Stat;
 
-use crate::delta::{Cut, Signature};
+use crate::delta::{self, Cut};
 
-/// Chunks that are remembered, of all files together: about 4 MiB.
+/// What a receiver knows of a file: also the half of each hash that it tells nobody.
+pub(super) type Signature = delta::Signature<digest::Chunk>;
+/// The length of a chunk, and its hash.
+pub(super) type Hashed = (u32, digest::Chunk);
+
+/// Chunks that are remembered, of all files together: about 5 MiB.
 const HELD: usize = 128 * 1024;
 /// What a file costs beside its chunks, in chunks.
 const FILE: usize = 8;
@@ -97,6 +104,8 @@ pub(super) struct Recorder {
     cut: Cut,
     /// Bytes from the sender that are not cut into chunks yet: fewer than the longest chunk has.
     rest: Vec<u8>,
+    /// Where the last chunk stands in the basis, if it is copied.
+    copied: Option<Range<u64>>,
     /// Bytes that may still be hashed; those that are copied cost nothing.
     worth: u64,
     most: usize,
@@ -108,7 +117,7 @@ impl Recorder {
     pub(super) fn new(size: u64, basis: u64) -> Option<Recorder> {
         let cut = Cut::of(size).filter(|cut| Cut::of(basis) == Some(*cut))?;
         let (signature, rest) = (Signature::default(), Vec::new());
-        Some(Recorder { signature, cut, rest, worth: size / 4, most: cut.too_many(size) })
+        Some(Recorder { signature, cut, rest, copied: None, worth: size / 4, most: cut.too_many(size) })
     }
 
     fn end(&self) -> u64 {
@@ -124,16 +133,20 @@ impl Recorder {
         }
         self.worth -= length;
         self.rest.extend_from_slice(bytes);
-        self.cut_while(|rest, cut| rest.len() >= cut.most())
+        self.cut_while(|rest, cut| rest.len() >= cut.reach())
     }
 
-    /// These chunks of the basis stand there. False as for [`data`](Recorder::data).
-    pub(super) fn copy(&mut self, offset: u64, chunks: &[Chunk]) -> bool {
-        offset == self.end() && self.cut_rest() && chunks.iter().all(|chunk| self.push(*chunk))
+    /// These chunks, which are this range of the basis, stand there. False as for [`data`](Recorder::data).
+    pub(super) fn copy(&mut self, offset: u64, range: &Range<u64>, chunks: &[Hashed]) -> bool {
+        let follows = offset == self.end() && self.cut_rest();
+        let last = chunks.last().map_or(0, |(length, _)| u64::from(*length));
+        self.copied = Some(range.end - last..range.end);
+        follows && chunks.iter().all(|(length, hash)| self.push(*length, *hash))
     }
 
+    /// False where it is too short for a chunk.
     fn cut_rest(&mut self) -> bool {
-        self.cut_while(|rest, _| !rest.is_empty())
+        self.cut_while(|rest, _| rest.len() >= CHUNK_LEAST) && self.rest.is_empty()
     }
 
     fn cut_while(&mut self, more: impl Fn(&[u8], Cut) -> bool) -> bool {
@@ -143,21 +156,31 @@ impl Recorder {
             let chunk = &bytes[..self.cut.first(bytes)];
             done += chunk.len();
             // Chunks are bounded by [`CHUNK`](proto::limits::CHUNK).
-            let chunk = Chunk { length: chunk.len() as u32, digest: digest::chunk(chunk) };
-            if !self.push(chunk) {
+            if !self.push(chunk.len() as u32, digest::chunk(chunk)) {
                 return false;
             }
+            self.copied = None;
         }
         self.rest.drain(..done);
         true
     }
 
-    fn push(&mut self, chunk: Chunk) -> bool {
-        self.signature.len() < self.most && self.signature.push(chunk)
+    fn push(&mut self, length: u32, hash: digest::Chunk) -> bool {
+        self.signature.len() < self.most && self.signature.push(length, hash)
     }
 
-    /// The signature, if it covers a whole file of that many bytes.
-    pub(super) fn finish(mut self, size: u64) -> Option<Box<Signature>> {
+    /// The signature, if it covers a whole file of that many bytes. `chunk` reads one of the basis again: a little that was
+    /// appended belongs to the chunk before it.
+    pub(super) fn finish(
+        mut self,
+        size: u64,
+        chunk: impl FnOnce(Range<u64>, digest::Chunk) -> Option<Vec<u8>>,
+    ) -> Option<Box<Signature>> {
+        if (1..CHUNK_LEAST).contains(&self.rest.len()) {
+            let (_, hash) = self.signature.pop()?;
+            let last = chunk(self.copied.take()?, hash)?;
+            self.rest.splice(..0, last);
+        }
         (self.cut_rest() && self.signature.end() == size).then(|| Box::new(self.signature))
     }
 }
@@ -172,6 +195,8 @@ mod tests {
 
     use super::*;
 
+    const COPIED: digest::Chunk = digest::Chunk { digest: [7; 16], proof: [8; 16] };
+
     fn stat(root: &Path, name: &str) -> Stat {
         let dir = Tree::open(root, Mounts::Stay).unwrap().dir(&RelPath::root()).unwrap();
         dir.lookup(&Name::parse(name.as_bytes()).unwrap()).unwrap().unwrap()
@@ -179,7 +204,7 @@ mod tests {
 
     fn signature(chunks: usize) -> Signature {
         let mut signature = Signature::default();
-        (0..chunks).for_each(|_| assert!(signature.push(Chunk { length: 1, digest: [1; 16] })));
+        (0..chunks).for_each(|_| assert!(signature.push(1, digest::chunk(b""))));
         signature
     }
 
@@ -225,24 +250,47 @@ mod tests {
     #[test]
     fn a_recorded_signature_is_that_of_the_whole_file_or_none() {
         let size = 4 << 20;
-        let copied = Chunk { length: 3 << 20, digest: [7; 16] };
         let recorded = |data: &[(u64, usize)]| {
             let mut recorder = Recorder::new(size, size).unwrap();
-            let fits = recorder.copy(0, &[copied])
+            let fits = recorder.copy(0, &(0..3 << 20), &[(3 << 20, COPIED)])
                 && data.iter().all(|(offset, length)| recorder.data(*offset, &vec![1; *length]));
-            fits.then(|| recorder.finish(size)).flatten()
+            fits.then(|| recorder.finish(size, |_, _| panic!("read again"))).flatten()
         };
         let whole = recorded(&[(3 << 20, 256 << 10), ((3 << 20) + (256 << 10), 768 << 10)]).unwrap();
         assert_eq!(whole.end(), size);
-        assert_eq!(whole.digests(0, 1), [[7; 16]]);
+        assert_eq!(whole.hashes(0, 1), [COPIED]);
         assert!(recorded(&[]).is_none(), "the end is missing");
         assert!(recorded(&[((3 << 20) + 1, 100)]).is_none(), "there is a gap");
         let mut recorder = Recorder::new(size, size).unwrap();
         assert!(!recorder.data(0, &vec![1; (1 << 20) + 1]), "too much is new");
         assert!(Recorder::new(size, 1 << 30).is_none(), "other chunks");
         let mut recorder = Recorder::new(size, size).unwrap();
-        let tiny = (0..2000).all(|at| recorder.copy(at, &[Chunk { length: 1, digest: [7; 16] }]));
-        assert!(!tiny, "pieces that are too small are cut anew some time");
+        let (least, at) = (CHUNK_LEAST as u32, |copy: u64| copy * CHUNK_LEAST as u64);
+        let short = (0..2000).all(|copy| recorder.copy(at(copy), &(0..at(1)), &[(least, COPIED)]));
+        assert!(!short, "pieces that are too small are cut anew some time");
+        let mut recorder = Recorder::new(size, size).unwrap();
+        assert!(recorder.copy(0, &(0..9000), &[(9000, COPIED)]) && recorder.data(9000, &vec![1; CHUNK_LEAST - 1]));
+        assert!(!recorder.copy(9000 + at(1) - 1, &(0..9000), &[(9000, COPIED)]), "too little for a chunk between two");
+    }
+
+    #[test]
+    fn a_little_that_is_appended_belongs_to_the_chunk_before_it() {
+        let size = 4 << 20;
+        let (last, before) = (vec![7; 6000], size - 6100);
+        let (hash, range) = (digest::chunk(&last), before..before + 6000);
+        let recorded = |read: Option<Vec<u8>>| {
+            let mut recorder = Recorder::new(size, size).unwrap();
+            let chunks = [(before as u32, COPIED), (6000, hash)];
+            assert!(recorder.copy(0, &(0..size - 100), &chunks) && recorder.data(size - 100, &[8; 100]));
+            recorder.finish(size, |at, of| {
+                assert_eq!((at, of), (range.clone(), hash));
+                read
+            })
+        };
+        let whole = recorded(Some(last.clone())).unwrap();
+        let joined = digest::chunk(&[&last[..], &[8; 100]].concat());
+        assert_eq!((whole.end(), whole.hashes(0, 2)), (size, &[COPIED, joined][..]));
+        assert!(recorded(None).is_none(), "what was copied is something else by now");
     }
 
     #[test]
@@ -250,16 +298,16 @@ mod tests {
         let (size, new) = (1 << 30, 3 << 20);
         let mut rng = fastrand::Rng::with_seed(1);
         let noise: Vec<u8> = (0..new).map(|_| rng.u8(..)).collect();
-        let copied = |length: u64| Chunk { length: length as u32, digest: [7; 16] };
+        let copied = |length: u64| [(length as u32, COPIED)];
         let mut recorder = Recorder::new(size, size - 1).unwrap();
         let at = size - 2 * new;
-        assert!(recorder.copy(0, &[copied(at)]));
+        assert!(recorder.copy(0, &(0..at), &copied(at)));
         for (piece, bytes) in noise.chunks(proto::limits::DATA).enumerate() {
             assert!(recorder.data(at + (piece * proto::limits::DATA) as u64, bytes));
         }
-        assert!(recorder.copy(at + new, &[copied(new)]));
-        let signature = recorder.finish(size).unwrap();
-        let lengths: Vec<u32> = signature.chunks(1, signature.len() as u32 - 2).map(|chunk| chunk.length).collect();
+        assert!(recorder.copy(at + new, &(0..new), &copied(new)));
+        let signature = recorder.finish(size, |_, _| None).unwrap();
+        let lengths: Vec<u32> = signature.chunks(1, signature.len() as u32 - 2).map(|(length, _)| length).collect();
         let (cut, mut rest, mut expected) = (Cut::of(size).unwrap(), &noise[..], Vec::new());
         while !rest.is_empty() {
             expected.push(cut.first(rest) as u32);

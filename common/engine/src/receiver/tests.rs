@@ -12,3 +12,4 @@ mod order;
 mod rig;
 mod room;
 mod sessions;
+mod theft;

@@ -9,6 +9,7 @@ use std::io;
 use std::mem;
 use std::ops::Range;
 
+use proto::limits::AHEAD;
 use proto::{Chunk, Digest, digest};
 use sys::File;
 
@@ -34,6 +35,8 @@ pub(super) struct Delta {
     shifted: bool,
     /// Chunks of the file that are not in the signature as far as it has come.
     unmatched: VecDeque<Unmatched>,
+    /// Gaps in what was named that are left for them.
+    gaps: usize,
     /// Chunks found one after the other and not named yet.
     run: Option<Run>,
     piece: Vec<u8>,
@@ -44,23 +47,33 @@ pub(super) struct Delta {
 struct Unmatched {
     offset: u64,
     bytes: u64,
-    digest: Digest,
+    hash: digest::Chunk,
 }
 
 /// Chunks of the basis that follow each other, and where they belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub offset: u64,
     pub first: u32,
     pub count: u32,
     pub bytes: u64,
+    /// Of each chunk, that this side has it.
+    pub proofs: Vec<Digest>,
+}
+
+/// Bytes of the file that are a chunk of the basis.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub range: Range<u64>,
+    chunk: u32,
+    proof: Digest,
 }
 
 /// What the next part of the file is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Segment {
-    /// These bytes are this chunk of the basis.
-    Chunk(Range<u64>, u32),
+    /// These bytes are a chunk of the basis.
+    Chunk(Found),
     /// These bytes, which [`piece`](Delta::piece) has, are not in the basis.
     New(Range<u64>),
     /// Whether so many bytes more are in the basis will be found out later.
@@ -73,22 +86,27 @@ pub(super) enum Segment {
     Short,
 }
 
+impl Unmatched {
+    fn range(&self) -> Range<u64> {
+        self.offset..self.offset + self.bytes
+    }
+}
+
 impl Delta {
-    /// The target's next chunks, of a basis of so many bytes. False when they cannot be that, or are more than a signature may
-    /// have.
+    /// The target's next chunks, of a basis of so many bytes. False when they cannot be that, as more than it has, or are more
+    /// than a signature may have.
     pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
-        let same = self.signature.len() == 0 || size == self.size;
-        let fits = same && (size > 0 || chunks.is_empty());
-        for chunk in chunks {
+        let fits = self.signature.len() == 0 || size == self.size;
+        for Chunk { length, digest } in chunks {
             // There are at most [`CHUNKS`](proto::limits::CHUNKS).
             let number = self.signature.len() as u32;
-            if !self.signature.push(chunk) {
+            if !self.signature.push(length, digest) {
                 return false;
             }
-            self.index.entry(chunk.digest).or_insert(number);
+            self.index.entry(digest).or_insert(number);
         }
         (self.size, self.complete) = (size, self.complete || last);
-        fits
+        fits && self.signature.end() <= size
     }
 
     /// Takes the signature as it is by now to be all of it.
@@ -103,10 +121,12 @@ impl Delta {
 
     /// Looks at the file from `range.start` on, not beyond its end, or at what was passed over before.
     pub fn find(&mut self, file: &File, range: Range<u64>) -> io::Result<Segment> {
-        if self.complete
-            && let Some(unmatched) = self.unmatched.pop_front()
-        {
-            return self.look_again(file, unmatched);
+        // Where too many gaps are left, what belongs there is most likely new.
+        if self.complete || self.gaps >= AHEAD {
+            if let Some(unmatched) = self.unmatched.pop_front() {
+                return self.look_again(file, unmatched);
+            }
+            self.gaps = 0;
         }
         let at = range.start;
         if at >= range.end {
@@ -119,8 +139,9 @@ impl Delta {
             if self.read(file, there.clone())? < there.end - at {
                 return Ok(Segment::Short);
             }
-            if self.signature.digests(chunk, 1) == [digest::chunk(&self.piece)] {
-                return Ok(Segment::Chunk(there, chunk));
+            let hash = digest::chunk(&self.piece);
+            if self.signature.hashes(chunk, 1) == [hash.digest] {
+                return Ok(Segment::Chunk(Found { range: there, chunk, proof: hash.proof }));
             }
         } else if !self.shifted && at >= self.signature.end() {
             if !self.complete {
@@ -142,17 +163,18 @@ impl Delta {
     fn search(&mut self, file: &File, range: Range<u64>) -> io::Result<Segment> {
         let Some(cut) = Cut::of(self.size) else { return Ok(Segment::Rest) };
         let offset = range.start;
-        let end = range.end.min(offset + cut.most() as u64);
+        let end = range.end.min(offset + cut.reach() as u64);
         if self.read(file, offset..end)? < end - offset {
             return Ok(Segment::Short);
         }
         self.piece.truncate(cut.first(&self.piece));
-        let unmatched = Unmatched { offset, bytes: self.piece.len() as u64, digest: digest::chunk(&self.piece) };
-        let range = offset..offset + unmatched.bytes;
-        Ok(match self.chunk(&unmatched) {
-            Some(chunk) => Segment::Chunk(range, chunk),
-            None if self.complete => Segment::New(range),
+        let unmatched = Unmatched { offset, bytes: self.piece.len() as u64, hash: digest::chunk(&self.piece) };
+        Ok(match self.found(&unmatched) {
+            Some(found) => Segment::Chunk(found),
+            None if self.complete => Segment::New(unmatched.range()),
             None => {
+                let goes_on = self.unmatched.back().is_some_and(|last| last.range().end == offset);
+                self.gaps += usize::from(!goes_on);
                 self.unmatched.push_back(unmatched);
                 Segment::Later(unmatched.bytes)
             }
@@ -161,20 +183,22 @@ impl Delta {
 
     /// All of the basis is known now.
     fn look_again(&mut self, file: &File, unmatched: Unmatched) -> io::Result<Segment> {
-        let range = unmatched.offset..unmatched.offset + unmatched.bytes;
-        if let Some(chunk) = self.chunk(&unmatched) {
-            return Ok(Segment::Chunk(range, chunk));
+        if let Some(found) = self.found(&unmatched) {
+            return Ok(Segment::Chunk(found));
         }
+        let range = unmatched.range();
         Ok(if self.read(file, range.clone())? < unmatched.bytes { Segment::Short } else { Segment::New(range) })
     }
 
     /// The chunk of the basis with these bytes. The one behind the last that was found, if it can be: what belongs together
     /// is named together, also among equal chunks.
-    fn chunk(&self, unmatched: &Unmatched) -> Option<u32> {
-        let next = self.run.map(|run| run.first + run.count);
-        let next = next.filter(|next| self.signature.digests(*next, 1) == [unmatched.digest]);
-        let chunk = next.or_else(|| self.index.get(&unmatched.digest).copied())?;
-        self.signature.range(chunk, 1).filter(|there| there.end - there.start == unmatched.bytes).map(|_| chunk)
+    fn found(&self, unmatched: &Unmatched) -> Option<Found> {
+        let digest::Chunk { digest, proof } = unmatched.hash;
+        let next = self.run.as_ref().map(|run| run.first + run.count);
+        let next = next.filter(|next| self.signature.hashes(*next, 1) == [digest]);
+        let chunk = next.or_else(|| self.index.get(&digest).copied())?;
+        let there = self.signature.range(chunk, 1)?;
+        (there.end - there.start == unmatched.bytes).then(|| Found { range: unmatched.range(), chunk, proof })
     }
 
     fn read(&mut self, file: &File, range: Range<u64>) -> io::Result<u64> {
@@ -188,26 +212,22 @@ impl Delta {
         &self.piece
     }
 
-    /// These bytes are this chunk. Returns the run before it when it does not continue that.
-    pub fn add(&mut self, range: Range<u64>, chunk: u32) -> Option<Run> {
+    /// These bytes are to be named. Returns the run before them when they do not continue that.
+    pub fn add(&mut self, Found { range, chunk, proof }: Found) -> Option<Run> {
         let (offset, bytes) = (range.start, range.end - range.start);
         if let Some(run) = &mut self.run
             && (run.offset + run.bytes, run.first + run.count) == (offset, chunk)
             && run.bytes + bytes <= RUN
         {
             (run.count, run.bytes) = (run.count + 1, run.bytes + bytes);
+            run.proofs.push(proof);
             return None;
         }
-        self.run.replace(Run { offset, first: chunk, count: 1, bytes })
+        self.run.replace(Run { offset, first: chunk, count: 1, bytes, proofs: vec![proof] })
     }
 
     /// The chunks not named yet.
     pub fn take_run(&mut self) -> Option<Run> {
         mem::take(&mut self.run)
-    }
-
-    /// Digests of the chunks of a run.
-    pub fn digests(&self, run: &Run) -> &[Digest] {
-        self.signature.digests(run.first, run.count)
     }
 }

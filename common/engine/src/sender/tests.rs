@@ -5,6 +5,7 @@ mod bounds;
 mod brake;
 mod delta;
 mod fake;
+mod gaps;
 mod liars;
 mod lies;
 mod links;
@@ -210,7 +211,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Shown> {
 
 /// What is too long to be shown stands as its hash.
 fn short(content: Vec<u8>) -> Vec<u8> {
-    if content.len() > 1000 { proto::digest::chunk(&content).to_vec() } else { content }
+    if content.len() > 1000 { proto::digest::chunk(&content).digest.to_vec() } else { content }
 }
 
 fn fill(root: &Path) {

@@ -180,9 +180,9 @@ impl Upload {
     pub fn step(&mut self, view: &View, buffer: &mut BytesMut) -> io::Result<Next> {
         if let Some(delta) = &mut self.delta {
             return match delta.find(&self.file, self.offset..self.limit)? {
-                Segment::Chunk(range, chunk) => {
-                    self.offset = self.offset.max(range.end);
-                    let run = delta.add(range, chunk);
+                Segment::Chunk(found) => {
+                    self.offset = self.offset.max(found.range.end);
+                    let run = delta.add(found);
                     self.name(run, buffer);
                     Ok(Next::More)
                 }
@@ -211,8 +211,8 @@ impl Upload {
 
     /// Names chunks that the target is to copy.
     fn name(&mut self, run: Option<Run>, buffer: &mut BytesMut) {
-        let (Some(run), Some(delta)) = (run, &self.delta) else { return };
-        self.hash.copy(run.offset, run.bytes, delta.digests(&run).iter().copied());
+        let Some(run) = run else { return };
+        self.hash.copy(run.offset, run.bytes, run.proofs.iter().copied());
         self.copying += run.bytes;
         codec::put(&ToReceiver::Copy { id: self.id, offset: run.offset, first: run.first, count: run.count }, buffer);
     }

@@ -214,12 +214,12 @@ pub fn to_sender() -> Vec<(&'static str, ToSender)> {
         ),
         ("04000000 80 78797a", ToSender::Extra { kind: 128, body: Bytes::from_static(b"xyz") }),
         (
-            "36000000 48 03000000 0120000000000000 01 00200000 abababababababababababababababab \
-            01000000 cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+            "36000000 48 03000000 0000040000000000 01 00200000 abababababababababababababababab \
+            00080000 cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
             ToSender::Signature {
                 id: 3,
-                size: 8193,
-                chunks: vec![Chunk { length: 8192, digest: [0xab; 16] }, Chunk { length: 1, digest: [0xcd; 16] }],
+                size: 262_144,
+                chunks: vec![Chunk { length: 8192, digest: [0xab; 16] }, Chunk { length: 2048, digest: [0xcd; 16] }],
                 last: true,
             },
         ),

@@ -231,16 +231,23 @@ fn copies_and_signatures_out_of_range_are_errors() {
     assert_eq!(why(&copy(u32::MAX, 1)), "the chunks are beyond the largest signature");
     assert_eq!(why(&ToReceiver::Basis { id: 1, path: RelPath::root() }), "the path is the root");
 
-    let signature = |length, count, last| {
+    let signed = |size, length, count, last| {
         let chunk = Chunk { length, digest: [7; 16] };
-        decode::<ToSender>(encoded(&ToSender::Signature { id: 1, size: 9, chunks: vec![chunk; count], last }))
+        decode::<ToSender>(encoded(&ToSender::Signature { id: 1, size, chunks: vec![chunk; count], last }))
     };
+    let signature = |length, count, last| signed(limits::BASIS, length, count, last);
+    let least = limits::CHUNK_LEAST as u32;
     assert!(signature(limits::CHUNK as u32, CHUNKS_THAT_FIT, false).is_ok());
-    assert!(signature(1, 0, true).is_ok());
-    assert!(signature(1, CHUNKS_THAT_FIT + 1, true).is_err());
-    assert!(signature(1, 0, false).is_err());
-    assert!(signature(0, 1, true).is_err());
+    assert!(signature(least, 0, true).is_ok());
+    assert!(signature(least, CHUNKS_THAT_FIT + 1, true).is_err());
+    assert!(signature(least, 0, false).is_err());
+    assert!(signature(least, 1, true).is_ok());
+    assert!(signature(least - 1, 1, true).is_err());
     assert!(signature(limits::CHUNK as u32 + 1, 1, true).is_err());
+    assert!(signed(0, least, 0, true).is_ok());
+    assert!(signed(0, least, 1, true).is_err());
+    assert!(signed(1, least, 0, true).is_err());
+    assert!(signed(limits::BASIS - 1, least, 1, true).is_err());
 }
 
 #[test]

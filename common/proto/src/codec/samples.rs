@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::limits;
 use crate::login::Refusal;
 use crate::meta::{Device, Entry, Kind, Meta, Time, Xattrs};
 use crate::policy::{Bounds, Owner, Policy};
@@ -205,11 +206,13 @@ impl Dice {
             5 => ToSender::Counted { op, entries: self.next() },
             6 => ToSender::Pong,
             7 => {
-                let chunk = |dice: &mut Dice| Chunk { length: 1 + dice.below(1 << 23) as u32, digest: dice.array() };
-                let chunks: Vec<Chunk> = (0..self.below(5)).map(|_| chunk(self)).collect();
+                let (least, most) = (limits::CHUNK_LEAST as u64, limits::CHUNK as u64);
+                let mut chunk =
+                    || Chunk { length: (least + self.below(most - least + 1)) as u32, digest: self.array() };
+                let chunks: Vec<Chunk> = (0..op % 5).map(|_| chunk()).collect();
                 ToSender::Signature {
-                    id: self.next() as u32,
-                    size: self.next(),
+                    id: op as u32,
+                    size: if chunks.is_empty() { 0 } else { op.max(limits::BASIS) },
                     last: chunks.is_empty() || self.below(2) == 0,
                     chunks,
                 }

@@ -176,6 +176,9 @@ fn take_listing(from: &mut Reader) -> Result<ToSender, Error> {
 
 fn take_signature(from: &mut Reader) -> Result<ToSender, Error> {
     let (id, size, last) = (from.u32("blob")?, from.u64("size")?, from.flag("last part")?);
+    if (1..limits::BASIS).contains(&size) {
+        return Err(Error::Invalid { what: "signature", why: "is of a file that is too small for one" });
+    }
     let bytes = from.rest();
     if bytes.len() > limits::SIGNATURE {
         return Err(Error::TooLong { what: "signature", len: bytes.len() as u64, max: limits::SIGNATURE as u64 });
@@ -184,8 +187,8 @@ fn take_signature(from: &mut Reader) -> Result<ToSender, Error> {
     let mut chunks = Vec::new();
     while !from.is_empty() {
         let chunk = Chunk { length: from.u32("length of a chunk")?, digest: from.array("digest")? };
-        if chunk.length == 0 {
-            return Err(Error::Invalid { what: "chunk", why: "is empty" });
+        if (chunk.length as usize) < limits::CHUNK_LEAST {
+            return Err(Error::Invalid { what: "chunk", why: "is too short" });
         }
         if chunk.length as usize > limits::CHUNK {
             return Err(Error::TooLong { what: "chunk", len: chunk.length.into(), max: limits::CHUNK as u64 });
@@ -194,6 +197,9 @@ fn take_signature(from: &mut Reader) -> Result<ToSender, Error> {
     }
     if chunks.is_empty() && !last {
         return Err(Error::Invalid { what: "signature", why: "goes on after a part without chunks" });
+    }
+    if size == 0 && !(chunks.is_empty() && last) {
+        return Err(Error::Invalid { what: "signature", why: "of nothing has chunks" });
     }
     Ok(ToSender::Signature { id, size, chunks, last })
 }

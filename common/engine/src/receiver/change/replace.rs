@@ -7,9 +7,9 @@ use proto::{Kind, Meta, Outcome, RelPath};
 use sys::Staged;
 
 use super::Changes;
-use crate::delta::Signature;
 use crate::receiver::basis::Built;
 use crate::receiver::outcome::{self, Done};
+use crate::receiver::signatures::Signature;
 use crate::view::{By, Site};
 
 impl Changes {

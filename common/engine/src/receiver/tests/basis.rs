@@ -5,31 +5,39 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use bytes::Bytes;
 use proto::digest::{self, Transcript};
-use proto::limits::BACKLOG;
+use proto::limits::{AHEAD, BACKLOG, BASIS, CHUNK_LEAST};
 use proto::{Chunk, Content, Kind, Meta, Outcome, ToReceiver, ToSender};
 
 use super::rig::*;
 use crate::receiver::EndReason;
 
-const ID: u32 = 5;
+pub(super) const ID: u32 = 5;
 
 /// Bytes without a pattern.
-fn noise(length: usize) -> Vec<u8> {
+pub(super) fn noise(length: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(length as u64);
     (0..length).map(|_| rng.u8(..)).collect()
 }
 
-fn data(offset: u64, bytes: &[u8]) -> ToReceiver {
+pub(super) fn data(offset: u64, bytes: &[u8]) -> ToReceiver {
     ToReceiver::Data { id: ID, offset, bytes: Bytes::copy_from_slice(bytes) }
 }
 
-fn copy(offset: u64, first: u32, count: u32) -> ToReceiver {
+pub(super) fn copy(offset: u64, first: u32, count: u32) -> ToReceiver {
     ToReceiver::Copy { id: ID, offset, first, count }
 }
 
 fn put_blob(at: &str, size: u64, transcript: &Transcript) -> ToReceiver {
     let content = Content::Blob { id: ID, hash: transcript.finish() };
     ToReceiver::Put { path: path(at), meta: Meta { size, ..meta(Kind::File) }, content, inexact: false }
+}
+
+/// What shows that one has the chunks of this file.
+fn proofs(content: &[u8], chunks: &[Chunk]) -> impl Iterator<Item = proto::Digest> {
+    chunks.iter().scan(content, |rest, chunk| {
+        let chunk = rest.split_off(..chunk.length as usize)?;
+        Some(digest::chunk(chunk).proof)
+    })
 }
 
 /// How many of our own are for this.
@@ -40,7 +48,7 @@ fn descriptors(of: &str) -> usize {
 
 impl Rig {
     /// Opens the blob and asks for what stands at the path.
-    fn ask(&mut self, size: u64, at: &str) -> Vec<Chunk> {
+    pub(super) fn ask(&mut self, size: u64, at: &str) -> Vec<Chunk> {
         self.send(&[ToReceiver::Blob { id: ID, size }, ToReceiver::Basis { id: ID, path: path(at) }]);
         let mut all = Vec::new();
         loop {
@@ -53,7 +61,7 @@ impl Rig {
     }
 
     /// Waits until so many bytes are copied.
-    fn copied(&self, mut bytes: u64) {
+    pub(super) fn copied(&self, mut bytes: u64) {
         while bytes > 0 {
             let ToSender::Copied { id: ID, bytes: done } = self.next() else { panic!("not copied") };
             bytes -= done;
@@ -71,17 +79,17 @@ fn chunks_in_any_order_and_new_bytes_make_a_file() {
         let mut at = 0;
         for chunk in &chunks {
             let end = at + chunk.length as usize;
-            assert_eq!(chunk.digest, digest::chunk(&old[at..end]));
+            assert_eq!(chunk.digest, digest::chunk(&old[at..end]).digest);
             at = end;
         }
         // All but the first chunk, then ten new bytes, then the first chunk.
         let first = u64::from(chunks[0].length);
         let (rest, count) = (1_000_000 - first, chunks.len() as u32);
         let mut transcript = Transcript::new();
-        transcript.copy(rest + 10, first, chunks[..1].iter().map(|chunk| chunk.digest));
+        transcript.copy(rest + 10, first, proofs(&old, &chunks).take(1));
+        transcript.copy(0, rest, proofs(&old, &chunks).skip(1));
         transcript.update(rest, b"0123456789");
-        transcript.copy(0, rest, chunks[1..].iter().map(|chunk| chunk.digest));
-        rig.send(&[copy(rest + 10, 0, 1), data(rest, b"0123456789"), copy(0, 1, count - 1)]);
+        rig.send(&[copy(rest + 10, 0, 1), copy(0, 1, count - 1), data(rest, b"0123456789")]);
         rig.copied(1_000_000);
         rig.done(&[put_blob("f", 1_000_010, &transcript)]);
         let new = [&old[first as usize..], b"0123456789", &old[..first as usize]].concat();
@@ -107,16 +115,20 @@ fn a_signature_that_is_known_comes_in_one_frame() {
 }
 
 #[test]
-fn only_a_regular_file_without_other_names_serves() {
+fn only_a_large_regular_file_without_other_names_serves() {
     let mut rig = Rig::with(Settings::default(), |module| {
-        fs::write(module.join("../outside"), "outside").unwrap();
+        fs::write(module.join("../outside"), noise(300_000)).unwrap();
         fs::hard_link(module.join("../outside"), module.join("linked")).unwrap();
         symlink("../outside", module.join("symlink")).unwrap();
         symlink("..", module.join("up")).unwrap();
         fs::create_dir(module.join("folder")).unwrap();
         fs::write(module.join("empty"), "").unwrap();
+        fs::write(module.join("small"), noise(BASIS as usize - 1)).unwrap();
+        fs::write(module.join("serves"), noise(BASIS as usize)).unwrap();
     });
-    for at in ["linked", "symlink", "up/outside", "folder", "empty", "missing", "missing/too"] {
+    assert!(!rig.ask(1, "serves").is_empty());
+    rig.send(&[ToReceiver::Drop { id: ID }]);
+    for at in ["linked", "symlink", "up/outside", "folder", "empty", "small", "missing", "missing/too"] {
         assert_eq!(rig.ask(1, at), [], "{at}");
         rig.send(&[ToReceiver::Drop { id: ID }]);
     }
@@ -129,7 +141,7 @@ fn a_basis_that_changes_meanwhile_makes_the_put_fail() {
     fs::write(rig.at("f"), noise(300_000)).unwrap();
     let chunks = rig.ask(300_000, "f");
     let mut transcript = Transcript::new();
-    transcript.copy(0, 300_000, chunks.iter().map(|chunk| chunk.digest));
+    transcript.copy(0, 300_000, proofs(&noise(300_000), &chunks));
     fs::write(rig.at("f"), noise(300_001)).unwrap();
     rig.send(&[copy(0, 0, chunks.len() as u32)]);
     rig.copied(300_000);
@@ -141,10 +153,10 @@ fn a_basis_that_changes_meanwhile_makes_the_put_fail() {
 #[test]
 fn what_the_sender_takes_for_another_chunk_is_not_published() {
     let mut rig = Rig::new();
-    fs::write(rig.at("f"), noise(100_000)).unwrap();
+    fs::write(rig.at("f"), noise(300_000)).unwrap();
     let chunks = rig.ask(u64::from(u32::MAX), "f");
     let mut transcript = Transcript::new();
-    transcript.copy(0, chunks[1].length.into(), [chunks[0].digest].into_iter());
+    transcript.copy(0, chunks[1].length.into(), proofs(&noise(300_000), &chunks).take(1));
     rig.send(&[copy(0, 1, 1)]);
     rig.copied(chunks[1].length.into());
     let outcome = rig.outcome(put_blob("f", u64::from(u32::MAX), &transcript));
@@ -157,11 +169,12 @@ fn holes_of_the_basis_are_not_written() {
     let size = 4 << 20;
     let file = fs::File::create(rig.at("f")).unwrap();
     file.set_len(size).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &noise(3 << 20), 0).unwrap();
+    let content = noise(3 << 20);
+    std::os::unix::fs::FileExt::write_all_at(&file, &content, 0).unwrap();
     let before = file.metadata().unwrap().blocks();
     let chunks = rig.ask(size, "f");
     let mut transcript = Transcript::new();
-    transcript.copy(0, size, chunks.iter().map(|chunk| chunk.digest));
+    transcript.copy(0, size, proofs(&[content, vec![0; 1 << 20]].concat(), &chunks));
     rig.send(&[copy(0, 0, chunks.len() as u32)]);
     rig.copied(size);
     rig.done(&[put_blob("f", size, &transcript)]);
@@ -203,23 +216,29 @@ fn blobs_that_are_dropped_hold_nothing_open_and_their_copies_are_answered() {
 fn every_breach_of_the_use_of_a_basis_ends_the_session() {
     let blob = || ToReceiver::Blob { id: ID, size: 1 << 40 };
     let basis = || ToReceiver::Basis { id: ID, path: path("f") };
-    // Chunks of a file of that size have 12 KiB at least.
-    let many = vec![copy(0, 0, 2000); 1 + (BACKLOG / (2000 * 12 * 1024)) as usize];
-    let breaches: [(&str, bool, Vec<ToReceiver>); 9] = [
-        ("not open", false, vec![basis()]),
-        ("too late, or twice", false, vec![blob(), basis(), basis()]),
-        ("too late, or twice", false, vec![blob(), data(0, b"x"), basis()]),
-        ("reserved", false, vec![blob(), ToReceiver::Basis { id: ID, path: path(".recvd-stage-1/0") }]),
-        ("not open", false, vec![copy(0, 0, 1)]),
-        ("not known to have", false, vec![blob(), copy(0, 0, 1)]),
-        ("not known to have", true, vec![copy(0, 1 << 19, 1)]),
-        ("beyond its", true, vec![copy(1 << 40, 0, 1)]),
-        ("bytes to be copied at a time", true, many),
+    // Chunks of a file of 40 MB have 12 KiB at least.
+    let many = (0..=BACKLOG / (2000 * 12 * 1024)).map(|at| copy(at << 30, 0, 2000)).collect();
+    let apart = (0..=AHEAD as u64).map(|at| copy((at + 1) << 20, 0, 1)).collect();
+    let breaches: [(&str, usize, Vec<ToReceiver>); 14] = [
+        ("not open", 0, vec![basis()]),
+        ("too late, or twice", 0, vec![blob(), basis(), basis()]),
+        ("too late, or twice", 0, vec![blob(), data(0, b"x"), basis()]),
+        ("reserved", 0, vec![blob(), ToReceiver::Basis { id: ID, path: path(".recvd-stage-1/0") }]),
+        ("not open", 0, vec![copy(0, 0, 1)]),
+        ("not known to have", 0, vec![blob(), copy(0, 0, 1)]),
+        ("not known to have", 300_000, vec![copy(0, 1 << 19, 1)]),
+        ("beyond its", 300_000, vec![copy(1 << 40, 0, 1)]),
+        ("bytes to be copied at a time", 40_000_000, many),
+        ("overlap", 300_000, vec![copy(0, 0, 1), data(2, b"x")]),
+        ("overlap", 300_000, vec![copy(5, 0, 1), data(0, b"012345")]),
+        ("overlap", 300_000, vec![data(0, b"x"), copy(0, 0, 1)]),
+        ("overlap", 300_000, vec![copy(1 << 20, 0, 1), copy((1 << 20) + CHUNK_LEAST as u64, 1, 1)]),
+        ("apart", 300_000, apart),
     ];
-    for (words, ask, messages) in breaches {
+    for (words, basis, messages) in breaches {
         let mut rig = Rig::new();
-        fs::write(rig.at("f"), noise(40_000_000)).unwrap();
-        if ask {
+        fs::write(rig.at("f"), noise(basis)).unwrap();
+        if basis > 0 {
             rig.ask(1 << 40, "f");
         }
         rig.send(&messages);

@@ -101,7 +101,7 @@ fn every_breach_of_the_life_of_a_blob_ends_the_session() {
         ("not open", vec![ToReceiver::Drop { id: 1 }]),
         ("not open", vec![put_one()]),
         ("not open", vec![blob(1, 4), data(1, 0, b"x"), put_one(), data(1, 1, b"y")]),
-        ("before its last piece", vec![blob(1, 4), data(1, 2, b"x"), data(1, 2, b"y")]),
+        ("overlap", vec![blob(1, 4), data(1, 2, b"x"), data(1, 2, b"y")]),
         ("beyond its 4 bytes", vec![blob(1, 4), data(1, 2, b"xyz")]),
         ("with blob 1 of 5 bytes", vec![blob(1, 5), data(1, 0, b"x"), put_one()]),
     ];

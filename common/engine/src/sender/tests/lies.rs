@@ -174,7 +174,7 @@ impl Liar {
             34..=36 => {
                 let length = if self.wild { self.number() as u32 } else { 64 * 1024 };
                 let chunks: Vec<_> = (0..self.rng.usize(..20)).map(|_| Chunk { length, digest: [1; 16] }).collect();
-                ToSender::Signature { id: blob?, size: 1_300_000, chunks, last: self.rng.bool() }
+                ToSender::Signature { id: blob?, size: 1 << 30, chunks, last: self.rng.bool() }
             }
             37 if self.wild => ToSender::Copied { id: blob?, bytes: self.number() },
             38 if self.wild => ToSender::Bye { refusal: Refusal::Stopping },
