@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::receiver::{Memory, SURE};
 use kit::config::{ByteSize, Complaint, Complaints, Document, FromValue, Table, Value, Wrong, nearest};
 use link::{ServerTls, TlsError};
 use proto::login::Durability;
@@ -22,6 +23,9 @@ pub const DEFAULT_USERS: &str = "/etc/recvd/users.toml";
 
 const MAX_CONNECTIONS: u64 = 256;
 const MAX_HANDSHAKES: u64 = 64;
+/// Memory for all sessions, unless there are so many that a share of each would be too small.
+const MEMORY: u64 = 1 << 30;
+const SHARE: u64 = 2 * SURE as u64;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
 /// pushd gives a sign of life every ten seconds.
@@ -82,7 +86,7 @@ fn read(root: &Table, users: Option<Users>) -> Option<Config> {
     }
     let Lasting(durability) = root.or("durability", Lasting(Durability::Batch));
     let tls = root.require_table("tls").and_then(|table| read_tls(&table));
-    let modules = read_modules(root, users.as_ref());
+    let modules = read_modules(root, users.as_ref(), read_memory(root, max_connections));
     // Without the users file some of these are not known; the complaints say why.
     Some(Config {
         listen,
@@ -119,6 +123,17 @@ fn at_least_one(table: &Table, key: &str, default: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// What all sessions may hold in memory for their peers.
+fn read_memory(root: &Table, sessions: usize) -> Memory {
+    let each = |bytes: u64| bytes.saturating_mul(sessions as u64);
+    let ByteSize(memory) = root.or("memory", ByteSize(MEMORY.max(each(SHARE))));
+    if memory < each(SURE as u64) {
+        let least = each(SURE as u64).div_ceil(1 << 20);
+        root.complain("memory", format!("must be at least \"{least}MiB\": 2 MiB for each of max_connections"));
+    }
+    Memory::new(memory, sessions)
+}
+
 fn read_tls(table: &Table) -> Option<ServerTls> {
     let certificate = table.require::<PathBuf>("certificate");
     let key = table.require::<PathBuf>("private_key");
@@ -142,7 +157,7 @@ fn read_tls(table: &Table) -> Option<ServerTls> {
     }
 }
 
-fn read_modules(root: &Table, users: Option<&Users>) -> Option<Modules> {
+fn read_modules(root: &Table, users: Option<&Users>, memory: Memory) -> Option<Modules> {
     let tables = root.tables("module");
     if tables.is_empty() && !root.has("module") {
         root.complain("module", "is missing: name at least one folder, as [module.NAME] with path and users");
@@ -155,7 +170,8 @@ fn read_modules(root: &Table, users: Option<&Users>) -> Option<Modules> {
         }
         modules.push(read_module(name, &table, users, &mut all_roots));
     }
-    modules.into_iter().collect::<Option<Vec<Module>>>().map(Modules::new)
+    let modules = modules.into_iter().collect::<Option<Vec<Module>>>()?;
+    Some(Modules::new(modules, memory))
 }
 
 fn read_module(name: String, table: &Table, users: Option<&Users>, roots: &mut roots::Roots) -> Option<Module> {

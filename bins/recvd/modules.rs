@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::receiver::{Disk, Grant, Limits, Signatures};
+use engine::receiver::{Disk, Grant, Limits, Memory, Signatures};
 use engine::view::Replica;
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
@@ -56,6 +56,7 @@ pub struct Module {
 pub struct Modules {
     by_name: Arc<HashMap<String, Arc<Module>>>,
     signatures: Arc<Signatures>,
+    memory: Memory,
 }
 
 /// The right of one identity to push into one folder of one module.
@@ -67,6 +68,7 @@ pub struct Permit {
     /// What the disk could hold when the permit was given.
     disk: Capabilities,
     signatures: Arc<Signatures>,
+    memory: Memory,
 }
 
 /// Why there is no permit.
@@ -106,10 +108,10 @@ impl FromValue for Right {
 }
 
 impl Modules {
-    /// These, by their names.
-    pub fn new(modules: Vec<Module>) -> Modules {
+    /// These, by their names, whose sessions may hold so much in memory.
+    pub fn new(modules: Vec<Module>, memory: Memory) -> Modules {
         let by_name = modules.into_iter().map(|module| (module.name.clone(), Arc::new(module))).collect();
-        Modules { by_name: Arc::new(by_name), signatures: Arc::default() }
+        Modules { by_name: Arc::new(by_name), signatures: Arc::default(), memory }
     }
 
     /// All of them, in no order.
@@ -130,7 +132,7 @@ impl Modules {
         let standing = module.root.standing(&open.folder, LOOK).await.map_err(Unpermitted::Down)?;
         let (module, folder, signatures) = (module.clone(), open.folder.clone(), self.signatures.clone());
         let disk = module.root.disk();
-        Ok(Permit { module, folder, standing, disk, signatures })
+        Ok(Permit { module, folder, standing, disk, signatures, memory: self.memory.clone() })
     }
 }
 
@@ -172,7 +174,7 @@ impl Permit {
         let max_file_size = self.module.max_file_size;
         let replica = Arc::new(Replica::new(root, self.keep())?.beneath(&self.folder, FOLDER_MODE)?);
         let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
-        Ok(Grant { replica, durability, limits, signatures, disk, version })
+        Ok(Grant { replica, durability, limits, signatures, disk, memory: self.memory.clone(), version })
     }
 }
 

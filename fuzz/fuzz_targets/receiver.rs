@@ -14,7 +14,7 @@ use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use engine::clock::Clock;
-use engine::receiver::{EndReason, Grant, Limits, Receiver};
+use engine::receiver::{EndReason, Grant, Limits, Memory, Receiver};
 use engine::view::Replica;
 use engine::workers::Workers;
 use libfuzzer_sys::fuzz_target;
@@ -234,6 +234,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
         limits: Limits { max_file_size: (settings & 16 == 0).then_some(1 << 20) },
         signatures: Arc::default(),
         disk: Arc::default(),
+        memory: Memory::default(),
     };
     let ops = count(&buffers);
     let (to, inbox) = mpsc::channel(buffers.len().max(1));

@@ -187,3 +187,13 @@ fn missing_parts_are_named() {
         assert!(complaints.contains(part), "{part}: {complaints}");
     }
 }
+
+#[test]
+fn memory_is_enough_for_all_sessions() {
+    let desk = Desk::new();
+    let wrong = desk.complaints(&format!("max_connections = 10\nmemory = \"19MiB\"\n{SMALLEST}"));
+    assert_eq!(wrong, ["recvd.toml:2:10: key `memory`: must be at least \"20MiB\": 2 MiB for each of max_connections"]);
+    for good in ["max_connections = 10\nmemory = \"20MiB\"", "max_connections = 100000"] {
+        assert!(desk.load(&format!("{good}\n{SMALLEST}")).is_ok(), "{good}");
+    }
+}

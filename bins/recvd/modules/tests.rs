@@ -7,7 +7,7 @@ use proto::extensions::Extensions;
 /// One module in a scratch folder, with a user for each right.
 fn modules(path: &Path) -> Modules {
     let users = [("p", Right::Push), ("g", Right::Pull), ("b", Right::Both)];
-    Modules::new(vec![Module {
+    let module = vec![Module {
         name: "www".into(),
         root: Arc::new(Root::at("www", path.into()).unwrap()),
         users: users.map(|(name, right)| (name.to_owned(), right)).into(),
@@ -15,7 +15,8 @@ fn modules(path: &Path) -> Modules {
         keep: Keep::DEFAULT,
         max_file_size: Some(7),
         disk: Default::default(),
-    }])
+    }];
+    Modules::new(module, Memory::default())
 }
 
 fn open(module: &str, folder: &str, purpose: Purpose) -> Open {

@@ -85,3 +85,5 @@ pub const CHATTER: u32 = 4096;
 pub const CHATTER_PAUSE: Duration = Duration::from_millis(100);
 /// Operations that a sender may have unacknowledged.
 pub const WINDOW: u64 = 16 * 1024;
+/// Bytes that a receiver holds in memory for one session: operations that it has taken and answers that it has not sent.
+pub const RETAINED: usize = 64 * 1024 * 1024;

@@ -11,8 +11,6 @@ use crate::workers::Workers;
 /// A `Compare` to be answered.
 #[derive(Debug)]
 pub(super) struct Ask {
-    /// Its place in its run.
-    pub place: usize,
     pub op: u64,
     pub path: RelPath,
     pub digest: Digest,
@@ -21,7 +19,6 @@ pub(super) struct Ask {
 /// What the sender is told, and the hard links that were seen on the way.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub place: usize,
     pub path: RelPath,
     /// Encoded; none when the digests are equal.
     pub frames: Vec<Bytes>,
@@ -33,7 +30,7 @@ pub(super) struct Answer {
 
 /// Lists the folder and compares.
 pub(super) fn compare(replica: &Replica, ask: Ask, workers: Workers) -> Answer {
-    let Ask { place, op, path, digest: theirs } = ask;
+    let Ask { op, path, digest: theirs } = ask;
     let (mut linked, mut problem) = (Vec::new(), false);
     let frames = match replica.list(&path, workers.at_once()) {
         Ok(listed) => {
@@ -46,7 +43,7 @@ pub(super) fn compare(replica: &Replica, ask: Ask, workers: Workers) -> Answer {
             vec![frame(&ToSender::Outcome { op, outcome: outcome::of("list the folder", &error) })]
         }
     };
-    Answer { place, path, frames, linked, problem }
+    Answer { path, frames, linked, problem }
 }
 
 /// The entries in as many frames as they need; one for a folder that is empty.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use proto::RelPath;
 
+use super::memory::Charge;
 use super::operation::Operation;
 
 /// Operations since the last receipt.
@@ -11,6 +12,8 @@ use super::operation::Operation;
 pub(super) struct Batch {
     /// Those that wait for the flush, with their numbers; none with durability `none`.
     pub waiting: Vec<(u64, Operation)>,
+    /// What those hold in memory.
+    pub charge: Charge,
     /// Those that were carried out.
     pub done: Vec<u64>,
     pub ops: usize,

@@ -3,15 +3,19 @@
 //! All that a peer can do wrong in the data phase is found here or by the codec; what passes is carried out or
 //! answered. Blob pieces are written here, straight from the frame.
 
+use std::mem;
+
 use bytes::Bytes;
-use proto::limits::FRAME;
+use proto::codec::LENGTH;
+use proto::limits::{FRAME, WINDOW};
 use proto::{Content, Meta, RelPath, ToReceiver, ToSender, codec};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::blob::Blobs;
+use super::frames::Frames;
 use super::line::Line;
-use super::operation::{BUNDLE_BYTES, BUNDLE_OPS, Bundle, Item, Operation};
+use super::operation::{Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
 use super::{EndReason, Grant, Stop};
@@ -35,6 +39,9 @@ pub(super) struct Intake<'a> {
     grant: &'a Grant,
     blobs: Blobs<'a>,
     unpacker: Unpacker,
+    /// What is read just now, and what that stands in if it was packed.
+    frames: Frames,
+    around: Frames,
     bundle: Bundle,
 }
 
@@ -49,7 +56,8 @@ impl<'a> Intake<'a> {
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outlet.clone());
         let (early, unpacker, bundle) = (None, Unpacker::default(), Bundle { first: 1, ..Bundle::default() });
-        Intake { line, pool, inbox, early, outlet, stop, workers, grant, blobs, unpacker, bundle }
+        let (frames, around) = Default::default();
+        Intake { line, pool, inbox, early, outlet, stop, workers, grant, blobs, unpacker, frames, around, bundle }
     }
 
     pub(super) fn run(mut self) -> EndReason {
@@ -104,14 +112,25 @@ impl<'a> Intake<'a> {
 
     /// Takes in one buffer of whole frames.
     fn buffer(&mut self, buffer: Bytes) -> Result<(), EndReason> {
+        self.frames = Frames::received(buffer.len());
         self.frames(buffer, |intake, message| match message {
-            ToReceiver::Packed { length, bytes } => {
-                let frames = intake.unpacker.unpack(length, &bytes).map_err(EndReason::Violation)?;
-                intake.frames(frames, Intake::message)
-            }
+            ToReceiver::Packed { length, bytes } => intake.packed(length, &bytes),
             message => intake.message(message),
         })?;
-        self.hand_over()
+        self.hand_over()?;
+        self.frames = Frames::default();
+        Ok(())
+    }
+
+    /// Takes in what stands in one `Packed`.
+    fn packed(&mut self, length: u32, bytes: &[u8]) -> Result<(), EndReason> {
+        let frames = self.unpacker.unpack(length, bytes).map_err(EndReason::Violation)?;
+        self.frames.settle(&mut self.bundle, self.line.retained());
+        self.around = mem::replace(&mut self.frames, Frames::unpacked(frames.len()));
+        self.frames(frames, Intake::message)?;
+        self.frames.settle(&mut self.bundle, self.line.retained());
+        self.frames = mem::take(&mut self.around);
+        Ok(())
     }
 
     /// Whole frames and nothing else, each handed to `take`.
@@ -122,6 +141,7 @@ impl<'a> Intake<'a> {
     ) -> Result<(), EndReason> {
         let broken = |error: codec::Error| EndReason::Violation(error.to_string());
         while let Some(frame) = codec::split(&mut buffer, FRAME).map_err(broken)? {
+            self.frames.read(LENGTH + frame.len());
             take(self, ToReceiver::decode(frame, self.grant.version).map_err(broken)?)?;
         }
         if !buffer.is_empty() {
@@ -175,11 +195,11 @@ impl<'a> Intake<'a> {
             ToReceiver::Settle { path } => Operation::Settle { path },
         };
         check(self.grant.replica.view(), &operation).map_err(EndReason::Violation)?;
-        self.bundle.operations.push(operation);
-        if self.bundle.operations.len() >= BUNDLE_OPS || self.bundle.bytes >= BUNDLE_BYTES {
-            return self.hand_over();
+        if self.bundle.first + self.bundle.operations.len() as u64 > self.line.acknowledged() + WINDOW {
+            return Err(EndReason::Violation(format!("has more than {WINDOW} operations unacknowledged")));
         }
-        Ok(())
+        self.bundle.push(operation);
+        if self.bundle.is_full() { self.hand_over() } else { Ok(()) }
     }
 
     fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Operation, EndReason> {
@@ -188,10 +208,7 @@ impl<'a> Intake<'a> {
         let item = match content {
             Content::Inline(bytes) => match self.grant.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
-                None => {
-                    self.bundle.bytes += bytes.len();
-                    Item::Inline(meta, bytes)
-                }
+                None => Item::Inline(meta, bytes),
             },
             Content::Blob { id, hash } => match self.blobs.take(id, size, &hash).map_err(EndReason::Violation)? {
                 Ok((file, how)) => {
@@ -227,8 +244,12 @@ impl<'a> Intake<'a> {
             return Ok(());
         }
         let next = Bundle { first: self.bundle.first + self.bundle.operations.len() as u64, ..Bundle::default() };
-        let mut bundle = std::mem::replace(&mut self.bundle, next);
+        let mut bundle = mem::replace(&mut self.bundle, next);
         let few = bundle.operations.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();
+        if !few {
+            self.frames.settle(&mut bundle, self.line.retained());
+        }
+        self.charge(&mut bundle)?;
         let place = self.line.admit(bundle.bytes).map_err(|Over| EndReason::Closed)?;
         if !bundle.operations.iter().any(Operation::needs_staging) {
             self.line.arrive(place, bundle);
@@ -238,6 +259,20 @@ impl<'a> Intake<'a> {
         } else {
             self.pool.stage(place, bundle);
         }
+        Ok(())
+    }
+
+    /// Charges the session for what the bundle holds. Waits where there is no room, with nothing in its hands that is charged.
+    fn charge(&mut self, bundle: &mut Bundle) -> Result<(), EndReason> {
+        bundle.charge = match self.line.charge(bundle.cost()) {
+            Some(charge) => charge,
+            None => {
+                bundle.leave_frames();
+                self.frames.let_go();
+                self.around.let_go();
+                self.line.charge_waiting(bundle.cost()).map_err(|Over| EndReason::Closed)?
+            }
+        };
         Ok(())
     }
 }

@@ -2,14 +2,16 @@
 //! takes to stage. It also bounds what is on the way, and knows when nothing more is coming.
 //!
 //! Nothing waits in a circle: the intake waits for the publisher, the publisher for pool threads and the outbox, pool
-//! threads for the outbox, and that for the peer alone.
+//! threads for the outbox, and that for the peer alone. Of [`memory`](super::memory) that tells, too.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::memory::{Charge, Retained};
 use super::operation::Bundle;
 use super::over::Over;
 use crate::clock::Clock;
@@ -27,6 +29,9 @@ pub(super) struct Line {
     state: Mutex<State>,
     /// The publisher waits here for the next bundle.
     news: Condvar,
+    retained: Retained,
+    /// All operations up to this one are acknowledged to the peer.
+    acknowledged: AtomicU64,
     /// The intake waits here for room.
     room: Condvar,
     /// The intake waits here for frames too, when the session ends from the other side.
@@ -42,6 +47,8 @@ struct State {
     bytes: usize,
     /// The intake has nothing to read.
     quiet: bool,
+    /// The intake waits for memory: nothing comes before something is carried out.
+    starved: bool,
     over: bool,
 }
 
@@ -65,9 +72,47 @@ pub(super) enum Next {
 }
 
 impl Line {
-    pub(super) fn new(clock: Clock, workers: Workers) -> Line {
-        let (state, news, room, over) = Default::default();
-        Line { clock, workers, state, news, room, over }
+    pub(super) fn new(clock: Clock, workers: Workers, retained: Retained) -> Line {
+        let (state, news, room, over, acknowledged) = Default::default();
+        Line { clock, workers, state, news, retained, acknowledged, room, over }
+    }
+
+    /// What the session holds in memory.
+    pub(super) fn retained(&self) -> &Retained {
+        &self.retained
+    }
+
+    /// Publisher: all up to this operation is acknowledged. To be said before the peer hears it.
+    pub(super) fn acknowledge(&self, upto: u64) {
+        self.acknowledged.store(upto, Ordering::Relaxed);
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Intake: memory for a bundle, where there is some now. On one thread nobody could wait for it.
+    pub(super) fn charge(&self, bytes: usize) -> Option<Charge> {
+        match self.workers {
+            Workers::Inline => Some(self.retained.operations_anyway(bytes)),
+            Workers::Threads(_) => self.retained.try_operations(bytes),
+        }
+    }
+
+    /// Intake: the same, when there is some. The publisher need not gather until then.
+    pub(super) fn charge_waiting(&self, bytes: usize) -> Result<Charge, Over> {
+        self.starve(true);
+        let charge = self.retained.operations(bytes);
+        self.starve(false);
+        charge
+    }
+
+    fn starve(&self, starved: bool) {
+        let mut state = self.lock();
+        state.starved = starved;
+        if starved && state.bundles.is_empty() {
+            self.news.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -157,7 +202,9 @@ impl Line {
             return Ok(Next::Bundle(bundle));
         }
         let until = match wait {
-            Wait::Gathering(_) if state.quiet && state.bundles.is_empty() => return Ok(Next::Nothing),
+            Wait::Gathering(_) if (state.quiet || state.starved) && state.bundles.is_empty() => {
+                return Ok(Next::Nothing);
+            }
             Wait::Gathering(until) | Wait::Resting(until) => until,
         };
         if until <= self.clock.now() { Ok(Next::Nothing) } else { Err(until) }
@@ -172,6 +219,7 @@ impl Line {
         self.room.notify_all();
         self.over.notify_one();
         drop(state);
+        self.retained.end();
         drop(dropped);
     }
 

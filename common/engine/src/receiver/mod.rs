@@ -6,15 +6,18 @@
 //! `answer` for what changes nothing.
 
 mod answer;
+mod asks;
 mod basis;
 mod batch;
 mod blob;
 mod change;
 mod counters;
 mod disk;
+mod frames;
 mod grant;
 mod intake;
 mod line;
+mod memory;
 mod operation;
 mod outcome;
 mod over;
@@ -33,6 +36,7 @@ use std::sync::Arc;
 pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use grant::{Grant, Limits};
+pub use memory::{Memory, SURE};
 pub use over::EndReason;
 #[cfg(test)]
 pub(crate) use pieces::Pieces;
@@ -61,7 +65,8 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver that will write into `grant`.
     pub fn new(grant: Grant, clock: Clock, workers: Workers) -> Receiver {
-        let (line, pool) = (Line::new(clock.clone(), workers), Pool::new(Arc::clone(&grant.replica), workers));
+        let line = Line::new(clock.clone(), workers, grant.memory.account());
+        let pool = Pool::new(Arc::clone(&grant.replica), workers);
         Receiver { grant, clock, workers, counters: Arc::default(), line, pool }
     }
 

@@ -1,15 +1,21 @@
 //! Operations on their way through the receiver, and the bundles in which they travel between threads.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto::{Digest, Meta, Outcome, RelPath};
 use sys::{Staged, StagedFile};
 
 use super::basis::Built;
+use super::memory::Charge;
 
 /// Operations in one bundle, at most: enough to make a hand-over between threads cheap, few enough to share the work.
 pub(super) const BUNDLE_OPS: usize = 64;
-/// Inline content after which a bundle is closed, in bytes.
+/// Bytes that its operations hold, contents among them, after which a bundle is closed. With one more it still fits into
+/// what each session has for [`sure`](super::memory::SURE).
 pub(super) const BUNDLE_BYTES: usize = 512 * 1024;
+/// What a piece of memory costs beside its bytes.
+const PIECE: usize = 16;
 
 /// One operation of the wire, of which the intake has checked all that can be checked without the disk.
 #[derive(Debug)]
@@ -47,9 +53,89 @@ pub(super) struct Bundle {
     pub operations: Vec<Operation>,
     /// Inline content in it, as it was admitted.
     pub bytes: usize,
+    /// What its operations hold but for contents.
+    pub weight: usize,
+    /// Contents that were copied out of their frames.
+    pub copied: usize,
+    /// Operations of which it is settled where their contents are.
+    pub settled: usize,
+    /// What the others hold, contents among it.
+    pub unsettled: usize,
+    /// Charges for the frames in which other contents stand, once for each.
+    pub frames: Vec<Arc<Charge>>,
+    /// The charge for all else.
+    pub charge: Charge,
+}
+
+impl Bundle {
+    pub(super) fn push(&mut self, operation: Operation) {
+        let (weight, content) = (operation.weight(), operation.content().map_or(0, Bytes::len));
+        self.weight += weight;
+        self.bytes += content;
+        self.unsettled += weight + content;
+        self.operations.push(operation);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.operations.len() >= BUNDLE_OPS || self.weight + self.bytes >= BUNDLE_BYTES
+    }
+
+    /// What is to be charged for it beside its frames.
+    pub(super) fn cost(&self) -> usize {
+        self.weight + self.copied
+    }
+
+    /// All contents are written: what they and their metadata held is free again.
+    pub(super) fn staged(&mut self) {
+        self.frames.clear();
+        (self.copied, self.weight) = (0, self.operations.iter().map(Operation::weight).sum());
+        self.charge.becomes(self.weight);
+    }
 }
 
 impl Operation {
+    /// Bytes that it holds in memory, but for its content.
+    pub(super) fn weight(&self) -> usize {
+        let (one, two): (&RelPath, Option<&RelPath>) = match self {
+            Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => (one, Some(two)),
+            Operation::Put { path, .. }
+            | Operation::Ask { path, .. }
+            | Operation::Make { path, .. }
+            | Operation::Offer { path, .. }
+            | Operation::Link { first: path, .. }
+            | Operation::Remove { path }
+            | Operation::Compare { path, .. }
+            | Operation::Count { path }
+            | Operation::Settle { path } => (path, None),
+        };
+        let others = match self {
+            Operation::Link { others, .. } => &others[..],
+            _ => &[],
+        };
+        let paths = std::iter::once(one).chain(two).chain(others);
+        let paths: usize = paths.map(|path| size_of::<RelPath>() + path.as_bytes().len() + PIECE).sum();
+        size_of::<Operation>() + paths + self.meta().map_or(0, meta_weight)
+    }
+
+    /// Metadata that it holds.
+    fn meta(&self) -> Option<&Meta> {
+        match self {
+            Operation::Put { item: Item::Inline(meta, _) | Item::Blob(meta, _), .. }
+            | Operation::Ask { meta, .. }
+            | Operation::Make { meta, .. }
+            | Operation::Offer { meta, .. } => Some(meta),
+            _ => None,
+        }
+    }
+
+    /// The content that it holds.
+    pub(super) fn content(&self) -> Option<&Bytes> {
+        match self {
+            Operation::Put { item: Item::Inline(_, content), .. } => Some(content),
+            _ => None,
+        }
+    }
+
     /// Whether a pool thread has to write something before it can be published.
     pub(super) fn needs_staging(&self) -> bool {
         matches!(self, Operation::Put { item: Item::Inline(..) | Item::Blob(..), .. })
@@ -71,6 +157,12 @@ impl Operation {
             Operation::Settle { .. } => true,
         }
     }
+}
+
+/// What metadata holds beside its own size, which an operation has in any case.
+fn meta_weight(meta: &Meta) -> usize {
+    let each = 2 * (size_of::<Box<[u8]>>() + PIECE);
+    meta.link.len() + meta.xattrs.iter().map(|(name, value)| each + name.len() + value.len()).sum::<usize>()
 }
 
 fn alters(path: &RelPath, folder: &RelPath) -> bool {

@@ -7,15 +7,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
-use proto::{Meta, Outcome};
+use proto::{Meta, Name, Outcome};
 use sys::Staged;
 
 use super::answer::{Answer, Ask, compare};
 use super::basis::{Copying, Signing};
 use super::line::Line;
+use super::memory::Charge;
 use super::operation::{Bundle, Item, Operation};
 use super::outcome;
-use crate::view::Replica;
+use crate::view::{Inode, Replica};
 use crate::workers::Workers;
 
 /// Most copies that wait. Their bytes are bounded too, but each takes memory however few it has.
@@ -44,12 +45,15 @@ struct Jobs {
     closed: bool,
 }
 
+/// With what is charged for it.
+pub(super) type Charged<T> = (T, Charge);
+
 #[derive(Debug)]
 pub(super) enum Job {
     /// Stage what has content, and put the bundle into this place of the line.
     Stage(u64, Bundle),
     /// Look at these folders, and send all answers at once.
-    Compare(Vec<Ask>, Sender<Vec<Answer>>),
+    Compare(Vec<Charged<Ask>>, Sender<Vec<Charged<Answer>>>),
     /// One step, with what it reads into.
     Sign(Signing, Vec<u8>),
     /// One step of it, so that other work is not held up.
@@ -107,6 +111,15 @@ impl Jobs {
     }
 }
 
+impl Answer {
+    /// Bytes that it holds in memory while it waits for its turn.
+    fn weight(&self) -> usize {
+        let linked = self.linked.iter().map(|(name, _)| size_of::<(Name, Inode)>() + name.as_bytes().len());
+        let frames = self.frames.iter().map(Bytes::len);
+        size_of::<Answer>() + self.path.as_bytes().len() + linked.chain(frames).sum::<usize>()
+    }
+}
+
 impl Pool {
     pub(super) fn new(replica: Arc<Replica>, workers: Workers) -> Pool {
         Pool { jobs: Mutex::default(), ready: Condvar::new(), room: Condvar::new(), replica, workers }
@@ -122,11 +135,15 @@ impl Pool {
     }
 
     /// Has Compares answered, before all else: the publisher waits for them.
-    pub(super) fn compare(&self, asks: Vec<Ask>, answers: Sender<Vec<Answer>>) {
+    pub(super) fn compare(&self, asks: Vec<Charged<Ask>>, answers: Sender<Vec<Charged<Answer>>>) {
         if self.workers == Workers::Inline {
             return self.answer(asks, &answers);
         }
-        self.change(|jobs| jobs.queue.push_front(Job::Compare(asks, answers)));
+        self.change(|jobs| {
+            // In order: an answer that comes before its turn only waits.
+            let behind = jobs.queue.iter().take_while(|job| matches!(job, Job::Compare(..))).count();
+            jobs.queue.insert(behind, Job::Compare(asks, answers));
+        });
     }
 
     /// Has the sender told the signature of a basis.
@@ -207,9 +224,14 @@ impl Pool {
         true
     }
 
-    fn answer(&self, asks: Vec<Ask>, answers: &Sender<Vec<Answer>>) {
+    fn answer(&self, asks: Vec<Charged<Ask>>, answers: &Sender<Vec<Charged<Answer>>>) {
+        let answer = |(ask, mut charge): Charged<Ask>| {
+            let answer = compare(&self.replica, ask, self.workers);
+            charge.becomes(answer.weight());
+            (answer, charge)
+        };
         // Together: each message wakes the publisher. Where that is gone, nobody needs them.
-        let _ = answers.send(asks.into_iter().map(|ask| compare(&self.replica, ask, self.workers)).collect());
+        let _ = answers.send(asks.into_iter().map(answer).collect());
     }
 
     fn sign_on(&self, mut signing: Signing, mut buffer: Vec<u8>) {
@@ -265,6 +287,7 @@ impl Pool {
                 Item::Ready(ready) => ready,
             });
         }
+        bundle.staged();
     }
 
     fn inline(&self, meta: &Meta, bytes: &Bytes) -> Result<Staged, Outcome> {

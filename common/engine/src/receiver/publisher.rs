@@ -3,14 +3,15 @@
 //! Runs on a thread of its own. With durability `none` operations are carried out as they come and a batch is only a
 //! receipt; with `batch` they gather until their contents are flushed, then all names change in order.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::login::Durability;
 use proto::{Outcome, RelPath};
 use sys::{Lack, Staged, durable};
 
-use super::answer::{Answer, Ask};
+use super::answer::Ask;
+use super::asks::Asks;
 use super::batch::Batch;
 use super::change::Changes;
 use super::line::{Line, Next, Wait};
@@ -32,9 +33,6 @@ const AGE: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_millis(500);
 /// How often an idle session looks whether its folder still stands at its path.
 const LOOK: Duration = Duration::from_secs(4);
-/// Compares that a pool thread takes at a time.
-const ASKS: usize = 8;
-
 pub(super) struct Publisher<'a> {
     line: &'a Line,
     pool: &'a Pool,
@@ -142,20 +140,20 @@ impl<'a> Publisher<'a> {
 
     fn bundle(&mut self, bundle: Bundle) -> Result<(), Over> {
         self.restless = true;
-        let mut op = bundle.first;
-        let mut operations = bundle.operations.into_iter().peekable();
+        let Bundle { first: mut op, operations, charge, .. } = bundle;
+        let mut operations = operations.into_iter().peekable();
         while let Some(operation) = operations.next() {
             match operation {
                 Operation::Compare { path, digest } => {
                     self.make_way(&path)?;
-                    let mut run = vec![Ask { place: 0, op, path, digest }];
+                    let mut run = vec![Ask { op, path, digest }];
                     let batch = &self.batch;
                     let joins = |next: &Operation| match next {
                         Operation::Compare { path, .. } => !batch.concerns(path),
                         _ => false,
                     };
                     while let Some(Operation::Compare { path, digest }) = operations.next_if(joins) {
-                        run.push(Ask { place: run.len(), op: op + run.len() as u64, path, digest });
+                        run.push(Ask { op: op + run.len() as u64, path, digest });
                     }
                     let ops = run.len();
                     self.compare(run)?;
@@ -179,6 +177,10 @@ impl<'a> Publisher<'a> {
                     op += 1;
                 }
             }
+        }
+        if !self.batch.waiting.is_empty() {
+            // Some of them may be carried out already; they are charged until the others are, too.
+            self.batch.charge.join(charge);
         }
         Ok(())
     }
@@ -251,28 +253,14 @@ impl<'a> Publisher<'a> {
 
     /// Answers Compares, in parallel, the answers in order.
     fn compare(&mut self, run: Vec<Ask>) -> Result<(), Over> {
-        let mut answers: Vec<Option<Answer>> = run.iter().map(|_| None).collect();
-        let (sender, receiver) = mpsc::channel();
-        let mut run = run.into_iter().peekable();
-        while run.peek().is_some() {
-            self.pool.compare(run.by_ref().take(ASKS).collect(), sender.clone());
-        }
-        drop(sender);
-        let mut sent = 0;
-        while sent < answers.len() {
-            // An error says that the pool is closed: the session is over.
-            for answer in receiver.recv().map_err(|_| Over)? {
-                let place = answer.place;
-                answers[place] = Some(answer);
+        let mut asks = Asks::new(run);
+        // What an answer is charged for is free when it is on its way.
+        while let Some((answer, _charge)) = asks.next(self.pool, self.line.retained())? {
+            self.changes.note(&answer);
+            if answer.problem {
+                self.counters.problem();
             }
-            while let Some(answer) = answers.get_mut(sent).and_then(Option::take) {
-                sent += 1;
-                self.changes.note(&answer);
-                if answer.problem {
-                    self.counters.problem();
-                }
-                self.receipts.frames(answer.frames)?;
-            }
+            self.receipts.frames(answer.frames)?;
         }
         self.changes.close_up();
         self.receipts.send()
@@ -287,12 +275,16 @@ impl<'a> Publisher<'a> {
         let (upto, ops) = (batch.upto, batch.ops as u64);
         self.batch.done = batch.done;
         let whole = self.carry_out_all(batch.waiting)?;
+        drop(batch.charge);
         self.finish()?;
         if self.line.is_idle() {
             // Before the receipt: whoever hears that all has arrived finds nothing else in the mirror.
             self.rest();
         }
         self.stand()?;
+        if self.durability == Durability::None {
+            self.line.acknowledge(upto);
+        }
         self.receipts.applied(upto)?;
         match self.durability {
             Durability::None => {
@@ -305,6 +297,7 @@ impl<'a> Publisher<'a> {
                     && whole
                 {
                     self.stand()?;
+                    self.line.acknowledge(upto);
                     self.receipts.durable(upto, proof)?;
                 }
             }

@@ -9,6 +9,7 @@ mod modes;
 mod moves;
 mod names;
 mod order;
+mod retained;
 mod rig;
 mod room;
 mod sessions;

@@ -139,7 +139,15 @@ impl Pair {
         let signatures = self.signatures.clone();
         let disk = Arc::default();
         let receiver = Receiver::new(
-            Grant { replica, durability, limits, signatures, disk, version: proto::Version::HIGHEST },
+            Grant {
+                replica,
+                durability,
+                limits,
+                signatures,
+                disk,
+                memory: Default::default(),
+                version: proto::Version::HIGHEST,
+            },
             Clock::system(),
             Workers::Threads(2),
         );

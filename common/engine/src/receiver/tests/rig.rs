@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::receiver::{Counters, EndReason, Grant, Limits, Receiver};
+use crate::receiver::{Counters, EndReason, Grant, Limits, Memory, Receiver};
 use crate::view::{Fate, Protection, Replica};
 use crate::workers::Workers;
 
@@ -42,6 +42,7 @@ pub struct Settings {
     pub limits: Limits,
     pub protection: Protection,
     pub fate: Fate,
+    pub memory: Memory,
 }
 
 impl Default for Settings {
@@ -52,6 +53,7 @@ impl Default for Settings {
             limits: Limits::default(),
             protection: Protection::default(),
             fate: Fate::default(),
+            memory: Memory::default(),
         }
     }
 }
@@ -77,11 +79,19 @@ impl Rig {
         fs::create_dir(&module).unwrap();
         prepare(&module);
         let tree = Arc::new(Tree::open(&module, Mounts::Stay).unwrap());
-        let Settings { durability, keep, limits, protection, fate } = settings;
+        let Settings { durability, keep, limits, protection, fate, memory } = settings;
         let replica = Arc::new(Replica::new(tree, keep).unwrap().with(protection, fate));
         let (signatures, disk) = (Arc::default(), Arc::default());
         let receiver = Receiver::new(
-            Grant { replica: Arc::clone(&replica), durability, limits, signatures, disk, version: Version::HIGHEST },
+            Grant {
+                replica: Arc::clone(&replica),
+                durability,
+                limits,
+                signatures,
+                disk,
+                memory,
+                version: Version::HIGHEST,
+            },
             Clock::system(),
             Workers::Threads(2),
         );

@@ -61,7 +61,15 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let limits = Limits { max_file_size: None };
         let disk = Arc::default();
         let receiver = Receiver::new(
-            Grant { replica, durability, limits, signatures, disk, version: proto::Version::HIGHEST },
+            Grant {
+                replica,
+                durability,
+                limits,
+                signatures,
+                disk,
+                memory: Default::default(),
+                version: proto::Version::HIGHEST,
+            },
             Clock::system(),
             Workers::Threads(2),
         );

@@ -94,6 +94,7 @@ impl Sim<'_> {
             limits: Limits::default(),
             signatures,
             disk: Arc::default(),
+            memory: Default::default(),
             version: proto::Version::HIGHEST,
         };
         let mut receiver = Receiver::new(grant, self.place.clock.clone(), Workers::Inline);
