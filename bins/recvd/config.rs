@@ -186,7 +186,8 @@ fn read_module(name: String, table: &Table, users: Option<&Users>, roots: &mut r
     let max_file_size = table.take::<ByteSize>("max_file_size").map(|size| size.0);
     let root = root?;
     let users = rights?.into_iter().collect();
-    Some(Module { name, root, users, max_connections, keep, max_file_size, disk: Default::default() })
+    let (disk, written) = Default::default();
+    Some(Module { name, root, users, max_connections, keep, max_file_size, disk, written })
 }
 
 fn read_rights(table: &Table, users: Option<&Users>) -> Vec<(String, Right)> {

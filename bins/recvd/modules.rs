@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::receiver::{Disk, Grant, Limits, Memory, Signatures};
-use engine::view::Replica;
+use engine::view::{Replica, Written};
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
 use proto::limits::MARKS;
@@ -49,6 +49,8 @@ pub struct Module {
     pub max_file_size: Option<u64>,
     /// Whether the disk takes what comes.
     pub disk: Arc<Disk>,
+    /// What its sessions have written since the start.
+    pub written: Arc<Written>,
 }
 
 /// All modules. Cheap to clone.
@@ -172,7 +174,8 @@ impl Permit {
 
     fn prepare(&self, root: Arc<Tree>, durability: Durability, version: Version) -> io::Result<Grant> {
         let max_file_size = self.module.max_file_size;
-        let replica = Arc::new(Replica::new(root, self.keep())?.beneath(&self.folder, FOLDER_MODE)?);
+        let replica = Replica::new(root, self.keep())?.knowing(Arc::clone(&self.module.written));
+        let replica = Arc::new(replica.beneath(&self.folder, FOLDER_MODE)?);
         let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
         Ok(Grant { replica, durability, limits, signatures, disk, memory: self.memory.clone(), version })
     }

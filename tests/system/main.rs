@@ -20,6 +20,7 @@ mod crowd;
 mod delta;
 mod disks;
 mod fidelity;
+mod foreign;
 mod full;
 mod hostile;
 mod left_out;

@@ -15,6 +15,7 @@ fn modules(path: &Path) -> Modules {
         keep: Keep::DEFAULT,
         max_file_size: Some(7),
         disk: Default::default(),
+        written: Default::default(),
     }];
     Modules::new(module, Memory::default())
 }

@@ -8,21 +8,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use proto::{Digest, Keep, Kind, Meta, Name, Time, Xattrs, digest};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
 use crate::cwd::Visit;
 use crate::faults::{self, Verb};
 use crate::file::File;
+use crate::found::{Found, NOT_REGULAR, existing, reopen};
 use crate::listing;
-use crate::metadata::{self, Now, On, Origin};
+use crate::metadata::{self, On};
 use crate::moves::{self, At};
 use crate::procfs::ProcPath;
-use crate::resolve::{Reach, unnoticed};
-use crate::stat::Stat;
+use crate::resolve::Reach;
+use crate::stat::{Birth, Stat};
 use crate::xattr::{self, Of};
-
-const NOT_REGULAR: &str = "is not a regular file";
 
 /// A folder by its descriptor: it stays the same one whatever becomes of its name.
 #[derive(Debug)]
@@ -170,10 +169,7 @@ impl Dir {
         if stat.kind != Kind::File {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR));
         }
-        let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let path = ProcPath::of(handle.as_fd());
-        let fd = unnoticed(flags, |flags| Ok(rustix::fs::open(path.as_c_str(), flags, Mode::empty())?))?;
-        Ok((File::new(fd), stat))
+        Ok((File::new(reopen(handle.as_fd(), access)?), stat))
     }
 
     /// For many entries, on a thread with a [current folder of its own](crate::cwd).
@@ -231,26 +227,29 @@ impl Dir {
         metadata::apply(On::Fd(self.fd.as_fd()), existing(&self.stat()?), meta, keep)
     }
 
-    /// The same for a regular file in it, in place, through a descriptor. Every other name of the file changes too.
+    /// A regular file in it whose metadata may be set in place: held and looked at, so that nobody can put another one under
+    /// the name between the look and what is set.
     ///
     /// # Errors
-    /// `InvalidInput` when it is not a regular file; `NotFound`; else as [`set_meta`](Dir::set_meta).
-    pub fn set_file_meta(&self, name: &Name, meta: &Meta, keep: Keep) -> io::Result<Vec<String>> {
-        faults::ask(Verb::Change)?;
-        let (file, stat) = match self.open_regular(name, OFlags::RDONLY) {
-            // Ours, but without the right to read, and not [unlocked](crate::Stage::unlock): add it, the wanted mode follows.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let handle = self.reach.handle(self.fd.as_fd(), name.as_bytes())?;
-                let stat = Stat::of(&handle)?;
-                if stat.kind != Kind::File {
-                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
-                }
-                moves::chmod(handle.as_fd(), stat.mode | 0o400)?;
-                self.open_regular(name, OFlags::RDONLY)?
-            }
-            opened => opened?,
-        };
-        metadata::apply(On::Fd(file.fd()), existing(&stat), meta, keep)
+    /// `InvalidInput` when it is not a regular file; `NotFound`; else of the operating system.
+    pub fn find(&self, name: &Name) -> io::Result<Found> {
+        Found::of(self.handle(name.as_bytes())?)
+    }
+
+    /// The folder above it, whatever its name, with what tells that from all others.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn above(&self) -> io::Result<(Stat, Option<Birth>)> {
+        Birth::above(&self.fd)
+    }
+
+    /// What tells the folder from all others, where the file system says it.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn birth(&self) -> io::Result<Option<Birth>> {
+        Birth::of(&self.fd)
     }
 
     /// What stands at `name` stands at `to_name`, and no longer at `name`, also when both were names of one file.
@@ -350,8 +349,4 @@ impl Dir {
 
 fn errno(error: &io::Error) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw_os_error)
-}
-
-fn existing(stat: &Stat) -> Now {
-    Now { uid: stat.uid, gid: stat.gid, mode: stat.mode, origin: Origin::Existing }
 }

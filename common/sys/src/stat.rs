@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use proto::{Device, Digest, Entry, Keep, Kind, Meta, Name, Time, Xattrs};
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
 /// One entry at one moment.
@@ -36,6 +36,44 @@ pub struct Stat {
     pub blocks: u64,
     /// Of devices; zero for all else.
     pub device: Device,
+}
+
+/// Which inode something is, for good: one that is made later under the same number was born at another time.
+///
+/// LIMIT: file systems give times of the kernel's clock, which ticks every 1 to 10 ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Birth {
+    dev: u64,
+    ino: u64,
+    secs: i64,
+    nanos: u32,
+}
+
+impl Birth {
+    /// Of an open file or folder; `None` where the file system does not say when it was made.
+    pub(crate) fn of(fd: impl AsFd) -> io::Result<Option<Birth>> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        Ok(Birth::from_statx(&rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, wanted)?))
+    }
+
+    /// Of what stands under a name, of which nothing else can take the place.
+    pub(crate) fn under(folder: impl AsFd, name: &str) -> io::Result<Option<Birth>> {
+        let (flags, wanted) = (AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO | StatxFlags::BTIME);
+        Ok(Birth::from_statx(&rustix::fs::statx(folder, name, flags, wanted)?))
+    }
+
+    /// Of the folder above an open one, with how that is.
+    pub(crate) fn above(fd: impl AsFd) -> io::Result<(Stat, Option<Birth>)> {
+        let found = rustix::fs::statx(fd, c"..", AtFlags::empty(), StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+        Ok((Stat::from_statx(&found)?, Birth::from_statx(&found)))
+    }
+
+    fn from_statx(found: &Statx) -> Option<Birth> {
+        let StatxTimestamp { tv_sec: secs, tv_nsec: nanos, .. } = found.stx_btime;
+        let told = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME) && (secs, nanos) != (0, 0);
+        let dev = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+        told.then_some(Birth { dev, ino: found.stx_ino, secs, nanos })
+    }
 }
 
 impl Stat {
@@ -83,6 +121,37 @@ impl Stat {
         Stat::from_kernel(&rustix::fs::fstat(fd)?)
     }
 
+    /// The same with what tells the inode from all later ones.
+    pub(crate) fn with_birth(fd: impl AsFd) -> io::Result<(Stat, Option<Birth>)> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let found = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, wanted)?;
+        Ok((Stat::from_statx(&found)?, Birth::from_statx(&found)))
+    }
+
+    fn from_statx(found: &Statx) -> io::Result<Stat> {
+        let time = |time: &StatxTimestamp| Time { secs: time.tv_sec, nanos: time.tv_nsec };
+        let (kind, mode) = kind_and_mode(found.stx_mode.into())?;
+        Ok(Stat {
+            kind,
+            size: if kind == Kind::File { found.stx_size } else { 0 },
+            mode,
+            uid: found.stx_uid,
+            gid: found.stx_gid,
+            mtime: time(&found.stx_mtime),
+            ctime: time(&found.stx_ctime),
+            dev: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+            ino: found.stx_ino,
+            nlink: found.stx_nlink.into(),
+            blocks: found.stx_blocks,
+            device: match kind {
+                Kind::CharDevice | Kind::BlockDevice => {
+                    Device { major: found.stx_rdev_major, minor: found.stx_rdev_minor }
+                }
+                _ => Device::default(),
+            },
+        })
+    }
+
     /// `None` when there is no entry of this name.
     pub(crate) fn at(folder: impl AsFd, name: &[u8]) -> io::Result<Option<Stat>> {
         match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) {
@@ -94,13 +163,12 @@ impl Stat {
 
     #[allow(clippy::unnecessary_cast, reason = "the fields differ in type between architectures")]
     fn from_kernel(stat: &rustix::fs::Stat) -> io::Result<Stat> {
-        let kind = kind_of(FileType::from_raw_mode(stat.st_mode as u32))
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "is of a kind that Linux does not define"))?;
+        let (kind, mode) = kind_and_mode(stat.st_mode as u32)?;
         let rdev = stat.st_rdev as u64;
         Ok(Stat {
             kind,
             size: if kind == Kind::File { stat.st_size as u64 } else { 0 },
-            mode: if kind == Kind::Symlink { 0 } else { stat.st_mode as u32 & 0o7777 },
+            mode,
             uid: stat.st_uid as u32,
             gid: stat.st_gid as u32,
             mtime: Time { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
@@ -117,6 +185,12 @@ impl Stat {
             },
         })
     }
+}
+
+fn kind_and_mode(mode: u32) -> io::Result<(Kind, u32)> {
+    let kind = kind_of(FileType::from_raw_mode(mode))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "is of a kind that Linux does not define"))?;
+    Ok((kind, if kind == Kind::Symlink { 0 } else { mode & 0o7777 }))
 }
 
 /// `None` where the file system does not say.

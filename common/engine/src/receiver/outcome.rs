@@ -67,6 +67,7 @@ pub(super) fn of_obstacle(doing: &str, obstacle: &Obstacle, site: Site<'_>, othe
         Obstacle::Protected(path) => {
             refused(format!("cannot {doing}: '{path}', which stands in it, is protected on the backup host"))
         }
+        Obstacle::Unsure => Outcome::Want,
         // The sender looks at both and sends what differs.
         Obstacle::NoExchange => Outcome::Absent,
         Obstacle::Failed(error) => {

@@ -4,6 +4,7 @@ mod basis;
 mod blobs;
 mod displacement;
 mod folders;
+mod foreign;
 mod links;
 mod modes;
 mod moves;

@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind};
 
-use proto::{Kept, Kind, Meta, RelPath};
+use proto::{Keep, Kept, Kind, Meta, RelPath};
 use sys::{Staged, Stat};
 
 use super::replica::Replica;
@@ -17,6 +17,8 @@ use super::site::{By, Site};
 pub(crate) enum Obstacle {
     /// What stands here is protected: the entry itself, or one beneath it.
     Protected(RelPath),
+    /// The file that stands here may be another than it seems, or one that has changed: it gets no metadata in place.
+    Unsure,
     /// This file system cannot exchange two names.
     NoExchange,
     /// The operating system refuses it, for a reason of that entry or of the whole disk.
@@ -57,7 +59,11 @@ impl Replica {
                 Err(error) if no_exchange(error.kind()) => return Err(Obstacle::NoExchange),
                 exchanged => exchanged.map(none)?,
             },
-            By::Metadata(meta, stat) => self.set_metadata(site, meta, stat)?,
+            By::Metadata(meta, stat) => match site.name {
+                Some(_) => self.set_metadata_of_file(site, meta, stat)?,
+                None => self.set_metadata(site, meta, stat, self.view().keep)?,
+            },
+            By::Narrower(meta) => self.set_metadata(site, meta, &site.folder.stat()?, self.narrow_keep())?,
         })
     }
 
@@ -72,7 +78,9 @@ impl Replica {
         let problems = staged.problems().to_vec();
         let _there = self.stage().unlock(self.tree(), &[(dir, name)], &[site.path])?;
         let _new = self.stage().unlock_staged(self.tree(), &staged, site.path)?;
+        let birth = staged.birth();
         staged.publish(dir, name, self.stage())?;
+        self.wrote(site, birth);
         Ok(problems)
     }
 
@@ -80,7 +88,7 @@ impl Replica {
         let (dir, name, to_dir, to_name) = (from.folder.dir(), from.name()?, to.folder.dir(), to.name()?);
         let there = to.stat()?;
         let _unlocked = self.stage().unlock(self.tree(), &[(dir, name), (to_dir, to_name)], &[from.path, to.path])?;
-        match there {
+        let moved = match there {
             // Two names of one file: the kernel's rename would leave both.
             Some(there) if there.same_inode(stat) => self.stage().take_out(dir, name),
             // A folder is replaced whole, and at no moment are both names missing.
@@ -95,34 +103,51 @@ impl Replica {
                 }
             }
             _ => dir.rename(name, to_dir, to_name),
+        };
+        if moved.is_ok() {
+            self.has_moved(from, to);
         }
+        moved
     }
 
     fn exchange(&self, one: Site<'_>, other: Site<'_>) -> io::Result<()> {
         let (dir, name, other_dir, other_name) = (one.folder.dir(), one.name()?, other.folder.dir(), other.name()?);
         let places = [(dir, name), (other_dir, other_name)];
         let _unlocked = self.stage().unlock(self.tree(), &places, &[one.path, other.path])?;
-        dir.exchange(name, other_dir, other_name)
+        dir.exchange(name, other_dir, other_name)?;
+        self.has_exchanged(one, other);
+        Ok(())
     }
 
-    fn set_metadata(&self, site: Site<'_>, meta: &Meta, stat: &Stat) -> io::Result<Vec<String>> {
-        let (view, dir) = (self.view(), site.folder.dir());
-        let (problems, unlocked) = match site.name {
-            Some(name) => {
-                let unlocked = self.stage().unlock_file(self.tree(), (dir, name), site.path)?;
-                (dir.set_file_meta(name, meta, view.keep)?, unlocked)
-            }
-            None => {
-                // Attributes may need the right to write. Of another user's folder the problems tell.
-                let _ = self.open_up(site.path);
-                (dir.set_meta(meta, view.keep)?, None)
-            }
-        };
-        if view.keeps(Kept::Mode) {
+    fn set_metadata_of_file(&self, site: Site<'_>, meta: &Meta, stat: &Stat) -> Result<Vec<String>, Obstacle> {
+        let (dir, name) = (site.folder.dir(), site.name()?);
+        let unlocked = self.stage().unlock_file(self.tree(), (dir, name), site.path)?;
+        let found = dir.find(name)?;
+        if !self.may_alter(site, &found, stat, meta) {
+            return Err(Obstacle::Unsure);
+        }
+        let problems = found.set_file_meta(meta, self.view().keep)?;
+        if self.view().keeps(Kept::Mode) {
             self.stage().has_mode(stat);
         }
         drop(unlocked);
         Ok(problems)
+    }
+
+    /// Of the folder itself.
+    fn set_metadata(&self, site: Site<'_>, meta: &Meta, stat: &Stat, keep: Keep) -> io::Result<Vec<String>> {
+        // Attributes may need the right to write. Of another user's folder the problems tell.
+        let _ = self.open_up(site.path);
+        let problems = site.folder.dir().set_meta(meta, keep)?;
+        if keep.has(Kept::Mode) {
+            self.stage().has_mode(stat);
+        }
+        Ok(problems)
+    }
+
+    /// What may be set of a folder of which nobody knows who has put it there.
+    fn narrow_keep(&self) -> Keep {
+        self.view().keep.iter().filter(|kept| matches!(kept, Kept::Mode | Kept::Mtime)).collect()
     }
 
     /// Of all that is about to leave its name.
@@ -132,8 +157,10 @@ impl Replica {
         }
         match by {
             // What is beneath it stays.
-            By::Metadata(..) if self.protection().covers(site.path) => Err(Obstacle::Protected(site.path.clone())),
-            By::Metadata(..) => Ok(()),
+            By::Metadata(..) | By::Narrower(_) if self.protection().covers(site.path) => {
+                Err(Obstacle::Protected(site.path.clone()))
+            }
+            By::Metadata(..) | By::Narrower(_) => Ok(()),
             By::Nothing | By::Staged(_) => self.spare(site),
             By::Entry(other, _) | By::Exchange(other) => self.spare(*other).and_then(|()| self.spare(site)),
         }

@@ -2,10 +2,10 @@
 //! it is not there.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proto::{Kind, Meta, Name, RelPath};
-use sys::{Child, Dir, File, Stat};
+use sys::{Birth, Child, Dir, File, Stat};
 
 use super::{Rule, View};
 
@@ -15,11 +15,12 @@ pub struct Folder {
     view: Arc<View>,
     dir: Dir,
     path: RelPath,
+    birth: OnceLock<Option<Birth>>,
 }
 
 impl Folder {
     pub(super) fn new(view: Arc<View>, dir: Dir, path: RelPath) -> Folder {
-        Folder { view, dir, path }
+        Folder { view, dir, path, birth: OnceLock::new() }
     }
 
     /// From the root of the view, as it was opened.
@@ -78,6 +79,11 @@ impl Folder {
     /// As [`Dir::list`].
     pub fn children(&self) -> io::Result<Vec<Child>> {
         self.dir.list()
+    }
+
+    /// What tells it from all other folders, where the file system says it. Asked once.
+    pub(super) fn birth(&self) -> Option<Birth> {
+        *self.birth.get_or_init(|| self.dir.birth().ok().flatten())
     }
 
     pub(super) fn dir(&self) -> &Dir {

@@ -9,6 +9,7 @@
 mod displace;
 mod fate;
 mod folder;
+mod in_place;
 mod list;
 mod listing;
 mod protection;
@@ -16,6 +17,7 @@ mod replica;
 mod rule;
 mod selection;
 mod site;
+mod written;
 
 use std::io;
 use std::sync::Arc;
@@ -26,12 +28,14 @@ use sys::{File, Stat, Tree};
 pub(crate) use displace::Obstacle;
 pub use fate::Fate;
 pub use folder::Folder;
+pub(crate) use in_place::{gives_more, narrowed};
 pub use listing::{Inode, Listing, Names, Node, Skipped};
 pub use protection::Protection;
 pub use replica::Replica;
 pub use rule::Rule;
 pub use selection::Selection;
 pub(crate) use site::{By, Site};
+pub use written::Written;
 
 /// A tree as a role sees it. Shared by all threads of the role.
 #[derive(Debug)]

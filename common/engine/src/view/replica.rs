@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use proto::{Keep, Kept, Kind, Meta, Name, RelPath, Time};
 use sys::stage::Unlocked;
-use sys::{Dir, Durable, File, Lack, RootId, Stage, Staged, StagedFile, Stat, Tree, durable};
+use sys::{Dir, Durable, Enclosure, File, Lack, RootId, Stage, Staged, StagedFile, Stat, Tree, durable};
 
 use super::fate::Fate;
 use super::protection::Protection;
+use super::written::Written;
 use super::{Folder, Selection, View};
 
 /// See the module. Shared by the threads of a session.
@@ -25,23 +26,44 @@ pub struct Replica {
     stage: Arc<Stage>,
     protection: Protection,
     fate: Arc<Fate>,
+    /// Shuts other users out; `None` where they can come in.
+    enclosure: Option<Arc<Enclosure>>,
+    written: Arc<Written>,
+    /// It is the whole module, of which is known which folder it is.
+    whole: bool,
 }
 
 impl Replica {
-    /// All of a tree, with a stage of its own in the root. Touches no disk.
+    /// All of a tree, with a stage of its own in the root. Changes nothing on the disk; whether other users can come to it is
+    /// looked at now.
     ///
     /// # Errors
     /// As [`Stage::new`].
     pub fn new(tree: Arc<Tree>, keep: Keep) -> io::Result<Replica> {
         let stage = Arc::new(Stage::new(Arc::clone(&tree))?);
+        // Where it cannot be seen, they may.
+        let enclosure = Enclosure::around(&tree).ok().flatten().map(Arc::new);
         let view = Arc::new(View::of_replica(tree, keep, Selection::default()));
-        Ok(Replica { view, stage, protection: Protection::default(), fate: Arc::default() })
+        let (protection, fate, written) = Default::default();
+        Ok(Replica { view, stage, protection, fate, enclosure, written, whole: true })
     }
 
     /// The same in which this is protected, and old versions meet this fate.
     #[must_use]
     pub fn with(self, protection: Protection, fate: Fate) -> Replica {
         Replica { protection, fate: Arc::new(fate), ..self }
+    }
+
+    /// The same with what is known of entries that were written before, by whichever session.
+    #[must_use]
+    pub fn knowing(self, written: Arc<Written>) -> Replica {
+        Replica { written, ..self }
+    }
+
+    /// The same as if other users could come to it.
+    #[cfg(test)]
+    pub(crate) fn opened_to_all(self) -> Replica {
+        Replica { enclosure: None, ..self }
     }
 
     /// As which it is read.
@@ -59,6 +81,18 @@ impl Replica {
 
     pub(crate) fn fate(&self) -> &Fate {
         &self.fate
+    }
+
+    pub(super) fn enclosure(&self) -> Option<&Enclosure> {
+        self.enclosure.as_deref()
+    }
+
+    pub(super) fn written(&self) -> &Written {
+        &self.written
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     pub(super) fn tree(&self) -> &Tree {
@@ -258,7 +292,10 @@ impl Replica {
     ///
     /// # Errors
     /// As [`StagedFile::finish`].
-    pub(crate) fn finish(&self, file: StagedFile, meta: &Meta) -> io::Result<Staged> {
+    pub(crate) fn finish(&self, mut file: StagedFile, meta: &Meta) -> io::Result<Staged> {
+        if self.remembers() {
+            file.note_birth();
+        }
         file.finish(meta, self.view.keep)
     }
 
@@ -267,7 +304,12 @@ impl Replica {
     /// # Errors
     /// As [`Stage::make`].
     pub(crate) fn make(&self, meta: &Meta) -> io::Result<Staged> {
-        self.stage.make(meta, self.view.keep)
+        let mut staged = self.stage.make(meta, self.view.keep)?;
+        // Nothing else that is made here is changed in place.
+        if meta.kind == Kind::Dir && self.remembers() {
+            staged.note_birth();
+        }
+        Ok(staged)
     }
 
     /// Another name of a file.

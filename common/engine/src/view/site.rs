@@ -64,6 +64,8 @@ pub(crate) enum By<'a> {
     Exchange(Site<'a>),
     /// The same entry, which looked like this, with this metadata; it changes in place.
     Metadata(&'a Meta, &'a Stat),
+    /// The same folder with this mode, which gives nobody more than it has, and this mtime; of other metadata nothing.
+    Narrower(&'a Meta),
 }
 
 impl<'a> By<'a> {
@@ -71,13 +73,13 @@ impl<'a> By<'a> {
     pub(crate) fn other(&self) -> Option<Site<'a>> {
         match self {
             By::Entry(other, _) | By::Exchange(other) => Some(*other),
-            By::Nothing | By::Staged(_) | By::Metadata(..) => None,
+            By::Nothing | By::Staged(_) | By::Metadata(..) | By::Narrower(_) => None,
         }
     }
 
     /// Whether the same entry stands there afterwards.
     pub(crate) fn stays(&self) -> bool {
-        matches!(self, By::Metadata(..))
+        matches!(self, By::Metadata(..) | By::Narrower(_))
     }
 
     /// What comes instead, in one word.
@@ -87,7 +89,7 @@ impl<'a> By<'a> {
             By::Staged(_) => "staged",
             By::Entry(..) => "entry",
             By::Exchange(_) => "exchange",
-            By::Metadata(..) => "metadata",
+            By::Metadata(..) | By::Narrower(_) => "metadata",
         }
     }
 }

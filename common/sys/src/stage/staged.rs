@@ -18,7 +18,7 @@ use crate::faults::{self, Verb};
 use crate::file::File;
 use crate::metadata::{self, Now, On};
 use crate::moves::{self, At};
-use crate::stat::Stat;
+use crate::stat::{Birth, Stat};
 
 use super::removal::discard;
 use super::{RESTLESS, Stage, StageDir, TRIES};
@@ -83,11 +83,12 @@ pub struct StagedFile {
     mode: u32,
     /// How long it is on the disk.
     length: AtomicU64,
+    birth: Option<Birth>,
 }
 
 impl StagedFile {
     pub(super) fn new(temp: Temp, fd: OwnedFd, size: u64, mode: u32) -> StagedFile {
-        StagedFile { fd, temp, size, mode, length: AtomicU64::new(0) }
+        StagedFile { fd, temp, size, mode, length: AtomicU64::new(0), birth: None }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -139,6 +140,11 @@ impl StagedFile {
         self.measure()
     }
 
+    /// Asks what tells it from all others, to be known of what it becomes ([`Staged::birth`]).
+    pub fn note_birth(&mut self) {
+        self.birth = Birth::of(&self.fd).ok().flatten();
+    }
+
     /// Gives it its length, owner, mode, extended attributes and, last, its mtime.
     ///
     /// # Errors
@@ -155,7 +161,8 @@ impl StagedFile {
         }
         let problems = metadata::apply(On::Fd(self.fd.as_fd()), self.temp.fresh(self.mode), meta, keep)?;
         let fd = self.temp.stage.may_hold().then_some(self.fd);
-        Ok(Staged::new(self.temp, Kind::File, Origins::Own, fd, problems))
+        let staged = Staged::new(self.temp, Kind::File, Origins::Own, fd, problems);
+        Ok(Staged { birth: self.birth, ..staged })
     }
 }
 
@@ -177,11 +184,12 @@ pub struct Staged {
     kind: Kind,
     origin: Origins,
     problems: Vec<String>,
+    birth: Option<Birth>,
 }
 
 impl Staged {
     pub(super) fn new(temp: Temp, kind: Kind, origin: Origins, fd: Option<OwnedFd>, problems: Vec<String>) -> Staged {
-        Staged { fd, temp, kind, origin, problems }
+        Staged { fd, temp, kind, origin, problems, birth: None }
     }
 
     /// The kind of what was made; of another name, that of what it names.
@@ -192,6 +200,16 @@ impl Staged {
     /// What could not be set, each as "owner 33:33: Operation not permitted (os error 1)".
     pub fn problems(&self) -> &[String] {
         &self.problems
+    }
+
+    /// What tells it from all others, if that was asked and the file system says it.
+    pub fn birth(&self) -> Option<Birth> {
+        self.birth
+    }
+
+    /// Asks what tells it from all others: of a folder, whose descriptor is closed already, by its name in the stage.
+    pub fn note_birth(&mut self) {
+        self.birth = Birth::under(self.temp.folder(), self.temp.name()).ok().flatten();
     }
 
     pub(super) fn folder(&self) -> BorrowedFd<'_> {

@@ -50,14 +50,14 @@ fn a_file_with_everything() {
     let other =
         Meta { mode: 0o600, uid: 7, mtime: Time::default(), xattrs: xattrs(&[("user.new", b"2")]), ..meta.clone() };
     for meta in [&other, &meta, &meta] {
-        assert_eq!(house.root.set_file_meta(&name("it"), meta, WITHOUT_SPECIALS).unwrap(), [""; 0]);
+        assert_eq!(house.root.find(&name("it")).unwrap().set_file_meta(meta, WITHOUT_SPECIALS).unwrap(), [""; 0]);
         assert_eq!(&read(&house, "it"), meta);
     }
     // Another mask under the same ACL entries, and no ACL at all.
     let masked = Meta { mode: 0o6674, xattrs: xattrs(&[("system.posix_acl_access", &acl(54_321, 7))]), ..meta.clone() };
     let bare = Meta { mode: 0o644, xattrs: xattrs(&[]), ..meta.clone() };
     for meta in [&masked, &bare] {
-        house.root.set_file_meta(&name("it"), meta, WITHOUT_SPECIALS).unwrap();
+        house.root.find(&name("it")).unwrap().set_file_meta(meta, WITHOUT_SPECIALS).unwrap();
         assert_eq!(&read(&house, "it"), meta);
     }
     let copied = house.stage.copy(&house.root, &name("it")).unwrap();
@@ -143,7 +143,7 @@ fn what_is_not_kept_is_left() {
     assert_eq!(read(&house, "it").mode, 0o751);
     // In place, what is not kept stays what it was.
     let other = Meta { mode: 0o600, uid: 5, xattrs: xattrs(&[]), ..meta.clone() };
-    house.root.set_file_meta(&name("it"), &other, Keep::empty().with(Kept::Mtime)).unwrap();
+    house.root.find(&name("it")).unwrap().set_file_meta(&other, Keep::empty().with(Kept::Mtime)).unwrap();
     let now = read(&house, "it");
     assert_eq!((now.mode, now.uid, now.xattrs.len(), now.mtime), (0o751, 1000, 1, meta.mtime));
     let folder = house.stage.make(&plain(Kind::Dir, 0), Keep::empty()).unwrap();

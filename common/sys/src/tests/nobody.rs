@@ -64,7 +64,7 @@ fn unprivileged() {
     house.stage.file(0).unwrap().finish(&locked, Keep::DEFAULT).unwrap().flush().unwrap();
     let staged = house.stage.file(0).unwrap().finish(&locked, Keep::DEFAULT).unwrap();
     staged.publish(&house.root, &name("locked"), &house.stage).unwrap();
-    assert_eq!(house.root.set_file_meta(&name("locked"), &locked, Keep::DEFAULT).unwrap(), [""; 0]);
+    assert_eq!(house.root.find(&name("locked")).unwrap().set_file_meta(&locked, Keep::DEFAULT).unwrap(), [""; 0]);
     assert_eq!(fs::metadata(house.path("locked")).unwrap().mode() & 0o7777, 0);
     let read_only = Meta { mode: 0o555, ..plain(Kind::Dir, 0) };
     let folder = house.stage.make(&read_only, Keep::DEFAULT).unwrap();

@@ -10,7 +10,11 @@ use super::Changes;
 use crate::receiver::basis::Built;
 use crate::receiver::outcome::{self, Done};
 use crate::receiver::signatures::Signature;
-use crate::view::{By, Site};
+use crate::view::{By, Site, gives_more, narrowed};
+
+/// Why a folder does not get what would give somebody more rights to it.
+const UNSURE: &str = "its owner, rights and ACLs: other users of the backup host can change names in the folder above it, \
+                      so it may be another folder; 'recvd check' there says how to shut them out";
 
 impl Changes {
     pub(super) fn put(&mut self, path: &RelPath, staged: Staged, built: Option<Built>) -> Done {
@@ -112,7 +116,13 @@ impl Changes {
         if there.same_metadata(meta) {
             return Ok(());
         }
-        let done = self.displace("set its metadata", Site::folder(&folder), By::Metadata(meta, &stat));
+        let site = Site::folder(&folder);
+        let done = if gives_more(&there, meta) && !self.replica.may_open(&folder, &stat, meta).map_err(failed)? {
+            let less = Meta { mode: narrowed(&there, meta), ..meta.clone() };
+            self.displace("set its metadata", site, By::Narrower(&less)).and(outcome::done(&[UNSURE.to_owned()]))
+        } else {
+            self.displace("set its metadata", site, By::Metadata(meta, &stat))
+        };
         if outcome::is_done(&done) {
             self.folders.made(&folder, meta.mtime);
         }

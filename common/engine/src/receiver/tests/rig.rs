@@ -43,6 +43,8 @@ pub struct Settings {
     pub protection: Protection,
     pub fate: Fate,
     pub memory: Memory,
+    /// As if other users of the host could come to it.
+    pub open: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             protection: Protection::default(),
             fate: Fate::default(),
             memory: Memory::default(),
+            open: false,
         }
     }
 }
@@ -79,8 +82,9 @@ impl Rig {
         fs::create_dir(&module).unwrap();
         prepare(&module);
         let tree = Arc::new(Tree::open(&module, Mounts::Stay).unwrap());
-        let Settings { durability, keep, limits, protection, fate, memory } = settings;
-        let replica = Arc::new(Replica::new(tree, keep).unwrap().with(protection, fate));
+        let Settings { durability, keep, limits, protection, fate, memory, open } = settings;
+        let replica = Replica::new(tree, keep).unwrap().with(protection, fate);
+        let replica = Arc::new(if open { replica.opened_to_all() } else { replica });
         let (signatures, disk) = (Arc::default(), Arc::default());
         let receiver = Receiver::new(
             Grant {

@@ -27,7 +27,8 @@ impl Replica {
             entered => entered?,
         };
         let view = Arc::new(View::of_replica(tree, self.view.keep, self.view.selection));
-        Ok(Replica { view, protection: self.protection.beneath(path), ..self })
+        let whole = self.whole && path.is_root();
+        Ok(Replica { view, whole, protection: self.protection.beneath(path), ..self })
     }
 
     fn enter(&self, path: &RelPath, mode: u32) -> io::Result<Arc<Tree>> {
