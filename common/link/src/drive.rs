@@ -19,6 +19,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use proto::codec::{self, Buffers, LENGTH};
 use proto::limits::FRAME;
+use proto::login::Refusal;
 use proto::{ToReceiver, ToSender};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
@@ -42,9 +43,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Where frames from the peer go: what waits there holds back the peer. It says which role stands behind it, too.
 pub enum Deliver {
-    /// Its keepalive says `Pong`, and a peer that does not read is given up.
+    /// A peer that does not read is given up, and one that breaks the framing is told.
     Receiver(mpsc::Sender<Bytes>),
-    /// Its keepalive says `Ping`. It takes frames whatever it waits for itself.
+    /// It takes frames whatever it waits for itself.
     Sender(mpsc::Sender<Bytes>),
 }
 
@@ -53,7 +54,8 @@ pub enum Deliver {
 pub struct Drive {
     /// A peer from which nothing came for this long while we listened is gone.
     pub idle: Duration,
-    /// When nothing was sent for this long, a `Ping` (sender) or an unasked `Pong` (receiver) is.
+    /// When nothing was sent for this long, a `Pong` is, which nobody has asked for. No `Ping`: of those one at most may be
+    /// unanswered, and the answer cannot be told from what the peer says unasked.
     pub keepalive: Option<Duration>,
 }
 
@@ -127,9 +129,9 @@ async fn run<S: AsyncRead + AsyncWrite>(
     let (read, write) = tokio::io::split(stream);
     // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
     // proves with pongs that it lives.
-    let (beat, stall) = match &incoming {
-        Deliver::Receiver(_) => (sign_of_life(), Some(limits.idle)),
-        Deliver::Sender(_) => (frame(&ToReceiver::Ping), None),
+    let (beat, stall, receives) = match &incoming {
+        Deliver::Receiver(_) => (sign_of_life(), Some(limits.idle), true),
+        Deliver::Sender(_) => (frame(&ToReceiver::Pong), None, false),
     };
     let buffers = Buffers::new(2 * READ, BUFFERS);
     let mut reader =
@@ -138,6 +140,14 @@ async fn run<S: AsyncRead + AsyncWrite>(
     let mut writer = Writer { half: write, outgoing, waiting, beat, every: limits.keepalive, stall, meter };
 
     match first(reader.run(), writer.run()).await {
+        Err(Disconnect::Violation(error)) => {
+            if receives {
+                let told = async { drop(writer.tell(&error).await) };
+                let _ = timeout(LAST_WORDS, first(told, reader.discard())).await;
+                let _ = timeout(LINGER, reader.discard()).await;
+            }
+            Disconnect::Violation(error)
+        }
         Err(ended) => ended,
         Ok(Stopped::PeerClosed) => {
             // Whether our goodbye still arrives makes no difference.
@@ -302,6 +312,16 @@ impl<S: AsyncRead + AsyncWrite> Writer<S> {
             }
             self.meter.add_sent(written);
         }
+    }
+
+    /// Tells the peer how it broke the framing, after what is begun, and closes.
+    async fn tell(&mut self, error: &codec::Error) -> Result<(), Disconnect> {
+        let refusal = Refusal::Protocol { reason: error.to_string() };
+        self.waiting.push(frame(&ToSender::Bye { refusal }));
+        while self.waiting.has_remaining() {
+            self.half.write_buf(&mut self.waiting).await.map_err(Disconnect::Broken)?;
+        }
+        self.half.shutdown().await.map_err(Disconnect::Broken)
     }
 
     /// The next frames, or a sign of life when there are none for long; `None` when the outbox is dropped.

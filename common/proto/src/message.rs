@@ -65,9 +65,9 @@ pub enum ToReceiver {
     /// Whole frames of `length` bytes together, 1 to [`PACKED`](crate::limits::PACKED), as the next part of a stream of zstd
     /// frames. None of them is `Packed`.
     Packed { length: u32, bytes: Bytes },
-    /// Says that the sender lives; answered by `Pong`.
+    /// Is anybody there? Answered by `Pong`, and no other comes before that.
     Ping,
-    /// The answer to `Ping`.
+    /// The answer to `Ping`; unasked as well, to say that the sender lives.
     Pong,
     /// The token of `Opened` is written down: the one before is void.
     Noted,

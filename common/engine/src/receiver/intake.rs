@@ -42,6 +42,8 @@ pub(super) struct Intake<'a> {
     /// What is read just now, and what that stands in if it was packed.
     frames: Frames,
     around: Frames,
+    /// Whether a ping may come there: none that was sent before is unanswered.
+    may_ping: bool,
     bundle: Bundle,
 }
 
@@ -56,8 +58,23 @@ impl<'a> Intake<'a> {
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outlet.clone());
         let (early, unpacker, bundle) = (None, Unpacker::default(), Bundle { first: 1, ..Bundle::default() });
-        let (frames, around) = Default::default();
-        Intake { line, pool, inbox, early, outlet, stop, workers, grant, blobs, unpacker, frames, around, bundle }
+        let (frames, around, may_ping) = Default::default();
+        Intake {
+            line,
+            pool,
+            inbox,
+            early,
+            outlet,
+            stop,
+            workers,
+            grant,
+            blobs,
+            unpacker,
+            frames,
+            around,
+            may_ping,
+            bundle,
+        }
     }
 
     pub(super) fn run(mut self) -> EndReason {
@@ -113,6 +130,7 @@ impl<'a> Intake<'a> {
     /// Takes in one buffer of whole frames.
     fn buffer(&mut self, buffer: Bytes) -> Result<(), EndReason> {
         self.frames = Frames::received(buffer.len());
+        self.may_ping = true;
         self.frames(buffer, |intake, message| match message {
             ToReceiver::Packed { length, bytes } => intake.packed(length, &bytes),
             message => intake.message(message),
@@ -127,7 +145,9 @@ impl<'a> Intake<'a> {
         let frames = self.unpacker.unpack(length, bytes).map_err(EndReason::Violation)?;
         self.frames.settle(&mut self.bundle, self.line.retained());
         self.around = mem::replace(&mut self.frames, Frames::unpacked(frames.len()));
+        let may_ping = mem::replace(&mut self.may_ping, false);
         self.frames(frames, Intake::message)?;
+        self.may_ping = may_ping;
         self.frames.settle(&mut self.bundle, self.line.retained());
         self.frames = mem::take(&mut self.around);
         Ok(())
@@ -167,7 +187,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Packed { .. } => {
                 return Err(EndReason::Violation("sent compressed frames among compressed frames".to_owned()));
             }
-            ToReceiver::Ping => return self.pong(),
+            ToReceiver::Ping => return self.ping(),
             ToReceiver::Pong
             | ToReceiver::Noted
             | ToReceiver::Return
@@ -234,7 +254,13 @@ impl<'a> Intake<'a> {
     }
 
     /// Waits while the outbox is full: the peer reads it whatever else it does.
-    fn pong(&self) -> Result<(), EndReason> {
+    fn ping(&mut self) -> Result<(), EndReason> {
+        let may = mem::replace(&mut self.may_ping, false);
+        if !may {
+            return Err(EndReason::Violation(
+                "sent a ping before the last one was answered, or a compressed one".to_owned(),
+            ));
+        }
         self.outlet.send(channel::frame(&ToSender::Pong)).map_err(|_| EndReason::Closed)
     }
 

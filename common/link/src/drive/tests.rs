@@ -73,9 +73,38 @@ async fn a_length_that_is_none_is_a_violation() {
     for length in [0u32, FRAME as u32 + 1, 1 << 31, u32::MAX] {
         let (ours, mut peer) = duplex(64);
         let end = receiver_role(ours, CLOCKS);
+        let word = frame_of(3, 7);
+        end.outbox.send(word.clone()).await.unwrap();
+        tokio::task::yield_now().await;
         peer.write_all(&length.to_le_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        peer.read_to_end(&mut said).await.unwrap();
+        let mut said = Bytes::from(said);
+        let mut last = codec::split(&mut said, FRAME).unwrap().unwrap();
+        if last[..] == word[LENGTH..] {
+            last = codec::split(&mut said, FRAME).unwrap().unwrap();
+        }
+        let bye = ToSender::decode(last, proto::Version::HIGHEST).unwrap();
+        assert!(matches!(bye, ToSender::Bye { refusal: Refusal::Protocol { .. } }), "{length}: {bye:?}");
+        assert!(said.is_empty());
+        drop(peer);
         assert!(matches!(end.ended.await.unwrap(), Disconnect::Violation(_)), "{length}");
     }
+}
+
+#[tokio::test]
+async fn who_breaks_the_framing_in_the_middle_of_a_flood_that_it_does_not_read_is_cut_off() {
+    let (ours, mut peer) = duplex(64);
+    let end = receiver_role(ours, CLOCKS);
+    for _ in 0..3 {
+        end.outbox.send(frame_of(100_000, 1)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    peer.write_all(&[0; 4]).await.unwrap();
+    let flood = async { while peer.write_all(&[1; 100]).await.is_ok() {} };
+    let ended = async { timeout(2 * (LAST_WORDS + LINGER), end.ended).await };
+    let (_, ended) = tokio::join!(flood, ended);
+    assert!(matches!(ended.expect("in time").unwrap(), Disconnect::Violation(_)));
 }
 
 #[tokio::test]
@@ -199,7 +228,7 @@ async fn silence_ends_it_and_signs_of_life_prevent_that() {
 }
 
 #[tokio::test]
-async fn a_sender_says_ping_and_a_receiver_pong() {
+async fn both_roles_say_pong_when_they_have_nothing_to_say() {
     let lively = Drive { idle: Duration::from_secs(9), keepalive: Some(Duration::from_millis(10)) };
     let (ours, mut peer) = duplex(64);
     let (_outbox, outgoing) = mpsc::channel(1);
@@ -207,7 +236,7 @@ async fn a_sender_says_ping_and_a_receiver_pong() {
     tokio::spawn(drive_stream(ours, outgoing, Deliver::Sender(incoming), lively));
     let mut got = [0; 5];
     peer.read_exact(&mut got).await.unwrap();
-    assert_eq!(got, frame(&ToReceiver::Ping)[..]);
+    assert_eq!(got, frame(&ToReceiver::Pong)[..]);
 
     let (ours, mut peer) = duplex(64);
     let _end = receiver_role(ours, lively);

@@ -96,6 +96,29 @@ fn a_ping_is_answered_at_any_time() {
 }
 
 #[test]
+fn a_ping_that_comes_with_an_unanswered_one_and_a_compressed_one_end_the_session() {
+    let packed = || {
+        let mut frames = bytes::BytesMut::new();
+        (0..1000).for_each(|_| proto::codec::put(&ToReceiver::Ping, &mut frames));
+        let mut packer = crate::pack::Packer::new(crate::pack::Compress::Level(1), Clock::system());
+        packer.pack(frames.freeze()).remove(0)
+    };
+    let twice = || {
+        let mut frames = bytes::BytesMut::new();
+        [put("f", "x"), ToReceiver::Ping, ToReceiver::Pong, ToReceiver::Ping]
+            .iter()
+            .for_each(|message| proto::codec::put(message, &mut frames));
+        frames.freeze()
+    };
+    for buffer in [packed(), twice()] {
+        let mut rig = Rig::new();
+        rig.send_raw(buffer);
+        let (ended, ..) = rig.ended();
+        assert!(matches!(&ended, EndReason::Violation(reason) if reason.contains("ping")), "{ended:?}");
+    }
+}
+
+#[test]
 fn the_folder_of_temporaries_is_gone_when_all_is_quiet() {
     let mut rig = Rig::new();
     rig.done(&[folder("")]);
