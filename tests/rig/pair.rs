@@ -136,6 +136,14 @@ impl Recvd {
         }
     }
 
+    /// Starts it and waits until it takes sessions: until then it clears away and tries out what the disk can hold.
+    pub fn start_whole(&mut self) {
+        let lines = |recvd: &Recvd| recvd.daemon.log().matches("listening on").count();
+        let before = lines(self);
+        self.start();
+        super::eventually("recvd takes sessions", || lines(self) > before);
+    }
+
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }

@@ -18,6 +18,17 @@ pub fn recvd_program() -> PathBuf {
     std::env::var_os("RIG_RECVD").map(PathBuf::from).unwrap_or_else(|| env!("CARGO_BIN_EXE_recvd").into())
 }
 
+/// An strace that follows a daemon until this is dropped.
+pub struct Tracer(Child);
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // Killed it could not let go of what it follows in good order.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
 /// A daemon: how to start it, and the process while it runs. Killed when dropped.
 pub struct Daemon {
     command: Vec<OsString>,
@@ -111,6 +122,24 @@ impl Daemon {
         states
             .into_iter()
             .all(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't', 'Z', 'X'])))
+    }
+
+    /// Has `strace WORDS…` follow all of its threads from now on, so that nothing counts which it has done before.
+    pub fn follow(&self, words: &[&str]) -> Tracer {
+        let pid = self.pid().to_string();
+        let mut strace = Command::new("strace");
+        let tracer =
+            strace.args(words).args(["-f", "-qq", "-e", "signal=none", "-p", &pid]).stdin(Stdio::null()).spawn();
+        let tracer = Tracer(tracer.unwrap());
+        let is_followed = |task: &fs::DirEntry| {
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            !status.contains("TracerPid:\t0\n")
+        };
+        super::eventually("all threads are followed", || {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            tasks.into_iter().all(|task| is_followed(&task))
+        });
+        tracer
     }
 
     /// SIGCONT.

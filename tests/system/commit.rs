@@ -1,5 +1,5 @@
-//! The way of a change to the backup's disk, broken at each system call: killed there, or told there of an error. What is
-//! published stays whole, and the next run ends equal.
+//! The way of a change to the backup's disk, and what recvd tries there at its start, broken at each system call: killed there,
+//! or told there of an error. What is published stays whole, and the next run ends equal.
 //!
 //! By default at the 1st, 2nd, 3rd, 5th, 8th … call of each kind; with `COMMIT_ALL` set at every one. Needs strace, which
 //! counts the calls of each thread for itself.
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rustix::fs::FileType;
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::fs::{chmod, mknod, set_mtime, set_xattr};
 use crate::rig::pair::{Pair, Setup};
+use crate::rig::process::Tracer;
 use crate::rig::states::{Tree, tree};
 use crate::rig::{is_root, patience};
 
@@ -47,6 +47,7 @@ struct Work {
     pair: Pair,
     old: Tree,
     new: Tree,
+    tracer: Option<Tracer>,
 }
 
 impl Work {
@@ -55,7 +56,7 @@ impl Work {
             Setup { durability: "batch".into(), source: "max_delete = \"100%\"".into(), ..Setup::keeping_all() };
         let pair = Pair::new(test, setup);
         build_new(&pair.source);
-        let mut work = Work { pair, old: Tree::new(), new: Tree::new() };
+        let mut work = Work { pair, old: Tree::new(), new: Tree::new(), tracer: None };
         work.build_old();
         (work.old, work.new) = (tree(&work.pair.backup), tree(&work.pair.source));
         work
@@ -100,16 +101,15 @@ impl Work {
         }
     }
 
-    /// Starts both, recvd so that one call of each of its threads is broken.
+    /// Starts both, recvd so that from then on one call of each of its threads is broken.
     fn start_breaking(&mut self, call: &str, what: &str, count: u64) {
         self.build_old();
         let _ = fs::remove_file(self.told());
         let told = self.told().display().to_string();
         let trace = format!("trace={call}");
         let inject = format!("inject={call}:{what}:when={count}");
-        let words =
-            ["strace", "-I", "2", "-D", "-f", "-qq", "-o", &told, "-e", &trace, "-e", "signal=none", "-e", &inject];
-        self.pair.recvd.daemon.start_under(&words);
+        self.pair.recvd.start_whole();
+        self.tracer = Some(self.pair.recvd.daemon.follow(&["-o", &told, "-e", &trace, "-e", &inject]));
         self.pair.pushd.daemon.start();
     }
 
@@ -122,7 +122,8 @@ impl Work {
                 return true;
             }
             if fs::read_to_string(self.told()).unwrap_or_default().contains("(INJECTED)") {
-                self.detach();
+                // No further call is broken.
+                self.tracer = None;
                 return true;
             }
             if in_sync {
@@ -132,17 +133,9 @@ impl Work {
         }
     }
 
-    /// No further call is broken.
-    fn detach(&self) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pair.recvd.daemon.pid())).unwrap();
-        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:\t")).unwrap().parse().unwrap();
-        if let Some(tracer) = Pid::from_raw(tracer) {
-            kill_process(tracer, Signal::TERM).unwrap();
-        }
-    }
-
     /// All is well again, by itself: recvd is started only if it has ended.
     fn end(&mut self) {
+        self.tracer = None;
         self.pair.recvd.start();
         if self.log().contains("another try is welcome in") {
             // Not to wait so long.
@@ -245,4 +238,39 @@ fn an_error_at_any_call_harms_nothing_and_heals() {
     }
     println!("commit: {broken} errors");
     assert!(broken > 40, "only {broken} errors: the calls are others by now");
+}
+
+/// What recvd writes before it listens: in the folder in which it finds out what the disk can hold.
+#[test]
+fn killed_while_it_finds_out_what_the_disk_holds_it_leaves_nothing() {
+    if !is_root("a kill while the disk is tried out") {
+        return;
+    }
+    let mut work = Work::new("commit-trial");
+    let mut kills = 0;
+    for call in ["mkdirat", "utimensat", "fsetxattr", "pwrite64", "linkat", "symlinkat", "renameat2", "unlinkat"] {
+        for count in counts() {
+            let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={count}"));
+            let words =
+                ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", "signal=none", "-e", &inject];
+            let recvd = &mut work.pair.recvd;
+            let lines = recvd.daemon.log().matches("listening on").count();
+            recvd.daemon.start_under(&words);
+            let deadline = Instant::now() + patience();
+            while recvd.daemon.is_running() && recvd.daemon.log().matches("listening on").count() == lines {
+                assert!(Instant::now() < deadline, "neither killed nor up: {}", recvd.daemon.log());
+            }
+            let killed = !recvd.daemon.is_running();
+            recvd.daemon.kill();
+            recvd.start_whole();
+            recvd.daemon.kill();
+            assert_eq!(tree(&work.pair.backup), work.old, "killed at {call} {count}");
+            if !killed {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    println!("commit: {kills} kills");
+    assert!(kills > 15, "only {kills} kills: the calls are others by now");
 }

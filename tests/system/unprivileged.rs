@@ -203,13 +203,13 @@ fn after_a_kill_no_folder_stays_open() {
             fs::remove_dir_all(pair.source.join("ro/in/blind")).unwrap();
             let inject = format!("inject={call}:signal=KILL:when={count}");
             let trace = format!("trace={call}");
-            let words = ["strace", "-I", "2", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", "signal=none"];
-            // It may be killed before it listens.
-            pair.recvd.daemon.start_under(&[&words[..], &["-e", &inject]].concat());
+            pair.recvd.start_whole();
+            let tracer = pair.recvd.daemon.follow(&["-o", "/dev/null", "-e", &trace, "-e", &inject]);
             pair.pushd.daemon.start();
             eventually("killed, or done without it", || {
                 !pair.recvd.daemon.is_running() || pair.pushd.command(&["wait", "--timeout", "50ms"]).code == 0
             });
+            drop(tracer);
             // Without the help of the source.
             pair.pushd.daemon.kill();
             pair.recvd.daemon.kill();
