@@ -30,14 +30,25 @@ pub enum Command {
     /// Serve in the foreground
     Run(ConfigArgs),
     /// Check the configuration, the users, the keys and the folders of the modules
-    Check(ConfigArgs),
+    Check(CheckArgs),
     /// Set a user's password, from the terminal or one line of stdin
     Passwd(PasswdArgs),
     /// Make a self-signed certificate and its key
     Cert(CertArgs),
 }
 
-/// Options of `recvd run` and `recvd check`.
+/// Options of `recvd check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// One JSON object on stdout, with what is wrong too
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `recvd run`.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// The configuration file
@@ -100,6 +111,7 @@ mod tests {
             "recvd run",
             "recvd run --config /x.toml --log-level debug --log-format json",
             "recvctl check --config x",
+            "recvd check --json",
             "recvd passwd web",
             "recvd passwd --users-file f web",
             "recvd passwd --remove web",

@@ -164,12 +164,13 @@ fn read_modules(root: &Table, users: Option<&Users>, memory: Memory) -> Option<M
     }
     let mut all_roots = roots::Roots::default();
     let mut modules = Vec::new();
-    for (name, table) in tables {
+    for (name, table) in &tables {
         if name.is_empty() || name.len() > proto::limits::USER || name.chars().any(|c| c == '/' || c.is_control()) {
             root.complain("module", "a module's name has 1 to 255 bytes, no slash and no control characters");
         }
-        modules.push(read_module(name, &table, users, &mut all_roots));
+        modules.push(read_module(name.clone(), table, users, &mut all_roots));
     }
+    all_roots.warn_of_open_ones(&tables);
     let modules = modules.into_iter().collect::<Option<Vec<Module>>>()?;
     Some(Modules::new(modules, memory))
 }

@@ -14,6 +14,7 @@ mod handshakes;
 mod listen;
 mod modules;
 mod network;
+mod openness;
 mod outcome;
 mod passwd;
 mod penalties;
@@ -39,7 +40,7 @@ fn main() -> Exit {
 fn dispatch(cli: Cli) -> Exit {
     match cli.command {
         Command::Run(args) => run::run(&args.config),
-        Command::Check(args) => check::check(&args.config),
+        Command::Check(args) => check::check(&args),
         Command::Passwd(args) => passwd::passwd(&args),
         Command::Cert(args) => cert::cert(&args),
     }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use crate::rig::fs::{chmod, set_mtime, set_xattr};
 use crate::rig::pair::{DURABILITIES, Pair, Setup};
-use crate::rig::process::run;
+use crate::rig::process::{recvd_program, run};
 use crate::rig::rng::Rng;
 use crate::rig::{compare, eventually, is_root};
 
-/// What recvd says once where others can come in.
-const OPEN: &str = "other users of this host can come to";
+/// What recvd says of a module when it matters the first time that others can come in.
+const OPEN: &str = "INFO other users of this host can come to";
 
 /// A file that only its owner may read, of the size and time of another; held open, so that it can be looked at wherever it is.
 fn secret(at: &Path, like: &Path) -> fs::File {
@@ -186,4 +186,41 @@ fn where_others_can_come_in_content_is_sent_and_the_log_says_why() {
     assert_eq!(pair.sync(&[]).code, 0);
     pair.assert_equal();
     assert_ne!(inode(&pair, "0/0"), now);
+}
+
+#[test]
+fn check_says_which_modules_others_can_come_to_and_what_to_type() {
+    let pair = Pair::new("open", Setup::default());
+    // A folder for backups alone.
+    let (base, config) = (pair.scratch.path().join("backups"), &pair.recvd.config);
+    fs::create_dir_all(base.join("m")).unwrap();
+    let text = fs::read_to_string(config).unwrap();
+    let old = format!("path = {:?}", pair.backup.display().to_string());
+    assert!(text.contains(&old));
+    fs::write(config, text.replace(&old, &format!("path = {:?}", base.join("m").display().to_string()))).unwrap();
+    let check = |words: &[&str]| {
+        let done = run(Command::new(recvd_program()).args(["check", "--config"]).arg(config).args(words), None);
+        assert_eq!(done.code, 0, "{}", done.text());
+        done
+    };
+    let command = format!("chmod 700 {}", base.display());
+    let done = check(&[]);
+    assert!(done.err.contains(&format!("type: {command} (a warning)")), "{}", done.text());
+    let report = check(&["--json"]).json();
+    let module = &report["modules"][0];
+    assert_eq!((&module["name"], &module["open"]), (&"m".into(), &true.into()), "{report:#}");
+    assert_eq!((&report["ok"], &report["warnings"][0]["key"]), (&true.into(), &"module.m.path".into()), "{report:#}");
+    assert_eq!(run(Command::new("sh").args(["-c", module["close"].as_str().unwrap()]), None).code, 0);
+    let done = check(&[]);
+    assert!(!done.text().contains("warning"), "{}", done.text());
+    let report = check(&["--json"]).json();
+    let (module, none) = (&report["modules"][0], serde_json::json!([]));
+    assert_eq!((&module["open"], &module["close"]), (&false.into(), &serde_json::Value::Null), "{report:#}");
+    assert_eq!((&report["warnings"], &report["complaints"]), (&none, &none), "{report:#}");
+    // What is wrong is in the object, too.
+    fs::write(config, "nonsense = 1\n").unwrap();
+    let done = run(Command::new(recvd_program()).args(["check", "--json", "--config"]).arg(config), None);
+    assert_eq!(done.code, 78);
+    let report = done.json();
+    assert!(report["ok"] == false && report["complaints"].as_array().unwrap().len() > 1, "{report:#}");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kit::config::Table;
 
 use crate::modules::Root;
+use crate::openness::Openness;
 
 /// Those that were read so far.
 #[derive(Default)]
@@ -22,6 +23,17 @@ impl Roots {
             Err(sentence) => {
                 table.complain("path", sentence);
                 None
+            }
+        }
+    }
+
+    /// Warns of those to which other users of this host can come. When all are known.
+    pub(super) fn warn_of_open_ones(&self, tables: &[(String, Table)]) {
+        let paths: Vec<&Path> = self.0.iter().map(|(_, root)| root.path()).collect();
+        for (name, table) in tables {
+            let root = self.0.iter().find(|(known, _)| known == name);
+            if let Some(open) = root.and_then(|(_, root)| Openness::of(root.path(), &paths)) {
+                table.warn("path", open.to_string());
             }
         }
     }

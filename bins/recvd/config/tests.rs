@@ -8,6 +8,7 @@ struct Desk(tempfile::TempDir);
 impl Desk {
     fn new() -> Desk {
         let desk = Desk(tempfile::tempdir().unwrap());
+        std::fs::set_permissions(desk.0.path(), PermissionsExt::from_mode(0o700)).unwrap();
         let key = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
         desk.put("cert.pem", &key.cert.pem(), 0o644);
         desk.put("key.pem", &key.signing_key.serialize_pem(), 0o600);
@@ -63,6 +64,16 @@ fn the_smallest_file_has_all_defaults() {
     let modules: Vec<&Module> = config.modules.iter().map(AsRef::as_ref).collect();
     assert_eq!((modules.len(), modules[0].name.as_str(), modules[0].keep), (1, "backup", Keep::DEFAULT));
     assert_eq!(modules[0].users.get("web"), Some(&Right::Push));
+}
+
+#[test]
+fn a_module_that_others_can_come_to_is_a_warning_with_what_to_type() {
+    let desk = Desk::new();
+    std::fs::set_permissions(desk.0.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let (_, warnings) = desk.load(SMALLEST).unwrap();
+    let texts: Vec<String> = warnings.iter().map(Complaint::to_string).collect();
+    let command = format!("chmod 700 {}", std::fs::canonicalize(desk.path("backup")).unwrap().display());
+    assert!(matches!(&texts[..], [one] if one.contains("module.backup.path") && one.contains(&command)), "{texts:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode};
 use crate::process;
 use crate::resolve::HANDLE;
 use crate::stat::Stat;
-use crate::tree::Tree;
+use crate::tree::{Mounts, Tree};
 
 /// What a folder's mode gives to those who are not its owner, where they can pass through it. An ACL has its bound in the
 /// bits of the group, so it lets in nobody whom they do not.
@@ -61,15 +61,31 @@ fn is_ours(uid: u32) -> bool {
     uid == 0 || uid == process::effective_uid()
 }
 
-/// The folder that a person would best close so that nobody else comes to the one at `path`: the one above it, if it is
-/// there for that and not, as `/srv`, for much else; else the one at `path`. Links in the path are to be resolved already.
-pub fn to_close(path: &Path) -> PathBuf {
-    let above = path.parent().filter(|above| above.components().count() > 2);
-    let fits = |above: &&Path| {
-        let stat = rustix::fs::openat(CWD, *above, HANDLE, Mode::empty()).map_err(io::Error::from).and_then(Stat::of);
-        stat.is_ok_and(|stat| is_ours(stat.uid) && stat.mode & 0o1002 == 0)
+/// Whether other users of this host can come to the folder at `path`; they can where that cannot be seen.
+pub fn is_open(path: &Path) -> bool {
+    let around = |tree: Tree| Enclosure::around(&tree);
+    !Tree::open(path, Mounts::Stay).and_then(around).is_ok_and(|enclosure| enclosure.is_some())
+}
+
+/// The folder that a person would best close so that nobody else comes to the one at `path`: the one above it, if that holds
+/// nothing but `modules`; else the one at `path`. `None` where both are another user's. No path has links in it.
+pub fn to_close(path: &Path, modules: &[&Path]) -> Option<PathBuf> {
+    let ours = |path: &&Path| {
+        let opened = rustix::fs::openat(CWD, *path, HANDLE, Mode::empty()).map_err(io::Error::from);
+        opened.and_then(Stat::of).is_ok_and(|stat| is_ours(stat.uid))
     };
-    above.filter(fits).unwrap_or(path).to_owned()
+    // Folders such as /srv are there for much else, even where nothing else is in them now.
+    let above = path.parent().filter(|above| above.components().count() > 2);
+    let above = above.filter(|above| holds_nothing_but(above, modules)).filter(ours);
+    above.or(Some(path).filter(ours)).map(Path::to_owned)
+}
+
+fn holds_nothing_but(folder: &Path, modules: &[&Path]) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.into_iter().all(|entry| {
+        let expected = |path: PathBuf| modules.contains(&&*path) || path.ends_with("lost+found");
+        entry.is_ok_and(|entry| expected(entry.path()))
+    })
 }
 
 #[cfg(test)]
@@ -78,7 +94,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::Mounts;
 
     fn chmod(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -136,13 +151,23 @@ mod tests {
     }
 
     #[test]
-    fn what_to_close_is_the_folder_above_unless_that_is_there_for_more() {
+    fn what_to_close_is_the_folder_above_where_it_is_there_for_modules_alone() {
         let temp = tempfile::tempdir().unwrap();
         let temp = fs::canonicalize(temp.path()).unwrap();
-        fs::create_dir_all(temp.join("backup/www")).unwrap();
-        assert_eq!(to_close(&temp.join("backup/www")), temp.join("backup"));
-        chmod(&temp.join("backup"), 0o1777);
-        assert_eq!(to_close(&temp.join("backup/www")), temp.join("backup/www"));
-        assert_eq!(to_close(Path::new("/srv/backup")), Path::new("/srv/backup"));
+        let (backup, www, databases) = (temp.join("backup"), temp.join("backup/www"), temp.join("backup/databases"));
+        fs::create_dir_all(&www).unwrap();
+        fs::create_dir_all(&databases).unwrap();
+        fs::create_dir_all(backup.join("lost+found")).unwrap();
+        assert_eq!(to_close(&www, &[&www, &databases]), Some(backup.clone()));
+        assert_eq!(to_close(&www, &[&www]), Some(www.clone()), "what else would be shut out?");
+        assert_eq!(to_close(Path::new("/usr"), &[Path::new("/usr")]), Some("/usr".into()));
+        chmod(&temp, 0o700);
+        assert!(!is_open(&www) && is_open(&temp.join("nowhere")));
+        if process::effective_uid() == 0 {
+            for other in [&backup, &www] {
+                std::os::unix::fs::chown(other, Some(65_534), None).unwrap();
+            }
+            assert_eq!(to_close(&www, &[&www, &databases]), None);
+        }
     }
 }
