@@ -14,6 +14,7 @@ use std::sync::Arc;
 use kit::{Exit, out, units};
 use link::DialError;
 use proto::login::{Durability, Purpose};
+use proto::policy::Policy;
 
 use crate::cli::CheckArgs;
 use crate::config::{Config, Source, Target};
@@ -126,7 +127,8 @@ async fn check_target(target: Arc<Target>, source: Option<(PathBuf, sys::Mounts)
         Err(sentence) => return Verdict { exit: Exit::Config, sentence: format!("{place}: {sentence}") },
     };
     match link::dial(&dialling).await {
-        Ok((agreed, connection)) => {
+        Ok((agreed, mut connection)) => {
+            let policy = link::policy(&dialling, &mut connection).await;
             connection.close().await;
             if let Some(nesting) = source.and_then(|(path, mounts)| nesting_at(&path, mounts, &agreed.opened.place)) {
                 return Verdict { exit: Exit::Config, sentence: format!("{place}: {nesting}") };
@@ -135,10 +137,26 @@ async fn check_target(target: Arc<Target>, source: Option<(PathBuf, sys::Mounts)
                 Durability::Batch => "acknowledged data survives a power cut",
                 Durability::None => "acknowledged data may be lost in a power cut (durability = \"none\" there)",
             };
-            Verdict::ok(format!("{place}: TLS, login and module fit; {meaning}"))
+            match policy {
+                Ok(policy) => Verdict::ok(format!("{place}: TLS, login and module fit; {meaning}{}", told(&policy))),
+                Err(error) => Verdict { exit: exit_of(&error), sentence: format!("{place}: {error}") },
+            }
         }
         Err(error) => Verdict { exit: exit_of(&error), sentence: format!("{place}: {error}") },
     }
+}
+
+/// What of a source may not be stored there, whatever the source says.
+fn told(policy: &Policy) -> String {
+    let mut told = String::new();
+    let lacks = policy.capabilities.to_string();
+    if !lacks.is_empty() {
+        told.push_str(&format!("; its disk holds less than others: {lacks}"));
+    }
+    if let Some(most) = policy.limits.file_size {
+        told.push_str(&format!("; it takes files of at most {}", units::bytes(most)));
+    }
+    told
 }
 
 /// The exit of a command that could not reach its target.

@@ -14,6 +14,7 @@ use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
 use proto::limits::MARKS;
 use proto::login::{Durability, Open, Purpose, Refusal};
+use proto::policy::{Bounds, Policy};
 use proto::{Capabilities, Keep, RelPath, Version};
 use sys::{Place, RootId, Tree};
 
@@ -152,6 +153,12 @@ impl Permit {
     /// What the module keeps and its disk can hold.
     pub fn keep(&self) -> Keep {
         self.disk.keep(self.module.keep)
+    }
+
+    /// What the peer has to know before it sends: the module's rules, and what its disk can hold.
+    pub fn policy(&self) -> Policy {
+        let limits = Bounds { file_size: self.module.max_file_size, ..Bounds::default() };
+        Policy { limits, capabilities: self.disk, ..Policy::default() }
     }
 
     /// The marks of the peer's folder and of those above it, nearest first.

@@ -108,7 +108,7 @@ struct Entered {
     lease: Lease,
 }
 
-/// TLS → Hello → Login → identity → Open → permit → lease → Opened.
+/// TLS → Hello → Login → identity → Open → permit → lease → Opened, Policy.
 async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Caller) -> Result<Entered, Outcome> {
     let deadline = tokio::time::Instant::now() + service.handshake_timeout;
     let arrived = client_hello(tcp, deadline).await.map_err(Outcome::Failed)?;
@@ -146,7 +146,7 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
         extensions: Extensions::default(),
     };
     let deadline = tokio::time::Instant::now() + MODULE;
-    let connection = requester.grant(&opened, deadline).await.map_err(Outcome::Failed)?;
+    let connection = requester.grant(&opened, permit.policy(), deadline).await.map_err(Outcome::Failed)?;
     Ok(Entered { identity, hello, open, permit, connection, lease })
 }
 

@@ -40,6 +40,9 @@ fn a_halted_target_ends_a_wait_at_once_and_says_what_to_type() {
 fn what_is_not_mirrored_is_one_and_what_is_behind_goes_before_it() {
     let mut pair = Pair::live("exits", Setup { module: "max_file_size = \"1KiB\"".into(), ..Setup::default() });
     assert_eq!(pair.pushd.command(&["status"]).code, 0);
+    // It sends nothing: the session goes on.
+    let checked = pair.pushd.command(&["check"]);
+    assert!(checked.code == 0 && checked.out.contains("it takes files of at most 1 KiB"), "{}", checked.text());
     assert_eq!(wait(&pair, &[FOR_EVER]).code, 0);
     fs::create_dir_all(pair.source.join("folder/deep")).unwrap();
     fs::write(pair.source.join("folder/large"), vec![b'x'; 5000]).unwrap();

@@ -50,6 +50,14 @@ fn what_is_missing_is_not_told() {
 }
 
 #[test]
+fn a_peer_is_told_the_rules_of_the_module() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = permit(&modules(dir.path()), "p", &open("www", "", Purpose::Push)).unwrap().policy();
+    let limits = Bounds { file_size: Some(7), ..Bounds::default() };
+    assert_eq!(policy, Policy { limits, ..Policy::default() });
+}
+
+#[test]
 fn the_folder_is_made_on_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let modules = modules(dir.path());

@@ -7,9 +7,12 @@
 use std::future::Future;
 use std::io;
 
+use bytes::BytesMut;
 use proto::dialogue::{AwaitHello, Deciding};
-use proto::limits::ALPN;
+use proto::limits::{ALPN, LOGIN_FRAME};
 use proto::login::{Hello, Login, Open, Opened, Refusal};
+use proto::policy::Policy;
+use proto::{ToSender, codec};
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -125,9 +128,12 @@ impl Candidate {
 }
 
 impl Requester {
-    /// Tells the peer that the data phase begins.
-    pub async fn grant(mut self, opened: &Opened, deadline: Instant) -> Result<Connection, Failed> {
-        by(deadline, "the grant", self.0.send(opened)).await?;
+    /// Tells the peer that the data phase begins, and what it has to know before it sends anything.
+    pub async fn grant(mut self, opened: &Opened, policy: Policy, deadline: Instant) -> Result<Connection, Failed> {
+        let mut frames = BytesMut::new();
+        codec::put(opened, &mut frames);
+        codec::put(&ToSender::Policy(Box::new(policy)), &mut frames);
+        by(deadline, "the grant", self.0.write(&frames)).await?;
         Ok(self.0)
     }
 
@@ -139,7 +145,7 @@ impl Requester {
 
 impl Connection {
     async fn frame_by(&mut self, step: &'static str, deadline: Instant) -> Result<bytes::Bytes, Failed> {
-        match timeout_at(deadline, self.login_frame()).await {
+        match timeout_at(deadline, self.frame(LOGIN_FRAME)).await {
             Err(_) => Err(Failed::Late(step)),
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(Broken::Io(error))) => Err(gone(step, error)),

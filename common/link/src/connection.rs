@@ -110,10 +110,10 @@ impl Connection {
         self.farewell(&ToSender::Bye { refusal }).await;
     }
 
-    /// The next frame of the login, without its length.
-    pub(crate) async fn login_frame(&mut self) -> Result<Bytes, Broken> {
+    /// The next frame, without its length: of the login or, with the larger bound, after it.
+    pub(crate) async fn frame(&mut self, most: usize) -> Result<Bytes, Broken> {
         loop {
-            if let Some(frame) = codec::split(&mut self.unread, LOGIN_FRAME)? {
+            if let Some(frame) = codec::split(&mut self.unread, most)? {
                 return Ok(frame);
             }
             self.unread.reserve(LOGIN_FRAME);
@@ -127,10 +127,14 @@ impl Connection {
     pub(crate) async fn send(&mut self, message: &impl codec::Wire) -> io::Result<()> {
         let mut frame = BytesMut::new();
         codec::put(message, &mut frame);
-        let sent = self.stream.write_all(&frame).await;
+        let sent = self.write(&frame).await;
         // It may have held a password.
         frame.fill(0);
-        sent?;
+        sent
+    }
+
+    pub(crate) async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.stream.write_all(frames).await?;
         self.stream.flush().await
     }
 
@@ -151,7 +155,7 @@ impl Connection {
     }
 }
 
-/// Why no frame of the login came.
+/// Why no frame came.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error(transparent)]

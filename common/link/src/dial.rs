@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::dialogue::{Agreed, ClientHello, LoginError, Unfit};
 use proto::extensions::Extensions;
-use proto::limits::ALPN;
+use proto::limits::{ALPN, FRAME, LOGIN_FRAME};
 use proto::login::{At, Open, Password, Purpose, Refusal, SenderId, Terms, Token};
-use proto::{RelPath, codec};
+use proto::policy::Policy;
+use proto::{RelPath, ToSender, codec};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -110,6 +111,23 @@ pub async fn dial(target: &Target) -> Result<(Agreed, Connection), DialError> {
     }
 }
 
+/// Waits for what the server says first of a session that was opened to push, for one who sends nothing.
+pub async fn policy(target: &Target, connection: &mut Connection) -> Result<Policy, DialError> {
+    let frame = match timeout(LOGIN, read(target, connection, FRAME)).await {
+        Ok(frame) => frame?,
+        Err(_) => return Err(timed_out(target, "the rules of its module", LOGIN)),
+    };
+    match ToSender::decode(frame, connection.version) {
+        Ok(ToSender::Policy(policy)) => Ok(*policy),
+        Ok(ToSender::Bye { refusal }) => Err(ended_by(target, LoginError::Refused(refusal))),
+        Ok(_) => {
+            let reason = "it says something else before the rules of its module".into();
+            Err(DialError::Protocol { address: target.address.clone(), reason })
+        }
+        Err(error) => Err(ended_by(target, LoginError::Broken(error))),
+    }
+}
+
 /// Tries every address of the host in turn; each gets an even share of the time that is left.
 async fn connect(target: &Target, deadline: Instant) -> Result<TcpStream, DialError> {
     let address = &target.address;
@@ -195,7 +213,11 @@ async fn send(target: &Target, connection: &mut Connection, message: &impl codec
 }
 
 async fn receive(target: &Target, connection: &mut Connection) -> Result<Bytes, DialError> {
-    connection.login_frame().await.map_err(|broken| match broken {
+    read(target, connection, LOGIN_FRAME).await
+}
+
+async fn read(target: &Target, connection: &mut Connection, most: usize) -> Result<Bytes, DialError> {
+    connection.frame(most).await.map_err(|broken| match broken {
         Broken::Io(error) => lost(target, &error),
         Broken::Frame(error) => ended_by(target, LoginError::Broken(error)),
     })

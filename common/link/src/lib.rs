@@ -21,7 +21,7 @@ mod verify;
 
 pub use address::Address;
 pub use connection::{Connection, Line, Meter};
-pub use dial::{DialError, Target, dial};
+pub use dial::{DialError, Target, dial, policy};
 pub use drive::{Deliver, Disconnect, Drive, drive, drive_stream, sign_of_life};
 pub use fingerprint::Fingerprint;
 pub use tls::{ClientTls, ServerTls, TlsError, Trust, client_config, server_config};

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use desk::{Desk, SOON, opened, params, refused, server, target};
+use desk::{Desk, SOON, opened, params, policy, refused, server, target};
 use link::accept::{Failed, client_hello};
 use link::{DialError, Fingerprint, Trust, client_config, dial, server_config};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -26,9 +26,10 @@ async fn a_login_goes_through_by_ca_file_by_pin_and_by_both() {
     ] {
         for host in ["localhost", "127.0.0.1"] {
             let (address, serving) = server(tls.clone()).await;
-            let (answer, _connection) =
-                dial(&target(&format!("{host}:{}", address.port()), trust.clone())).await.unwrap();
+            let dialled = target(&format!("{host}:{}", address.port()), trust.clone());
+            let (answer, mut connection) = dial(&dialled).await.unwrap();
             assert_eq!(answer.opened, opened());
+            assert_eq!(link::policy(&dialled, &mut connection).await.unwrap(), policy());
             let (login, open, _) = serving.await.unwrap().unwrap();
             assert_eq!((login.user.as_str(), open.module.as_str(), open.sender), ("web", "www", [7; 16]));
         }

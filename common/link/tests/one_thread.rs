@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use engine::channel::OUTBOX;
 use engine::clock::Clock;
 use engine::hint::Hint;
@@ -25,7 +26,7 @@ use engine::workers::{Step, Workers};
 use fastrand::Rng;
 use link::{Deliver, Disconnect, Drive};
 use proto::login::Durability;
-use proto::{Keep, RelPath, Version};
+use proto::{Keep, RelPath, ToSender, Version, codec};
 use sys::{Mounts, Tree};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::Builder;
@@ -173,6 +174,9 @@ async fn live(seed: u64) -> Vec<Piece> {
     let sending = spawn_local(send(sender(&here, &mirror), connection, clock.clone(), Arc::clone(&stop)));
 
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
+    let mut policy = BytesMut::new();
+    codec::put(&ToSender::Policy(Box::default()), &mut policy);
+    outbox.try_send(policy.freeze()).unwrap();
     let (incoming, inbox) = mpsc::channel(1);
     let right = spawn_local(link::drive_stream(right, outgoing, Deliver::Receiver(incoming), CLOCKS));
     let (_stop, stopped) = watch::channel(false);

@@ -253,6 +253,9 @@ impl Session<'_> {
     }
 
     fn content(&mut self, look: Look, file: File, stat: Stat) -> Result<(), Ended> {
+        if self.is_too_large(&look.path, stat.size) {
+            return self.drop_older(&look);
+        }
         if !self.admit(&look, &file, &stat)? {
             return Ok(());
         }
@@ -261,11 +264,7 @@ impl Session<'_> {
             self.takes_over(upload, look.ticket);
             return Ok(());
         }
-        // What is on its way under this name is older: it must not arrive after this.
-        if let Some(older) = self.uploads.take(&look.path) {
-            self.takes_over(look.ticket, older.ticket());
-            self.drop_upload(older)?;
-        }
+        self.drop_older(&look)?;
         self.note_setid(&look.path, &stat);
         if is_blob(&stat) {
             let known = look.why.replaces() || self.origins.sent_as(&look.path).is_some();
@@ -288,6 +287,13 @@ impl Session<'_> {
             Err(error) => self.unreadable(look, &error)?,
         }
         self.link_others(ticket, path, &stat)
+    }
+
+    /// What is on its way under this name is older: it must not arrive after what is there now.
+    fn drop_older(&mut self, look: &Look) -> Result<(), Ended> {
+        let Some(older) = self.uploads.take(&look.path) else { return Ok(()) };
+        self.takes_over(look.ticket, older.ticket());
+        self.drop_upload(older)
     }
 
     /// The operation that was sent last brings this content.

@@ -20,6 +20,7 @@ mod origins;
 mod pass;
 mod passes;
 mod places;
+mod policy;
 mod read;
 mod renames;
 mod replies;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::login::{Durability, Refusal};
+use proto::policy::Policy;
 use proto::{Keep, Version};
 
 pub use brake::{MaxDelete, Root};
@@ -156,6 +158,8 @@ pub struct Session<'a> {
     origins: &'a mut Origins,
     room: &'a mut Room,
     view: Arc<View>,
+    /// Once the target has told it.
+    policy: Option<Policy>,
     durability: Durability,
     version: Version,
     wire: Wire,
@@ -203,6 +207,7 @@ impl Sender {
             room: &mut self.room,
             walker: Walker::new(&view, self.options.workers, &self.mirror),
             view,
+            policy: None,
             durability,
             version,
             wire: Wire::new(Outlet::keeping(outbox), compress, self.mirror.clock().clone()),

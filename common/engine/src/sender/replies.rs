@@ -19,7 +19,8 @@ impl Session<'_> {
                 true => Ok(()),
                 false => self.chatter(),
             },
-            ToSender::Pong | ToSender::Window { .. } | ToSender::Policy(_) | ToSender::Extra { .. } => self.chatter(),
+            ToSender::Policy(policy) => self.policy(*policy),
+            ToSender::Pong | ToSender::Window { .. } | ToSender::Extra { .. } => self.chatter(),
             ToSender::Ping => {
                 self.wire.put(&ToReceiver::Pong, self.mirror)?;
                 self.chatter()

@@ -52,6 +52,13 @@ impl Session<'_> {
             // Nothing more is said before the peer takes that. It may take nothing before its answers are taken.
             return Ok(if self.hear()? { Step::Worked } else { Step::Idle(None) });
         }
+        if !self.knows_target() {
+            if self.hear()? {
+                return Ok(Step::Worked);
+            }
+            self.wire.flush(self.mirror)?;
+            return Ok(Step::Idle(None));
+        }
         if self.turn()? == Turn::Worked {
             return Ok(Step::Worked);
         }

@@ -10,6 +10,7 @@ mod liars;
 mod lies;
 mod links;
 mod owed;
+mod policy;
 mod progress;
 mod room;
 mod scripted;
@@ -24,13 +25,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use bytes::Bytes;
 use proto::login::Durability;
-use proto::{Keep, RelPath};
+use proto::policy::Policy;
+use proto::{Keep, RelPath, ToSender};
 use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
 use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
-use crate::channel::OUTBOX;
+use crate::channel::{OUTBOX, frame};
 use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::mirror::{Deletes, Halt, Mirror, Totals};
@@ -52,6 +55,8 @@ struct Pair {
     compress: Compress,
     limits: Limits,
     keep: Keep,
+    /// What the target says of itself.
+    policy: Policy,
     signatures: Arc<Signatures>,
     mirror: Arc<Mirror>,
     sender: Option<Sender>,
@@ -87,6 +92,7 @@ impl Pair {
             compress: Compress::default(),
             limits: Limits { max_file_size: None },
             keep: Keep::DEFAULT,
+            policy: Policy::default(),
             signatures: Arc::default(),
             mirror,
             sender: None,
@@ -152,7 +158,7 @@ impl Pair {
             Workers::Threads(2),
         );
         let (outbox, inbox) = mpsc::channel(OUTBOX);
-        let (answers, receipts) = mpsc::channel(OUTBOX);
+        let (answers, receipts) = answers(OUTBOX, &self.policy);
         let (_stop, stop) = watch::channel(false);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop));
         let connection = Connection {
@@ -181,6 +187,13 @@ impl Pair {
         assert_eq!(tree(&self.here), tree(&self.there));
         assert!(self.mirror.entries.problems().is_empty(), "{:?}", self.mirror.entries.problems());
     }
+}
+
+/// The way back from a target, on which is what it says first.
+fn answers(buffers: usize, policy: &Policy) -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
+    let (answers, receipts) = mpsc::channel(buffers);
+    answers.try_send(frame(&ToSender::Policy(Box::new(policy.clone())))).unwrap();
+    (answers, receipts)
 }
 
 fn path(text: &str) -> RelPath {
@@ -384,15 +397,4 @@ fn holes_stay_holes() {
     let (here, there) =
         (fs::metadata(pair.here.join("sparse")).unwrap(), fs::metadata(pair.there.join("sparse")).unwrap());
     assert!(there.blocks() <= here.blocks() + 16, "{} blocks became {}", here.blocks(), there.blocks());
-}
-
-#[test]
-fn what_a_rule_leaves_out_keeps_its_copy_and_is_no_problem() {
-    let mut pair = Pair::new();
-    std::os::unix::net::UnixListener::bind(pair.here.join("socket")).unwrap();
-    fs::write(pair.there.join("socket"), "an earlier file of this name").unwrap();
-    assert_eq!(pair.pass().0, Ended::InSync);
-    assert!(pair.there.join("socket").is_file());
-    assert!(pair.mirror.entries.problems().is_empty());
-    assert_eq!(pair.mirror.entries.left_out().iter().next().unwrap().0, &path("socket"));
 }

@@ -38,7 +38,7 @@ pub(crate) use site::{By, Site};
 pub use written::Written;
 
 /// A tree as a role sees it. Shared by all threads of the role.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
     tree: Arc<Tree>,
     keep: Keep,

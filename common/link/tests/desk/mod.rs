@@ -10,6 +10,7 @@ use link::accept::{Failed, client_hello};
 use link::{Connection, DialError, ServerTls, Target, Trust, Turns, dial, server_config};
 use proto::extensions::Extensions;
 use proto::login::{Durability, Login, Open, Opened, Purpose, Refusal, Terms, Token};
+use proto::policy::{Bounds, Policy};
 use proto::{Keep, RelPath};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
@@ -68,6 +69,12 @@ pub fn opened() -> Opened {
     }
 }
 
+pub fn policy() -> Policy {
+    let limits = Bounds { file_size: Some(7), ..Bounds::default() };
+    // More than fits into a frame of the login.
+    Policy { exclude: vec!["*.tmp".repeat(800); 3], limits, ..Policy::default() }
+}
+
 pub type Served = Result<(Login, Open, Connection), Failed>;
 
 /// Serves one peer, as recvd would: every password but "right" is denied.
@@ -91,7 +98,7 @@ pub async fn serve(tcp: TcpStream, tls: &ServerTls) -> Served {
         return Err(Failed::Refused(Refusal::Denied));
     }
     let (open, requester) = candidate.accept(deadline).await?;
-    let connection = requester.grant(&opened(), deadline).await?;
+    let connection = requester.grant(&opened(), policy(), deadline).await?;
     Ok((login, open, connection))
 }
 

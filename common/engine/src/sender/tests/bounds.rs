@@ -72,7 +72,7 @@ fn a_sender_whose_outbox_is_full_goes_on_hearing_and_keeps_little() {
     pair.hint(Hint::Subtree { path: RelPath::root() });
     let mut sender = pair.new_sender();
     let (outbox, mut frames) = mpsc::channel(OUTBOX);
-    let (answers, receipts) = mpsc::channel(1);
+    let (answers, receipts) = answers(1, &pair.policy);
     let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
     let mut session = sender.begin(
         Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST },

@@ -51,7 +51,7 @@ impl<F: FnMut(&ToReceiver) -> Option<Outcome> + Send + 'static> Fake<F> {
     /// One connection to it, for so long at most.
     pub fn connect(mut self, pair: &Pair, mut sender: Sender, until: Until, length: Duration) -> (Sender, Ended) {
         let (outbox, mut inbox) = mpsc::channel(OUTBOX);
-        let (answers, receipts) = mpsc::channel(1);
+        let (answers, receipts) = answers(1, &pair.policy);
         pair.runtime.spawn(async move {
             while let Some(frames) = inbox.recv().await {
                 if answers.send(self.answer(frames)).await.is_err() {

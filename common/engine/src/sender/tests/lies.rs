@@ -228,7 +228,7 @@ fn hear_lies(seed: u64) -> (bool, u64) {
     for _ in 0..3 {
         pair.hint(Hint::Subtree { path: RelPath::root() });
         let (outbox, mut sent) = mpsc::channel(OUTBOX);
-        let (answers, receipts) = mpsc::channel(1);
+        let (answers, receipts) = answers(1, &pair.policy);
         let durability = if rng.bool() { Durability::Batch } else { Durability::None };
         let (keep, compress) = (Keep::DEFAULT, Compress::Off);
         let (unpacker, operations, upto) = (Unpacker::default(), 0, 0);

@@ -20,7 +20,7 @@ pub(super) struct Mute {
 
 impl Mute {
     pub(super) fn new(pair: Pair) -> Mute {
-        let (answers, receipts) = mpsc::channel(INBOX);
+        let (answers, receipts) = answers(INBOX, &pair.policy);
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (durability, compress, keep) = (Durability::Batch, pair.compress, Keep::DEFAULT);
         let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };

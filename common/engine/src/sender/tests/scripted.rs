@@ -34,6 +34,14 @@ impl Pair {
 
 impl<'s> Scripted<'s> {
     pub fn new(pair: &Pair, sender: &'s mut Sender, until: Until) -> Scripted<'s> {
+        let mut target = Scripted::mute(pair, sender, until);
+        target.answers.try_send(frame(&ToSender::Policy(Box::new(pair.policy.clone())))).unwrap();
+        assert_eq!(target.session.step(), Step::Worked);
+        target
+    }
+
+    /// One that has said nothing yet.
+    pub fn mute(pair: &Pair, sender: &'s mut Sender, until: Until) -> Scripted<'s> {
         let (outbox, frames) = mpsc::channel(OUTBOX);
         let (answers, receipts) = mpsc::channel(1);
         let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);

@@ -142,7 +142,7 @@ fn what_is_looked_at_more_often_than_it_is_read_through_is_named() {
     let root = Root::new(Arc::new(Tree::open(&pair.here, Mounts::Stay).unwrap())).unwrap();
     let mut sender = Sender::new(root, pair.options, pair.mirror.clone());
     let (outbox, mut frames) = mpsc::channel(OUTBOX);
-    let (_answers, receipts) = mpsc::channel(1);
+    let (_answers, receipts) = answers(1, &pair.policy);
     let (keep, durability, compress) = (pair.keep, pair.durability, pair.compress);
     let mut session = sender.begin(
         Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST },
@@ -175,4 +175,15 @@ fn what_has_a_reserved_name_is_left_out_until_it_is_gone() {
     assert!(left_out(&pair).is_empty());
     assert_eq!(pair.sync().0, Ended::InSync);
     assert!(pair.mirror.entries.problems().is_empty());
+}
+
+#[test]
+fn what_a_rule_leaves_out_keeps_its_copy_and_is_no_problem() {
+    let mut pair = Pair::new();
+    std::os::unix::net::UnixListener::bind(pair.here.join("socket")).unwrap();
+    fs::write(pair.there.join("socket"), "an earlier file of this name").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    assert!(pair.there.join("socket").is_file());
+    assert!(pair.mirror.entries.problems().is_empty());
+    assert_eq!(pair.mirror.entries.left_out().iter().next().unwrap().0, &path("socket"));
 }

@@ -75,7 +75,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         );
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
-        let (answers, answered) = mpsc::channel(OUTBOX);
+        let (answers, answered) = crate::sender::tests::answers(OUTBOX, &proto::policy::Policy::default());
         let (pass_on, receipts) = mpsc::channel(OUTBOX);
         let (_stop, stop_receiver) = watch::channel(false);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop_receiver));

@@ -100,7 +100,7 @@ impl Sim<'_> {
         let mut receiver = Receiver::new(grant, self.place.clock.clone(), Workers::Inline);
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
-        let (answers, from_receiver) = mpsc::channel(OUTBOX);
+        let (answers, from_receiver) = crate::sender::tests::answers(OUTBOX, &proto::policy::Policy::default());
         let (to_sender, receipts) = mpsc::channel(OUTBOX);
         let (stop, stopped) = watch::channel(false);
         let compress = *self.rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();

@@ -1,0 +1,118 @@
+//! What a target says of itself is heard before anything is sent, and kept to.
+
+use proto::policy::Bounds;
+use proto::{Capabilities, ToReceiver};
+
+use super::scripted::Scripted;
+use super::*;
+use crate::workers::Step;
+
+fn troubled(pair: &Pair) -> Vec<String> {
+    pair.mirror.entries.problems().iter().map(|(path, note)| format!("{path} {}", note.reason)).collect()
+}
+
+#[test]
+fn before_the_target_has_said_what_it_takes_nothing_is_sent_but_an_answer() {
+    for until in [Until::Stopped, Until::InSync] {
+        let (pair, _) = Pair::stepped();
+        fs::write(pair.here.join("f"), "content").unwrap();
+        pair.hint(Hint::Subtree { path: RelPath::root() });
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::mute(&pair, &mut sender, until);
+        assert_eq!(target.hears(), Ok(vec![]));
+        assert_eq!(target.says(&ToSender::Pong), Ok(vec![]));
+        assert_eq!(target.says(&ToSender::Ping), Ok(vec![(0, ToReceiver::Pong)]));
+        let policy = ToSender::Policy(Box::default());
+        let first = target.says(&policy).unwrap();
+        assert!(matches!(first[0], (1, ToReceiver::Make { .. })), "{first:?}");
+        assert_eq!(target.says(&policy), Err(Ended::Violation("it has told its rules twice".into())));
+    }
+}
+
+#[test]
+fn a_sender_to_which_nothing_is_owed_waits_for_the_policy_too() {
+    let (pair, _) = Pair::stepped();
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::mute(&pair, &mut sender, Until::InSync);
+    assert_eq!(target.session.step(), Step::Idle(None));
+    assert_eq!(target.says(&ToSender::Policy(Box::default())), Err(Ended::InSync));
+}
+
+#[test]
+fn a_disk_with_whole_seconds_up_to_2038_is_compared_by_what_it_holds() {
+    let mut pair = Pair::new();
+    fill(&pair.here);
+    let times = [("a/small", 1_700_000_000, 5), ("a/b/none", 5_000_000_000, 7), ("a/b/c/large", 3, 999_999_999)];
+    for (at, secs, nanos) in times {
+        let file = fs::File::options().write(true).open(pair.here.join(at)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + Duration::new(secs, nanos)).unwrap();
+    }
+    let full = Capabilities::full();
+    pair.policy.capabilities = Capabilities { granularity: 1_000_000_000, last: i32::MAX.into(), ..full };
+    assert_eq!(pair.pass().0, Ended::InSync);
+    for (at, secs, _) in times {
+        let held = fs::metadata(pair.there.join(at)).unwrap();
+        assert_eq!((held.mtime(), held.mtime_nsec()), ((secs as i64).min(i32::MAX.into()), 0), "{at}");
+    }
+    let (ended, took) = pair.pass();
+    assert_eq!((ended, took.files, took.removed), (Ended::InSync, 0, 0));
+    assert!(took.wire_bytes < 4096, "{} bytes of a tree that is alike", took.wire_bytes);
+    // The next connection may lead to another disk.
+    pair.policy.capabilities = full;
+    pair.pass();
+    pair.assert_equal();
+}
+
+#[test]
+fn a_file_that_is_too_large_there_is_not_sent_in_vain() {
+    let mut pair = Pair::new();
+    pair.policy.limits = Bounds { file_size: Some(1 << 20), ..Bounds::default() };
+    for (name, size) in [("fits", 1 << 20), ("dump", (1 << 20) + 1)] {
+        fs::write(pair.here.join(name), vec![7; size]).unwrap();
+    }
+    for sent in [1, 0] {
+        let (ended, took) = pair.pass();
+        assert_eq!((ended, took.files), (Ended::InSync, sent));
+        assert_eq!(
+            troubled(&pair),
+            ["dump not stored: 1048577 bytes are more than the module's max_file_size of 1048576 bytes"]
+        );
+    }
+    pair.renamed("dump", "other");
+    pair.sync();
+    assert_eq!(troubled(&pair).len(), 1);
+    fs::write(pair.here.join("other"), "small").unwrap();
+    pair.entry("other", Cause::WRITTEN);
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(pair.sync().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn a_file_that_becomes_too_large_while_it_is_sent_is_given_up() {
+    let (mut pair, clock) = Pair::stepped();
+    pair.policy.limits = Bounds { file_size: Some(2 << 20), ..Bounds::default() };
+    let at = pair.here.join("f");
+    fs::write(&at, vec![1; 1 << 20]).unwrap();
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    target.hears().unwrap();
+    pair.entry("f", Cause::CREATED | Cause::WRITTEN);
+    // It is opened, and some of it read.
+    for _ in 0..3 {
+        target.session.step();
+    }
+    assert_eq!(target.operations, 0);
+    fs::File::options().write(true).open(&at).unwrap().set_len(3 << 20).unwrap();
+    pair.entry("f", Cause::WRITTEN);
+    clock.advance(Duration::from_secs(1));
+    let heard = target.hears().unwrap();
+    assert!(heard.iter().any(|(_, message)| matches!(message, ToReceiver::Drop { .. })), "{}", heard.len());
+    assert_eq!(target.operations, 0, "nothing is put");
+    assert_eq!(
+        troubled(&pair),
+        ["f not stored: 3145728 bytes are more than the module's max_file_size of 2097152 bytes"]
+    );
+    drop(target);
+    assert!(pair.mirror.pending().is_empty());
+}
