@@ -136,8 +136,9 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
         11 if dice.byte() == 1 => {
             let (length, many) = (u32::from(dice.byte()) << dice.below(12), dice.below(200));
             let bytes = [&b"\x28\xb5\x2f\xfd"[..], &dice.bytes(many)].concat().into();
-            ToReceiver::Packed { length: length.max(1), bytes }
+            ToReceiver::Packed { length, bytes }
         }
+        11 if dice.byte() == 2 => ToReceiver::Windowed { log: 20 + dice.below(4) as u8 },
         11 => ToReceiver::Compare { path: path.parent().unwrap_or_default(), digest: [dice.byte(); 16] },
         _ => ToReceiver::Count { path: path.parent().unwrap_or_default() },
     }]

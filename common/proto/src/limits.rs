@@ -56,8 +56,9 @@ pub const AHEAD: usize = 1024;
 pub const BACKLOG: u64 = 64 * 1024 * 1024;
 /// Bytes of the frames in one `Packed`, before they were compressed: what becomes no smaller still fits into a frame.
 pub const PACKED: usize = 960 * 1024;
-/// Window of the compression, as a power of two: memory that a receiver needs for it.
-pub const PACKED_WINDOW: u32 = 23;
+/// Window of the compression, as a power of two: memory that a receiver needs for it. Where none has been granted it is the
+/// least.
+pub const PACKED_WINDOW: u8 = 20;
 /// The windows that a receiver may grant, likewise.
 pub const WINDOWS: std::ops::RangeInclusive<u8> = 20..=23;
 /// Bytes of one path, all components and separators.

@@ -52,19 +52,21 @@ pub enum ToReceiver {
     // Not operations.
     /// Opens blob `id` for a content of `size` bytes; what no `Data` covers is a hole.
     Blob { id: u32, size: u64 },
-    /// A piece of a blob. These come in rising order; no two pieces, of either sort, overlap.
+    /// A piece of a blob. No two pieces, of either sort, overlap, and none comes before the end of one of these.
     Data { id: u32, offset: u64, bytes: Bytes },
     /// Asks for the `Signature` of the file that stands at this path: the basis of the blob. Once, before its first
     /// piece.
     Basis { id: u32, path: RelPath },
     /// A piece of a blob that is there already: `count` chunks of its basis, at least 1, from number `first` on, one
-    /// after the other. In any order.
+    /// after the other.
     Copy { id: u32, offset: u64, first: u32, count: u32 },
     /// The blob will not be used.
     Drop { id: u32 },
-    /// Whole frames of `length` bytes together, 1 to [`PACKED`](crate::limits::PACKED), as the next part of a stream of zstd
-    /// frames. None of them is `Packed`.
+    /// Whole frames of `length` bytes together, at most [`PACKED`](crate::limits::PACKED), as the next part of a stream of zstd
+    /// frames. None of them is `Packed`. With 0 bytes it ends the zstd frame.
     Packed { length: u32, bytes: Bytes },
+    /// The answer to `Window`: no zstd frame is open, and those that follow have at most this window, as a power of two.
+    Windowed { log: u8 },
     /// Is anybody there? Answered by `Pong`, and no other comes before that.
     Ping,
     /// The answer to `Ping`; unasked as well, to say that the sender lives.

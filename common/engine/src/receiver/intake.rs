@@ -18,9 +18,9 @@ use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
+use super::unpacking::Unpacking;
 use super::{EndReason, Grant, Stop};
 use crate::channel::{self, Inbox, Outlet};
-use crate::pack::Unpacker;
 use crate::view::{Rule, View};
 use crate::workers::Workers;
 
@@ -38,7 +38,7 @@ pub(super) struct Intake<'a> {
     workers: Workers,
     grant: &'a Grant,
     blobs: Blobs<'a>,
-    unpacker: Unpacker,
+    unpacking: Unpacking,
     /// What is read just now, and what that stands in if it was packed.
     frames: Frames,
     around: Frames,
@@ -57,7 +57,7 @@ impl<'a> Intake<'a> {
         workers: Workers,
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outlet.clone());
-        let (early, unpacker, bundle) = (None, Unpacker::default(), Bundle { first: 1, ..Bundle::default() });
+        let (early, unpacking, bundle) = (None, Unpacking::default(), Bundle { first: 1, ..Bundle::default() });
         let (frames, around, may_ping) = Default::default();
         Intake {
             line,
@@ -69,7 +69,7 @@ impl<'a> Intake<'a> {
             workers,
             grant,
             blobs,
-            unpacker,
+            unpacking,
             frames,
             around,
             may_ping,
@@ -142,7 +142,11 @@ impl<'a> Intake<'a> {
 
     /// Takes in what stands in one `Packed`.
     fn packed(&mut self, length: u32, bytes: &[u8]) -> Result<(), EndReason> {
-        let frames = self.unpacker.unpack(length, bytes).map_err(EndReason::Violation)?;
+        let unpacked = self.unpacking.unpack(length, bytes, self.line.retained());
+        let (frames, window) = unpacked.map_err(EndReason::Violation)?;
+        if let Some(log) = window {
+            self.say(&ToSender::Window { log })?;
+        }
         self.frames.settle(&mut self.bundle, self.line.retained());
         self.around = mem::replace(&mut self.frames, Frames::unpacked(frames.len()));
         let may_ping = mem::replace(&mut self.may_ping, false);
@@ -187,6 +191,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Packed { .. } => {
                 return Err(EndReason::Violation("sent compressed frames among compressed frames".to_owned()));
             }
+            ToReceiver::Windowed { log } => return self.unpacking.windowed(log).map_err(EndReason::Violation),
             ToReceiver::Ping => return self.ping(),
             ToReceiver::Pong
             | ToReceiver::Noted
@@ -253,7 +258,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Waits while the outbox is full: the peer reads it whatever else it does.
+    /// One for each buffer, outside of `Packed`: what is answered takes memory.
     fn ping(&mut self) -> Result<(), EndReason> {
         let may = mem::replace(&mut self.may_ping, false);
         if !may {
@@ -261,7 +266,12 @@ impl<'a> Intake<'a> {
                 "sent a ping before the last one was answered, or a compressed one".to_owned(),
             ));
         }
-        self.outlet.send(channel::frame(&ToSender::Pong)).map_err(|_| EndReason::Closed)
+        self.say(&ToSender::Pong)
+    }
+
+    /// Waits while the outbox is full: the peer reads it whatever else it does.
+    fn say(&self, message: &ToSender) -> Result<(), EndReason> {
+        self.outlet.send(channel::frame(message)).map_err(|_| EndReason::Closed)
     }
 
     /// Sends the bundle that was gathered on its way.

@@ -208,6 +208,11 @@ impl Retained {
         self.charge(Kind::Extra, bytes)
     }
 
+    /// Whether somebody waits for memory.
+    pub fn others_wait(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// The session is over: its intake waits no more.
     pub fn end(&self) {
         let mut state = self.lock();

@@ -27,6 +27,7 @@ mod publisher;
 mod receipts;
 mod run;
 mod signatures;
+mod unpacking;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod modes;
 mod moves;
 mod names;
 mod order;
+mod packed;
 mod retained;
 mod rig;
 mod room;

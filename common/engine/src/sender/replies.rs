@@ -20,7 +20,11 @@ impl Session<'_> {
                 false => self.chatter(),
             },
             ToSender::Policy(policy) => self.policy(*policy),
-            ToSender::Pong | ToSender::Window { .. } | ToSender::Extra { .. } => self.chatter(),
+            ToSender::Pong | ToSender::Extra { .. } => self.chatter(),
+            ToSender::Window { log } => {
+                self.wire.allow_window(log);
+                self.chatter()
+            }
             ToSender::Ping => {
                 self.wire.put(&ToReceiver::Pong, self.mirror)?;
                 self.chatter()

@@ -85,7 +85,7 @@ impl Session<'_> {
     fn next_due(&self) -> Option<Instant> {
         let now = self.mirror.now();
         let due = if self.has_room() { self.mirror.pending().next_due(now) } else { None };
-        due.into_iter().chain(self.next_try()).min()
+        due.into_iter().chain(self.next_try()).chain(self.wire.due()).min()
     }
 
     /// Ready when the next step may find something to do: an answer, a hint, a listed folder, room for what is to be sent, or

@@ -56,6 +56,9 @@ impl Wire {
 
     /// Hands on what is there, or keeps it while the link has enough.
     pub fn flush(&mut self, mirror: &Mirror) -> Result<(), Lost> {
+        if let Some(frames) = self.packer.rest() {
+            self.hand_on(frames, mirror)?;
+        }
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -94,6 +97,16 @@ impl Wire {
             self.packer.left(bytes, before, self.clock.since(since));
         }
         Ok(true)
+    }
+
+    /// When [`flush`](Wire::flush) has something to do, if nothing is put until then.
+    pub fn due(&self) -> Option<Instant> {
+        self.packer.due()
+    }
+
+    /// The peer allows compression such a window, as a power of two.
+    pub fn allow_window(&mut self, log: u8) {
+        self.packer.allow(log);
     }
 
     /// Whether the link has enough for now.

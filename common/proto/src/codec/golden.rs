@@ -124,6 +124,7 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
             ToReceiver::Copy { id: 3, offset: 4096, first: 7, count: 2 },
         ),
         ("08000000 26 00100000 78797a", ToReceiver::Packed { length: 4096, bytes: Bytes::from_static(b"xyz") }),
+        ("02000000 2d 14", ToReceiver::Windowed { log: 20 }),
         ("01000000 23", ToReceiver::Ping),
         ("01000000 2c", ToReceiver::Pong),
         ("01000000 27", ToReceiver::Noted),

@@ -257,8 +257,12 @@ fn packed_frames_out_of_range_are_errors() {
     };
     assert!(packed(limits::PACKED as u32, b"x").is_ok());
     assert!(packed(limits::PACKED as u32 + 1, b"x").is_err());
-    assert!(packed(0, b"x").is_err());
+    assert!(packed(0, b"x").is_ok(), "the end of a zstd frame gives no bytes");
     assert!(packed(1, b"").is_err());
+    for (log, fits) in [(19, false), (20, true), (23, true), (24, false)] {
+        assert_eq!(decode::<ToReceiver>(encoded(&ToReceiver::Windowed { log })).is_ok(), fits);
+        assert_eq!(decode::<ToSender>(encoded(&ToSender::Window { log })).is_ok(), fits);
+    }
 }
 
 #[test]

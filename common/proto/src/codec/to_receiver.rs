@@ -36,6 +36,7 @@ const DONE: u8 = 41;
 const PROBLEM: u8 = 42;
 const REPORT: u8 = 43;
 const PONG: u8 = 44;
+const WINDOWED: u8 = 45;
 
 // Tags of a content.
 pub(super) const INLINE: u8 = 0;
@@ -66,6 +67,7 @@ impl Body for ToReceiver {
             ToReceiver::Basis { .. } => BASIS,
             ToReceiver::Copy { .. } => COPY,
             ToReceiver::Packed { .. } => PACKED,
+            ToReceiver::Windowed { .. } => WINDOWED,
             ToReceiver::Drop { .. } => DROP,
             ToReceiver::Ping => PING,
             ToReceiver::Pong => PONG,
@@ -151,6 +153,7 @@ impl Body for ToReceiver {
                 buf.put_u32_le(*length);
                 buf.put_slice(bytes);
             }
+            ToReceiver::Windowed { log } => buf.put_u8(*log),
             ToReceiver::Drop { id } => buf.put_u32_le(*id),
             ToReceiver::Ping | ToReceiver::Pong | ToReceiver::Noted | ToReceiver::Return => {}
             ToReceiver::Done(done) => telling::put_done(done, buf),
@@ -195,6 +198,7 @@ impl Body for ToReceiver {
             BASIS => ToReceiver::Basis { id: from.u32("blob")?, path: from.path_below("path")? },
             COPY => take_copy(from)?,
             PACKED => take_packed(from)?,
+            WINDOWED => ToReceiver::Windowed { log: from.window()? },
             DROP => ToReceiver::Drop { id: from.u32("blob")? },
             PING => ToReceiver::Ping,
             PONG => ToReceiver::Pong,
@@ -355,7 +359,7 @@ fn take_copy(from: &mut Reader) -> Result<ToReceiver, Error> {
 
 fn take_packed(from: &mut Reader) -> Result<ToReceiver, Error> {
     let (length, bytes) = (from.u32("packed")?, from.rest());
-    if length == 0 || bytes.is_empty() {
+    if bytes.is_empty() {
         return Err(Error::Invalid { what: "packed", why: "is empty" });
     }
     if length as usize > limits::PACKED {

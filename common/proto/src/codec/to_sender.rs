@@ -105,20 +105,12 @@ impl Body for ToSender {
             PONG => ToSender::Pong,
             PING => ToSender::Ping,
             POLICY => ToSender::Policy(Box::new(policy::take(from)?)),
-            WINDOW => take_window(from)?,
+            WINDOW => ToSender::Window { log: from.window()? },
             BYE => ToSender::Bye { refusal: login::take_refusal(from)? },
             extra if EXTRA.contains(&extra) => ToSender::Extra { kind: extra, body: from.rest() },
             other => return Err(Error::Unknown { what: "message to a sender", value: other.into() }),
         })
     }
-}
-
-fn take_window(from: &mut Reader) -> Result<ToSender, Error> {
-    let log = from.u8("window")?;
-    if !limits::WINDOWS.contains(&log) {
-        return Err(Error::Unknown { what: "window", value: log.into() });
-    }
-    Ok(ToSender::Window { log })
 }
 
 fn put_outcome(outcome: &Outcome, buf: &mut BytesMut) {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Error;
 use crate::Version;
+use crate::limits::WINDOWS;
 use crate::name::{Name, RelPath};
 use crate::shown::is_hostile;
 
@@ -88,6 +89,12 @@ impl Reader {
     }
 
     /// Bits, of which only these have a meaning.
+    /// Of compression, as a power of two.
+    pub fn window(&mut self) -> Result<u8, Error> {
+        let log = self.u8("window")?;
+        if WINDOWS.contains(&log) { Ok(log) } else { Err(Error::Unknown { what: "window", value: log.into() }) }
+    }
+
     pub fn flags(&mut self, known: u8) -> Result<u8, Error> {
         let flags = self.u8("flags")?;
         if flags & !known == 0 { Ok(flags) } else { Err(Error::Unknown { what: "flags", value: flags.into() }) }
