@@ -64,7 +64,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Two renames looked like an exchange. It was one if something stands at both places, after all renames since.
+    /// Two renames looked like an exchange. It was one if something stands at both places, after all renames since. Where the
+    /// target's disk cannot exchange two names, both are looked at.
     pub(super) fn exchange(
         &mut self,
         ticket: Ticket,
@@ -72,7 +73,7 @@ impl Session<'_> {
         stands: &[RelPath],
     ) -> Result<(), Ended> {
         let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
-        if stands.iter().all(|(_, taken)| *taken) {
+        if self.view.disk().exchange && stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
             let alike = self.origins.exchanged(&a, &b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };

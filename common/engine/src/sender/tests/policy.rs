@@ -116,3 +116,38 @@ fn a_file_that_becomes_too_large_while_it_is_sent_is_given_up() {
     drop(target);
     assert!(pair.mirror.pending().is_empty());
 }
+
+#[test]
+fn where_the_disk_cannot_exchange_two_names_both_are_looked_at() {
+    for exchange in [true, false] {
+        let mut pair = Pair::new();
+        pair.policy.capabilities.exchange = exchange;
+        for (at, content) in [("a", "one"), ("b", "three"), ("c/x", "five"), ("d/y", "eleven")] {
+            let file = pair.here.join(at);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, content).unwrap();
+        }
+        pair.pass();
+        for (one, other) in [("a", "b"), ("c", "d")] {
+            let at = |name: &str| pair.here.join(name);
+            for (from, to) in [(one, "aside"), (other, one), ("aside", other)] {
+                fs::rename(at(from), at(to)).unwrap();
+            }
+            for (from, to) in [(one, other), (other, one)] {
+                let (folder, since) = (one == "c", std::time::Instant::now());
+                pair.hint(Hint::Renamed { from: path(from), to: path(to), folder, since });
+            }
+        }
+        pair.entry("", Cause::ENTRIES);
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        let heard = target.hears().unwrap();
+        let exchanges = heard.iter().filter(|(_, message)| matches!(message, ToReceiver::Exchange { .. })).count();
+        assert_eq!(exchanges, if exchange { 2 } else { 0 }, "{heard:?}");
+        drop(target);
+        drop(sender);
+        // What was not acknowledged is owed to the next connection.
+        assert_eq!(pair.sync().0, Ended::InSync);
+        pair.assert_equal();
+    }
+}
