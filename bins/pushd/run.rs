@@ -24,9 +24,7 @@ use crate::headline::headline;
 use crate::lane::Lane;
 use crate::report::{self, Brake, Far, Pair};
 use crate::source::Live;
-use crate::status::{
-    Durability, LeftOut, Problem, SourceState, SourceStatus, Status, TargetState, TargetStatus, shown,
-};
+use crate::status::{LeftOut, Problem, SourceState, SourceStatus, Status, TargetState, TargetStatus, shown};
 use crate::watch::Instances;
 
 /// How long lanes may take to end when the program stops.
@@ -312,7 +310,8 @@ fn target_status(at: usize, lane: &Lane, board: &Board, (problems, left_out): Sh
         module: lane.target.destination.to_string(),
         state,
         since,
-        durability: mirror.target.durability().map(Durability::from),
+        durability: mirror.target.durability().map(Into::into),
+        disk: mirror.target.disk().map(Into::into),
         owed: mirror.owed().into(),
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(|moment| Moment(board.known(at, moment))),

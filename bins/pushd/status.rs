@@ -2,11 +2,13 @@
 //!
 //! `run` fills it in, the control socket carries it, the client prints it. It measures nothing itself.
 
+mod disk;
 pub mod shown;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use disk::Disk;
 pub use text::{Detail, render};
 
 use kit::Exit;
@@ -84,6 +86,8 @@ pub struct TargetStatus {
     pub since: Moment,
     /// What its acknowledgements mean; `null` before it was reached.
     pub durability: Option<Durability>,
+    /// What its disk can hold; `null` before it was reached.
+    pub disk: Option<Disk>,
     /// What is not yet acknowledged.
     pub owed: Owed,
     /// Age of the oldest change that is not yet acknowledged; 0 when in sync.

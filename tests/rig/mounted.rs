@@ -42,7 +42,11 @@ impl Drop for Mounted<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Ext4,
+    /// An ext4 of before: times on whole seconds, until 2038.
+    SmallInodes,
     Xfs,
+    /// An xfs of before: times until 2038.
+    OldXfs,
     Btrfs,
     /// A btrfs that is mounted without ACLs.
     WithoutAcls,
@@ -86,7 +90,9 @@ impl Disk {
         std::fs::create_dir(&self.at).unwrap();
         let (mkfs, options): (_, &[&str]) = match self.format {
             Format::Ext4 => ("mkfs.ext4", &[]),
+            Format::SmallInodes => ("mkfs.ext4", &["-I", "128"]),
             Format::Xfs => ("mkfs.xfs", &[]),
+            Format::OldXfs => ("mkfs.xfs", &["-m", "bigtime=0"]),
             Format::Btrfs | Format::WithoutAcls => ("mkfs.btrfs", &[]),
             Format::Tmpfs => return self.is_mounted(),
         };

@@ -1,9 +1,11 @@
-//! Backups on disks that hold less than the source does: no ACLs.
+//! Backups on disks that hold less than the source does: coarse times, times that end in 2038, no attributes, no links.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 
 use crate::rig::compare;
-use crate::rig::fs::{acl, set_xattr};
+use crate::rig::fs::{acl, set_mtime, set_xattr};
 use crate::rig::is_root;
 use crate::rig::mounted::{Disk, Format};
 use crate::rig::pair::{Pair, Setup, wait_without_stage};
@@ -20,6 +22,35 @@ fn pair(test: &str, format: Format) -> Option<(Pair, Disk, Scratch)> {
     }
     let setup = Setup { backup_base: Some(disk.path().into()), ..Setup::default() };
     Some((Pair::new(test, setup), disk, scratch))
+}
+
+/// Times that not every disk has: nanoseconds, before 1970, on odd seconds, before 1901, after 2038 and after 2446.
+const TIMES: [(i64, u32); 8] = [
+    (1_500_000_001, 123_456_789),
+    (1_500_000_000, 999_999_999),
+    (-5, 1),
+    (0, 1),
+    (-2_500_000_000, 7),
+    (2_147_483_647, 5),
+    (2_500_000_000, 0),
+    (16_000_000_000, 1),
+];
+
+/// Of each kind of entry one with each of those times.
+fn fill(root: &Path) {
+    let large: Vec<u8> = (0..700_000_u32).map(|n| (n % 251) as u8 | 1).collect();
+    for (n, (secs, nanos)) in TIMES.into_iter().enumerate() {
+        let folder = root.join(format!("folder {n}"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("small"), format!("{n}")).unwrap();
+        fs::write(folder.join("large"), &large).unwrap();
+        fs::File::create(folder.join("hollow")).unwrap().set_len(3_000_000).unwrap();
+        symlink("small", folder.join("symlink")).unwrap();
+        fs::hard_link(folder.join("small"), folder.join("hard link")).unwrap();
+        for name in ["small", "large", "hollow", "symlink", "."] {
+            set_mtime(&folder.join(name), secs, nanos).unwrap();
+        }
+    }
 }
 
 /// Files, bytes of content and of frames that a pass has sent.
@@ -39,6 +70,97 @@ fn assert_nothing_sent(done: &Done) {
 fn differences(pair: &Pair) -> Vec<compare::Difference> {
     wait_without_stage(&pair.backup);
     compare::trees(&pair.source, &pair.backup).into_iter().filter(|difference| difference.what != "mtime").collect()
+}
+
+/// What is there is not sent again, and the times are those that the disk holds.
+fn a_second_pass_sends_nothing(test: &str, format: Format, held: fn((i64, u32)) -> (i64, u32)) {
+    let Some((mut pair, _disk, _scratch)) = pair(test, format) else { return };
+    fill(&pair.source);
+    pair.recvd.start();
+    assert!(sent(&pair.sync(&["--json"]))[0] > 3 * TIMES.len() as u64);
+    for (n, time) in TIMES.into_iter().enumerate() {
+        for name in ["small", "large", "hollow", "symlink", "."] {
+            let there = fs::symlink_metadata(pair.backup.join(format!("folder {n}/{name}"))).unwrap();
+            assert_eq!((there.mtime(), there.mtime_nsec() as u32), held(time), "{name} {time:?}");
+        }
+    }
+    assert_nothing_sent(&pair.sync(&["--json"]));
+    // Another recvd finds the same out.
+    pair.recvd.daemon.kill();
+    pair.recvd.start_whole();
+    assert_nothing_sent(&pair.sync(&["--json"]));
+    let found = differences(&pair);
+    assert!(found.is_empty(), "{}", compare::listing(&found, 40));
+}
+
+#[test]
+fn a_second_pass_sends_nothing_where_times_are_whole_seconds_until_2038() {
+    a_second_pass_sends_nothing("seconds", Format::SmallInodes, |(secs, _)| {
+        (secs.clamp(i32::MIN.into(), i32::MAX.into()), 0)
+    });
+}
+
+#[test]
+fn a_second_pass_sends_nothing_where_times_end_in_2038() {
+    a_second_pass_sends_nothing("until2038", Format::OldXfs, |(secs, nanos)| {
+        let (first, last) = (i32::MIN.into(), i32::MAX.into());
+        if secs > first && secs < last { (secs, nanos) } else { (secs.clamp(first, last), 0) }
+    });
+}
+
+/// Whatever recvd could do at its start.
+#[test]
+fn a_disk_that_was_read_only_at_the_start_is_tried_out_by_the_next_session() {
+    let Some((mut pair, disk, _scratch)) = pair("readonly", Format::SmallInodes) else { return };
+    fill(&pair.source);
+    disk.remount("ro");
+    pair.recvd.start_whole();
+    disk.remount("rw");
+    assert!(sent(&pair.sync(&["--json"]))[0] > 0);
+    assert_nothing_sent(&pair.sync(&["--json"]));
+    assert_eq!(pair.recvd.daemon.log().matches("times on whole seconds up to 2038-01-19").count(), 1);
+}
+
+#[test]
+fn a_disk_that_comes_late_is_tried_out_when_it_comes() {
+    let Some((mut pair, disk, _scratch)) = pair("late", Format::SmallInodes) else { return };
+    fill(&pair.source);
+    let at = disk.path().join("recvd-backup");
+    fs::remove_dir(&at).unwrap();
+    // The module's folder is the mount point itself.
+    let config = fs::read_to_string(&pair.recvd.config).unwrap();
+    fs::write(&pair.recvd.config, config.replace("/recvd-backup", "")).unwrap();
+    fs::remove_dir(disk.path().join("lost+found")).unwrap();
+    disk.unmount();
+    pair.recvd.start_whole();
+    disk.mount();
+    let done = pair.pushd.command(&["check"]);
+    assert!(done.code == 0 && done.out.contains(": times on whole seconds up to 2038-01-19"), "{}", done.text());
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0, "a check has left something");
+    assert!(sent(&pair.pushd.command(&["sync", "--json"]))[0] > 0);
+    assert_nothing_sent(&pair.pushd.command(&["sync", "--json"]));
+}
+
+/// What a target's disk does not hold is said, and a change is mirrored as well as it can be.
+#[test]
+fn check_and_status_say_what_the_disk_does_not_hold() {
+    let Some((mut pair, _disk, _scratch)) = pair("said", Format::SmallInodes) else { return };
+    let lacks = "times on whole seconds up to 2038-01-19";
+    pair.start();
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    let said = pair.pushd.command(&["check"]);
+    assert!(said.out.contains(&format!("its disk holds less than others: {lacks}")), "{}", said.text());
+    let status = pair.pushd.command(&["status"]);
+    assert!(status.out.contains(&format!("t: its disk holds less than others: {lacks}")), "{}", status.text());
+    let disk = pair.pushd.target("t")["disk"].clone();
+    assert_eq!((&disk["lacks"], &disk["time_step_ns"]), (&lacks.into(), &1_000_000_000.into()), "{disk:#}");
+    assert_eq!((&disk["time_first"], &disk["time_last"]), (&i32::MIN.into(), &i32::MAX.into()), "{disk:#}");
+    // Two versions of one size within one second.
+    for content in ["one", "two", "six"] {
+        fs::write(pair.source.join("anchor"), content).unwrap();
+        pair.pushd.wait_in_sync(&[]).unwrap();
+        assert_eq!(fs::read_to_string(pair.backup.join("anchor")).unwrap(), content);
+    }
 }
 
 #[test]

@@ -7,6 +7,12 @@ use kit::units::Moment;
 
 use super::*;
 
+/// An ext4 of before.
+fn small_inodes() -> Disk {
+    let (granularity, first, last) = (1_000_000_000, i64::MIN, i32::MAX.into());
+    proto::Capabilities { granularity, first, last, acls: false, ..proto::Capabilities::full() }.into()
+}
+
 fn example() -> Status {
     let moment = Moment(UNIX_EPOCH + Duration::from_secs(1_795_399_509));
     let target = TargetStatus {
@@ -16,6 +22,7 @@ fn example() -> Status {
         state: TargetState::Live,
         since: moment,
         durability: Some(Durability::Batch),
+        disk: None,
         owed: Owed::default(),
         lag_ms: 0,
         last_in_sync: Some(moment),
@@ -31,6 +38,7 @@ fn example() -> Status {
         name: "b2".into(),
         state: TargetState::Offline,
         durability: Some(Durability::None),
+        disk: Some(small_inodes()),
         owed: Owed { paths: 1204, bytes: 2 << 30 },
         lag_ms: 252_000,
         last_in_sync: None,
@@ -74,11 +82,14 @@ fn json_names() {
         r#"{"version":"0.1.0","pid":7,"uptime_s":60,"watches":1204,"watch_limit":192536,"sources":[{"name":"www","#,
         r#""path":"/srv/www","state":"live","reason":null,"watches":1204,"unwatched":0,"compared_at":null,"overflows":1,"targets":[{"name":"backup1","#,
         r#""address":"backup1:8730","module":"www/web1","state":"live","since":"2026-11-23T02:05:09.000Z","#,
-        r#""durability":"batch","owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
+        r#""durability":"batch","disk":null,"owed":{"paths":0,"bytes":0},"lag_ms":0,"last_in_sync":"2026-11-23T02:05:09.000Z","#,
         r#""sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"rate":10485760,"progress":null,"#,
         r#""problems":[],"problems_total":0,"left_out":{"entries":0,"paths":[]},"#,
         r#""last_error":null},{"name":"b2","address":"backup1:8730","module":"www/web1","state":"offline","#,
-        r#""since":"2026-11-23T02:05:09.000Z","durability":"none","owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
+        r#""since":"2026-11-23T02:05:09.000Z","durability":"none","disk":{"lacks":"times on whole seconds up to 2038-01-19, no ACLs","#,
+        r#""time_step_ns":1000000000,"time_first":null,"time_last":2147483647,"xattrs":true,"acls":false,"hardlinks":true,"#,
+        r#""symlinks":true,"exchange":true,"holes":true,"any_bytes":true,"case":true,"name_bytes":255},"#,
+        r#""owed":{"paths":1204,"bytes":2147483648},"lag_ms":252000,"#,
         r#""last_in_sync":null,"sent":{"files":1204,"bytes":20971520,"wire_bytes":22020096},"rate":0,"#,
         r#""progress":{"files":1,"bytes":1073741824,"compared":99,"all":{"files":9,"bytes":2147483648,"search":"over"}},"#,
         r#""problems":[{"path":"a\\x1bb","reason":"Permission denied","since":"2026-11-23T02:05:09.000Z"}],"#,
@@ -111,9 +122,10 @@ fn text() {
     assert_eq!(lines[7], "  b2 (backup1:8730): connection refused");
     assert_eq!(lines[8], "  b2: 1 of 9 files  1 GiB of 2 GiB (50%)");
     assert_eq!(lines[9], "  b2: acknowledges what is in its memory, not on its disk (durability none)");
-    assert_eq!(lines[10], "  b2: 3 not mirrored");
-    assert!(lines[11].starts_with("    a\\x1bb: Permission denied ("), "{text}");
-    assert_eq!(lines[12], "    and 2 more: see --json");
+    assert_eq!(lines[10], "  b2: its disk holds less than others: times on whole seconds up to 2038-01-19, no ACLs");
+    assert_eq!(lines[11], "  b2: 3 not mirrored");
+    assert!(lines[12].starts_with("    a\\x1bb: Permission denied ("), "{text}");
+    assert_eq!(lines[13], "    and 2 more: see --json");
 }
 
 #[test]

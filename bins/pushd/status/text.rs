@@ -173,6 +173,9 @@ fn remarks(target: &TargetStatus) -> String {
         let sentence = "acknowledges what is in its memory, not on its disk (durability none)";
         out.push_str(&format!("  {}: {sentence}\n", target.name));
     }
+    if let Some(disk) = target.disk.as_ref().filter(|disk| !disk.lacks.is_empty()) {
+        out.push_str(&format!("  {}: its disk holds less than others: {}\n", target.name, disk.lacks));
+    }
     if target.problems_total > 0 {
         out.push_str(&format!("  {}: {} not mirrored\n", target.name, units::count(target.problems_total)));
         for problem in target.problems.iter().take(PROBLEMS) {

@@ -1,8 +1,10 @@
-//! What is known of the target as a whole: whether it takes anything, what its acknowledgements mean, and what went wrong last.
+//! What is known of the target as a whole: whether it takes anything, what its acknowledgements mean, what its disk can
+//! hold, and what went wrong last.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use proto::Capabilities;
 use proto::login::Durability;
 
 use super::lock;
@@ -16,6 +18,7 @@ pub struct Condition {
     asked: AtomicBool,
     last_error: Mutex<Option<String>>,
     durability: Mutex<Option<Durability>>,
+    disk: Mutex<Option<Capabilities>>,
     stuck: AtomicBool,
 }
 
@@ -65,6 +68,15 @@ impl Condition {
 
     pub(crate) fn set_durability(&self, durability: Durability) {
         *lock(&self.durability) = Some(durability);
+    }
+
+    /// What its disk can hold, as the receiver said last; `None` before it has.
+    pub fn disk(&self) -> Option<Capabilities> {
+        *lock(&self.disk)
+    }
+
+    pub(crate) fn set_disk(&self, disk: Capabilities) {
+        *lock(&self.disk) = Some(disk);
     }
 
     /// Whether the target fails again and again to store what it gets, and has for about 15 seconds.

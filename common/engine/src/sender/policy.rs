@@ -21,6 +21,7 @@ impl Session<'_> {
         if self.knows_target() {
             return Err(Ended::Violation("it has told its rules twice".into()));
         }
+        self.mirror.target.set_disk(policy.capabilities);
         self.view = Arc::new(View::clone(&self.view).for_disk(policy.capabilities));
         // The one before has not been asked for anything.
         self.walker = Walker::new(&self.view, self.options.workers, self.mirror);
