@@ -1,5 +1,6 @@
 //! Whether it is of use to wait. While the disk of a target is full or read-only, what needs room does not arrive; once all
-//! else has, there is nothing to wait for. Asked by `wait` and `sync`.
+//! else has, there is nothing to wait for. Nor is there while a target that keeps asking gets nothing. Asked by `wait` and
+//! `sync`.
 
 use std::time::Instant;
 
@@ -19,8 +20,13 @@ impl Known {
     }
 
     /// Why it is of no use to wait for what was noticed at `place` up to a moment: the disk was tried in vain since the waiting
-    /// began, and all that needs no room has arrived. `None` while something may still move.
+    /// began, and all that needs no room has arrived, or nothing is sent at all. `None` while something may still move.
     pub fn sentence(&self, mirror: &Mirror, place: &RelPath, moment: Instant) -> Option<String> {
+        if mirror.keeps_asking().is_some() {
+            let (error, pending) = (mirror.target.last_error().unwrap_or_default(), mirror.pending());
+            let waits = pending.owes(place, moment);
+            return waits.then(|| format!("{error}; paths that are owed: {}", pending.len()));
+        }
         let blocked = mirror.target.blocked().filter(|blocked| blocked.tries > 0)?;
         let tried = self.0.as_ref().is_none_or(|then| (then.since, then.tries) != (blocked.since, blocked.tries));
         let pending = mirror.pending();

@@ -115,6 +115,10 @@ impl Lane {
             && let Some(blocked) = self.mirror.target.blocked()
         {
             (TargetState::Blocked, Moment(blocked.since))
+        } else if state == TargetState::Live
+            && let Some(since) = self.mirror.keeps_asking()
+        {
+            (TargetState::Blocked, Moment(since))
         } else if state == TargetState::Live && self.mirror.progress.is_scanning() {
             (TargetState::Scanning, since)
         } else {

@@ -255,7 +255,7 @@ impl Control for Daemon {
 
     fn resync(&self, source: Option<&str>) -> Result<String, String> {
         let chosen = self.select(source)?;
-        chosen.iter().for_each(|live| live.resync());
+        chosen.iter().for_each(|live| live.resync_anew());
         Ok(format!(
             "comparing {} in full",
             chosen.iter().map(|live| live.source.name.as_str()).collect::<Vec<_>>().join(", ")

@@ -166,8 +166,16 @@ impl Live {
         self.hint_all(vec![Hint::Subtree { path: RelPath::root() }]);
     }
 
-    /// One target is compared with the source from the root down; if it is not connected, it is dialled at once.
+    /// The same because a person says so: what the targets were sent before does not count against them.
+    pub fn resync_anew(&self) {
+        self.lanes.iter().for_each(|lane| lane.mirror.begin_anew());
+        self.resync();
+    }
+
+    /// One target is compared with the source from the root down, because a person says so; if it is not connected, it is
+    /// dialled at once.
     pub fn resync_one(&self, lane: &Lane) {
+        lane.mirror.begin_anew();
         lane.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
         lane.hurry();
     }

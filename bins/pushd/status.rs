@@ -120,7 +120,7 @@ pub enum TargetState {
     Scanning,
     /// Changes are sent as they happen.
     Live,
-    /// Its disk is full or read-only: what that stops is owed.
+    /// Its disk is full or read-only, or it keeps asking for what it was sent: what that stops is owed.
     Blocked,
     /// No connection: another try follows, or its source is absent.
     Offline,

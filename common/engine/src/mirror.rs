@@ -1,6 +1,7 @@
 //! The state of one target that outlives its connections: what it is owed, how far it is, what is wrong with it. Shared
 //! by the watcher, the sender and the status; every lock is held for a moment and never across a wait.
 
+mod account;
 mod condition;
 mod entries;
 mod halt;
@@ -10,7 +11,7 @@ mod progress;
 mod sent;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 
@@ -18,6 +19,7 @@ use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
 use crate::view::Selection;
+pub(crate) use account::{Account, Amount, Occasion, Past, Standing};
 pub use condition::Condition;
 pub use entries::Entries;
 use halt::Halts;
@@ -43,6 +45,8 @@ pub struct Mirror {
     pub entries: Entries,
     /// What is known of the target as a whole.
     pub target: Condition,
+    /// What was sent again without a change at the source.
+    pub(crate) account: Account,
     /// What was sent since the start.
     pub sent: Sent,
     /// How far the sending of content is.
@@ -64,6 +68,7 @@ impl Mirror {
             wake: Notify::new(),
             entries: Entries::new(selection, clock.clone()),
             target: Condition::default(),
+            account: Account::new(clock.clone()),
             sent: Sent::default(),
             progress: Progress::new(clock.clone()),
             clock,
@@ -159,6 +164,17 @@ impl Mirror {
     /// The pass that was released is over: the brake holds again.
     pub(crate) fn rearm(&self) {
         self.halts.rearm();
+    }
+
+    /// A person wants it to have all there is: what it was sent so far does not count against it.
+    pub fn begin_anew(&self) {
+        self.account.begin_anew();
+        self.wake.notify_one();
+    }
+
+    /// Since when the target keeps asking for what it was sent, while all that it is owed waits on that account.
+    pub fn keeps_asking(&self) -> Option<SystemTime> {
+        self.account.asks().filter(|_| !self.pending().is_empty())
     }
 
     /// Has it tried soon whether a blocked target is blocked still; [`Blocked::tries`](crate::blocked::Blocked::tries) tells

@@ -14,7 +14,7 @@ use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::walk::{Children, Listed};
 use super::{Ended, LOOKS, Session};
 use crate::hint::{Cause, Hint};
-use crate::mirror::Halt;
+use crate::mirror::{Amount, Halt};
 use crate::pending::Ticket;
 use crate::view::{Rule, Skipped};
 
@@ -61,6 +61,7 @@ impl Session<'_> {
         if pass.is_full() {
             self.mirror.progress.set_scanning(true);
             self.mirror.progress.begin();
+            self.mirror.account.begin_count();
             self.retries.begin_pass();
         }
         if pass.is_deep() {
@@ -139,6 +140,10 @@ impl Session<'_> {
         }
         self.mirror.sent.compared.fetch_add(children.len() as u64, Ordering::Relaxed);
         self.mirror.progress.compare(children.len() as u64);
+        if self.passes.get(ticket).is_some_and(Pass::is_full) {
+            let bytes = children.sized().filter_map(|(_, _, size)| size).fold(0, u64::saturating_add);
+            self.mirror.account.count(Amount { bytes, entries: children.len() as u64 });
+        }
         self.passes.tell(ticket, |pass| pass.listed(path, children, others));
     }
 
@@ -319,6 +324,7 @@ impl Session<'_> {
         }
         if pass.is_full() {
             self.mirror.rearm();
+            self.mirror.account.end_count();
             self.mirror.progress.set_scanning(false);
             self.passed = true;
         }

@@ -135,6 +135,9 @@ impl Session<'_> {
         if stat.kind != Kind::Dir {
             self.mirror.entries.take_in(&look.path);
         }
+        if stat.kind != Kind::File {
+            self.account_entry(&look, &stat);
+        }
         match stat.kind {
             Kind::Dir => self.folder_there(look, &stat),
             Kind::File => self.file_there(look, &folder, &name, stat),
@@ -233,6 +236,7 @@ impl Session<'_> {
             Need::Metadata => match folder.meta(name, &stat) {
                 Ok(meta) => {
                     self.note_setid(&look.path, &stat);
+                    self.account_entry(&look, &stat);
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
                     // A pass names its groups at its end.
                     let in_pass = self.passes.has(look.ticket);
@@ -256,7 +260,7 @@ impl Session<'_> {
         if self.is_too_large(&look.path, stat.size) {
             return self.drop_older(&look);
         }
-        if !self.admit(&look, &file, &stat)? {
+        if self.is_sent_later(&look, &stat) || !self.admit(&look, &file, &stat)? {
             return Ok(());
         }
         // A file that is written all the time would begin again with each look, and never come to an end.
@@ -269,7 +273,8 @@ impl Session<'_> {
         if is_blob(&stat) {
             let known = look.why.replaces() || self.origins.sent_as(&look.path).is_some();
             let replaces = known && !stat.is_hollow();
-            let upload = Upload::new(look.ticket, look.path, self.uploads.new_id(), (file, stat), replaces);
+            let past = self.account_content(&look, &stat, 0);
+            let upload = Upload::new(look.ticket, look.path, self.uploads.new_id(), (file, stat), replaces, past);
             self.flight.hold(upload.ticket());
             return self.start_upload(upload);
         }
@@ -281,6 +286,8 @@ impl Session<'_> {
                 self.wire.added(self.mirror)?;
                 self.mirror.progress.find(bytes);
                 self.mirror.progress.advance(bytes);
+                let past = self.account_content(&look, &stat, bytes);
+                self.mirror.account.has_sent(&path, &stat, past);
                 self.sent_content(&path, &stat, bytes);
             }
             Ok(Small::Changing) => self.changing(ticket, look.path),

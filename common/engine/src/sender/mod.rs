@@ -4,6 +4,7 @@
 //! One turn of the loop: answers in, a piece of each upload, some looks, some comparisons, new work; then it waits. Looks
 //! (`look`) are where all content and metadata leaves; passes (`compare`) only find out where to look.
 
+mod again;
 mod brake;
 mod chatter;
 mod compare;
@@ -46,7 +47,7 @@ use proto::{Keep, Version};
 pub use brake::{MaxDelete, Root};
 
 use crate::channel::{Outbox, Outlet, Receipts};
-use crate::mirror::{Halt, Mirror};
+use crate::mirror::{Halt, Mirror, Standing};
 use crate::pack::Compress;
 use crate::view::View;
 use crate::workers::Workers;
@@ -174,6 +175,8 @@ pub struct Session<'a> {
     uploads: Uploads,
     retries: Retries,
     chatter: Chatter,
+    /// Whether the target has got so much again that all it is owed waits, and until when.
+    standing: Standing,
     until: Until,
     /// Whether the root was empty when a deletion of this turn asked.
     root_empty: Option<bool>,
@@ -220,6 +223,7 @@ impl Sender {
             uploads: Uploads::default(),
             retries: Retries::new(),
             chatter: Chatter::new(self.mirror.now()),
+            standing: Standing::Open,
             until,
             root_empty: None,
             passed: false,
@@ -238,8 +242,11 @@ impl Session<'_> {
         if self.wire.is_full() {
             return Ok(Turn::Worked);
         }
-        worked |= self.step_room()?;
-        if self.room.is_closed() {
+        self.take_stock();
+        if self.standing == Standing::Open {
+            worked |= self.step_room()?;
+        }
+        if self.room.is_closed() || self.standing != Standing::Open {
             self.finish_work();
             return Ok(if worked { Turn::Worked } else { Turn::Idle });
         }
@@ -275,10 +282,11 @@ impl Session<'_> {
         self.may_send() && self.looks.len() < LOOKS && !self.room.is_closed()
     }
 
-    /// Whether one more operation may be sent: the peer takes what is sent, and not too much is unanswered. All that sends
-    /// many of its own accord asks before each, so that what a step leaves behind in a full outbox is little.
+    /// Whether one more operation may be sent: the peer takes what is sent, and neither is too much unanswered nor was too much
+    /// sent again. All that sends many of its own accord asks before each, so that what a step leaves behind in a full outbox
+    /// is little.
     fn may_send(&self) -> bool {
-        self.flight.len() < FLIGHT && !self.wire.is_full()
+        self.flight.len() < FLIGHT && !self.wire.is_full() && self.standing == Standing::Open
     }
 }
 

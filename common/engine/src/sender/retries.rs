@@ -10,7 +10,7 @@ const PATIENCE: u32 = 5;
 /// First and longest time before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Longest pause before a folder that the target keeps missing is sent again.
-const ABSENT: Duration = Duration::from_secs(3);
+const ABSENT: Duration = Duration::from_secs(60);
 
 /// Folders of which the target's word is remembered, of each kind.
 const FOLDERS: usize = 16 * 1024;
@@ -103,6 +103,9 @@ impl Retries {
 
     /// This folder is missing at the target and is sent again: after this pause, if it has been missing for some times.
     pub fn is_absent(&mut self, folder: &RelPath, now: Instant) -> Option<Duration> {
+        if self.absences.len() >= FOLDERS && !self.absences.contains_key(folder) {
+            self.absences.clear();
+        }
         let (times, last) = match self.absences.get_mut(folder) {
             Some(known) => known,
             None => self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0)),
@@ -111,7 +114,9 @@ impl Retries {
         if now.saturating_duration_since(*last) >= RETRY.0 {
             (*times, *last) = (*times + 1, now);
         }
-        times.checked_sub(3).map(|beyond| ABSENT.min(RETRY.0 * beyond))
+        let beyond = times.checked_sub(3)?;
+        let doublings = beyond.checked_sub(1).map(|times| times.min(16));
+        Some(doublings.map_or(Duration::ZERO, |doublings| ABSENT.min(RETRY.0 * (1 << doublings))))
     }
 
     /// A file changed each time it was read, in a run that is to end. Whether it is to be left at that.
@@ -153,7 +158,7 @@ mod tests {
             pauses.push(pause.map(|pause| pause.as_millis()));
             now += RETRY.0;
         }
-        assert_eq!(pauses[..5], [None, None, Some(0), Some(500), Some(1000)]);
+        assert_eq!(pauses[..6], [None, None, Some(0), Some(500), Some(1000), Some(2000)]);
         assert_eq!(pauses[11], Some(ABSENT.as_millis()));
         retries.begin_pass();
         assert_eq!(retries.is_absent(&folder, now), None);

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use super::{Connection, Ended, Sender, Session, Turn, Until};
 use crate::channel::INBOX;
+use crate::mirror::Standing;
 use crate::workers::{Step, sleep_until};
 
 /// Buffers of answers that are taken in one step.
@@ -73,7 +74,7 @@ impl Session<'_> {
             self.mirror.progress.begin();
         }
         if self.until == Until::InSync
-            && let Some(reason) = self.gives_up()
+            && let Some(reason) = self.gives_up().or_else(|| self.gives_up_asked())
         {
             return Err(Ended::Blocked(reason));
         }
@@ -85,7 +86,11 @@ impl Session<'_> {
     fn next_due(&self) -> Option<Instant> {
         let now = self.mirror.now();
         let due = if self.has_room() { self.mirror.pending().next_due(now) } else { None };
-        due.into_iter().chain(self.next_try()).chain(self.wire.due()).min()
+        let (tries, opens) = match self.standing {
+            Standing::Open => (self.next_try(), None),
+            Standing::UsedUp(until) => (None, Some(until)),
+        };
+        due.into_iter().chain(tries).chain(opens).chain(self.wire.due()).min()
     }
 
     /// Ready when the next step may find something to do: an answer, a hint, a listed folder, room for what is to be sent, or

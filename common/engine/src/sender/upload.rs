@@ -11,6 +11,7 @@ use sys::{File, Stat};
 
 use super::delta::{Delta, Run, Segment};
 use super::read;
+use crate::mirror::Past;
 use crate::pending::Ticket;
 use crate::view::View;
 
@@ -40,6 +41,8 @@ pub(super) struct Upload {
     attempt: u32,
     /// Hash of the first `limit` bytes in the last attempt.
     earlier: Option<[u8; 32]>,
+    /// Whether the target has got this version before.
+    past: Past,
 }
 
 /// What the next step of an upload is.
@@ -66,7 +69,14 @@ pub(super) enum Part {
 
 impl Upload {
     /// Of a file just opened, which may replace an older version of it.
-    pub fn new(ticket: Ticket, path: RelPath, id: u32, (file, stat): (File, Stat), replaces: bool) -> Upload {
+    pub fn new(
+        ticket: Ticket,
+        path: RelPath,
+        id: u32,
+        (file, stat): (File, Stat),
+        replaces: bool,
+        past: Past,
+    ) -> Upload {
         Upload {
             ticket,
             path,
@@ -85,6 +95,7 @@ impl Upload {
             after: None,
             attempt: 1,
             earlier: None,
+            past,
         }
     }
 
@@ -106,6 +117,11 @@ impl Upload {
     /// Whether the file is still compared with what the target has.
     pub fn compares(&self) -> bool {
         self.delta.is_some()
+    }
+
+    /// Whether the target had got this version before the first attempt.
+    pub fn past(&self) -> Past {
+        self.past
     }
 
     /// Bytes that the target has been asked to copy for it and has not.

@@ -136,7 +136,9 @@ impl Session<'_> {
             if self.wire.is_full() {
                 break;
             }
+            let before = self.wire.buffer.len();
             let Some((mut upload, next)) = self.uploads.step(&self.view, &mut self.wire.buffer) else { continue };
+            self.mirror.account.sends_on(upload.past(), (self.wire.buffer.len() - before) as u64);
             self.mirror.progress.advance(upload.progress());
             worked |= !matches!(next, Ok(Next::Wait));
             match next {
@@ -208,6 +210,7 @@ impl Session<'_> {
         let sent = Sent::Entry(upload.path().clone(), self.claim(stat));
         self.send(upload.ticket(), put, sent)?;
         self.mirror.progress.advance(upload.sent_bytes().saturating_sub(upload.told()));
+        self.mirror.account.has_sent(upload.path(), stat, upload.past());
         self.sent_content(upload.path(), stat, upload.sent_bytes());
         if part == Part::Beginning {
             // What told of the rest may have been about another name of it, and have been sent before this.

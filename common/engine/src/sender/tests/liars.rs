@@ -117,6 +117,7 @@ fn what_answers_nothing_is_heard_a_number_of_times() {
 
 /// A file of which the target may have an older version, up to the question for that.
 fn asked(pair: &Pair, target: &mut Scripted<'_>) -> u32 {
+    fs::write(pair.here.join("f"), vec![7; 1_000_000]).unwrap();
     pair.entry("f", Cause::WRITTEN);
     let heard = target.hears().unwrap();
     let basis = heard.iter().find_map(|(_, message)| match message {
@@ -130,7 +131,6 @@ fn asked(pair: &Pair, target: &mut Scripted<'_>) -> u32 {
 fn a_signature_ends() {
     let chunk = |length: u32| Chunk { length, digest: [1; 16] };
     let (pair, _clock) = Pair::stepped();
-    fs::write(pair.here.join("f"), vec![7; 1_000_000]).unwrap();
     let signature = |id, size, chunks, last| ToSender::Signature { id, size, chunks, last };
     // What cannot be a signature.
     // Size, chunks, and whether it is the last.
@@ -189,4 +189,123 @@ fn what_waits_for_a_signature_that_does_not_come_is_bounded() {
     // It goes on with the end of the signature.
     assert!(delta.signed(1 << 20, Vec::new(), true));
     assert_eq!(delta.find(&file, at..stat.size).unwrap(), Segment::New(0..at / later as u64));
+}
+
+/// What a target says of each message, or nothing.
+type Says = fn(u64, &ToReceiver) -> Option<ToSender>;
+
+/// Bytes of content and operations that leave in an hour to a target that says this, which drops the link after each `lasts`.
+fn an_hour(pair: &Pair, clock: &Clock, says: Says, lasts: Duration) -> (u64, u64) {
+    let (began, mut sender) = (clock.now(), pair.new_sender());
+    let (mut content, mut operations) = (0, 0);
+    while clock.since(began) < Duration::from_secs(3600) {
+        // It says that somebody else wrote there.
+        pair.hint(Hint::Subtree { path: RelPath::root() });
+        let (connected, mut target) = (clock.now(), Scripted::new(pair, &mut sender, Until::Stopped));
+        let mut next = target.hears();
+        while clock.since(connected) < lasts && clock.since(began) < Duration::from_secs(3600) {
+            let mut answers = Vec::new();
+            for (op, message) in next.expect("it takes this for a violation") {
+                answers.extend(says(op, &message));
+                if message.is_operation() {
+                    answers.push(ToSender::Applied { upto: op });
+                }
+            }
+            next = Ok(Vec::new());
+            let waits = answers.is_empty();
+            for answer in answers {
+                next.as_mut().unwrap().extend(target.says(&answer).expect("it takes this for a violation"));
+            }
+            if waits {
+                let due = target.due.unwrap_or(clock.now() + Duration::from_secs(10));
+                clock.advance_to(
+                    due.clamp(clock.now() + Duration::from_millis(1), clock.now() + Duration::from_secs(10)),
+                );
+                next = target.hears();
+            }
+        }
+        (content, operations) = (content + target.content, operations + target.operations);
+    }
+    (content, operations)
+}
+
+fn outcome(op: u64, outcome: Outcome) -> Option<ToSender> {
+    Some(ToSender::Outcome { op, outcome })
+}
+
+fn none(op: u64, message: &ToReceiver) -> Option<ToSender> {
+    match message {
+        ToReceiver::Compare { .. } => Some(ToSender::NoFolder { op }),
+        ToReceiver::Basis { id, .. } => Some(ToSender::Signature { id: *id, size: 0, chunks: Vec::new(), last: true }),
+        _ => None,
+    }
+}
+
+#[test]
+fn whatever_a_target_says_it_gets_three_times_the_tree_in_an_hour() {
+    const TREE: u64 = 40 * 2_000_000;
+    let lies: [(&str, Says); 5] = [
+        ("it has nothing, at each connection", none),
+        ("the folder is absent, whatever is put into it", |op, message| match message {
+            ToReceiver::Put { path, .. } if path.depth() > 1 => outcome(op, Outcome::Absent),
+            _ => none(op, message),
+        }),
+        ("its folders are empty, at each connection", |op, message| match message {
+            ToReceiver::Compare { .. } => Some(ToSender::Listing { op, entries: Vec::new(), last: true }),
+            _ => none(op, message),
+        }),
+        ("each file has failed", |op, message| match message {
+            ToReceiver::Put { .. } => outcome(op, Outcome::Failed { reason: reason() }),
+            _ => none(op, message),
+        }),
+        ("each disk is full, for a moment", |op, message| match message {
+            ToReceiver::Put { content: proto::Content::Asked { .. }, .. } => outcome(op, Outcome::Want),
+            ToReceiver::Put { .. } => outcome(op, Outcome::Full { reason: reason() }),
+            _ => none(op, message),
+        }),
+    ];
+    for (what, says) in lies {
+        for lasts in [Duration::from_secs(40), Duration::from_secs(7200)] {
+            let (pair, clock) = Pair::stepped();
+            for folder in 0..4 {
+                fs::create_dir(pair.here.join(format!("d{folder}"))).unwrap();
+                for file in 0..10 {
+                    let size = if file < 9 { 200_000 } else { 18_200_000 };
+                    fs::write(pair.here.join(format!("d{folder}/f{file}")), vec![file; size]).unwrap();
+                }
+            }
+            let (content, operations) = an_hour(&pair, &clock, says, lasts);
+            assert!(content >= TREE, "{what}: only {content} bytes in all");
+            assert!(content <= 3 * TREE + TREE / 4, "{what}: {content} bytes for {TREE}");
+            assert!(operations < 20_000, "{what}: {operations} operations");
+            // Who says so once is no liar.
+            let honest = what.ends_with("at each connection") && lasts > Duration::from_secs(3600);
+            assert_eq!(pair.mirror.pending().is_empty(), honest, "{what}");
+            if content > 2 * TREE {
+                let error = pair.mirror.target.last_error().unwrap_or_default();
+                let asks = pair.mirror.keeps_asking().is_some() && error.contains("keeps asking");
+                assert!(asks || error.contains("because"), "{what}: {error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_changes_at_the_source_is_sent_however_often_it_does_and_a_person_has_all_sent_anew() {
+    let (pair, clock) = Pair::stepped();
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    let file = fs::File::create(pair.here.join("log")).unwrap();
+    for times in 1..=400 {
+        file.write_all_at(&[7; 1000], times * 250_000).unwrap();
+        pair.entry("log", Cause::CREATED | Cause::WRITTEN);
+        // Half of a megabyte on average, in pieces with holes between them.
+        target.hears().unwrap();
+        let upto = target.operations;
+        target.says(&ToSender::Applied { upto }).unwrap();
+        clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!((pair.mirror.keeps_asking(), pair.mirror.pending().len()), (None, 0));
+    let times = pair.mirror.sent.totals().files;
+    assert_eq!(times, 400);
 }

@@ -1,0 +1,201 @@
+//! What a target was sent again although nothing had changed at the source: a bound for what a receiver can have by asking,
+//! whatever it answers, also over many connections.
+//!
+//! A *version* is one state of a file under one name. Those that were sent in the last hour are remembered, the latest of them:
+//! what is not among them and has changed since the oldest of them was sent was never sent, so a change is never held
+//! against a target. What is older may have been sent and forgotten.
+//!
+//! INVARIANT: in an hour the target gets each version once, and beyond that twice what there is (a little more where there is
+//! little). Then all that it is owed waits until enough of that is an hour old, or a person asks for it.
+
+mod ledger;
+mod repeats;
+mod versions;
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use proto::RelPath;
+use sys::Stat;
+
+use super::lock;
+use crate::clock::Clock;
+use ledger::Ledger;
+use repeats::Repeats;
+use versions::{Version, Versions};
+
+/// For how long it is remembered what was sent.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Bytes of content, and entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub bytes: u64,
+    pub entries: u64,
+}
+
+impl Amount {
+    fn plus(self, more: Amount) -> Amount {
+        let Amount { bytes, entries } = more;
+        Amount { bytes: self.bytes.saturating_add(bytes), entries: self.entries.saturating_add(entries) }
+    }
+
+    /// Of each the larger.
+    fn max(self, other: Amount) -> Amount {
+        Amount { bytes: self.bytes.max(other.bytes), entries: self.entries.max(other.entries) }
+    }
+
+    fn beyond(self, most: Amount) -> Amount {
+        let Amount { bytes, entries } = most;
+        Amount { bytes: self.bytes.saturating_sub(bytes), entries: self.entries.saturating_sub(entries) }
+    }
+}
+
+/// What is known of a version that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// It was not sent in the last hour, as far as that goes back.
+    New,
+    /// It was: the change that led to it is not at the source.
+    Sent,
+    /// It may have been: it is older than what is remembered.
+    Perhaps,
+}
+
+/// On which occasion something is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A pass over all there is, which meets each entry once, and counts it.
+    FullPass,
+    Other,
+}
+
+/// What has come of a look at the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Something may be sent.
+    Open,
+    /// Nothing is, until then, when it is looked at again.
+    UsedUp(Instant),
+}
+
+/// Locked for a moment, and never across a wait.
+pub(crate) struct Account {
+    clock: Clock,
+    books: Mutex<Books>,
+}
+
+struct Books {
+    versions: Versions,
+    ledger: Ledger,
+    repeats: Repeats,
+    /// Since when the target is known to keep asking; it is told once.
+    asks: Option<SystemTime>,
+}
+
+impl Account {
+    /// Of a target that was sent nothing yet.
+    pub fn new(clock: Clock) -> Account {
+        Account { books: Mutex::new(Books::new()), clock }
+    }
+
+    /// A person has asked for all of it: what was sent before does not count.
+    pub fn begin_anew(&self) {
+        let mut books = lock(&self.books);
+        let counted = books.ledger.counted();
+        *books = Books::new();
+        books.ledger.count(counted);
+    }
+
+    /// When what stands under this name may be sent, if not now: the target has got this version again and again.
+    pub fn due(&self, path: &RelPath, stat: &Stat) -> Option<Instant> {
+        let now = self.clock.now();
+        let books = lock(&self.books);
+        if books.repeats.is_empty() {
+            return None;
+        }
+        books.repeats.due(books.versions.of(path, stat), now)
+    }
+
+    /// This version is being sent, by so much at once, and by whom. What is known of it.
+    pub fn sends(&self, path: &RelPath, stat: &Stat, amount: Amount, by: Occasion) -> Past {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut books = lock(&self.books);
+        let version = books.versions.of(path, stat);
+        let past = books.versions.meet(version, stat.ctime, (now, wall));
+        if past == Past::New && by == Occasion::Other && versions::is_of_late(stat.ctime, wall) {
+            books.ledger.grows(Amount { bytes: stat.size, entries: 1 }, now);
+        }
+        books.ledger.sends(past, amount, now);
+        past
+    }
+
+    /// More of a version that is being sent.
+    pub fn sends_on(&self, past: Past, bytes: u64) {
+        if past != Past::New {
+            lock(&self.books).ledger.sends(past, Amount { bytes, entries: 0 }, self.clock.now());
+        }
+    }
+
+    /// All of this version was sent, of which that was known.
+    pub fn has_sent(&self, path: &RelPath, stat: &Stat, past: Past) {
+        if past == Past::Sent {
+            let now = self.clock.now();
+            let mut books = lock(&self.books);
+            let version: Version = books.versions.of(path, stat);
+            books.repeats.again(version, now);
+        }
+    }
+
+    /// A pass over all begins to count what there is.
+    pub fn begin_count(&self) {
+        lock(&self.books).ledger.begin_count();
+    }
+
+    /// It has found more.
+    pub fn count(&self, amount: Amount) {
+        lock(&self.books).ledger.count(amount);
+    }
+
+    /// It has found all.
+    pub fn end_count(&self) {
+        lock(&self.books).ledger.end_count();
+    }
+
+    /// Whether anything may be sent. Says in the log once that the target keeps asking, and once that it does not any more.
+    pub fn standing(&self) -> Standing {
+        let (now, mut books) = (self.clock.now(), lock(&self.books));
+        let books = &mut *books;
+        let standing = books.ledger.standing(now);
+        if let Standing::UsedUp(_) = standing
+            && books.asks.is_none()
+        {
+            books.asks = Some(self.clock.wall());
+            let Amount { bytes, entries } = books.ledger.again(now);
+            tracing::error!(
+                "the target keeps asking for what it was sent: in an hour {entries} entries and {bytes} bytes left again \
+                 without a change at the source; what it is owed waits"
+            );
+        } else if books.asks.is_some() && books.ledger.is_calm(now) {
+            books.asks = None;
+            tracing::info!("the target does not keep asking any more");
+        }
+        standing
+    }
+
+    /// Since when the target keeps asking, while something has to wait for that.
+    pub fn asks(&self) -> Option<SystemTime> {
+        let mut books = lock(&self.books);
+        let held = matches!(books.ledger.standing(self.clock.now()), Standing::UsedUp(_));
+        books.asks.filter(|_| held)
+    }
+}
+
+impl Books {
+    fn new() -> Books {
+        Books { versions: Versions::new(), ledger: Ledger::default(), repeats: Repeats::default(), asks: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! What is sent again without a change at the source: told to the account of the target, and held back by it.
+
+use sys::Stat;
+
+use super::looks::{Look, Why};
+use super::pass::{Difference, Pass};
+use super::{Session, Until};
+use crate::hint::Cause;
+use crate::mirror::{Amount, Occasion, Past, Standing};
+use crate::pending::Ticket;
+
+/// Why a target gets nothing for a while.
+const ASKS: &str = "the target keeps asking for what it was sent: what it is owed waits, for an hour at most";
+
+impl Session<'_> {
+    /// Looks whether the target may get more.
+    pub(super) fn take_stock(&mut self) {
+        let standing = self.mirror.account.standing();
+        match (self.standing, standing) {
+            (Standing::Open, Standing::UsedUp(_)) => self.mirror.target.set_last_error(Some(ASKS.into())),
+            (Standing::UsedUp(_), Standing::Open) => self.mirror.target.set_last_error(None),
+            _ => {}
+        }
+        self.standing = standing;
+    }
+
+    /// Why a run that is to end does so, if it is that the target keeps asking.
+    pub(super) fn gives_up_asked(&self) -> Option<String> {
+        let used_up = self.until == Until::InSync && self.standing != Standing::Open;
+        used_up.then(|| format!("{ASKS}; paths that are still owed: {}", self.mirror.pending().len()))
+    }
+
+    /// Whether the content of this file has to wait, as the target has got it again and again: it is owed then. Not that of one
+    /// with several names: the others are linked to this one, and each would call for it anew.
+    pub(super) fn is_sent_later(&mut self, look: &Look, stat: &Stat) -> bool {
+        if stat.nlink > 1 {
+            return false;
+        }
+        let Some(due) = self.mirror.account.due(&look.path, stat) else { return false };
+        self.owe_entry(look.ticket, look.path.clone(), Cause::WRITTEN | Cause::ALONE);
+        self.mirror.pending().postpone(&look.path, due);
+        true
+    }
+
+    /// The content of this file is sent, so much of it at once.
+    pub(super) fn account_content(&self, look: &Look, stat: &Stat, bytes: u64) -> Past {
+        let by = self.sends_for(look.ticket);
+        let unsized_there = look.size.is_none() && look.why == Why::Differs(Difference::Missing);
+        if by == Occasion::FullPass && unsized_there {
+            self.mirror.account.count(Amount { bytes: stat.size, entries: 0 });
+        }
+        self.mirror.account.sends(&look.path, stat, Amount { bytes, entries: 1 }, by)
+    }
+
+    /// What has no content, or whose content is not sent, is sent as a comparison has found that it differs, or an answer has
+    /// said so. What an event tells of has changed.
+    pub(super) fn account_entry(&self, look: &Look, stat: &Stat) {
+        if let Why::Differs(_) = look.why {
+            let amount = Amount { bytes: 0, entries: 1 };
+            self.mirror.account.sends(&look.path, stat, amount, self.sends_for(look.ticket));
+        }
+    }
+
+    fn sends_for(&self, ticket: Ticket) -> Occasion {
+        if self.passes.get(ticket).is_some_and(Pass::is_full) { Occasion::FullPass } else { Occasion::Other }
+    }
+}
