@@ -3,8 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use proto::{ToReceiver, ToSender, codec, limits};
 
+use super::scripted::Scripted;
 use super::*;
 use crate::channel::BUFFER;
+use crate::pack::Unpacker;
 use crate::workers::Step;
 
 #[test]
@@ -109,4 +111,51 @@ fn a_sender_whose_outbox_is_full_goes_on_hearing_and_keeps_little() {
 fn count(frames: &mut Bytes) -> u64 {
     let messages = std::iter::from_fn(|| codec::split(frames, limits::FRAME).unwrap());
     messages.map(|frame| u64::from(ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap().is_operation())).sum()
+}
+
+/// What stands in compressed messages, in operations, and the windows that they say.
+fn unpacked(unpacker: &mut Unpacker, messages: Vec<(u64, ToReceiver)>) -> (u64, Vec<u8>) {
+    let (mut operations, mut windows) = (0, Vec::new());
+    for (_, message) in messages {
+        match message {
+            ToReceiver::Packed { length, bytes } => {
+                let mut frames = unpacker.unpack(length, &bytes).unwrap();
+                while let Some(frame) = codec::split(&mut frames, limits::FRAME).unwrap() {
+                    let message = ToReceiver::decode(frame, proto::Version::HIGHEST).unwrap();
+                    operations += u64::from(message.is_operation());
+                }
+            }
+            ToReceiver::Windowed { log } => {
+                unpacker.windowed(log).unwrap();
+                windows.push(log);
+            }
+            _ => {}
+        }
+    }
+    (operations, windows)
+}
+
+#[test]
+fn a_quiet_sender_ends_its_compressed_frame_at_the_moment_that_it_waits_for_and_then_waits_for_nothing() {
+    let (mut pair, clock) = Pair::stepped();
+    pair.compress = Compress::Level(1);
+    let mut sender = pair.new_sender();
+    let (mut target, mut unpacker) = (Scripted::new(&pair, &mut sender, Until::Stopped), Unpacker::default());
+    target.hears().unwrap();
+    assert_eq!(target.due, None);
+    for (round, text) in ["all work and no play ", "makes a dull boy of him "].into_iter().enumerate() {
+        fs::write(pair.here.join("text"), text.repeat(1000)).unwrap();
+        pair.entry("text", Cause::WRITTEN);
+        let (operations, windows) = unpacked(&mut unpacker, target.hears().unwrap());
+        assert_eq!((operations, windows, unpacker.is_open()), (1, Vec::new(), true));
+        target.says(&ToSender::Applied { upto: target.operations + 1 + round as u64 }).unwrap();
+        let due = target.due.expect("the moment at which the frame ends");
+        let granted = target.says(&ToSender::Window { log: 23 }).unwrap();
+        assert_eq!((granted, target.due), (Vec::new(), Some(due)), "there is nothing to compress now");
+        clock.advance(due - clock.now() - Duration::from_millis(1));
+        assert_eq!((target.hears().unwrap(), target.due), (Vec::new(), Some(due)));
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(unpacked(&mut unpacker, target.hears().unwrap()), (0, vec![20]), "it has no use for it any more");
+        assert_eq!((unpacker.is_open(), target.due), (false, None));
+    }
 }
