@@ -1,11 +1,13 @@
 //! What the system tests stand on: scratch folders, the two programs as processes, a proxy that breaks links, a zoo of
-//! entries and a comparison that ignores nothing. Knows the programs only from outside: commands, files, exit codes.
+//! entries and a comparison that ignores nothing. Knows the programs only from outside: commands, files, exit codes; but
+//! for `peer`, which speaks to them.
 #![allow(dead_code)]
 
 pub mod compare;
 pub mod fs;
 pub mod mounted;
 pub mod pair;
+pub mod peer;
 pub mod process;
 pub mod proxy;
 pub mod rng;

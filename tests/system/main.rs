@@ -22,6 +22,7 @@ mod disks;
 mod fidelity;
 mod foreign;
 mod full;
+mod greedy;
 mod hostile;
 mod left_out;
 mod limits;
