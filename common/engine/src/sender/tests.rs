@@ -65,7 +65,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Pair {
-        let scratch = tempfile::tempdir().unwrap();
+        let scratch = storm::closed_in(&std::env::temp_dir());
         let (here, there) = (scratch.path().join("here"), scratch.path().join("there"));
         fs::create_dir(&here).unwrap();
         fs::create_dir(&there).unwrap();

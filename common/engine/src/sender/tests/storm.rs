@@ -182,8 +182,14 @@ fn groups(root: &Path, tree: &BTreeMap<PathBuf, Shown>) -> BTreeSet<Vec<PathBuf>
     found.into_values().collect()
 }
 
+/// A scratch folder in which no other user of the host can put anything, so that metadata is set in place.
+pub(super) fn closed_in(folder: &Path) -> tempfile::TempDir {
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new().permissions(closed).tempdir_in(folder).unwrap()
+}
+
 fn run_world(seed: u64, until: Instant) -> (usize, Option<String>) {
-    let scratch = tempfile::tempdir().unwrap();
+    let scratch = closed_in(&std::env::temp_dir());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut rng = Rng::with_seed(seed);
     // Every third has a target where each name is a file of its own.

@@ -25,7 +25,7 @@ use sys::{Mounts, Tree};
 use spell::Spell;
 
 use super::world::World;
-use super::{Alike, Place, number, say};
+use super::{Alike, Place, closed_in, number, say};
 use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::mirror::Mirror;
@@ -324,7 +324,7 @@ fn scratch() -> PathBuf {
 }
 
 fn run_world(seed: u64, rounds: usize, traced: bool) -> Outcome {
-    let scratch = tempfile::tempdir_in(scratch()).unwrap();
+    let scratch = closed_in(&scratch());
     let mut rng = Rng::with_seed(seed);
     let separate = seed.is_multiple_of(3);
     let keep: Keep = Keep::DEFAULT.iter().filter(|kept| !separate || *kept != Kept::Hardlinks).collect();
