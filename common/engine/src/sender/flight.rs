@@ -380,4 +380,15 @@ mod tests {
         flight.acknowledged(put);
         assert_eq!(flight.forwarded(rename, &path("b")), path("c"));
     }
+
+    #[test]
+    fn receipts_rise_and_an_answer_is_remembered_until_its_receipt() {
+        let mut flight = Flight::new();
+        let [one, two] = ["a", "b"].map(|name| flight.sent(1, Sent::Offer(path(name))));
+        assert_eq!([flight.applied(one), flight.applied(one), flight.applied(3)], [Some(true), Some(false), None]);
+        flight.answered(two, Answer::Partly, &[]);
+        assert_eq!((flight.answer(one), flight.answer(two)), (Answer::None, Answer::Partly));
+        flight.acknowledged(one);
+        assert_eq!((flight.is_old(one), flight.is_old(two), flight.answer(two)), (true, false, Answer::Partly));
+    }
 }
