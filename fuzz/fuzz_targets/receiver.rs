@@ -95,7 +95,7 @@ fn operations(dice: &mut Dice) -> Vec<Bytes> {
 
 fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
     let path = below(dice);
-    vec![match dice.below(13) {
+    vec![match dice.below(14) {
         0 if dice.byte() & 3 == 0 => {
             let (meta, room) = (meta(Kind::File, dice), dice.word() >> (1 + dice.below(63)));
             ToReceiver::Put { path, meta, content: Content::Asked { room }, inexact: false }
@@ -140,6 +140,10 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
         }
         11 if dice.byte() == 2 => ToReceiver::Windowed { log: 20 + dice.below(4) as u8 },
         11 => ToReceiver::Compare { path: path.parent().unwrap_or_default(), digest: [dice.byte(); 16] },
+        12 => {
+            let after = (dice.byte() & 1 == 0).then(|| below(dice).names().next()).flatten();
+            ToReceiver::List { path: path.parent().unwrap_or_default(), after }
+        }
         _ => ToReceiver::Count { path: path.parent().unwrap_or_default() },
     }]
 }
@@ -236,6 +240,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
         signatures: Arc::default(),
         disk: Arc::default(),
         memory: Memory::default(),
+        version: proto::Version::HIGHEST,
     };
     let ops = count(&buffers);
     let (to, inbox) = mpsc::channel(buffers.len().max(1));

@@ -36,7 +36,7 @@ pub fn entry(name: Name, meta: &Meta) -> Entry {
 /// The digest of a folder that holds these entries, which may come in any order but each name once. A folder's own
 /// metadata is not in it: it stands in its parent's listing.
 pub fn folder(entries: &[Entry]) -> Digest {
-    let mut hash = Listing::default();
+    let mut hash = Folder::default();
     if entries.is_sorted_by(|a, b| a.name <= b.name) {
         entries.iter().for_each(|entry| hash.push(entry));
     } else {
@@ -47,25 +47,28 @@ pub fn folder(entries: &[Entry]) -> Digest {
     hash.finish()
 }
 
-/// Hashes entries in pieces of some size: BLAKE3 is slow on short ones.
+/// The same of entries that are told one by one, in rising order of names. They are hashed in pieces of some size: BLAKE3 is
+/// slow on short ones.
 #[derive(Default)]
-struct Listing {
+pub struct Folder {
     hash: blake3::Hasher,
     buf: BytesMut,
 }
 
-impl Listing {
+impl Folder {
     const PIECE: usize = 16 * 1024;
 
-    fn push(&mut self, entry: &Entry) {
+    /// Takes an entry in whose name is behind all before.
+    pub fn push(&mut self, entry: &Entry) {
         wire::put_entry(entry, &mut self.buf);
-        if self.buf.len() >= Listing::PIECE {
+        if self.buf.len() >= Folder::PIECE {
             self.hash.update(&self.buf);
             self.buf.clear();
         }
     }
 
-    fn finish(mut self) -> Digest {
+    /// What [`folder`] gives for all of them.
+    pub fn finish(mut self) -> Digest {
         self.hash.update(&self.buf);
         short(&self.hash.finalize())
     }

@@ -28,5 +28,5 @@ pub use digest::Digest;
 pub use keep::{Keep, Kept};
 pub use message::{Chunk, Content, Outcome, ToReceiver, ToSender};
 pub use meta::{Device, Entry, Kind, Meta, Time, Xattr, Xattrs};
-pub use name::{Name, RelPath};
+pub use name::{Invalid, Name, RelPath};
 pub use version::Version;

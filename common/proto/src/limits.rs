@@ -75,7 +75,7 @@ pub const XATTRS: usize = 256;
 pub const XATTR_BYTES: usize = 256 * 1024;
 /// Paths of one hard-link group in one `Link`; a larger group travels as several with the same first path.
 pub const LINKS: usize = 64;
-/// Bytes of the entries in one `Listing` frame; a larger folder travels as several.
+/// Bytes of the entries in one `Listing` frame; a larger folder is asked for in parts.
 pub const LISTING: usize = 256 * 1024;
 /// Bytes of a reason in a problem or refusal.
 pub const REASON: usize = 1024;

@@ -120,7 +120,7 @@ pub enum ToSender {
     /// Entries of the receiver's folder in order of names, for a `Compare` that differs or a `List`: one part for each. Behind
     /// one that is not the `last` there are more, for which a `List` asks.
     Listing { op: u64, entries: Vec<Entry>, last: bool },
-    /// There is no folder at the path of this `Compare`.
+    /// There is no folder at the path of this `Compare` or `List`.
     NoFolder { op: u64 },
     /// Entries at and beneath the path of this `Count`; 0 when there is none.
     Counted { op: u64, entries: u64 },

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use proto::{Digest, Keep, Kind, Meta, Name, Time, Xattrs, digest};
+use proto::{Digest, Invalid, Keep, Kind, Meta, Name, Time, Xattrs, digest};
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
@@ -65,6 +65,11 @@ impl Inside<'_> {
     }
 }
 
+fn unnamable(name: &[u8], bad: Invalid) -> io::Error {
+    let text = format!("holds a name that cannot be mirrored: '{}' {bad}", name.escape_ascii());
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
 impl Dir {
     pub(crate) fn new(fd: OwnedFd, reach: Reach) -> Dir {
         Dir { fd, reach, listing: Mutex::default() }
@@ -104,14 +109,27 @@ impl Dir {
         let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut children = Vec::new();
         listing::anew(self.fd.as_fd(), |line| {
-            let name = Name::parse(line.name).map_err(|bad| {
-                let text = format!("holds a name that cannot be mirrored: '{}' {bad}", line.name.escape_ascii());
-                io::Error::new(io::ErrorKind::InvalidData, text)
-            })?;
+            let name = Name::parse(line.name).map_err(|bad| unnamable(line.name, bad))?;
             children.push(Child { name, ino: line.ino, kind: line.kind });
             Ok(())
         })?;
         Ok(children)
+    }
+
+    /// The names of all that stands in it, one by one in the kernel's order: nothing of them is held.
+    ///
+    /// # Errors
+    /// As [`list`](Dir::list).
+    pub fn each_name(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        faults::ask(Verb::List)?;
+        let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        listing::anew(self.fd.as_fd(), |line| {
+            if line.name.len() > proto::limits::NAME {
+                return Err(unnamable(line.name, Invalid::LongName));
+            }
+            each(line.name);
+            Ok(())
+        })
     }
 
     /// Whether it has no entries; reads no further than to the first.

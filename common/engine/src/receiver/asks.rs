@@ -1,5 +1,5 @@
-//! A run of Compares: answered by pool threads, several at a time, their answers in order. Only as many are on the way as
-//! there is memory for, but for the first in order: nothing waits for memory here.
+//! A run of questions about folders: answered by pool threads, several at a time, their answers in order. Only as many are on
+//! the way as there is memory for, but for the first in order: nothing waits for memory here.
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -12,7 +12,7 @@ use super::memory::Retained;
 use super::over::Over;
 use super::pool::{Charged, Pool};
 
-/// Compares that a pool thread takes at a time.
+/// Questions that a pool thread takes at a time.
 const ASKS: usize = 8;
 /// What an answer is charged before it is known.
 const ANSWER: usize = LISTING;

@@ -12,6 +12,7 @@ use proto::{Content, Meta, RelPath, ToReceiver, ToSender, codec};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use super::answer::About;
 use super::blob::Blobs;
 use super::frames::Frames;
 use super::line::Line;
@@ -200,7 +201,7 @@ impl<'a> Intake<'a> {
             | ToReceiver::Problem { .. }
             | ToReceiver::Report(_)
             | ToReceiver::Extra { .. } => return Ok(()),
-            ToReceiver::List { .. } | ToReceiver::Equal { .. } | ToReceiver::Mark { .. } => {
+            ToReceiver::Equal { .. } | ToReceiver::Mark { .. } => {
                 return Err(EndReason::Violation("asked for what this receiver does not do".to_owned()));
             }
             ToReceiver::Put { inexact: true, .. } => {
@@ -215,7 +216,8 @@ impl<'a> Intake<'a> {
             ToReceiver::Remove { path } => Operation::Remove { path },
             ToReceiver::Rename { from, to } => Operation::Rename { from, to },
             ToReceiver::Exchange { a, b } => Operation::Exchange { a, b },
-            ToReceiver::Compare { path, digest } => Operation::Compare { path, digest },
+            ToReceiver::Compare { path, digest } => Operation::Folder { path, about: About::Digest(digest) },
+            ToReceiver::List { path, after } => Operation::Folder { path, about: About::Behind(after) },
             ToReceiver::Count { path } => Operation::Count { path },
             ToReceiver::Settle { path } => Operation::Settle { path },
         };
@@ -323,7 +325,7 @@ fn check(view: &View, operation: &Operation) -> Result<(), String> {
         | Operation::Make { path, .. }
         | Operation::Offer { path, .. }
         | Operation::Remove { path }
-        | Operation::Compare { path, .. }
+        | Operation::Folder { path, .. }
         | Operation::Count { path }
         | Operation::Settle { path } => unreserved(path),
         Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => {

@@ -25,6 +25,7 @@ mod pieces;
 mod pool;
 mod publisher;
 mod receipts;
+mod rests;
 mod run;
 mod signatures;
 mod unpacking;
@@ -67,8 +68,15 @@ impl Receiver {
     /// A receiver that will write into `grant`.
     pub fn new(grant: Grant, clock: Clock, workers: Workers) -> Receiver {
         let line = Line::new(clock.clone(), workers, grant.memory.account());
-        let pool = Pool::new(Arc::clone(&grant.replica), workers);
+        let pool = Pool::new(Arc::clone(&grant.replica), workers, line.retained().clone());
         Receiver { grant, clock, workers, counters: Arc::default(), line, pool }
+    }
+
+    /// By which it lists folders.
+    #[cfg(test)]
+    pub(crate) fn listing_by(mut self, bounds: crate::view::Bounds) -> Receiver {
+        self.pool.list_by(bounds);
+        self
     }
 
     /// What this session has done so far; may be read at any time.

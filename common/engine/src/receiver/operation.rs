@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::{Digest, Meta, Outcome, RelPath};
+use proto::{Kind, Meta, Outcome, RelPath};
 use sys::{Staged, StagedFile};
 
+use super::answer::About;
 use super::basis::Built;
 use super::memory::Charge;
 
@@ -21,17 +22,51 @@ const PIECE: usize = 16;
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub(super) enum Operation {
-    Put { path: RelPath, size: u64, item: Item, built: Option<Built> },
-    Ask { path: RelPath, meta: Meta, room: u64 },
-    Make { path: RelPath, meta: Meta },
-    Offer { path: RelPath, meta: Meta },
-    Link { first: RelPath, others: Vec<RelPath> },
-    Remove { path: RelPath },
-    Rename { from: RelPath, to: RelPath },
-    Exchange { a: RelPath, b: RelPath },
-    Compare { path: RelPath, digest: Digest },
-    Count { path: RelPath },
-    Settle { path: RelPath },
+    Put {
+        path: RelPath,
+        size: u64,
+        item: Item,
+        built: Option<Built>,
+    },
+    Ask {
+        path: RelPath,
+        meta: Meta,
+        room: u64,
+    },
+    Make {
+        path: RelPath,
+        meta: Meta,
+    },
+    Offer {
+        path: RelPath,
+        meta: Meta,
+    },
+    Link {
+        first: RelPath,
+        others: Vec<RelPath>,
+    },
+    Remove {
+        path: RelPath,
+    },
+    Rename {
+        from: RelPath,
+        to: RelPath,
+    },
+    Exchange {
+        a: RelPath,
+        b: RelPath,
+    },
+    /// A question about a folder.
+    Folder {
+        path: RelPath,
+        about: About,
+    },
+    Count {
+        path: RelPath,
+    },
+    Settle {
+        path: RelPath,
+    },
 }
 
 /// The content of a `Put`, from the wire to a temporary.
@@ -104,7 +139,7 @@ impl Operation {
             | Operation::Offer { path, .. }
             | Operation::Link { first: path, .. }
             | Operation::Remove { path }
-            | Operation::Compare { path, .. }
+            | Operation::Folder { path, .. }
             | Operation::Count { path }
             | Operation::Settle { path } => (path, None),
         };
@@ -114,7 +149,11 @@ impl Operation {
         };
         let paths = std::iter::once(one).chain(two).chain(others);
         let paths: usize = paths.map(|path| size_of::<RelPath>() + path.as_bytes().len() + PIECE).sum();
-        size_of::<Operation>() + paths + self.meta().map_or(0, meta_weight)
+        let after = match self {
+            Operation::Folder { about: About::Behind(Some(name)), .. } => PIECE + name.as_bytes().len(),
+            _ => 0,
+        };
+        size_of::<Operation>() + paths + after + self.meta().map_or(0, meta_weight)
     }
 
     /// Metadata that it holds.
@@ -141,6 +180,19 @@ impl Operation {
         matches!(self, Operation::Put { item: Item::Inline(..) | Item::Blob(..), .. })
     }
 
+    /// Whether `folder` may stand elsewhere after this operation, or be none any more.
+    pub(super) fn displaces(&self, folder: &RelPath) -> bool {
+        match self {
+            Operation::Put { path, .. } | Operation::Remove { path } => folder.is_within(path),
+            Operation::Make { path, meta } => meta.kind != Kind::Dir && folder.is_within(path),
+            Operation::Rename { from, to } | Operation::Exchange { a: from, b: to } => {
+                folder.is_within(from) || folder.is_within(to)
+            }
+            Operation::Link { others, .. } => others.iter().any(|other| folder.is_within(other)),
+            _ => false,
+        }
+    }
+
     /// Whether the listing of `folder` may look different after this operation than before it.
     pub(super) fn concerns(&self, folder: &RelPath) -> bool {
         match self {
@@ -152,7 +204,7 @@ impl Operation {
                 alters(from, folder) || alters(to, folder)
             }
             Operation::Link { others, .. } => others.iter().any(|other| alters(other, folder)),
-            Operation::Ask { .. } | Operation::Compare { .. } | Operation::Count { .. } => false,
+            Operation::Ask { .. } | Operation::Folder { .. } | Operation::Count { .. } => false,
             // What Compares note of links is judged by the next Settle.
             Operation::Settle { .. } => true,
         }

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use proto::{Meta, Name, Outcome};
 use sys::Staged;
 
-use super::answer::{Answer, Ask, compare};
+use super::answer::{Answer, Ask, Looking};
 use super::basis::{Copying, Signing};
 use super::line::Line;
-use super::memory::Charge;
+use super::memory::{Charge, Retained};
 use super::operation::{Bundle, Item, Operation};
 use super::outcome;
-use crate::view::{Inode, Replica};
+use super::rests::Rests;
+use crate::view::{Bounds, Inode, Replica};
 use crate::workers::Workers;
 
 /// Most copies that wait. Their bytes are bounded too, but each takes memory however few it has.
@@ -30,6 +31,8 @@ pub(super) struct Pool {
     room: Condvar,
     replica: Arc<Replica>,
     workers: Workers,
+    bounds: Bounds,
+    rests: Rests,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +55,7 @@ pub(super) type Charged<T> = (T, Charge);
 pub(super) enum Job {
     /// Stage what has content, and put the bundle into this place of the line.
     Stage(u64, Bundle),
-    /// Look at these folders, and send all answers at once.
+    /// Look at the folders of these questions, and send all answers at once.
     Compare(Vec<Charged<Ask>>, Sender<Vec<Charged<Answer>>>),
     /// One step, with what it reads into.
     Sign(Signing, Vec<u8>),
@@ -115,14 +118,25 @@ impl Answer {
     /// Bytes that it holds in memory while it waits for its turn.
     fn weight(&self) -> usize {
         let linked = self.linked.iter().map(|(name, _)| size_of::<(Name, Inode)>() + name.as_bytes().len());
-        let frames = self.frames.iter().map(Bytes::len);
-        size_of::<Answer>() + self.path.as_bytes().len() + linked.chain(frames).sum::<usize>()
+        let frame = self.frame.iter().map(Bytes::len);
+        size_of::<Answer>() + self.path.as_bytes().len() + linked.chain(frame).sum::<usize>()
     }
 }
 
 impl Pool {
-    pub(super) fn new(replica: Arc<Replica>, workers: Workers) -> Pool {
-        Pool { jobs: Mutex::default(), ready: Condvar::new(), room: Condvar::new(), replica, workers }
+    pub(super) fn new(replica: Arc<Replica>, workers: Workers, retained: Retained) -> Pool {
+        let (jobs, ready, room) = Default::default();
+        Pool { jobs, ready, room, replica, workers, bounds: Bounds::default(), rests: Rests::new(retained) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn list_by(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// What is still to be told of folders.
+    pub(super) fn rests(&self) -> &Rests {
+        &self.rests
     }
 
     fn lock(&self) -> MutexGuard<'_, Jobs> {
@@ -134,7 +148,7 @@ impl Pool {
         self.change(|jobs| jobs.queue.push_back(Job::Stage(place, bundle)));
     }
 
-    /// Has Compares answered, before all else: the publisher waits for them.
+    /// Has questions about folders answered, before all else: the publisher waits for them.
     pub(super) fn compare(&self, asks: Vec<Charged<Ask>>, answers: Sender<Vec<Charged<Answer>>>) {
         if self.workers == Workers::Inline {
             return self.answer(asks, &answers);
@@ -225,8 +239,10 @@ impl Pool {
     }
 
     fn answer(&self, asks: Vec<Charged<Ask>>, answers: &Sender<Vec<Charged<Answer>>>) {
+        let (bounds, _held) = self.rests.room(self.bounds);
+        let looking = Looking { replica: &self.replica, rests: &self.rests, workers: self.workers, bounds };
         let answer = |(ask, mut charge): Charged<Ask>| {
-            let answer = compare(&self.replica, ask, self.workers);
+            let answer = looking.answer(ask);
             charge.becomes(answer.weight());
             (answer, charge)
         };
@@ -327,6 +343,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::super::basis::{Basis, Draft};
+    use super::super::memory::Memory;
     use super::super::signatures::Signatures;
     use super::*;
     use crate::channel::Outlet;
@@ -342,7 +359,7 @@ mod tests {
         let (outbox, _frames) = mpsc::channel(1);
         let workers = Workers::Threads(1);
         let outlet = Outlet::new(outbox, workers);
-        let pool = Pool::new(replica, workers);
+        let pool = Pool::new(replica, workers, Memory::default().account());
         let copy = || {
             let (draft, basis, outlet, backlog) = (draft.clone(), basis.clone(), outlet.clone(), Arc::default());
             Copying { id: 1, draft, basis, range: 0..1, offset: 0, bytes: 1, outlet, backlog }

@@ -144,19 +144,19 @@ impl<'a> Publisher<'a> {
         let mut operations = operations.into_iter().peekable();
         while let Some(operation) = operations.next() {
             match operation {
-                Operation::Compare { path, digest } => {
+                Operation::Folder { path, about } => {
                     self.make_way(&path)?;
-                    let mut run = vec![Ask { op, path, digest }];
+                    let mut run = vec![Ask { op, path, about }];
                     let batch = &self.batch;
                     let joins = |next: &Operation| match next {
-                        Operation::Compare { path, .. } => !batch.concerns(path),
+                        Operation::Folder { path, .. } => !batch.concerns(path),
                         _ => false,
                     };
-                    while let Some(Operation::Compare { path, digest }) = operations.next_if(joins) {
-                        run.push(Ask { op: op + run.len() as u64, path, digest });
+                    while let Some(Operation::Folder { path, about }) = operations.next_if(joins) {
+                        run.push(Ask { op: op + run.len() as u64, path, about });
                     }
                     let ops = run.len();
-                    self.compare(run)?;
+                    self.look(run)?;
                     op += ops as u64;
                     self.took(op - 1, ops)?;
                 }
@@ -221,6 +221,7 @@ impl<'a> Publisher<'a> {
             Operation::Ask { meta, .. } => (None, Some(meta.size), false),
             operation => (None, None, matches!(operation, Operation::Remove { .. })),
         };
+        self.pool.rests().forget(|folder| operation.displaces(folder));
         let done = self.changes.perform(op, operation);
         let outcome = done.as_ref().err();
         self.disk.note(put.or(asks), outcome, self.clock.now());
@@ -245,14 +246,14 @@ impl<'a> Publisher<'a> {
         self.receipts.outcome(op, outcome)
     }
 
-    /// Before a `Compare`: closes the batch where that has changed something that the comparison would look at.
+    /// Before a question about a folder: closes the batch where that has changed something that the answer would look at.
     fn make_way(&mut self, folder: &RelPath) -> Result<(), Over> {
         let owes = self.batch.concerns(folder) || self.changes.owes();
         if owes { self.close() } else { Ok(()) }
     }
 
-    /// Answers Compares, in parallel, the answers in order.
-    fn compare(&mut self, run: Vec<Ask>) -> Result<(), Over> {
+    /// Answers questions about folders, in parallel, the answers in order.
+    fn look(&mut self, run: Vec<Ask>) -> Result<(), Over> {
         let mut asks = Asks::new(run);
         // What an answer is charged for is free when it is on its way.
         while let Some((answer, _charge)) = asks.next(self.pool, self.line.retained())? {
@@ -260,7 +261,7 @@ impl<'a> Publisher<'a> {
             if answer.problem {
                 self.counters.problem();
             }
-            self.receipts.frames(answer.frames)?;
+            answer.frame.into_iter().try_for_each(|frame| self.receipts.frame(frame))?;
         }
         self.changes.close_up();
         self.receipts.send()

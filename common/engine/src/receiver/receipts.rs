@@ -35,18 +35,14 @@ impl Receipts {
         self.put(&ToSender::Durable { upto })
     }
 
-    /// Frames that were encoded elsewhere.
-    pub(super) fn frames(&mut self, frames: Vec<Bytes>) -> Result<(), Over> {
-        for frames in frames {
-            if frames.len() >= BUFFER / 4 {
-                self.send()?;
-                self.outlet.send(frames).map_err(|_| Over)?;
-            } else {
-                self.buffer.extend_from_slice(&frames);
-                self.bound()?;
-            }
+    /// A frame that was encoded elsewhere.
+    pub(super) fn frame(&mut self, frame: Bytes) -> Result<(), Over> {
+        if frame.len() >= BUFFER / 4 {
+            self.send()?;
+            return self.outlet.send(frame).map_err(|_| Over);
         }
-        Ok(())
+        self.buffer.extend_from_slice(&frame);
+        self.bound()
     }
 
     fn put(&mut self, message: &ToSender) -> Result<(), Over> {

@@ -11,6 +11,7 @@ mod moves;
 mod names;
 mod order;
 mod packed;
+mod parts;
 mod retained;
 mod rig;
 mod room;

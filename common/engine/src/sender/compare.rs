@@ -1,6 +1,7 @@
 //! Carries out what passes say is to be done: folders to the walker, digests to the target, what differs to the looks; and
 //! tells them what came of it.
 
+use std::cell::OnceCell;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::brake::{Leave, Reason, Weight};
 use super::flight::{Answer, End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
+use super::passes::{About, Question};
 use super::walk::{Children, Listed};
 use super::{Ended, LOOKS, Session};
 use crate::hint::{Cause, Hint};
@@ -93,7 +95,7 @@ impl Session<'_> {
 
     /// Passes that waited until operations may be sent.
     fn advance_held_up(&mut self) -> Result<bool, Ended> {
-        if !self.may_send() {
+        if self.window() == Window::Full {
             return Ok(false);
         }
         let held_up = self.passes.held_up();
@@ -169,30 +171,36 @@ impl Session<'_> {
 
     /// All comparisons up to this operation that got no listing were of equal folders.
     pub(super) fn compared_alike(&mut self, upto: u64) -> Result<(), Ended> {
-        while let Some((ticket, path)) = self.passes.next_answered(upto) {
-            self.passes.tell(ticket, |pass| pass.is_alike(&path));
+        while let Some(Question { ticket, folder, about }) = self.passes.next_answered(upto) {
+            if about == About::Rest {
+                return Err(Ended::Violation("a receipt for a question about a folder that was not answered".into()));
+            }
+            self.passes.tell(ticket, |pass| pass.is_alike(&folder));
             self.advance(ticket)?;
         }
         Ok(())
     }
 
-    /// A part of the target's listing.
-    pub(super) fn listing(&mut self, number: u64, entries: Vec<Entry>, last: bool) -> Result<(), Ended> {
-        let (ticket, path) = self.passes.question(number).ok_or_else(|| unasked(number))?;
-        let Some(told) = self.passes.tell(ticket, |pass| pass.differs(&path, entries, last)) else { return Ok(()) };
+    /// A part of the target's listing: the only one for its operation.
+    pub(super) fn listing(&mut self, number: u64, entries: &[Entry], last: bool) -> Result<(), Ended> {
+        let Question { ticket, folder, .. } = self.passes.answered(number).ok_or_else(|| unasked(number))?;
+        let now = OnceCell::new();
+        let stands = |name: &Name| {
+            let now = now.get_or_init(|| self.view.folder(&folder));
+            // What cannot be looked at is not gone.
+            now.as_ref().map_or(true, |now| !matches!(now.look(name), Ok(None)))
+        };
+        let Some(told) = self.passes.tell(ticket, |pass| pass.differs(&folder, entries, last, stands)) else {
+            return Ok(());
+        };
         told.map_err(|_| Ended::Violation("a listing that is not in order of names".into()))?;
-        if last {
-            self.passes.answered(number);
-            self.advance(ticket)?;
-        }
-        Ok(())
+        self.advance(ticket)
     }
 
     /// The target has no such folder.
     pub(super) fn no_folder(&mut self, number: u64) -> Result<(), Ended> {
-        let (ticket, path) = self.passes.question(number).ok_or_else(|| unasked(number))?;
-        self.passes.answered(number);
-        self.passes.tell(ticket, |pass| pass.is_missing(&path));
+        let Question { ticket, folder, .. } = self.passes.answered(number).ok_or_else(|| unasked(number))?;
+        self.passes.tell(ticket, |pass| pass.is_missing(&folder));
         self.advance(ticket)
     }
 
@@ -211,7 +219,7 @@ impl Session<'_> {
     pub(super) fn forget_question(&mut self, number: u64) -> Result<(), Ended> {
         let Some((ticket, sent)) = self.flight.get(number) else { return Ok(()) };
         match sent {
-            Sent::Compare(path) => {
+            Sent::Compare(path) | Sent::List(path) => {
                 self.passes.answered(number);
                 self.passes.tell(ticket, |pass| pass.uncompared(path));
             }
@@ -226,16 +234,22 @@ impl Session<'_> {
     /// Does all that the pass of this work says is to be done by now.
     pub(super) fn advance(&mut self, ticket: Ticket) -> Result<(), Ended> {
         loop {
-            let window = if self.may_send() { Window::Open } else { Window::Full };
+            let window = self.window();
             let Some(action) = self.passes.tell(ticket, |pass| pass.next(window)).flatten() else { return Ok(()) };
             self.carry_out(ticket, action)?;
         }
+    }
+
+    /// Whether a pass may ask what leads to more looks.
+    fn window(&self) -> Window {
+        if self.may_send() && self.looks.len() < LOOKS { Window::Open } else { Window::Full }
     }
 
     fn carry_out(&mut self, ticket: Ticket, action: Action) -> Result<(), Ended> {
         match action {
             Action::List(folders) => self.passes.list(ticket, folders),
             Action::Compare(path, digest) => self.compare(ticket, path, digest)?,
+            Action::AskOn(path, after) => self.ask_on(ticket, path, after)?,
             Action::Look(folder, differing) => {
                 for Differing { name, kind, size, difference } in differing {
                     self.look_in_pass(ticket, &folder, &name, (kind, Some(size)), difference);
@@ -249,6 +263,11 @@ impl Session<'_> {
             Action::Send(folder, names) => {
                 for path in names.iter().filter_map(|name| folder.join(name).ok()) {
                     self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
+                }
+            }
+            Action::LookAtNew(folder, names) => {
+                for path in names.iter().filter_map(|name| folder.join(name).ok()) {
+                    self.queue_look(Look::new(ticket, path, Why::Event(Cause::WRITTEN)));
                 }
             }
             Action::Mend(path) => self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Metadata))),
@@ -288,7 +307,14 @@ impl Session<'_> {
     fn compare(&mut self, ticket: Ticket, path: RelPath, digest: Digest) -> Result<(), Ended> {
         let message = ToReceiver::Compare { path: path.clone(), digest };
         let number = self.send(ticket, &message, Sent::Compare(path.clone()))?;
-        self.passes.asked(number, ticket, path);
+        self.passes.asked(number, Question { ticket, folder: path, about: About::All });
+        Ok(())
+    }
+
+    fn ask_on(&mut self, ticket: Ticket, path: RelPath, after: Name) -> Result<(), Ended> {
+        let message = ToReceiver::List { path: path.clone(), after: Some(after) };
+        let number = self.send(ticket, &message, Sent::List(path.clone()))?;
+        self.passes.asked(number, Question { ticket, folder: path, about: About::Rest });
         Ok(())
     }
 

@@ -35,6 +35,8 @@ pub(super) enum Sent {
     /// The name with the content, then the others.
     Link(RelPath, Vec<RelPath>),
     Compare(RelPath),
+    /// What is in this folder behind some name.
+    List(RelPath),
     Count(RelPath),
     Settle(RelPath),
 }
@@ -46,7 +48,8 @@ impl Sent {
 
     /// Whether it brings or changes an entry, or one more name of it.
     pub fn is_change(&self) -> bool {
-        !matches!(self, Sent::Forerunner(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle(_) | Sent::Asked(..))
+        let asks = matches!(self, Sent::Compare(_) | Sent::List(_) | Sent::Count(_) | Sent::Asked(..));
+        !asks && !matches!(self, Sent::Forerunner(_) | Sent::Settle(_))
     }
 }
 

@@ -17,6 +17,23 @@ const AHEAD: usize = 128;
 /// fifth of a second.
 const ENTRIES: usize = 65_536;
 
+/// What the target was asked about a folder.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub ticket: Ticket,
+    pub folder: RelPath,
+    pub about: About,
+}
+
+/// What of a folder is asked, by which it is known what a receipt without an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Whether it has this digest. A receipt without an answer says that it has.
+    All,
+    /// What is in it behind some name.
+    Rest,
+}
+
 /// All passes that are under way, by their work.
 #[derive(Default)]
 pub(super) struct Passes {
@@ -24,8 +41,8 @@ pub(super) struct Passes {
     /// Folders still to be listed; the last is next, so that memory is bounded by depth times width.
     to_list: Vec<(Ticket, RelPath)>,
     at_walker: usize,
-    /// Comparisons not answered, by their numbers.
-    asked: BTreeMap<u64, (Ticket, RelPath)>,
+    /// Questions not answered, by their numbers.
+    asked: BTreeMap<u64, Question>,
     /// Entries of the folders in them.
     entries: usize,
     /// Where a comparison would have deleted too much, and is made once more before anybody is halted.
@@ -124,23 +141,23 @@ impl Passes {
         self.at_walker -= 1;
     }
 
-    /// Operation `number` asks for the comparison of this folder.
-    pub fn asked(&mut self, number: u64, ticket: Ticket, folder: RelPath) {
-        self.asked.insert(number, (ticket, folder));
+    /// Operation `number` asks this.
+    pub fn asked(&mut self, number: u64, question: Question) {
+        self.asked.insert(number, question);
     }
 
-    /// Whose comparison operation `number` asks for; `None` when it asks for none, or is answered.
-    pub fn question(&self, number: u64) -> Option<(Ticket, RelPath)> {
-        self.asked.get(&number).cloned()
+    /// Whether operation `number` has asked something, and is not answered.
+    pub fn is_open(&self, number: u64) -> bool {
+        self.asked.contains_key(&number)
     }
 
-    /// Operation `number` is answered.
-    pub fn answered(&mut self, number: u64) {
-        self.asked.remove(&number);
+    /// What operation `number` asks, which is answered now; `None` when it asks nothing, or was answered before.
+    pub fn answered(&mut self, number: u64) -> Option<Question> {
+        self.asked.remove(&number)
     }
 
-    /// The first comparison up to this operation that is not answered; it is now.
-    pub fn next_answered(&mut self, upto: u64) -> Option<(Ticket, RelPath)> {
+    /// The first question up to this operation that is not answered; it is now.
+    pub fn next_answered(&mut self, upto: u64) -> Option<Question> {
         let first = self.asked.first_entry().filter(|first| *first.key() <= upto)?;
         Some(first.remove())
     }

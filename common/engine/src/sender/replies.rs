@@ -31,7 +31,7 @@ impl Session<'_> {
             }
             ToSender::Durable { upto } => self.acknowledged(upto),
             ToSender::Outcome { op, outcome } => self.outcome(op, outcome),
-            ToSender::Listing { op, entries, last } => self.listing(op, entries, last),
+            ToSender::Listing { op, entries, last } => self.listing(op, &entries, last),
             ToSender::NoFolder { op } => self.no_folder(op),
             ToSender::Counted { op, entries } => self.counted(op, entries),
             ToSender::Signature { id, size, chunks, last } => self.signature(id, size, chunks, last),
@@ -103,7 +103,10 @@ impl Session<'_> {
                 self.flight.wanted(op);
                 self.want(op, ticket, sent);
             }
-            Outcome::Absent => self.absent(op, ticket, sent),
+            Outcome::Absent => {
+                self.absent(op, ticket, sent);
+                self.forget_question(op)?;
+            }
             Outcome::Differs => return Err(Ended::Violation("an answer to a question that was not asked".into())),
             Outcome::Partly { reason } => {
                 self.trouble_there(op, &sent, format!("stored, but not all of it: {reason}"));
@@ -112,7 +115,7 @@ impl Session<'_> {
                 if let Sent::Folder(path, _) | Sent::Standing(path) = &sent {
                     self.retries.refuse(path.clone());
                 }
-                if let Sent::Compare(path) = &sent {
+                if let Sent::Compare(path) | Sent::List(path) = &sent {
                     self.retries.is_unlisted(self.flight.forwarded(op, path));
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
@@ -148,7 +151,7 @@ impl Session<'_> {
     /// not to be durable. Only what asks can be answered by a wish, and nothing that asks is carried out in part.
     fn may_meet(&self, op: u64, sent: &Sent, outcome: &Outcome) -> bool {
         let before = match self.flight.answer(op) {
-            Answer::None => !matches!(sent, Sent::Compare(_)) || self.passes.question(op).is_some(),
+            Answer::None => !matches!(sent, Sent::Compare(_) | Sent::List(_)) || self.passes.is_open(op),
             Answer::Partly => !matches!(outcome, Outcome::Want | Outcome::Absent | Outcome::Partly { .. }),
             Answer::Told | Answer::Not => false,
         };
@@ -235,7 +238,8 @@ impl Session<'_> {
                 self.send_folder_of(ticket, &self.by_now(op, &path));
                 self.flight.conclude(op);
             }
-            Sent::Forerunner(_) | Sent::Remove(_) | Sent::Compare(_) | Sent::Count(_) | Sent::Settle(_) => {}
+            Sent::Forerunner(_) | Sent::Remove(_) | Sent::Settle(_) => {}
+            Sent::Compare(_) | Sent::List(_) | Sent::Count(_) => {}
         }
     }
 
@@ -292,7 +296,7 @@ fn undone(sent: &Sent) -> &'static str {
         Sent::Remove(_) => "not deleted at the target",
         Sent::Rename(..) | Sent::Exchange(..) => "not renamed at the target",
         Sent::Link(..) => "not joined with its other names at the target, which may have another content",
-        Sent::Compare(_) | Sent::Count(_) => "cannot be compared with the target",
+        Sent::Compare(_) | Sent::List(_) | Sent::Count(_) => "cannot be compared with the target",
         _ => "not stored",
     }
 }
@@ -311,7 +315,7 @@ fn place(sent: &Sent) -> &RelPath {
         Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
         Sent::Offer(path) | Sent::Remove(path) | Sent::Settle(path) => path,
         Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
-        Sent::Link(path, _) | Sent::Compare(path) | Sent::Count(path) => path,
+        Sent::Link(path, _) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => path,
         Sent::Rename(_, to, _) => to,
         Sent::Exchange(a, ..) => a,
     }

@@ -86,6 +86,14 @@ impl Folder {
         *self.birth.get_or_init(|| self.dir.birth().ok().flatten())
     }
 
+    /// The same names, one by one.
+    ///
+    /// # Errors
+    /// As [`Dir::list`].
+    pub(super) fn each_name(&self, each: impl FnMut(&[u8])) -> io::Result<()> {
+        self.dir.each_name(each)
+    }
+
     pub(super) fn dir(&self) -> &Dir {
         &self.dir
     }

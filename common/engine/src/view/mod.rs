@@ -17,6 +17,7 @@ mod replica;
 mod rule;
 mod selection;
 mod site;
+mod window;
 mod written;
 
 use std::io;
@@ -32,6 +33,7 @@ pub(crate) use in_place::{gives_more, narrowed};
 pub use listing::{Inode, Listing, Names, Node, Skipped};
 pub use protection::Protection;
 pub use replica::Replica;
+pub(crate) use replica::{Bounds, Digested, Rest};
 pub use rule::Rule;
 pub use selection::Selection;
 pub(crate) use site::{By, Site};

@@ -18,6 +18,7 @@ use super::fate::Fate;
 use super::protection::Protection;
 use super::written::Written;
 use super::{Folder, Selection, View};
+pub(crate) use list::{Bounds, Digested, Rest};
 
 /// See the module. Shared by the threads of a session.
 #[derive(Debug)]

@@ -90,7 +90,7 @@ impl Changes {
             Operation::Exchange { a, b } => self.exchange(&a, &b),
             Operation::Settle { path } => self.settle(&path),
             // Answered by the publisher: they change nothing.
-            Operation::Compare { .. } | Operation::Count { .. } => Ok(()),
+            Operation::Folder { .. } | Operation::Count { .. } => Ok(()),
         }
     }
 

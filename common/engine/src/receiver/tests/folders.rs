@@ -65,25 +65,6 @@ fn temporaries_are_not_listed_and_foreign_kinds_are() {
 }
 
 #[test]
-fn a_large_folder_is_listed_in_parts() {
-    let mut rig = Rig::with(Settings::default(), |module| {
-        for n in 0..3000 {
-            fs::write(module.join(format!("{n:0100}")), "").unwrap();
-        }
-    });
-    rig.send(&[compare("", OTHER)]);
-    let mut names = Vec::new();
-    let answers = rig.answers();
-    let parts = answers.len();
-    for (at, answer) in answers.into_iter().enumerate() {
-        let ToSender::Listing { op: 1, entries, last } = answer else { panic!("{answer:?}") };
-        assert_eq!(last, at + 1 == parts);
-        names.extend(entries.into_iter().map(|entry| entry.name.to_string()));
-    }
-    assert!(parts > 1 && names.len() == 3000 && names.is_sorted());
-}
-
-#[test]
 fn many_compares_are_answered_in_order() {
     for mut rig in [Rig::new(), Rig::durable()] {
         let dirs: Vec<String> = (0..300).map(|n| format!("d{n}")).collect();

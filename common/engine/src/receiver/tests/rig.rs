@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::receiver::{Counters, EndReason, Grant, Limits, Memory, Receiver};
-use crate::view::{Fate, Protection, Replica};
+use crate::view::{Bounds, Fate, Protection, Replica};
 use crate::workers::Workers;
 
 /// Nothing in these tests takes so long.
@@ -42,6 +42,7 @@ pub struct Settings {
     pub limits: Limits,
     pub protection: Protection,
     pub fate: Fate,
+    pub bounds: Bounds,
     pub memory: Memory,
     /// As if other users of the host could come to it.
     pub open: bool,
@@ -55,6 +56,7 @@ impl Default for Settings {
             limits: Limits::default(),
             protection: Protection::default(),
             fate: Fate::default(),
+            bounds: Bounds::default(),
             memory: Memory::default(),
             open: false,
         }
@@ -82,7 +84,7 @@ impl Rig {
         fs::create_dir(&module).unwrap();
         prepare(&module);
         let tree = Arc::new(Tree::open(&module, Mounts::Stay).unwrap());
-        let Settings { durability, keep, limits, protection, fate, memory, open } = settings;
+        let Settings { durability, keep, limits, protection, fate, bounds, memory, open } = settings;
         let replica = Replica::new(tree, keep).unwrap().with(protection, fate);
         let replica = Arc::new(if open { replica.opened_to_all() } else { replica });
         let (signatures, disk) = (Arc::default(), Arc::default());
@@ -98,7 +100,8 @@ impl Rig {
             },
             Clock::system(),
             Workers::Threads(2),
-        );
+        )
+        .listing_by(bounds);
         let counters = receiver.counters();
         let (to, inbox) = mpsc::channel(4);
         let (outbox, mut frames) = mpsc::channel(crate::channel::OUTBOX);

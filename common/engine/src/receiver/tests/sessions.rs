@@ -27,6 +27,7 @@ fn names_of_temporaries_end_the_session() {
         ToReceiver::Exchange { a: path("a"), b: path(bad) },
         ToReceiver::Link { first: path("a"), others: vec![path("b"), path(bad)] },
         ToReceiver::Compare { path: path(bad), digest },
+        ToReceiver::List { path: path(bad), after: None },
         ToReceiver::Count { path: path(bad) },
         ToReceiver::Settle { path: path(bad) },
     ] {

@@ -24,12 +24,16 @@ pub(in crate::sender) enum Action {
     List(Vec<RelPath>),
     /// Ask whether the target's folder has this digest.
     Compare(RelPath, Digest),
+    /// Ask what the target has in a folder behind this name.
+    AskOn(RelPath, Name),
     /// Look at these entries of a folder.
     Look(RelPath, Vec<Differing>),
     /// Look at all of a folder: the target has nothing of it.
     LookAtAll(RelPath, Children),
     /// Send these files of a folder: a comparison does not tell them from what the target has.
     Send(RelPath, Vec<Name>),
+    /// Look at these entries of a folder: they have come since it was listed, and the target has them, or others of the name.
+    LookAtNew(RelPath, Vec<Name>),
     /// Send the metadata of this folder.
     Mend(RelPath),
     /// Have this folder compared with all that is in it, as work of its own.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use proto::{Entry, Kind, RelPath};
+use proto::{Kind, RelPath};
 
 use super::differences::{Difference, Differences, Differing};
 
@@ -33,11 +33,8 @@ impl Blank {
     }
 }
 
-/// Those that a comparison of `folder` with what is `there` has found: the folder itself, or folders in it.
-pub(super) fn found(folder: &RelPath, there: &[Entry], found: &Differences) -> Vec<RelPath> {
-    if there.is_empty() {
-        return vec![folder.clone()];
-    }
+/// Those in `folder` that a comparison of it has found.
+pub(super) fn found(folder: &RelPath, found: &Differences) -> Vec<RelPath> {
     let missing = |differing: &&Differing| (differing.kind, differing.difference) == (Kind::Dir, Difference::Missing);
     found.here.iter().filter(missing).filter_map(|differing| folder.join(&differing.name).ok()).collect()
 }
@@ -45,19 +42,20 @@ pub(super) fn found(folder: &RelPath, there: &[Entry], found: &Differences) -> V
 #[cfg(test)]
 mod tests {
     use super::super::differences::compare;
-    use super::super::tests::{entry, listing, path};
+    use proto::Entry;
+
+    use super::super::tests::{entry, path};
     use super::*;
 
     #[test]
-    fn a_folder_is_blank_that_is_empty_there_or_missing() {
+    fn a_folder_is_blank_that_is_missing() {
         let entry = |name, kind| entry(name, kind, 0);
         let here = vec![entry("a", Kind::Dir), entry("b", Kind::File), entry("c", Kind::Dir), entry("d", Kind::Dir)];
-        let here = listing(here);
-        let of = |there: &[Entry]| found(&path("x"), there, &compare(&here, there));
-        assert_eq!(of(&[]), [path("x")]);
+        let of = |there: &[Entry]| found(&path("x"), &compare(&here, &[], there));
+        assert_eq!(of(&[]), ["x/a", "x/c", "x/d"].map(path));
         // A file stands where `c` is to be: what would be beneath it is not known to be missing, but is asked about.
         assert_eq!(of(&[entry("c", Kind::File), entry("d", Kind::Dir)]), [path("x/a")]);
-        assert_eq!(of(&here.entries), []);
+        assert_eq!(of(&here), []);
     }
 
     #[test]

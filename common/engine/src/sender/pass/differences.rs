@@ -3,7 +3,7 @@
 
 use proto::{Entry, Kind, Name};
 
-use crate::view::Listing;
+use crate::view::Skipped;
 
 /// How an entry differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(in crate::sender) struct Differing {
     pub difference: Difference,
 }
 
-/// The outcome of comparing one folder; all in order of names.
+/// The outcome of comparing one folder, or one stretch of its names; all in order of names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::sender) struct Differences {
     pub here: Vec<Differing>,
@@ -37,14 +37,14 @@ pub(in crate::sender) struct Differences {
     pub matched: u64,
 }
 
-/// Compares a folder here with the target's listing, both in order of names. An entry that is skipped here keeps its
-/// copy there.
-pub(in crate::sender) fn compare(here: &Listing, there: &[Entry]) -> Differences {
+/// Compares entries here with those that the target has of the same stretch of names, both in order of names. An entry that
+/// is skipped here keeps its copy there.
+pub(in crate::sender) fn compare(here: &[Entry], skipped: &[(Name, Skipped)], there: &[Entry]) -> Differences {
     let mut found = Differences::default();
     let mut theirs = there.iter().peekable();
-    for ours in &here.entries {
+    for ours in here {
         while let Some(extra) = theirs.next_if(|theirs| theirs.name < ours.name) {
-            found.only_there(here, extra);
+            found.only_there(skipped, extra);
         }
         let Some(same) = theirs.next_if(|theirs| theirs.name == ours.name) else {
             found.differs(ours, Difference::Missing);
@@ -64,7 +64,7 @@ pub(in crate::sender) fn compare(here: &Listing, there: &[Entry]) -> Differences
         found.differs(ours, if metadata { Difference::Metadata } else { Difference::Content });
     }
     for extra in theirs {
-        found.only_there(here, extra);
+        found.only_there(skipped, extra);
     }
     found
 }
@@ -74,8 +74,8 @@ impl Differences {
         self.here.push(Differing { name: name.clone(), kind: *kind, size: *size, difference });
     }
 
-    fn only_there(&mut self, here: &Listing, extra: &Entry) {
-        if here.skipped.binary_search_by(|(name, _)| name.cmp(&extra.name)).is_ok() {
+    fn only_there(&mut self, skipped: &[(Name, Skipped)], extra: &Entry) {
+        if skipped.binary_search_by(|(name, _)| name.cmp(&extra.name)).is_ok() {
             self.matched += 1;
         } else {
             self.extras.push((extra.name.clone(), extra.kind));
@@ -93,16 +93,15 @@ impl Differences {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{entry, listing, name};
+    use super::super::tests::{entry, name};
     use super::*;
-    use crate::view::Skipped;
 
     fn found(here: &[(&str, Kind, u64)], skipped: &[&str], there: &[(&str, Kind, u64)]) -> Differences {
-        let entries =
-            |list: &[(&str, Kind, u64)]| list.iter().map(|(name, kind, size)| entry(name, *kind, *size)).collect();
-        let mut here = listing(entries(here));
-        here.skipped = skipped.iter().map(|text| (name(text), Skipped::Trouble(String::new()))).collect();
-        compare(&here, &Vec::from_iter::<Vec<Entry>>(entries(there)))
+        let entries = |list: &[(&str, Kind, u64)]| {
+            list.iter().map(|(name, kind, size)| entry(name, *kind, *size)).collect::<Vec<_>>()
+        };
+        let skipped: Vec<_> = skipped.iter().map(|text| (name(text), Skipped::Trouble(String::new()))).collect();
+        compare(&entries(here), &skipped, &entries(there))
     }
 
     #[test]

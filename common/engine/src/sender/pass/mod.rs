@@ -6,8 +6,10 @@
 
 mod action;
 mod blank;
+mod compared;
 mod deletions;
 mod differences;
+mod folders;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -15,17 +17,18 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use proto::{Entry, Kind, Name, RelPath};
+use proto::{Name, RelPath};
 
 use super::brake::{Certainty, Judgement, Leave, Reason, Weight};
 use super::walk::{Children, Detail};
 use super::{MaxDelete, Options};
 use crate::mirror::Round;
-use crate::view::{Inode, Listing, Node};
+use crate::view::{Inode, Node};
 pub(super) use action::{Action, Window};
 use blank::Blank;
+use compared::Compared;
 use deletions::{Deletions, Whole};
-pub(super) use differences::{Difference, Differing, compare};
+pub(super) use differences::{Difference, Differing};
 
 /// How far down a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,19 +55,6 @@ enum Phase {
     Over,
 }
 
-/// A folder whose digest was sent.
-struct Compared {
-    here: Listing,
-    /// Files in it under whose names the target has others, whatever their size and time.
-    others: Vec<Name>,
-    /// The parts of the target's listing so far.
-    there: Vec<Entry>,
-}
-
-/// The target's listing is not in order of names.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Disorder;
-
 /// A comparison under way.
 pub(super) struct Pass {
     root: RelPath,
@@ -78,8 +68,13 @@ pub(super) struct Pass {
     todo: VecDeque<Action>,
     /// Folders to be listed or being listed.
     listing: usize,
-    /// Folders compared and not answered.
+    /// Folders compared and not answered, or not to their end.
     comparing: BTreeMap<RelPath, Compared>,
+    /// Those of which the target has more to tell than it has told, and the last name that it told.
+    to_ask: VecDeque<(RelPath, Name)>,
+    /// Those that the target does not have, by the folder that they are in, where it has not told so far of that: by then they
+    /// are sent.
+    missing: BTreeMap<RelPath, Vec<Name>>,
     /// How many entries those have.
     entries: usize,
     blank: Blank,
@@ -110,6 +105,8 @@ impl Pass {
             phase: Phase::Comparing,
             listing: 1,
             comparing: BTreeMap::new(),
+            to_ask: VecDeque::new(),
+            missing: BTreeMap::new(),
             entries: 0,
             blank: Blank::default(),
             looking: 0,
@@ -146,7 +143,7 @@ impl Pass {
 
     /// Whether there is something that it says only when operations may be sent.
     pub fn is_held_up(&self) -> bool {
-        self.deletions.has_questions() || !self.to_name.is_empty()
+        !self.to_ask.is_empty() || self.deletions.has_questions() || !self.to_name.is_empty()
     }
 
     /// Entries of the folders that are compared and not answered.
@@ -169,132 +166,6 @@ impl Pass {
         let (_, names) = self.groups.entry(inode.node()).or_insert_with(|| (inode, Vec::new()));
         if names.last() != Some(&path) {
             names.push(path);
-        }
-    }
-
-    /// What stands in a folder. Of `others` the target has another file under the same name, whatever size and time say.
-    pub fn listed(&mut self, path: RelPath, children: Children, others: Vec<Name>) {
-        self.listing -= 1;
-        self.empty |= path.is_root() && children.len() == 0 && children.skipped().is_empty();
-        if self.is_deep() {
-            let folders = children.kinds().filter(|(_, kind)| *kind == Kind::Dir);
-            // The last is listed next: names in reverse, so that folders are listed in order.
-            let folders: Vec<_> = folders.rev().filter_map(|(name, _)| path.join(name).ok()).collect();
-            self.listing += folders.len();
-            self.todo.push_back(Action::List(folders));
-        }
-        match children {
-            Children::Listing(here) if !self.blank.contains(&path) => {
-                for (name, inode) in &here.linked {
-                    if let Ok(path) = path.join(name) {
-                        self.meet(*inode, path);
-                    }
-                }
-                self.entries += here.entries.len();
-                self.todo.push_back(Action::Compare(path.clone(), here.digest));
-                self.comparing.insert(path, Compared { here, others, there: Vec::new() });
-            }
-            children => self.todo.push_back(Action::LookAtAll(path, children)),
-        }
-    }
-
-    /// A folder could not be listed: what the target has of it stays.
-    pub fn unlisted(&mut self) {
-        self.listing -= 1;
-    }
-
-    /// The target's folder has the digest that it was asked about.
-    pub fn is_alike(&mut self, path: &RelPath) {
-        if let Some(Compared { here, others, .. }) = self.take(path) {
-            self.matched += here.entries.len() as u64;
-            self.send(path, others);
-        }
-    }
-
-    /// A part of the target's listing of a folder that has another digest.
-    ///
-    /// # Errors
-    /// When it does not follow the parts before it.
-    pub fn differs(&mut self, path: &RelPath, entries: Vec<Entry>, last: bool) -> Result<(), Disorder> {
-        let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
-        if let (Some(before), Some(first)) = (compared.there.last(), entries.first())
-            && before.name >= first.name
-        {
-            return Err(Disorder);
-        }
-        compared.there.extend(entries);
-        if last {
-            self.conclude(path);
-        }
-        Ok(())
-    }
-
-    /// The target has no such folder.
-    pub fn is_missing(&mut self, path: &RelPath) {
-        if self.comparing.get(path).is_some_and(|asked| asked.here.entries.is_empty()) {
-            // It may have been there when the folder above was compared; nothing that is in it will say so.
-            self.todo.push_back(Action::Mend(path.clone()));
-        }
-        self.conclude(path);
-    }
-
-    /// The comparison of this folder failed: nothing is concluded from it.
-    pub fn uncompared(&mut self, path: &RelPath) {
-        self.take(path);
-    }
-
-    fn take(&mut self, path: &RelPath) -> Option<Compared> {
-        let compared = self.comparing.remove(path)?;
-        self.entries -= compared.here.entries.len();
-        Some(compared)
-    }
-
-    /// All of the target's listing is there.
-    fn conclude(&mut self, path: &RelPath) {
-        let Some(Compared { here, mut others, there }) = self.take(path) else { return };
-        let found = compare(&here, &there);
-        others.retain(|name| !found.has_dealt_with(name));
-        self.send(path, others);
-        self.matched += found.matched;
-        let blank = if self.is_deep() { blank::found(path, &there, &found) } else { Vec::new() };
-        for (name, kind) in found.extras {
-            match path.join(&name) {
-                Ok(path) if self.delete => self.deletions.add(path, kind),
-                Ok(path) if here.find(&name).is_some() => self.todo.push_back(Action::SayInTheWay(path)),
-                _ => {}
-            }
-        }
-        self.look(path, found.here);
-        blank.into_iter().for_each(|folder| self.is_blank(folder));
-    }
-
-    fn send(&mut self, folder: &RelPath, files: Vec<Name>) {
-        if !files.is_empty() {
-            self.todo.push_back(Action::Send(folder.clone(), files));
-        }
-    }
-
-    fn look(&mut self, folder: &RelPath, mut differing: Vec<Differing>) {
-        if !self.is_deep() {
-            // What is in a folder that is new there is not seen by this pass.
-            let new = |one: &Differing| one.kind == Kind::Dir && one.difference != Difference::Metadata;
-            let new = differing.extract_if(.., |one| new(one)).filter_map(|one| folder.join(&one.name).ok());
-            self.todo.extend(new.map(Action::CompareLater));
-        }
-        if !differing.is_empty() {
-            self.todo.push_back(Action::Look(folder.clone(), differing));
-        }
-    }
-
-    /// What is in this folder is all sent. Answers about those beneath it, which were asked about already, are of no
-    /// interest; looks at them follow in order of their paths, so that each folder is made before what is in it.
-    fn is_blank(&mut self, folder: RelPath) {
-        let asked = super::places::at_and_beneath(&self.comparing, &folder);
-        self.blank.insert(folder);
-        for path in asked {
-            if let Some(Compared { here, .. }) = self.take(&path) {
-                self.todo.push_back(Action::LookAtAll(path, Children::Listing(here)));
-            }
         }
     }
 
@@ -361,6 +232,14 @@ impl Pass {
         loop {
             if let Some(action) = self.todo.pop_front() {
                 return Some(action);
+            }
+            if window == Window::Open
+                && let Some((folder, after)) = self.to_ask.pop_front()
+            {
+                if self.comparing.contains_key(&folder) {
+                    return Some(Action::AskOn(folder, after));
+                }
+                continue;
             }
             match self.phase {
                 Phase::Comparing if self.is_compared() => {

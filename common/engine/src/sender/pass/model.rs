@@ -18,6 +18,8 @@ use tree::{FOLDER, Node, Tree};
 /// An operation on its way to the target, which carries them out in order.
 enum Op {
     Compare(RelPath, Digest),
+    /// What is behind this name.
+    List(RelPath, Name),
     Count(RelPath),
     Put(RelPath, Node),
     Remove(RelPath),
@@ -131,6 +133,13 @@ impl World {
             Action::Compare(path, digest) => {
                 self.comparing.insert(path.clone());
                 self.ops.push_back(Op::Compare(path, digest));
+            }
+            Action::AskOn(path, after) => {
+                assert!(self.comparing.insert(path.clone()), "it has asked on before");
+                self.ops.push_back(Op::List(path, after));
+            }
+            Action::LookAtNew(folder, names) => {
+                panic!("{names:?} in {folder} were listed");
             }
             Action::Look(folder, all) => all.iter().for_each(|one| self.look(pass, folder.join(&one.name).unwrap())),
             Action::LookAtAll(folder, children) => {
@@ -254,26 +263,39 @@ impl World {
                 let root = u64::from(path.is_root());
                 pass.counted(&path, root + self.there.within(&path).count() as u64);
             }
-            Some(Op::Compare(path, _)) if fails => {
+            Some(Op::Compare(path, _) | Op::List(path, _)) if fails => {
                 self.comparing.remove(&path);
                 self.failed.insert(path.clone());
                 pass.uncompared(&path);
             }
             Some(Op::Compare(path, digest)) => {
                 self.comparing.remove(&path);
-                let mut list = self.there.list(&path);
+                let list = self.there.list(&path);
                 match self.there.kind(&path) {
                     Some(Kind::Dir) if digest::folder(&list) == digest => pass.is_alike(&path),
-                    Some(Kind::Dir) => {
-                        let rest = list.split_off(self.rng.usize(..=list.len()));
-                        assert_eq!(pass.differs(&path, list, false), Ok(()));
-                        assert_eq!(pass.differs(&path, rest, true), Ok(()));
-                    }
+                    Some(Kind::Dir) => self.tell(pass, &path, list),
+                    _ => pass.is_missing(&path),
+                }
+            }
+            Some(Op::List(path, after)) => {
+                self.comparing.remove(&path);
+                let mut list = self.there.list(&path);
+                list.retain(|entry| entry.name > after);
+                match self.there.kind(&path) {
+                    Some(Kind::Dir) => self.tell(pass, &path, list),
                     _ => pass.is_missing(&path),
                 }
             }
             None => {}
         }
+    }
+
+    /// One part of what is there. All that is there and not here was there when it was listed here.
+    fn tell(&mut self, pass: &mut Pass, path: &RelPath, mut list: Vec<Entry>) {
+        let most = *self.rng.choice(&[1, 2, 100]).unwrap();
+        let last = list.len() <= most;
+        list.truncate(most);
+        assert_eq!(pass.differs(path, &list, last, |_| false), Ok(()));
     }
 
     /// A look finds out what is here, and sends it.

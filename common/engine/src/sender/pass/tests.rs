@@ -2,7 +2,9 @@
 
 use proto::{Entry, Kind, Name, RelPath, digest};
 
+use super::compared::Disorder;
 use super::*;
+use crate::view::Listing;
 use crate::workers::Workers;
 
 pub fn path(text: &str) -> RelPath {
@@ -46,6 +48,8 @@ fn said(pass: &mut Pass) -> Vec<String> {
                 format!("look in {folder}: {}", names.join(", "))
             }
             Action::LookAtAll(folder, children) => format!("all {} of {folder}", children.len()),
+            Action::AskOn(folder, after) => format!("ask on in {folder} behind {after}"),
+            Action::LookAtNew(folder, names) => format!("look at {names:?}, new in {folder}"),
             Action::Send(folder, names) => format!("send {} of {folder}", names.len()),
             Action::Delete(paths, weight) => {
                 format!("delete {} of {}, named {}", weight.deletes, weight.total, paths.len())
@@ -62,8 +66,15 @@ fn list(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
 }
 
 fn there(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
-    let entries = entries.iter().map(|(name, kind)| entry(name, *kind, 1)).collect();
-    assert_eq!(pass.differs(&path(at), entries, true), Ok(()));
+    let entries: Vec<_> = entries.iter().map(|(name, kind)| entry(name, *kind, 1)).collect();
+    assert_eq!(pass.differs(&path(at), &entries, true, |_| false), Ok(()));
+}
+
+/// A part behind which there are more, or the last. Under these names something has come here since.
+fn part(pass: &mut Pass, at: &str, entries: &[&str], last: bool, came: &[&str]) {
+    let entries: Vec<_> = entries.iter().map(|name| entry(name, Kind::File, 1)).collect();
+    let stands = |name: &Name| came.contains(&&*name.to_string());
+    assert_eq!(pass.differs(&path(at), &entries, last, stands), Ok(()));
 }
 
 const LEAVE: Leave = Leave { released: false, doubted: false };
@@ -198,7 +209,94 @@ fn answers_about_what_is_beneath_a_blank_folder_are_of_no_interest() {
 #[test]
 fn a_listing_that_goes_back_is_an_error() {
     let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
-    list(&mut pass, "", &[]);
-    assert_eq!(pass.differs(&path(""), vec![entry("b", Kind::File, 1)], false), Ok(()));
-    assert_eq!(pass.differs(&path(""), vec![entry("a", Kind::File, 1)], true), Err(Disorder));
+    list(&mut pass, "", &[("x", Kind::File)]);
+    part(&mut pass, "", &["b"], false, &[]);
+    for lie in [&["b"][..], &["a"], &["a", "c"]] {
+        let entries: Vec<_> = lie.iter().map(|name| entry(name, Kind::File, 1)).collect();
+        for last in [false, true] {
+            assert_eq!(pass.differs(&path(""), &entries, last, |_| false), Err(Disorder), "{lie:?}");
+        }
+    }
+    assert_eq!(pass.differs(&path(""), &[], false, |_| false), Err(Disorder), "it goes on with nothing");
+}
+
+#[test]
+fn a_listing_in_parts_is_compared_part_by_part_and_judged_as_a_whole() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(2));
+    let files = ["a", "c", "e", "g"].map(|name| (name, Kind::File));
+    list(&mut pass, "", &files);
+    assert_eq!(said(&mut pass), ["list .", "list ", "compare ."]);
+    part(&mut pass, "", &["b", "c"], false, &[]);
+    assert_eq!(said(&mut pass), ["look in .: a Missing", "ask on in . behind c"]);
+    part(&mut pass, "", &["d"], false, &[]);
+    assert!(!pass.is_compared() && pass.entries() == 4 && pass.extras() == 0, "nothing is through");
+    assert_eq!(said(&mut pass), ["ask on in . behind d"]);
+    part(&mut pass, "", &["f", "g", "h"], true, &[]);
+    assert_eq!(said(&mut pass), ["look in .: e Missing", "Judge"]);
+    assert_eq!((pass.extras(), pass.entries()), (4, 0));
+    pass.may_delete(LEAVE);
+    // Four are more than two, though no part has more than two.
+    assert_eq!(said(&mut pass).len(), 5);
+}
+
+#[test]
+fn what_came_here_between_two_parts_is_looked_at_and_does_not_count_as_a_deletion() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(1));
+    list(&mut pass, "", &[("a", Kind::File)]);
+    said(&mut pass);
+    part(&mut pass, "", &["a"], false, &[]);
+    said(&mut pass);
+    part(&mut pass, "", &["new1", "new2", "old"], true, &["new1", "new2"]);
+    assert_eq!(said(&mut pass), ["look at [\"new1\", \"new2\"], new in .", "Judge"]);
+    pass.may_delete(LEAVE);
+    assert_eq!(said(&mut pass), ["delete 1 of 4, named 1", "End"]);
+}
+
+#[test]
+fn a_folder_that_is_gone_between_two_parts_is_sent_whole_and_one_that_fails_deletes_nothing() {
+    for fails in [false, true] {
+        let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+        list(&mut pass, "", &[("a", Kind::File), ("c", Kind::File)]);
+        said(&mut pass);
+        part(&mut pass, "", &["a", "b"], false, &[]);
+        assert_eq!(said(&mut pass), ["ask on in . behind b"]);
+        match fails {
+            false => pass.is_missing(&path("")),
+            true => pass.uncompared(&path("")),
+        }
+        let looks = ["look in .: a Missing, c Missing"];
+        let over = ["delete 0 of 0, named 0", "End"];
+        assert_eq!(said(&mut pass), [if fails { &[][..] } else { &looks }, &over].concat());
+        assert_eq!(pass.entries(), 0);
+    }
+}
+
+#[test]
+fn a_folder_is_sent_before_what_is_in_it_though_the_target_tells_of_it_later() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+    list(&mut pass, "", &[("a", Kind::File), ("c", Kind::Dir), ("d", Kind::Dir), ("e", Kind::Dir)]);
+    for folder in ["c", "d", "e"] {
+        list(&mut pass, folder, &[("x", Kind::File)]);
+    }
+    said(&mut pass);
+    part(&mut pass, "", &["a"], false, &[]);
+    ["c", "d", "e"].iter().for_each(|folder| pass.is_missing(&path(folder)));
+    assert_eq!(said(&mut pass), ["ask on in . behind a"]);
+    // Where `d` is to be something else stands.
+    part(&mut pass, "", &["d"], false, &[]);
+    let of_c = ["look in .: c Missing, d Metadata", "all 1 of c", "look in d: x Missing"];
+    assert_eq!(said(&mut pass), [&of_c[..], &["ask on in . behind d"]].concat());
+    part(&mut pass, "", &[], true, &[]);
+    assert_eq!(said(&mut pass), ["look in .: e Missing", "all 1 of e", "delete 0 of 2, named 0", "End"]);
+}
+
+#[test]
+fn more_is_asked_only_when_more_may_be_looked_at() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
+    list(&mut pass, "", &[("a", Kind::File)]);
+    said(&mut pass);
+    part(&mut pass, "", &["a"], false, &[]);
+    assert!(pass.next(Window::Full).is_none() && pass.is_held_up());
+    assert_eq!(said(&mut pass), ["ask on in . behind a"]);
+    assert!(!pass.is_held_up());
 }

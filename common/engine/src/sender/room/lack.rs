@@ -56,7 +56,9 @@ impl Session<'_> {
             Sent::Remove(path) => vec![(path, Wait::Entry(Cause::GONE))],
             Sent::Rename(from, to, _) => vec![(from, Wait::Entry(Cause::GONE)), (to, Wait::Doubt)],
             Sent::Exchange(a, b, _) => vec![(a, Wait::Doubt), (b, Wait::Doubt)],
-            Sent::Compare(path) | Sent::Count(path) | Sent::Settle(path) => vec![(path, Wait::Subtree)],
+            Sent::Compare(path) | Sent::List(path) | Sent::Count(path) | Sent::Settle(path) => {
+                vec![(path, Wait::Subtree)]
+            }
         };
         let claim = self.room.limit_more(ticket, OTHERS);
         places.into_iter().map(|(path, wait)| (path.clone(), wait, claim)).collect()

@@ -50,6 +50,70 @@ fn an_operation_has_one_outcome() {
     }
 }
 
+/// Of folders.
+fn listing(op: u64, names: &[&str], last: bool) -> ToSender {
+    let entry = |name: &&str| proto::Entry {
+        name: proto::Name::parse(name.as_bytes()).unwrap(),
+        kind: proto::Kind::Dir,
+        size: 0,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        mtime: proto::Time::default(),
+        device: proto::Device::default(),
+        extra: [0; 16],
+        inexact: false,
+    };
+    ToSender::Listing { op, entries: names.iter().map(entry).collect(), last }
+}
+
+#[test]
+fn a_question_about_a_folder_has_one_answer_and_a_listing_goes_on_in_order() {
+    let (pair, _clock) = Pair::stepped();
+    fs::create_dir(pair.here.join("d")).unwrap();
+    let no_folder = |op| ToSender::NoFolder { op };
+    let failed = |op| ToSender::Outcome { op, outcome: Outcome::Failed { reason: reason() } };
+    let absent = |op| ToSender::Outcome { op, outcome: Outcome::Absent };
+    let answer = |op| listing(op, &["m", "n"], false);
+    // Each is an answer by itself; two are not, whatever they are, nor a receipt instead of one that was owed.
+    let answers: [&dyn Fn(u64) -> ToSender; 5] =
+        [&answer, &|op| listing(op, &["z"], true), &no_folder, &failed, &absent];
+    for first in answers {
+        for second in answers {
+            for rest in [false, true] {
+                let mut sender = pair.new_sender();
+                let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+                pair.hint(Hint::Subtree { path: path("d") });
+                let mut op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
+                if rest {
+                    let heard = target.says(&answer(op)).unwrap();
+                    let asks = |message: &ToReceiver| matches!(message, ToReceiver::List { after: Some(_), .. });
+                    op = last(&heard, asks);
+                }
+                let first = if rest { listing(op, &["o"], false) } else { first(op) };
+                assert!(!violates(target.says(&first)), "{first:?}");
+                assert!(violates(target.says(&second(op))), "{first:?}, then {:?}", second(op));
+            }
+        }
+    }
+    for lie in [&["n"][..], &["a"]] {
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        pair.hint(Hint::Subtree { path: path("d") });
+        let op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
+        let heard = target.says(&answer(op)).unwrap();
+        let op = last(&heard, |message| matches!(message, ToReceiver::List { .. }));
+        assert!(violates(target.says(&listing(op, lie, true))), "{lie:?} behind n");
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        pair.hint(Hint::Subtree { path: path("d") });
+        let op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
+        let heard = target.says(&answer(op)).unwrap();
+        let op = last(&heard, |message| matches!(message, ToReceiver::List { .. }));
+        assert!(violates(target.says(&ToSender::Applied { upto: op })), "a receipt is no answer");
+    }
+}
+
 #[test]
 fn only_what_asks_is_wanted_and_a_count_comes_once() {
     let (pair, _clock) = Pair::stepped();
@@ -65,19 +129,7 @@ fn only_what_asks_is_wanted_and_a_count_comes_once() {
     fs::create_dir(pair.here.join("d")).unwrap();
     pair.hint(Hint::Subtree { path: path("d") });
     let asked = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
-    let entry = |name: &str| proto::Entry {
-        name: proto::Name::parse(name.as_bytes()).unwrap(),
-        kind: proto::Kind::Dir,
-        size: 0,
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        mtime: proto::Time::default(),
-        device: proto::Device::default(),
-        extra: [0; 16],
-        inexact: false,
-    };
-    let heard = target.says(&ToSender::Listing { op: asked, entries: vec![entry("extra")], last: true }).unwrap();
+    let heard = target.says(&listing(asked, &["extra"], true)).unwrap();
     let op = last(&heard, |message| matches!(message, ToReceiver::Count { .. }));
     target.says(&ToSender::Counted { op, entries: 1 }).unwrap();
     assert!(violates(target.says(&ToSender::Counted { op, entries: 1 })));

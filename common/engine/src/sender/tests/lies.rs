@@ -26,6 +26,8 @@ struct Liar {
     unpacker: Unpacker,
     operations: u64,
     compares: Vec<u64>,
+    /// Of those that ask for what is behind a name, the name.
+    behind: std::collections::HashMap<u64, Name>,
     counts: Vec<u64>,
     /// What may be answered by a wish.
     offers: std::collections::HashSet<u64>,
@@ -50,6 +52,10 @@ impl Liar {
                     self.operations += u64::from(message.is_operation());
                     match message {
                         ToReceiver::Compare { .. } => self.compares.push(self.operations),
+                        ToReceiver::List { after, .. } => {
+                            self.compares.push(self.operations);
+                            self.behind.extend(after.map(|after| (self.operations, after)));
+                        }
                         ToReceiver::Count { .. } => self.counts.push(self.operations),
                         ToReceiver::Offer { .. } => drop(self.offers.insert(self.operations)),
                         _ => {}
@@ -151,12 +157,13 @@ impl Liar {
                 ToSender::Outcome { op, outcome }
             }
             16..=25 => {
-                let (op, entries) = (self.question(&compares)?, self.entries());
-                let last = self.rng.u8(..6) != 0 || entries.is_empty();
-                if last {
-                    self.compares.retain(|asked| *asked != op);
-                    self.answered.insert(op);
+                let (op, mut entries) = (self.question(&compares)?, self.entries());
+                if let Some(after) = self.behind.get(&op).filter(|_| !self.wild) {
+                    entries.retain(|entry| entry.name > *after);
                 }
+                let last = self.rng.bool() || entries.is_empty();
+                self.compares.retain(|asked| *asked != op);
+                self.answered.insert(op);
                 ToSender::Listing { op, entries, last }
             }
             26 => {
@@ -232,12 +239,13 @@ fn hear_lies(seed: u64) -> (bool, u64) {
         let durability = if rng.bool() { Durability::Batch } else { Durability::None };
         let (keep, compress) = (Keep::DEFAULT, Compress::Off);
         let (unpacker, operations, upto) = (Unpacker::default(), 0, 0);
-        let (compares, counts, offers, blobs, answered) = Default::default();
+        let (compares, behind, counts, offers, blobs, answered) = Default::default();
         let mut liar = Liar {
             rng: rng.fork(),
             unpacker,
             operations,
             compares,
+            behind,
             counts,
             offers,
             blobs,

@@ -99,6 +99,7 @@ pub fn shown_frames(frames: &Bytes, unpacker: &mut Unpacker, ops: &mut u64, trac
             ToReceiver::Make { path, .. } => format!("make {path}"),
             ToReceiver::Offer { path, .. } => format!("offer {path}"),
             ToReceiver::Compare { path, .. } => format!("compare {path}"),
+            ToReceiver::List { path, after } => format!("list {path} behind {after:?}"),
             ToReceiver::Data { id, offset, bytes } => format!("data {id} {} bytes at {offset}", bytes.len()),
             other => format!("{other:?}"),
         };

@@ -1,0 +1,126 @@
+//! A folder whose digest the target does not have, while it tells what it has instead: part after part in order of names, each
+//! compared with what is here up to the part's last name.
+//!
+//! What was told is of several moments, and the listing here of an earlier one. Between two parts names come and go on both
+//! sides; none of that matters. Whatever is only here is looked at, and what is only there is looked at before it is deleted,
+//! by the listing here and by the disk: so a name that vanished here has its own event, and one that came here, and was sent
+//! meanwhile, is not taken for one that goes. Behind a part's last name nothing is concluded before the next has come, nor is
+//! anything of a folder that is not told to its end deleted, nor counted for the brake.
+
+use proto::{Entry, Kind, Name};
+
+use super::differences::{Differences, compare};
+use crate::view::Listing;
+
+/// One such folder, from its question to the last part of the answer.
+pub(super) struct Compared {
+    here: Listing,
+    /// Files in it under whose names the target has others, whatever their size and time. Of those that the target has not told
+    /// of.
+    others: Vec<Name>,
+    /// So many entries of `here` are compared.
+    reached: usize,
+    /// The last name that the target has told of.
+    told: Option<Name>,
+    /// What the target has and is not here, or stands in the way.
+    pub extras: Vec<(Name, Kind)>,
+    /// Entries of the target that have a place here.
+    pub matched: u64,
+}
+
+/// What one part of the target's listing says.
+pub(super) struct Stretch {
+    pub found: Differences,
+    /// Files whose content is sent all the same.
+    pub others: Vec<Name>,
+    /// What has come here since the folder was listed.
+    pub came: Vec<Name>,
+    /// Whether the target has nothing in the folder.
+    pub blank: bool,
+}
+
+/// The target's listing is not in order of names.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::sender) struct Disorder;
+
+impl Compared {
+    pub fn new(here: Listing, others: Vec<Name>) -> Compared {
+        let (reached, told, extras, matched) = Default::default();
+        Compared { here, others, reached, told, extras, matched }
+    }
+
+    /// How many entries it has here, compared or not.
+    pub fn len(&self) -> usize {
+        self.here.entries.len()
+    }
+
+    /// Whether there is such an entry here.
+    pub fn has(&self, name: &Name) -> bool {
+        self.here.find(name).is_some()
+    }
+
+    pub fn into_here(self) -> Listing {
+        self.here
+    }
+
+    pub fn into_others(self) -> Vec<Name> {
+        self.others
+    }
+
+    /// Whether the target has told of what it has under this name.
+    pub fn has_reached(&self, name: &Name) -> bool {
+        self.told.as_ref().is_some_and(|told| name <= told)
+    }
+
+    /// The last name that the target has told of.
+    pub fn last_told(&self) -> Option<&Name> {
+        self.told.as_ref()
+    }
+
+    /// The next part. `stands` says whether something is here by now under a name.
+    pub fn told(&mut self, there: &[Entry], last: bool, stands: impl Fn(&Name) -> bool) -> Result<Stretch, Disorder> {
+        let first = self.told.is_none();
+        if let (Some(told), Some(next)) = (&self.told, there.first())
+            && *told >= next.name
+        {
+            return Err(Disorder);
+        }
+        let upto = match there.last() {
+            Some(entry) if !last => {
+                self.told = Some(entry.name.clone());
+                self.here.entries.partition_point(|ours| ours.name <= entry.name)
+            }
+            None if !last => return Err(Disorder),
+            _ => self.len(),
+        };
+        let mut stretch = self.compare(upto, there, last);
+        stretch.blank = first && last && there.is_empty();
+        if !first {
+            // Of the first, which comes with the answer, the time between both listings is that of a round trip.
+            let here = &self.here;
+            let came = stretch.found.extras.extract_if(.., |(name, _)| here.find(name).is_none() && stands(name));
+            stretch.came = came.map(|(name, _)| name).collect();
+        }
+        self.matched += stretch.found.matched + stretch.came.len() as u64;
+        self.extras.append(&mut stretch.found.extras);
+        Ok(stretch)
+    }
+
+    /// The target has no such folder, whatever it has told of it.
+    pub fn has_nothing(&mut self) -> Stretch {
+        (self.reached, self.matched) = (0, 0);
+        self.extras.clear();
+        Stretch { blank: true, ..self.compare(self.len(), &[], true) }
+    }
+
+    fn compare(&mut self, upto: usize, there: &[Entry], last: bool) -> Stretch {
+        let here = self.here.entries.get(self.reached..upto).unwrap_or_default();
+        let found = compare(here, &self.here.skipped, there);
+        self.reached = upto;
+        let told = self.told.as_ref();
+        let mut others: Vec<_> =
+            self.others.extract_if(.., |name| last || told.is_some_and(|told| *name <= *told)).collect();
+        others.retain(|name| !found.has_dealt_with(name));
+        Stretch { found, others, came: Vec::new(), blank: false }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a pass hears of folders: what is in them here, and what the target says of them.
+
+use proto::{Entry, Kind, Name, RelPath};
+
+use super::compared::{Compared, Disorder, Stretch};
+use super::{Action, Children, Difference, Differing, Pass, blank};
+
+impl Pass {
+    /// What stands in a folder. Of `others` the target has another file under the same name, whatever size and time say.
+    pub fn listed(&mut self, path: RelPath, children: Children, others: Vec<Name>) {
+        self.listing -= 1;
+        self.empty |= path.is_root() && children.len() == 0 && children.skipped().is_empty();
+        if self.is_deep() {
+            let folders = children.kinds().filter(|(_, kind)| *kind == Kind::Dir);
+            // The last is listed next: names in reverse, so that folders are listed in order.
+            let folders: Vec<_> = folders.rev().filter_map(|(name, _)| path.join(name).ok()).collect();
+            self.listing += folders.len();
+            self.todo.push_back(Action::List(folders));
+        }
+        match children {
+            Children::Listing(here) if !self.blank.contains(&path) => {
+                for (name, inode) in &here.linked {
+                    if let Ok(path) = path.join(name) {
+                        self.meet(*inode, path);
+                    }
+                }
+                self.entries += here.entries.len();
+                self.todo.push_back(Action::Compare(path.clone(), here.digest));
+                self.comparing.insert(path, Compared::new(here, others));
+            }
+            children => self.todo.push_back(Action::LookAtAll(path, children)),
+        }
+    }
+
+    /// A folder could not be listed: what the target has of it stays.
+    pub fn unlisted(&mut self) {
+        self.listing -= 1;
+    }
+
+    /// The target's folder has the digest that it was asked about.
+    pub fn is_alike(&mut self, path: &RelPath) {
+        if let Some(compared) = self.take(path) {
+            self.matched += compared.len() as u64;
+            self.send(path, compared.into_others());
+        }
+        self.take_up_missing(path);
+    }
+
+    /// The next part of the target's listing of a folder that has another digest; with the last the folder is through.
+    /// `stands` says whether something is here by now under a name that was not when the folder was listed.
+    ///
+    /// # Errors
+    /// When it does not follow the parts before it.
+    pub fn differs(
+        &mut self,
+        path: &RelPath,
+        there: &[Entry],
+        last: bool,
+        stands: impl Fn(&Name) -> bool,
+    ) -> Result<(), Disorder> {
+        let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
+        let stretch = compared.told(there, last, stands)?;
+        match compared.last_told().filter(|_| !last).cloned() {
+            Some(name) => self.to_ask.push_back((path.clone(), name)),
+            None => self.conclude(path),
+        }
+        self.found(path, stretch);
+        self.take_up_missing(path);
+        Ok(())
+    }
+
+    /// The target has no such folder. Where it has told of some of it before, that is gone.
+    pub fn is_missing(&mut self, path: &RelPath) {
+        if let Some((above, name)) = path.split()
+            && self.comparing.get(&above).is_some_and(|above| !above.has_reached(&name))
+        {
+            // The folder itself goes before what is in it.
+            return self.missing.entry(above).or_default().push(name);
+        }
+        let Some(compared) = self.comparing.get_mut(path) else { return };
+        if compared.len() == 0 {
+            // It may have been there when the folder above was compared; nothing that is in it will say so.
+            self.todo.push_back(Action::Mend(path.clone()));
+        }
+        let stretch = compared.has_nothing();
+        self.conclude(path);
+        self.found(path, stretch);
+        self.take_up_missing(path);
+    }
+
+    /// The comparison of this folder failed: nothing is concluded from it, and nothing in it is deleted.
+    pub fn uncompared(&mut self, path: &RelPath) {
+        self.take(path);
+        self.take_up_missing(path);
+    }
+
+    /// The target has told more of a folder, or all that it will: those in it that it does not have go on, or wait again.
+    fn take_up_missing(&mut self, folder: &RelPath) {
+        let names = self.missing.remove(folder).unwrap_or_default();
+        names.iter().filter_map(|name| folder.join(name).ok()).for_each(|path| self.is_missing(&path));
+    }
+
+    fn take(&mut self, path: &RelPath) -> Option<Compared> {
+        let compared = self.comparing.remove(path)?;
+        self.entries -= compared.len();
+        Some(compared)
+    }
+
+    /// What is here and differs, up to where the target has told.
+    fn found(&mut self, path: &RelPath, Stretch { found, others, came, blank }: Stretch) {
+        self.send(path, others);
+        if !came.is_empty() {
+            self.todo.push_back(Action::LookAtNew(path.clone(), came));
+        }
+        let blank = match () {
+            () if !self.is_deep() => Vec::new(),
+            () if blank => vec![path.clone()],
+            () => blank::found(path, &found),
+        };
+        self.look(path, found.here);
+        blank.into_iter().for_each(|folder| self.is_blank(folder));
+    }
+
+    /// All of the target's listing is there.
+    fn conclude(&mut self, path: &RelPath) {
+        let Some(mut compared) = self.take(path) else { return };
+        self.matched += compared.matched;
+        for (name, kind) in std::mem::take(&mut compared.extras) {
+            match path.join(&name) {
+                Ok(path) if self.delete => self.deletions.add(path, kind),
+                Ok(path) if compared.has(&name) => self.todo.push_back(Action::SayInTheWay(path)),
+                _ => {}
+            }
+        }
+    }
+
+    fn send(&mut self, folder: &RelPath, files: Vec<Name>) {
+        if !files.is_empty() {
+            self.todo.push_back(Action::Send(folder.clone(), files));
+        }
+    }
+
+    fn look(&mut self, folder: &RelPath, mut differing: Vec<Differing>) {
+        if !self.is_deep() {
+            // What is in a folder that is new there is not seen by this pass.
+            let new = |one: &Differing| one.kind == Kind::Dir && one.difference != Difference::Metadata;
+            let new = differing.extract_if(.., |one| new(one)).filter_map(|one| folder.join(&one.name).ok());
+            self.todo.extend(new.map(Action::CompareLater));
+        }
+        if !differing.is_empty() {
+            self.todo.push_back(Action::Look(folder.clone(), differing));
+        }
+    }
+
+    /// What is in this folder is all sent. Answers about those beneath it, which were asked about already, are of no
+    /// interest; looks at them follow in order of their paths, so that each folder is made before what is in it.
+    fn is_blank(&mut self, folder: RelPath) {
+        let asked = crate::sender::places::at_and_beneath(&self.comparing, &folder);
+        self.blank.insert(folder);
+        for path in asked {
+            self.missing.remove(&path);
+            if let Some(compared) = self.take(&path) {
+                self.todo.push_back(Action::LookAtAll(path, Children::Listing(compared.into_here())));
+            }
+        }
+    }
+}
