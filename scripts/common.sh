@@ -92,6 +92,8 @@ pair() {
     cat >"$dir/recvd.toml" <<TOML
 listen     = ["127.0.0.1:0"]
 users_file = "users.toml"
+control_socket = "recvd.sock"
+state_dir  = "recvd-state"
 durability = "$durability"
 [tls]
 certificate = "cert.pem"
@@ -116,6 +118,7 @@ TOML
 source_of() {
     cat >"$1/pushd.toml" <<TOML
 control_socket = "control.sock"
+state_dir      = "pushd-state"
 [target.backup]
 address       = "127.0.0.1:$3"
 module        = "m"

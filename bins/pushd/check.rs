@@ -18,6 +18,7 @@ use proto::policy::Policy;
 
 use crate::cli::CheckArgs;
 use crate::config::{Config, Source, Target};
+use crate::identity::Identity;
 use crate::nesting::nesting_at;
 
 /// Folders that cannot be read are named up to this many for a source.
@@ -36,7 +37,7 @@ pub fn check(file: &Path, args: &CheckArgs) -> Exit {
         out::complain(format_args!("warning: {warning}"));
     }
     report(Verdict::ok(format!("configuration {}", file.display())));
-    let exit = check_sources(&config);
+    let exit = check_state(&config.state_dir).worse(check_sources(&config));
     if args.offline { exit } else { exit.worse(check_targets(&config)) }
 }
 
@@ -56,6 +57,14 @@ fn report(verdict: Verdict) -> Exit {
     let mark = if verdict.exit == Exit::Ok { "ok  " } else { "FAIL" };
     out::line(format_args!("{mark}  {}", verdict.sentence));
     verdict.exit
+}
+
+/// Whether `run` could use the folder in which it keeps who this host is. It makes one that is missing.
+fn check_state(state_dir: &Path) -> Exit {
+    match Identity::look(state_dir) {
+        Ok(()) => Exit::Ok,
+        Err(sentence) => report(Verdict { exit: Exit::Output, sentence: format!("state_dir: {sentence}") }),
+    }
 }
 
 fn check_sources(config: &Config) -> Exit {
@@ -122,7 +131,7 @@ fn check_targets(config: &Config) -> Exit {
 async fn check_target(target: Arc<Target>, source: Option<(PathBuf, sys::Mounts)>) -> Verdict {
     let place = format!("target {}: {} at {}", target.name, target.destination, target.address);
     // Of no host: nothing will be sent.
-    let dialling = match target.dialling(Purpose::Push, [0; 16]) {
+    let dialling = match target.dialling(Purpose::Push, ([0; 16], None)) {
         Ok(dialling) => dialling,
         Err(sentence) => return Verdict { exit: Exit::Config, sentence: format!("{place}: {sentence}") },
     };

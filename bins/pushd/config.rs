@@ -18,7 +18,7 @@ use std::time::Duration;
 use engine::pack::Compress;
 use kit::config::{Complaint, Complaints, Document, Share, Table};
 use link::{Address, Trust, Turns};
-use proto::login::{Purpose, SenderId};
+use proto::login::{Purpose, SenderId, Token};
 
 /// Where the configuration is, unless `--config` says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/pushd/pushd.toml";
@@ -28,6 +28,8 @@ pub const DEFAULT_FILE: &str = "/etc/pushd/pushd.toml";
 pub struct Config {
     /// Where `pushd status` and the like ask.
     pub control_socket: PathBuf,
+    /// Where pushd keeps who this host is.
+    pub state_dir: PathBuf,
     /// At least one, in the order of the file.
     pub sources: Vec<Source>,
     /// Targets that no source names, for `check`.
@@ -138,6 +140,9 @@ mod default {
     pub(super) fn control_socket() -> PathBuf {
         PathBuf::from("/run/pushd/control.sock")
     }
+    pub(super) fn state_dir() -> PathBuf {
+        PathBuf::from("/var/lib/pushd")
+    }
     pub(super) fn connect_timeout() -> Duration {
         Duration::from_secs(10)
     }
@@ -167,10 +172,16 @@ impl Config {
     fn from_document(doc: Document) -> Result<Config, Complaints> {
         let root = doc.root();
         let control_socket = root.or("control_socket", default::control_socket());
+        let state_dir = root.or("state_dir", default::state_dir());
         let targets = targets::read_targets(&root);
         let (sources, unused) = sources::read_sources(&root, &targets);
-        let (config, warnings) =
-            doc.finish_with(sources.map(|sources| Config { control_socket, sources, unused, warnings: Vec::new() }))?;
+        let (config, warnings) = doc.finish_with(sources.map(|sources| Config {
+            control_socket,
+            state_dir,
+            sources,
+            unused,
+            warnings: Vec::new(),
+        }))?;
         Ok(Config { warnings, ..config })
     }
 
@@ -184,8 +195,12 @@ impl Config {
 
 impl Target {
     /// What [`link::dial()`] wants to know. The password is read anew each time, so that a new one is taken without a
-    /// restart; the error is a sentence. `sender` as in [`proto::login::Open`].
-    pub fn dialling(&self, purpose: Purpose, sender: SenderId) -> Result<link::Target, String> {
+    /// restart; the error is a sentence. `sender` and `token` as in [`proto::login::Open`].
+    pub fn dialling(
+        &self,
+        purpose: Purpose,
+        (sender, token): (SenderId, Option<Token>),
+    ) -> Result<link::Target, String> {
         let password = targets::read_password(&self.password_file)?;
         Ok(link::Target {
             address: self.address.clone(),
@@ -198,7 +213,7 @@ impl Target {
             folder: self.destination.folder.clone(),
             purpose,
             sender,
-            token: None,
+            token,
             at: None,
             terms: None,
             software: concat!("pushd ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -3,6 +3,7 @@
 
 mod drive;
 mod ending;
+mod reach;
 mod trouble;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,23 +15,23 @@ use engine::mirror::{Halt, Mirror};
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::units::Moment;
 use kit::{Stop, apart};
-use link::DialError;
 use proto::RelPath;
 use proto::dialogue::Agreed;
-use proto::login::{Purpose, Refusal, SenderId};
+use proto::login::Refusal;
 use tokio::sync::{Notify, watch};
 
 use crate::backoff::{Backoff, Pause};
 use crate::config::{Source, Target};
-use crate::nesting::nesting;
+use crate::identity::Identity;
 use crate::status::{SourceState, TargetState};
 use crate::tries::Tries;
-use drive::SILENCE;
 use ending::Ending;
+use reach::Last;
 use trouble::Troubles;
 
-pub use drive::drive;
+pub use drive::{SILENCE, drive};
 pub use ending::{Unreached, exit_of, sentence};
+pub use reach::{Reached, begin, note};
 pub use trouble::Trouble;
 
 /// How often a halted target looks whether it may go on.
@@ -47,7 +48,9 @@ pub struct Lane {
     /// The name of its source, for what a person is told to type.
     source: String,
     /// Tells the receiver that it is us again.
-    sender_id: SenderId,
+    identity: Arc<Identity>,
+    /// What a session was given could not be written down, which was said.
+    unwritten: AtomicBool,
     state: Mutex<(TargetState, Moment)>,
     troubles: Troubles,
     tries: Tries,
@@ -57,12 +60,12 @@ pub struct Lane {
 
 impl Lane {
     /// To a target that is owed nothing yet.
-    pub fn new(target: Arc<Target>, source: &Source) -> Lane {
+    pub fn new(target: Arc<Target>, source: &Source, identity: Arc<Identity>) -> Lane {
         let state = Mutex::new((TargetState::Connecting, Moment::now()));
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         let (troubles, tries, hurry) = (Troubles::default(), Tries::default(), Notify::new());
-        let (sender_id, source) = (sys::process::random(), source.name.clone());
-        Lane { target, mirror, source, sender_id, state, troubles, tries, hurry }
+        let (unwritten, source) = (AtomicBool::new(false), source.name.clone());
+        Lane { target, mirror, source, identity, unwritten, state, troubles, tries, hurry }
     }
 
     /// What went wrong so far.
@@ -138,21 +141,21 @@ impl Lane {
     pub async fn run(self: Arc<Lane>, source: Arc<Source>, mut roots: watch::Receiver<Footing>, stop: Stop) {
         let mut sender: Option<(Root, Sender)> = None;
         let mut retry = Backoff::new(self.target.retry);
-        let mut sessions = 0u64;
+        let (mut sessions, mut last) = (0u64, Last::default());
         while !stop.is_requested() {
             let Some(root) = self.root(&mut roots, &stop).await else { continue };
             if self.wait_while_halted(&root, &stop).await {
                 continue;
             }
             self.enter(TargetState::Connecting);
-            let dialled = tokio::select! {
-                dialled = self.dial() => dialled,
+            let reached = tokio::select! {
+                reached = self.reach(&root, source.mounts, &mut last) => reached,
                 () = stop.requested() => break,
             };
-            let (agreed, connection) = match dialled {
-                Ok(dialled) => dialled,
+            let Reached { agreed, connection, continued, nested, noted } = match reached {
+                Ok(reached) => reached,
                 Err(error) => {
-                    if sessions > 0 && matches!(error, Unreached::Dial(DialError::Busy { .. })) {
+                    if sessions > 0 && error.is_refusal() {
                         self.doubt();
                     }
                     self.not_reached(&error);
@@ -160,8 +163,6 @@ impl Lane {
                     continue;
                 }
             };
-            let nested = nesting(&root.tree, source.mounts, &agreed.opened.place);
-            self.troubles.set_nested(nested);
             if let Some(nesting) = nested {
                 connection.close().await;
                 self.not_reached(&nesting.into());
@@ -169,7 +170,7 @@ impl Lane {
                 continue;
             }
             sessions += 1;
-            if !agreed.opened.continued && sessions > 1 {
+            if !continued && sessions > 1 {
                 self.doubt();
             }
             let same = sender.take().filter(|(of, _)| of.is_same(&root));
@@ -177,7 +178,7 @@ impl Lane {
                 same.map_or_else(|| Sender::new(root.clone(), source.options(), self.mirror.clone()), |(_, s)| s);
             self.mirror.target.set_last_error(None);
             self.enter(TargetState::Live);
-            let (worker, session) = self.session(worker, agreed, connection, &mut roots, &stop).await;
+            let (worker, session) = self.session(worker, (agreed, connection, noted), &mut roots, &stop).await;
             sender = worker.map(|worker| (root, worker));
             if matches!(&session.ended, Ended::Bye(refusal) if *refusal != Refusal::Stopping) {
                 self.doubt();
@@ -240,22 +241,17 @@ impl Lane {
         true
     }
 
-    async fn dial(&self) -> Result<(Agreed, link::Connection), Unreached> {
-        let whom = self.target.dialling(Purpose::Push, self.sender_id).map_err(Unreached::Password)?;
-        Ok(link::dial(&whom).await?)
-    }
-
     /// One connection, until it ends, the source loses its root or the program stops.
     async fn session(
         &self,
         mut worker: Sender,
-        agreed: Agreed,
-        connection: link::Connection,
+        (agreed, connection, noted): (Agreed, link::Connection, bool),
         roots: &mut watch::Receiver<Footing>,
         stop: &Stop,
     ) -> (Option<Sender>, Ending) {
         let began = Instant::now();
         let (frames, driving) = drive(&self.target, agreed.terms, connection);
+        Reached::greet(noted, &frames);
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
         let name = &self.target.name;

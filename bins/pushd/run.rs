@@ -21,6 +21,7 @@ use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::errand::Errands;
 use crate::headline::headline;
+use crate::identity::Identity;
 use crate::lane::Lane;
 use crate::report::{self, Brake, Far, Pair};
 use crate::source::Live;
@@ -47,11 +48,11 @@ pub fn run(config: Config) -> Exit {
 }
 
 async fn serve(config: Config) -> Exit {
-    let (stop, server) = match begin(&config) {
+    let (stop, server, identity) = match begin(&config) {
         Ok(begun) => begun,
         Err(exit) => return exit,
     };
-    let daemon = match Daemon::new(config) {
+    let daemon = match Daemon::new(config, &identity.into()) {
         Ok(daemon) => Arc::new(daemon),
         Err(error) => {
             out::complain(format_args!("pushd: cannot start: {error}"));
@@ -80,7 +81,7 @@ async fn serve(config: Config) -> Exit {
     exit
 }
 
-fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
+fn begin(config: &Config) -> Result<(Stop, Server, Identity), Exit> {
     let complain = |what: &dyn std::fmt::Display, exit| {
         out::complain(format_args!("pushd: {what}"));
         exit
@@ -89,11 +90,11 @@ fn begin(config: &Config) -> Result<(Stop, Server), Exit> {
     let stop = Stop::on_signals().map_err(|error| complain(&error, Exit::Busy))?;
     let server = Server::bind(&config.control_socket).map_err(|error| complain(&error, Exit::Output))?;
     limits::warn_of_open_files(config);
-    Ok((stop, server))
+    let identity = Identity::kept(&config.state_dir);
+    Ok((stop, server, identity.map_err(|sentence| complain(&sentence, Exit::Output))?))
 }
 
-/// Says that the service is up once the first source is watched, or known to be absent or halted. From then on it says how
-/// all goes.
+/// Says that the service is up once the first source is watched or is known not to be, and from then on how all goes.
 async fn tell(daemon: Arc<Daemon>, stop: Stop) {
     let Some(first) = daemon.sources.first() else { return };
     let mut roots = first.roots();
@@ -191,10 +192,8 @@ impl Drop for Ends {
 }
 
 fn spawn(ends: Ends, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let _ends = ends;
-        work.await;
-    })
+    let held = async move |_ends: Ends| work.await;
+    tokio::spawn(held(ends))
 }
 
 /// What the control socket asks.
@@ -206,10 +205,10 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(config: Config) -> io::Result<Daemon> {
+    fn new(config: Config, identity: &Arc<Identity>) -> io::Result<Daemon> {
         let instances = Instances::of(config.sources.len())?;
         let sources = config.sources.into_iter().enumerate();
-        let live = |(number, source)| Arc::new(Live::new(Arc::new(source), instances.supply(number)));
+        let live = |(number, source)| Arc::new(Live::new(Arc::new(source), identity, instances.supply(number)));
         let sources = sources.map(live).collect();
         Ok(Daemon { started: Instant::now(), sources, instances, errands: Errands::default() })
     }

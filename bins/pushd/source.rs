@@ -20,7 +20,8 @@ use sys::{RootId, Tree};
 use tokio::sync::watch;
 
 use crate::board::Board;
-use crate::config::{InitialSync, Source};
+use crate::config::{InitialSync, Source, Target};
+use crate::identity::Identity;
 use crate::lane::{Footing, Lane};
 use crate::status::SourceState;
 use crate::watch::{Supply, Waker, Watcher, root_trouble};
@@ -56,8 +57,9 @@ enum Over {
 
 impl Live {
     /// Of a source that is not watched yet, and how it is to be.
-    pub fn new(source: Arc<Source>, supply: Supply) -> Live {
-        let lanes = source.targets.iter().map(|target| Arc::new(Lane::new(target.clone(), &source))).collect();
+    pub fn new(source: Arc<Source>, identity: &Arc<Identity>, supply: Supply) -> Live {
+        let lane = |target: &Arc<Target>| Arc::new(Lane::new(target.clone(), &source, identity.clone()));
+        let lanes = source.targets.iter().map(lane).collect();
         Live {
             source,
             lanes,

@@ -7,6 +7,7 @@
 mod handed;
 mod own;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::cli::SyncArgs;
 use crate::config::{Config, Source, Target};
+use crate::identity::Identity;
 use crate::report::{self, Brake, Outcome, Pair, Report};
 use handed::Handed;
 use own::Own;
@@ -30,7 +32,7 @@ struct Reports<'a> {
 
 /// Runs the chosen passes side by side and reports.
 pub fn sync(config: Config, args: &SyncArgs) -> Exit {
-    let socket = config.control_socket.clone();
+    let (socket, state_dir) = (config.control_socket.clone(), config.state_dir.clone());
     let chosen = match choose(config, args) {
         Ok(chosen) => chosen,
         Err(sentence) => {
@@ -50,7 +52,7 @@ pub fn sync(config: Config, args: &SyncArgs) -> Exit {
         Ok(handed) => handed,
         Err(exit) => return exit,
     };
-    let mut outcomes = runtime.block_on(all(chosen, served, handed, brake, Progress::new(args.show())));
+    let mut outcomes = runtime.block_on(all(chosen, (served, handed), &state_dir, brake, Progress::new(args.show())));
     report::cut(&mut outcomes);
     outcomes.iter().for_each(|outcome| tell(&outcome.report, args));
     if args.json {
@@ -94,13 +96,17 @@ fn choose(config: Config, args: &SyncArgs) -> Result<Vec<Chosen>, String> {
 /// All passes at once; their outcomes in the order in which they were chosen. `served` says which of them were handed over.
 async fn all(
     chosen: Vec<Chosen>,
-    served: Vec<bool>,
-    handed: Option<Arc<Handed>>,
+    (served, handed): (Vec<bool>, Option<Arc<Handed>>),
+    state_dir: &Path,
     brake: Brake,
     progress: Progress,
 ) -> Vec<Outcome> {
     let own = chosen.into_iter().zip(&served).filter(|(_, served)| !**served);
-    let own: Vec<Own> = own.map(|(Chosen { source, target }, _)| Own::begin(source, target, brake)).collect();
+    let own: Vec<Chosen> = own.map(|(chosen, _)| chosen).collect();
+    let identity = if own.is_empty() { Identity::of_the_moment() } else { identity(state_dir) };
+    let identity = Arc::new(identity);
+    let begin = |Chosen { source, target }| Own::begin(source, target, &identity, brake);
+    let own: Vec<Own> = own.into_iter().map(begin).collect();
     let (mirrors, following) = (own.iter().map(|own| own.mirror.clone()).collect(), handed.clone());
     let outcomes = async {
         let (own, theirs) = tokio::join!(own::gather(own), handed::follow(following));
@@ -111,6 +117,14 @@ async fn all(
         outcomes = outcomes => outcomes,
         never = draw(mirrors, handed, progress) => match never {},
     }
+}
+
+/// This host's, or one of the moment: then a pass that is cut off keeps the folder from the next one for a while.
+fn identity(state_dir: &Path) -> Identity {
+    Identity::kept(state_dir).unwrap_or_else(|sentence| {
+        tracing::warn!("going on as a host that recvd does not know: {sentence}");
+        Identity::of_the_moment()
+    })
 }
 
 /// Keeps the progress line true, until it is dropped; then the line is wiped.

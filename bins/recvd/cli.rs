@@ -35,6 +35,19 @@ pub enum Command {
     Passwd(PasswdArgs),
     /// Make a self-signed certificate and its key
     Cert(CertArgs),
+    /// Give a folder to another host: who had it stays away for a minute
+    Release(ReleaseArgs),
+}
+
+/// Options of `recvd release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// The module, or a folder in it
+    #[arg(value_name = "MODULE[:FOLDER]")]
+    pub place: String,
 }
 
 /// Options of `recvd check`.
@@ -117,6 +130,8 @@ mod tests {
             "recvd passwd --remove web",
             "recvd passwd --users-file f --list",
             "recvd cert --dir d --name a --name 192.0.2.1",
+            "recvctl release www",
+            "recvctl release www:web1/a --config x",
         ] {
             assert!(read(line).is_ok(), "{line}");
         }
@@ -137,6 +152,8 @@ mod tests {
             "recvd cert --name a",
             "recvd run --log-level loud",
             "recvd status",
+            "recvctl release",
+            "recvctl release a b",
         ] {
             assert_eq!(read(line).err(), Some(Exit::Usage), "{line}");
         }

@@ -21,6 +21,11 @@ pub const DEFAULT_FILE: &str = "/etc/recvd/recvd.toml";
 /// Where the users are, for `recvd passwd`, unless said otherwise.
 pub const DEFAULT_USERS: &str = "/etc/recvd/users.toml";
 
+/// Where `recvctl` asks the daemon, unless said otherwise.
+const CONTROL_SOCKET: &str = "/run/recvd/control.sock";
+/// Where recvd keeps what it knows beside the modules, unless said otherwise.
+const STATE_DIR: &str = "/var/lib/recvd";
+
 const MAX_CONNECTIONS: u64 = 256;
 const MAX_HANDSHAKES: u64 = 64;
 /// Memory for all sessions, unless there are so many that a share of each would be too small.
@@ -36,6 +41,9 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(15);
 #[allow(missing_docs)]
 pub struct Config {
     pub listen: Vec<SocketAddr>,
+    pub control_socket: PathBuf,
+    /// What has to outlive the daemon beside the modules.
+    pub state_dir: PathBuf,
     /// Sessions, of all modules.
     pub max_connections: usize,
     /// Peers that are not logged in.
@@ -61,6 +69,20 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Complaint>), Complaints> {
     Err(Complaints(all))
 }
 
+/// Where a running daemon answers, by a configuration that may have mistakes elsewhere. A default file that is missing means
+/// the default socket.
+pub fn control_socket(path: &Path) -> Result<PathBuf, Complaints> {
+    let document = match Document::read(path) {
+        Err(_) if path == Path::new(DEFAULT_FILE) && !sys::paths::exists(path) => return Ok(CONTROL_SOCKET.into()),
+        read => read?,
+    };
+    match document.root().take("control_socket") {
+        Some(socket) => Ok(socket),
+        None if document.root().has("control_socket") => document.finish().map(|_| CONTROL_SOCKET.into()),
+        None => Ok(CONTROL_SOCKET.into()),
+    }
+}
+
 fn read_users(root: &Table) -> (Option<Users>, Option<Complaints>) {
     let Some(path) = root.require::<PathBuf>("users_file") else { return (None, None) };
     match Users::read(&path) {
@@ -71,6 +93,8 @@ fn read_users(root: &Table) -> (Option<Users>, Option<Complaints>) {
 
 fn read(root: &Table, users: Option<Users>) -> Option<Config> {
     let listen = read_listen(root);
+    let control_socket = root.or("control_socket", PathBuf::from(CONTROL_SOCKET));
+    let state_dir = root.or("state_dir", PathBuf::from(STATE_DIR));
     let max_connections = at_least_one(root, "max_connections", MAX_CONNECTIONS);
     let max_handshakes = at_least_one(root, "max_handshakes", MAX_HANDSHAKES);
     let handshake_timeout = root.or("handshake_timeout", HANDSHAKE);
@@ -90,6 +114,8 @@ fn read(root: &Table, users: Option<Users>) -> Option<Config> {
     // Without the users file some of these are not known; the complaints say why.
     Some(Config {
         listen,
+        control_socket,
+        state_dir,
         max_connections,
         max_handshakes,
         handshake_timeout,

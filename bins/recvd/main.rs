@@ -9,6 +9,7 @@ mod cert;
 mod check;
 mod cli;
 mod config;
+mod control;
 mod disks;
 mod handshakes;
 mod listen;
@@ -43,5 +44,6 @@ fn dispatch(cli: Cli) -> Exit {
         Command::Check(args) => check::check(&args),
         Command::Passwd(args) => passwd::passwd(&args),
         Command::Cert(args) => cert::cert(&args),
+        Command::Release(args) => control::release(&args),
     }
 }

@@ -16,7 +16,7 @@ use proto::limits::MARKS;
 use proto::login::{Durability, Open, Purpose, Refusal};
 use proto::policy::{Bounds, Policy};
 use proto::{Capabilities, Keep, RelPath, Version};
-use sys::{Place, RootId, Tree};
+use sys::{FolderId, Place, Tree};
 
 use crate::auth::Identity;
 pub use root::Root;
@@ -122,6 +122,16 @@ impl Modules {
         self.by_name.values()
     }
 
+    /// The one of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Module>> {
+        self.by_name.get(name)
+    }
+
+    /// The names of all, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
     /// What `identity` may do of what it wants. A module that is missing and a right that is missing are one answer.
     pub async fn permit(&self, identity: &Identity, open: &Open) -> Result<Permit, Unpermitted> {
         let module = self.by_name.get(&open.module).ok_or(Refusal::Denied)?;
@@ -146,7 +156,7 @@ impl Permit {
     }
 
     /// The peer's folder as it stood when the permit was given, if it was there.
-    pub fn standing(&self) -> Option<RootId> {
+    pub fn standing(&self) -> Option<FolderId> {
         self.standing.id
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use kit::control::Server;
 use kit::readiness::Again;
 use kit::stop::Stop;
 use kit::{Exit, out, readiness, units};
@@ -14,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::auth::Auth;
 use crate::config::{self, Config};
+use crate::control;
 use crate::disks;
 use crate::handshakes::Handshakes;
 use crate::listen::{self, Listener};
@@ -21,7 +23,7 @@ use crate::modules::Modules;
 use crate::outcome::Tally;
 use crate::penalties::Penalties;
 use crate::serve::Service;
-use crate::sessions::Sessions;
+use crate::sessions::{SILENCE, Sessions};
 
 /// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address can never be bound, 75
 /// when an address is taken or not there yet.
@@ -65,11 +67,20 @@ async fn serve(config: Config, files: u64) -> Exit {
             return Exit::Busy;
         }
     };
+    let control = match Server::bind(&config.control_socket) {
+        Ok(control) => control,
+        Err(error) => {
+            error!("{error}");
+            return Exit::Output;
+        }
+    };
+    prepare(&config.state_dir);
     // After binding: a second recvd that was started by mistake must not sweep away what the first one is working on.
     settle_in(&config.modules);
     let service = Arc::new(service(config, files));
     let listening = begin(listeners, &service, &stop);
-    let tending = tend(&service.modules, &stop);
+    let mut tending = tend(&service.modules, &stop);
+    tending.spawn(control::serve(control, stop.clone(), service.clone()));
     readiness::ready("serving");
     tokio::select! {
         never = readiness::keep_status(|| (headline(&service), Again::OnChange)) => match never {},
@@ -80,6 +91,14 @@ async fn serve(config: Config, files: u64) -> Exit {
     end(tending).await;
     info!("stopped: {}", service.tally);
     Exit::Ok
+}
+
+/// Makes the folder for what has to outlive the daemon. Backups go on without it.
+fn prepare(state_dir: &Path) {
+    if let Err(error) = sys::create_private_dir(state_dir) {
+        let path = state_dir.display();
+        warn!("{path}: {error}; after each start of recvd all sources are compared anew: check `state_dir`");
+    }
 }
 
 /// Clears away what sessions of an earlier recvd, killed or cut off from power, have left in the modules, and finds out what
@@ -99,7 +118,7 @@ fn service(config: Config, files: u64) -> Service {
         tls: config.tls,
         auth: Auth::new(config.users),
         modules: config.modules,
-        sessions: Sessions::new(config.max_connections),
+        sessions: Sessions::new(config.max_connections, SILENCE, config.state_dir),
         handshakes: Handshakes::new(config.max_handshakes, files),
         penalties: Penalties::default(),
         tally: Tally::new(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use engine::channel::OUTBOX;
 use engine::clock::Clock;
-use engine::receiver::{EndReason, Grant, Receiver};
+use engine::receiver::{EndReason, Grant, Receiver, Said};
 use engine::workers::Workers;
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};
@@ -18,7 +18,7 @@ use proto::extensions::Extensions;
 use proto::login::{Durability, Hello, Open, Opened, Refusal, Terms};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{interval_at, timeout};
 use tracing::warn;
 
 use crate::auth::{Auth, Identity};
@@ -34,6 +34,8 @@ const SOFTWARE: &str = concat!("recvd ", env!("CARGO_PKG_VERSION"));
 const MODULE: Duration = Duration::from_secs(5);
 /// When nothing was sent to a peer for this long, it gets a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How often it is written down that a session goes on.
+const LIVING: Duration = Duration::from_secs(600);
 /// Threads beside a session's own that list folders, write small files and copy.
 const POOL: usize = 2;
 /// Buffers from the peer that wait for the receiver: half a MiB each where much is coming.
@@ -133,15 +135,15 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
             return Err(Outcome::Unserved { user, module: open.module });
         }
     };
-    let lease = match service.sessions.open(claim(&identity, &open, &permit, peer)).await {
+    let lease = match service.sessions.open(claim(service, &identity, &open, &permit, peer)).await {
         Ok(lease) => lease,
         Err(refusal) => return Err(refuse(requester, user, refusal).await),
     };
     let opened = Opened {
         terms: Some(Terms { keep: permit.keep(), durability: service.durability }),
         continued: lease.continued(),
-        epoch: 0,
-        token: None,
+        epoch: lease.epoch(),
+        token: Some(lease.token()),
         place: permit.marks(),
         extensions: Extensions::default(),
     };
@@ -173,15 +175,19 @@ async fn refuse(requester: Requester, user: String, refusal: Refusal) -> Outcome
     Outcome::Refused { user, refusal }
 }
 
-fn claim(identity: &Identity, open: &Open, permit: &Permit, peer: SocketAddr) -> Claim {
+fn claim(service: &Service, identity: &Identity, open: &Open, permit: &Permit, peer: SocketAddr) -> Claim {
     Claim {
         module: open.module.clone(),
+        root: permit.module().root.clone(),
         folder: open.folder.clone(),
         user: identity.name().to_owned(),
         sender: open.sender,
+        token: open.token,
         from: peer.ip().to_canonical(),
         most: permit.module().max_connections,
         standing: permit.standing(),
+        boot: service.sessions.boot(),
+        is_fleeting: service.durability == Durability::None,
     }
 }
 
@@ -224,7 +230,7 @@ impl Entered {
         };
         report.received = meter.received();
         report.lasted = began.elapsed();
-        drop(lease);
+        lease.end().await;
         Outcome::Session(Box::new(report))
     }
 }
@@ -245,7 +251,7 @@ async fn begin(
     let grant = prepared.unwrap_or_else(|_| {
         Err(Refusal::Busy { reason: "recvd has made a mistake; see its log".into(), retry: Duration::from_secs(30) })
     })?;
-    lease.writes_to(grant.replica.identity().ok())?;
+    lease.writes_to(grant.replica.folder_id().ok())?;
     Ok(grant)
 }
 
@@ -259,11 +265,9 @@ async fn receive(
     report: &mut Report,
 ) -> (String, Severity) {
     let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(POOL));
-    let counters = receiver.counters();
+    let (counters, mut said) = (receiver.counters(), receiver.said());
     let (to_role, inbox) = mpsc::channel(INBOX);
     let (outbox, from_role) = mpsc::channel(OUTBOX);
-    // Weak: the role's own end of it is what keeps the connection going.
-    let beside_role = outbox.downgrade();
     let (end_role, role_stop) = watch::channel(false);
     let (tell, role_ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("receiver".into());
@@ -281,6 +285,7 @@ async fn receive(
         Err(error) => warn!("a session cannot be watched: {error}"),
     }
     let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Receiver(to_role), clocks));
+    let mut living = interval_at(tokio::time::Instant::now() + LIVING, LIVING);
     let link_ended = loop {
         tokio::select! {
             ended = &mut driving => break ended,
@@ -288,16 +293,25 @@ async fn receive(
                 end_role.send_replace(true);
                 break driving.await;
             }
-            () = lease.greeted() => if let Some(outbox) = beside_role.upgrade() {
-                // A full outbox is as good: something is on its way to the peer already.
-                let _ = outbox.try_send(link::sign_of_life());
-            }
+            Ok(()) = said.changed() => hear(lease, *said.borrow_and_update()),
+            _ = living.tick() => lease.lives(),
         }
     };
     lease.unwatched();
+    hear(lease, *said.borrow());
     let role_ended = role_ended.await.unwrap_or_else(|_| EndReason::Fault("its thread has panicked".into()));
     (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
     judge(&link_ended, role_ended)
+}
+
+/// What the peer says of its lease.
+fn hear(lease: &Lease, said: Said) {
+    if said.returned {
+        lease.returned();
+    }
+    if said.noted {
+        lease.noted();
+    }
 }
 
 async fn asked_to_end(lease: &Lease, stop: &Stop) {

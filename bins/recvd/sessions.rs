@@ -1,38 +1,49 @@
-//! The sessions after their login: how many there may be, who wrote where last, and that no two write to one folder.
+//! The sessions after their login: how many there may be, whose folder is whose, and that no two write to one.
 //!
 //! A session is *opened* when it is granted and *begins* when its peer sends the first frame; one that only looks (as
-//! `pushd check`) disturbs nobody.
+//! `pushd check`) disturbs nobody. Whoever begins finds, in his folder and in those above and beneath it, one that writes or
+//! one that wrote last. The first is asked for a sign of life and keeps the folder if it gives one. If it does not, or there
+//! is no such session, the folder goes to him who shows the token of its last session: he is the same pushd, by a new
+//! connection. Everybody else waits until nothing was heard of that one for ten minutes, or a person releases the folder.
 //!
 //! RACE: when a link breaks, recvd may learn of it long after pushd has dialled again. The old session could then still
-//! publish what it has in hand over what the new one brings; so a newcomer of the same user ends it first. One that lives
-//! keeps its folder: it is another pushd, and the newcomer is told.
+//! publish what it has in hand over what the new one brings; so it has ended before the new one begins.
 
+mod book;
 mod holder;
+mod leases;
+mod newcomer;
+mod record;
+mod release;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::RelPath;
-use proto::login::{Refusal, SenderId};
-use sys::RootId;
+use proto::login::{Refusal, SenderId, Token};
+use sys::FolderId;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use crate::modules::Root;
+use book::{Book, Changed, Unwritten};
+use holder::Holder;
 pub use holder::Watched;
-use holder::{Holder, Life};
+use leases::{Held, Leases};
+use record::Shown;
 
 /// After what time a refused pushd may try again.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long a newcomer waits for the end of its user's old session.
+/// How long a newcomer waits for the end of an old session.
 const HANDOVER: Duration = Duration::from_secs(5);
-/// How long a newcomer waits for news of a session that seems to live: that its host was started anew, or its pushd.
-const NEWS: Duration = Duration::from_secs(2);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(100);
-/// Ended sessions that are remembered of one module.
-const TRACES: usize = 1024;
+/// After so long without a sign of life the folder of a pushd is free.
+pub const SILENCE: Duration = Duration::from_secs(600);
+/// How long the disk of a module may take to show its leases.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// All sessions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,14 +51,14 @@ pub struct Sessions {
     state: Arc<Mutex<State>>,
     most: usize,
     handover: Duration,
-    news: Duration,
+    silence: Duration,
+    state_dir: Arc<PathBuf>,
+    boot: Arc<str>,
     ended: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Counts beginnings and endings: the time of this file.
-    moment: u64,
     running: usize,
     modules: HashMap<String, Module>,
 }
@@ -55,23 +66,10 @@ struct State {
 #[derive(Debug, Default)]
 struct Module {
     running: usize,
-    traces: Vec<Trace>,
-    /// Up to this moment traces were forgotten.
-    forgotten: u64,
-}
-
-/// One sender's latest writing in one folder.
-#[derive(Debug)]
-struct Trace {
-    folder: RelPath,
-    sender: SenderId,
-    user: String,
-    began: u64,
-    /// `None`: it goes on.
-    ended: Option<u64>,
-    holder: Arc<Holder>,
-    /// The folder on the disk; `None` before it was opened.
-    wrote_to: Option<RootId>,
+    leases: Leases,
+    /// How often they have changed.
+    changes: u64,
+    book: Arc<tokio::sync::Mutex<Book>>,
 }
 
 /// What a session wants to write to.
@@ -79,15 +77,22 @@ struct Trace {
 #[allow(missing_docs)]
 pub struct Claim {
     pub module: String,
+    pub root: Arc<Root>,
     pub folder: RelPath,
     pub user: String,
     pub sender: SenderId,
+    /// What its last session was given.
+    pub token: Option<Token>,
     /// Where it comes from.
     pub from: IpAddr,
     /// Sessions that the module may have.
     pub most: usize,
     /// The folder as it stands on the disk now, if it does.
-    pub standing: Option<RootId>,
+    pub standing: Option<FolderId>,
+    /// Which start of this host it is.
+    pub boot: String,
+    /// Whether what is acknowledged does not survive the next one.
+    pub is_fleeting: bool,
 }
 
 /// The right to one session, and to its folder once it writes. Dropped, the session has ended, and others may have both.
@@ -97,12 +102,18 @@ pub struct Lease {
     claim: Claim,
     holder: Arc<Holder>,
     continued: bool,
+    token: Token,
+    epoch: u64,
+    began: AtomicBool,
 }
 
 impl Sessions {
-    /// At most so many at a time.
-    pub fn new(most: usize) -> Sessions {
-        Sessions { state: Arc::default(), most, handover: HANDOVER, news: NEWS, ended: Arc::new(watch::Sender::new(0)) }
+    /// At most so many at a time. Whoever was silent for so long has lost his folder to the next one that comes. In the folder
+    /// `state_dir` stands how far the leases of each module were.
+    pub fn new(most: usize, silence: Duration, state_dir: PathBuf) -> Sessions {
+        let (state, ended) = (Arc::default(), Arc::new(watch::Sender::new(0)));
+        let (state_dir, boot) = (Arc::new(state_dir), sys::process::boot_id().into());
+        Sessions { state, most, handover: HANDOVER, silence, state_dir, boot, ended }
     }
 
     /// How many there are, and in how many modules.
@@ -111,16 +122,20 @@ impl Sessions {
         (state.running, state.modules.values().filter(|module| module.running > 0).count())
     }
 
-    /// Opens one, or says why not now. Where the same sender's last session has not ended yet (its link is dead, or it
-    /// would not have dialled again), that is ended first.
+    /// Which start of this host it is.
+    pub fn boot(&self) -> String {
+        self.boot.to_string()
+    }
+
+    /// Opens one, or says why not now.
     pub async fn open(&self, claim: Claim) -> Result<Lease, Refusal> {
-        self.end_own(&claim).await?;
+        self.know(&claim.module, &claim.root).await?;
         let mut state = self.state();
         let module = state.modules.entry(claim.module.clone()).or_default();
         if module.running >= claim.most {
             return Err(busy("the module has all the sessions that it may have", RETRY));
         }
-        let continued = module.continued(&claim);
+        let (continued, epoch) = (module.leases.continued(&claim), module.leases.epoch_of(&claim));
         module.running += 1;
         if state.running >= self.most {
             state.leave(&claim.module);
@@ -128,63 +143,54 @@ impl Sessions {
         }
         state.running += 1;
         kit::readiness::changed();
-        let holder = Arc::new(Holder::new(claim.from));
-        Ok(Lease { sessions: self.clone(), claim, holder, continued })
+        let (holder, token) = (Arc::new(Holder::new(claim.from)), Token(sys::process::random()));
+        let (sessions, began) = (self.clone(), AtomicBool::new(false));
+        Ok(Lease { sessions, claim, holder, continued, token, epoch, began })
     }
 
-    /// Ends what this sender has left behind, and waits for that.
-    async fn end_own(&self, claim: &Claim) -> Result<(), Refusal> {
-        let mut ended = self.ended.subscribe();
-        let gone = async {
-            loop {
-                ended.mark_unchanged();
-                let own = self.rivals(claim, |trace| trace.sender == claim.sender)?;
-                if own.is_empty() {
-                    return Ok(());
-                }
-                own.iter().for_each(|own| own.ask_to_leave());
-                // The other end of this channel is in `self`.
-                let _ = ended.changed().await;
+    /// Reads the leases of the module, where that was not done, or its root is another one since.
+    async fn know(&self, module: &str, root: &Arc<Root>) -> Result<(), Refusal> {
+        let known = timeout(LOOK, async {
+            let mut book = self.book(module).lock_owned().await;
+            if book.is_of(root.id()) {
+                return Ok(());
             }
+            let (root, name, reminder) = (root.clone(), module.to_owned(), book::reminder(&self.state_dir, module));
+            let read = tokio::task::spawn_blocking(move || {
+                let tree = root.open()?;
+                let leases = book.read(&tree, root.id(), &name, &reminder);
+                Ok((book, leases))
+            });
+            let (_book, found) =
+                read.await.unwrap_or_else(|_| Err(busy("recvd has made a mistake; see its log", RETRY)))?;
+            self.state().modules.entry(module.to_owned()).or_default().learn(found);
+            Ok(())
+        });
+        known.await.unwrap_or_else(|_| Err(busy("the disk of the module does not answer", RETRY)))
+    }
+
+    /// Has the leases of a module written down as they are now; on return they survive a power cut.
+    async fn write_down(&self, module: &str, root: &Arc<Root>, changed: Changed) -> Result<(), Unwritten> {
+        let wanted = self.state().modules.get(module).map_or(0, |module| module.changes);
+        let mut book = self.book(module).lock_owned().await;
+        // Whoever had it before may have written ours, too.
+        if book.saved >= wanted {
+            return Ok(());
+        }
+        let (bytes, saved) = {
+            let state = self.state();
+            let Some(module) = state.modules.get(module) else { return Ok(()) };
+            (module.leases.bytes(), module.changes)
         };
-        timeout(self.handover, gone).await.unwrap_or_else(|_| Err(not_ended()))
+        let (root, name, reminder) = (root.clone(), module.to_owned(), book::reminder(&self.state_dir, module));
+        let writing = tokio::task::spawn_blocking(move || {
+            book.write(&|| root.open().ok(), &bytes, changed, (&name, &reminder)).inspect(|()| book.saved = saved)
+        });
+        writing.await.unwrap_or(Err(Unwritten { stale: true }))
     }
 
-    /// Waits until nobody writes to the claimed folder. Sessions whose peer is gone are asked to leave; one that lives is not:
-    /// it gets a sign of life, which breaks its connection if its host does not know of it any more.
-    async fn make_way(&self, claim: &Claim) -> Result<(), Refusal> {
-        let (mut ended, began) = (self.ended.subscribe(), Instant::now());
-        let mut greeted = false;
-        loop {
-            ended.mark_unchanged();
-            let rivals = self.rivals(claim, |_| true)?;
-            let living = rivals.iter().find(|rival| rival.life() == Life::Lives);
-            match living {
-                None if rivals.is_empty() => return Ok(()),
-                None if began.elapsed() >= self.handover => return Err(not_ended()),
-                None => rivals.iter().for_each(|rival| rival.ask_to_leave()),
-                Some(rival) if began.elapsed() >= self.news => return Err(in_use(claim, rival)),
-                Some(rival) if !std::mem::replace(&mut greeted, true) => rival.greet(),
-                Some(_) => {}
-            }
-            // Either way it looks again.
-            let _ = timeout(LOOK, ended.changed()).await;
-        }
-    }
-
-    /// Those that write to the claimed folder. Only the same user's sessions make way.
-    fn rivals(&self, claim: &Claim, whom: impl Fn(&Trace) -> bool) -> Result<Vec<Arc<Holder>>, Refusal> {
-        let mut state = self.state();
-        let module = state.modules.entry(claim.module.clone()).or_default();
-        let mut rivals = Vec::new();
-        for trace in module.traces.iter().filter(|trace| trace.ended.is_none() && trace.overlaps(claim) && whom(trace))
-        {
-            if trace.user != claim.user {
-                return Err(busy("another user's session writes to that folder", RETRY));
-            }
-            rivals.push(trace.holder.clone());
-        }
-        Ok(rivals)
+    fn book(&self, module: &str) -> Arc<tokio::sync::Mutex<Book>> {
+        self.state().modules.entry(module.to_owned()).or_default().book.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -198,36 +204,61 @@ impl Lease {
         self.continued
     }
 
-    /// From here on it writes, and nobody else does in its folder. To be called before anything is written.
+    /// What the sender is to show next time.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// How often the folder has changed hands, about.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// From here on it writes, and nobody else does in its folder, also if recvd is killed now. To be called before anything
+    /// is written.
     ///
     /// # Errors
-    /// Busy where another lives there.
+    /// Busy where another has the folder.
     pub async fn begin(&self) -> Result<(), Refusal> {
-        self.sessions.make_way(&self.claim).await?;
-        let mut state = self.sessions.state();
-        state.moment += 1;
-        let moment = state.moment;
-        let module = state.modules.entry(self.claim.module.clone()).or_default();
-        // What was cleared away is gone, but another may have come before this task ran again.
-        let taken = module.traces.iter().any(|trace| trace.ended.is_none() && trace.overlaps(&self.claim));
-        if taken || self.continued && !module.continued(&self.claim) {
-            return Err(busy("another session wrote to that folder meanwhile", Duration::from_millis(500)));
+        let before = self.make_way().await?;
+        self.began.store(true, Ordering::Relaxed);
+        let hands = before.iter().any(|held| held.record.shown_by(&self.claim) == Shown::Nothing);
+        let changed = if hands { Changed::Hands } else { Changed::Details };
+        match self.write_down(changed).await {
+            Err(Unwritten { stale: true }) => {
+                self.change(|leases| leases.give_back(&self.holder, before));
+                Err(busy("the backup host cannot write down whose folder it is", RETRY))
+            }
+            _ => Ok(()),
         }
-        module.remember(&self.claim, moment, self.holder.clone());
-        Ok(())
     }
 
     /// It has opened this folder. One that continues where another folder stands now must begin anew.
-    pub fn writes_to(&self, folder: Option<RootId>) -> Result<(), Refusal> {
+    pub fn writes_to(&self, folder: Option<FolderId>) -> Result<(), Refusal> {
         if self.continued && folder != self.claim.standing {
             return Err(busy("the folder was replaced meanwhile", Duration::from_millis(500)));
         }
-        let mut state = self.sessions.state();
-        let module = state.modules.entry(self.claim.module.clone()).or_default();
-        if let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.holder, &self.holder)) {
-            trace.wrote_to = folder;
+        if folder != self.claim.standing {
+            self.set(|held| held.record.folder_id = folder);
         }
         Ok(())
+    }
+
+    /// The sender has written its token down: the one before is worth nothing from now on.
+    pub fn noted(&self) {
+        if self.change(|leases| leases.of(&self.holder).is_some_and(|held| held.record.noted != Some(self.token))) {
+            self.set(|held| held.record.noted = Some(held.record.current));
+        }
+    }
+
+    /// The folder is free when this session has ended.
+    pub fn returned(&self) {
+        self.change(|leases| leases.of(&self.holder).map(|held| held.returned = true));
+    }
+
+    /// Its peer is still there: that is written down, as is that leases have changed.
+    pub fn lives(&self) {
+        self.set(|held| held.record.heard = kit::units::Moment::now());
     }
 
     /// Its connection is driven from now on: newcomers may look whether anybody is there.
@@ -237,17 +268,42 @@ impl Lease {
 
     /// Its connection is not driven any more: it has ended but for what is in hand.
     pub fn unwatched(&self) {
-        self.holder.ended();
+        let silence = self.holder.ended();
+        self.change(|leases| leases.of(&self.holder).map(|held| held.silent_for(silence)));
     }
 
-    /// Returns when a newcomer wants its folder.
+    /// Returns when a newcomer wants its folder, or a person.
     pub async fn asked_to_leave(&self) {
         self.holder.asked_to_leave().await;
     }
 
-    /// Returns when a newcomer wants its peer to get a sign of life.
-    pub async fn greeted(&self) {
-        self.holder.greeted().await;
+    /// Ends it, and has that written down.
+    pub async fn end(self) {
+        if !self.began.load(Ordering::Relaxed) {
+            return;
+        }
+        let (sessions, module, root) = (self.sessions.clone(), self.claim.module.clone(), self.claim.root.clone());
+        drop(self);
+        // What is not written was said, and is found to be as it was before: then another one waits longer.
+        let _ = sessions.write_down(&module, &root, Changed::Details).await;
+    }
+
+    async fn write_down(&self, changed: Changed) -> Result<(), Unwritten> {
+        self.sessions.write_down(&self.claim.module, &self.claim.root, changed).await
+    }
+
+    /// Changes its own record, and has that written down beside.
+    fn set(&self, change: impl FnOnce(&mut Held)) {
+        self.change(|leases| leases.of(&self.holder).map(change));
+        let (sessions, module, root) = (self.sessions.clone(), self.claim.module.clone(), self.claim.root.clone());
+        tokio::spawn(async move { sessions.write_down(&module, &root, Changed::Details).await });
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Leases) -> T) -> T {
+        let mut state = self.sessions.state();
+        let module = state.modules.entry(self.claim.module.clone()).or_default();
+        module.changes += 1;
+        change(&mut module.leases)
     }
 }
 
@@ -260,36 +316,11 @@ impl State {
 }
 
 impl Module {
-    /// Whether the last writing in any folder that overlaps the claimed one was by this sender in this folder, and it is still
-    /// the same folder on the disk.
-    fn continued(&self, claim: &Claim) -> bool {
-        let is_own = |trace: &&Trace| trace.sender == claim.sender && trace.folder == claim.folder;
-        let Some(own) = self.traces.iter().find(is_own).filter(|own| own.began > self.forgotten) else { return false };
-        if own.wrote_to.is_none() || own.wrote_to != claim.standing {
-            return false;
-        }
-        let mut others = self.traces.iter().filter(|trace| trace.overlaps(claim) && !is_own(trace));
-        others.all(|other| other.ended.is_some_and(|ended| ended < own.began))
-    }
-
-    fn remember(&mut self, claim: &Claim, moment: u64, holder: Arc<Holder>) {
-        self.traces.retain(|trace| trace.sender != claim.sender || trace.folder != claim.folder);
-        if self.traces.len() >= TRACES {
-            let ended = self.traces.iter().enumerate().filter_map(|(at, trace)| Some((trace.ended?, at)));
-            if let Some((oldest, at)) = ended.min() {
-                self.traces.swap_remove(at);
-                self.forgotten = self.forgotten.max(oldest);
-            }
-        }
-        let (folder, user) = (claim.folder.clone(), claim.user.clone());
-        let (sender, wrote_to) = (claim.sender, None);
-        self.traces.push(Trace { folder, sender, user, began: moment, ended: None, holder, wrote_to });
-    }
-}
-
-impl Trace {
-    fn overlaps(&self, claim: &Claim) -> bool {
-        self.folder.is_within(&claim.folder) || claim.folder.is_within(&self.folder)
+    /// What was found on the disk of its root; sessions that write stay.
+    fn learn(&mut self, found: Leases) {
+        let before = std::mem::replace(&mut self.leases, found);
+        self.leases.go_on(before);
+        self.changes += 1;
     }
 }
 
@@ -297,14 +328,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.holder.ended();
         let mut state = self.sessions.state();
-        state.moment += 1;
         state.running -= 1;
         kit::readiness::changed();
-        let moment = state.moment;
-        if let Some(module) = state.leave(&self.claim.module)
-            && let Some(trace) = module.traces.iter_mut().find(|trace| Arc::ptr_eq(&trace.holder, &self.holder))
-        {
-            trace.ended = Some(moment);
+        if let Some(module) = state.leave(&self.claim.module) {
+            module.changes += 1;
+            module.leases.ended(&self.holder);
         }
         self.sessions.ended.send_modify(|count| *count += 1);
     }
@@ -312,16 +340,6 @@ impl Drop for Lease {
 
 fn busy(reason: &str, retry: Duration) -> Refusal {
     Refusal::Busy { reason: reason.into(), retry }
-}
-
-fn not_ended() -> Refusal {
-    busy("this user's last session in that folder has not ended yet", RETRY)
-}
-
-fn in_use(claim: &Claim, holder: &Holder) -> Refusal {
-    // The same words as long as it is the same session, so that they need be logged only once.
-    let (user, from, since) = (&claim.user, holder.from(), holder.since());
-    busy(&format!("the folder is in use: another pushd of user {user}, at {from}, writes to it, since {since}"), RETRY)
 }
 
 #[cfg(test)]

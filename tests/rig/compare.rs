@@ -1,5 +1,6 @@
 //! The whole comparison of two trees: names, kinds, content, modes, owners, times in ns, link texts, devices, extended
-//! attributes with ACLs, hard-link groups and holes. Ignores nothing, the roots' own metadata included.
+//! attributes with ACLs, hard-link groups and holes. Ignores nothing but recvd's own leases, the roots' own metadata
+//! included.
 //!
 //! Walks both trees side by side by descriptors, so that no path is too long for it. Trouble while looking is a
 //! difference too: trees may still move while a test waits for them to become equal.
@@ -15,6 +16,9 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 
 /// Bytes that a copy may occupy more than its source: small contents may be stored without their holes.
 const SLACK: u64 = 384 * 1024;
+
+/// Where recvd keeps in a module who writes to it.
+const LEASES: &[u8] = b".recvd-leases";
 
 /// One thing that is not the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +93,13 @@ impl Walk {
 
     fn folder(&mut self, path: &[u8], a: OwnedFd, b: OwnedFd) {
         let (names_a, names_b) = match (names(&a), names(&b)) {
-            (Ok(a), Ok(b)) => (a, b),
+            // Whose folder it is stands in the root of a module.
+            (Ok(a), Ok(mut b)) => {
+                if path.is_empty() {
+                    b.remove(LEASES);
+                }
+                (a, b)
+            }
             (a, b) => return self.found(path, "listing", format!("{:?} / {:?}", a.err(), b.err())),
         };
         for name in names_a.union(&names_b) {

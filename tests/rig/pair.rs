@@ -90,6 +90,7 @@ impl Recvd {
             None => dir.join("backup"),
         };
         fs::create_dir_all(&backup).unwrap();
+        state_folder(&dir);
         let made = run(
             Command::new(recvd_program())
                 .args(["cert", "--name", "127.0.0.1", "--name", "localhost", "--dir"])
@@ -104,7 +105,8 @@ impl Recvd {
         let port = free_port();
         let config = dir.join("recvd.toml");
         let text = format!(
-            "listen = [\"127.0.0.1:{port}\"]\nusers_file = \"users.toml\"\ndurability = \"{}\"\n{}\n\
+            "listen = [\"127.0.0.1:{port}\"]\nusers_file = \"users.toml\"\ndurability = \"{}\"\n\
+             control_socket = \"state/control.sock\"\nstate_dir = \"state\"\n{}\n\
              [tls]\ncertificate = \"cert.pem\"\nprivate_key = \"key.pem\"\n\
              [module.m]\npath = {:?}\nusers = {{ {USER} = \"push\" }}\n{}\n",
             setup.durability,
@@ -144,6 +146,17 @@ impl Recvd {
         super::eventually("recvd takes sessions", || lines(self) > before);
     }
 
+    /// `recvctl WORDS… --config …`, to its end.
+    pub fn command(&self, words: &[&str]) -> Done {
+        run(Command::new(recvd_program()).args(words).arg("--config").arg(&self.config), None)
+    }
+
+    /// Gives the folder of the module to another pushd.
+    pub fn release(&self) {
+        let done = self.command(&["release", "m"]);
+        assert_eq!(done.code, 0, "{}", done.text());
+    }
+
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
@@ -158,6 +171,16 @@ impl Recvd {
     }
 }
 
+/// What each `pushd.toml` begins with.
+pub const HEAD: &str = "control_socket = \"control.sock\"\nstate_dir = \"state\"\n";
+
+/// Where a daemon keeps its state over its restarts, whoever it runs as.
+fn state_folder(dir: &Path) {
+    let state = dir.join("state");
+    fs::create_dir_all(&state).unwrap();
+    super::fs::chmod(&state, 0o777).unwrap();
+}
+
 /// pushd.
 pub struct Pushd {
     pub daemon: Daemon,
@@ -170,7 +193,8 @@ impl Pushd {
     pub fn prepare(scratch: &Scratch, name: &str, tables: &str, prefix: &[&str]) -> Pushd {
         let dir = scratch.folder(name);
         let config = dir.join("pushd.toml");
-        fs::write(&config, format!("control_socket = \"control.sock\"\n{tables}")).unwrap();
+        state_folder(&dir);
+        fs::write(&config, format!("{HEAD}{tables}")).unwrap();
         write_password(&dir.join("password"), PASSWORD);
         let log = scratch.path().join(format!("{name}.log"));
         let args = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];

@@ -19,6 +19,8 @@ struct Faults {
     /// Bytes until the link is cut; `i64::MAX` for never.
     budget: AtomicI64,
     black_hole: AtomicBool,
+    /// Connections up to this number are dead, and nobody is told.
+    stranded: AtomicU64,
     refuse: AtomicBool,
     one_by_one: AtomicBool,
     delay_ms: AtomicU64,
@@ -40,6 +42,7 @@ impl Proxy {
             upstream,
             budget: AtomicI64::new(i64::MAX),
             black_hole: AtomicBool::new(false),
+            stranded: AtomicU64::new(0),
             refuse: AtomicBool::new(false),
             one_by_one: AtomicBool::new(false),
             delay_ms: AtomicU64::new(0),
@@ -72,6 +75,12 @@ impl Proxy {
     /// While set, nothing moves and new connections hang.
     pub fn black_hole(&self, on: Switch) {
         self.faults.black_hole.store(on == Switch::On, SeqCst);
+    }
+
+    /// All connections of now are dead for good, as after a power cut of one side: the other is not told. New ones work.
+    pub fn strand(&self) {
+        self.faults.stranded.store(self.connections(), SeqCst);
+        self.black_hole(Switch::Off);
     }
 
     /// While set, new connections are closed at once.
@@ -134,8 +143,8 @@ impl Faults {
         while !self.ended.load(SeqCst) {
             match listener.accept() {
                 Ok((client, _)) if !self.refuse.load(SeqCst) => {
-                    self.connections.fetch_add(1, SeqCst);
-                    self.clone().join(client);
+                    let number = self.connections.fetch_add(1, SeqCst) + 1;
+                    self.clone().join(client, number);
                 }
                 Ok(_) => {}
                 Err(_) => thread::sleep(Duration::from_millis(5)),
@@ -143,7 +152,7 @@ impl Faults {
         }
     }
 
-    fn join(self: Arc<Self>, client: TcpStream) {
+    fn join(self: Arc<Self>, client: TcpStream, number: u64) {
         let Ok(server) = TcpStream::connect(self.upstream) else { return };
         for stream in [&client, &server] {
             let _ = stream.set_nonblocking(false);
@@ -158,16 +167,16 @@ impl Faults {
         drop(live);
         if let (Ok(client_too), Ok(server_too)) = (client.try_clone(), server.try_clone()) {
             let up = self.clone();
-            thread::spawn(move || up.pump(client, server, &up.up));
+            thread::spawn(move || up.pump(client, server, number, &up.up));
             let down = self.clone();
-            thread::spawn(move || down.pump(server_too, client_too, &down.down));
+            thread::spawn(move || down.pump(server_too, client_too, number, &down.down));
         }
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, moved: &AtomicU64) {
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, number: u64, moved: &AtomicU64) {
         let mut buffer = vec![0u8; 64 * 1024];
         while !self.ended.load(SeqCst) {
-            if self.black_hole.load(SeqCst) {
+            if self.black_hole.load(SeqCst) || number <= self.stranded.load(SeqCst) {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }

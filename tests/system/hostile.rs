@@ -136,7 +136,7 @@ fn wrong_passwords_in_a_crowd_do_not_keep_others_out() {
     let bad = crate::rig::pair::Pushd::prepare(
         &pair.scratch,
         "bad",
-        &fs::read_to_string(&pair.pushd.config).unwrap().replacen("control_socket = \"control.sock\"", "", 1),
+        &fs::read_to_string(&pair.pushd.config).unwrap().replacen(crate::rig::pair::HEAD, "", 1),
         &[],
     );
     crate::rig::pair::write_password(&bad.dir.join("password"), "guess");

@@ -11,6 +11,9 @@ use super::source::{Source, root, sources, strings};
 const OF_A_MACHINE: [&str; 13] =
     ["tmp", "var", "home", "root", "mnt", "media", "opt", "work", "workspace", "data", "scratch", "build", "builds"];
 
+/// Where our daemons keep their state by default, on every machine.
+const OURS: [&str; 2] = [concat!("/va", "r/lib/pushd"), concat!("/va", "r/lib/recvd")];
+
 /// The absolute paths in the strings of `text` that lead into a folder of a machine, with their lines.
 fn paths_of_a_machine(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -20,7 +23,7 @@ fn paths_of_a_machine(text: &str) -> Vec<(usize, String)> {
             let path: String =
                 string[at..].chars().take_while(|c| !c.is_whitespace() && !"\"'`,;)]".contains(*c)).collect();
             let within = before.is_some_and(|c| c.is_alphanumeric() || "/.-_*~}:".contains(c));
-            if !within && leads_into_a_machine(&path) {
+            if !within && leads_into_a_machine(&path) && !OURS.contains(&path.as_str()) {
                 found.push((line, path));
             }
         }

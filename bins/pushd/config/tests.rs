@@ -59,7 +59,7 @@ fn the_smallest_file_has_every_default() {
     assert_eq!((b1.address.to_string(), b1.destination.to_string()), ("backup:8730".into(), "b1".into()));
     assert_eq!((b1.connect_timeout, b1.retry.first, b1.retry.max), (ten, second / 2, second * 60));
     assert_eq!(b1.compress, Compress::Auto);
-    let dialling = b1.dialling(Purpose::Push, [1; 16]).unwrap();
+    let dialling = b1.dialling(Purpose::Push, ([1; 16], None)).unwrap();
     assert_eq!(dialling.password.as_bytes(), b"hunter2");
 }
 

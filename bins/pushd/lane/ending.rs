@@ -71,6 +71,12 @@ pub enum Unreached {
     /// The link said no.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// The connection broke before the session began.
+    #[error("the connection broke before the session began: {0}")]
+    Lost(std::io::Error),
+    /// The receiver does not take the session up.
+    #[error("{0}")]
+    Refused(Refusal),
     /// It must not be written to.
     #[error(transparent)]
     Nested(#[from] Nesting),
@@ -82,13 +88,27 @@ impl Unreached {
         match self {
             Unreached::Password(_) | Unreached::Nested(_) => Exit::Config,
             Unreached::Dial(error) => crate::check::exit_of(error),
+            Unreached::Lost(_) => Exit::Unreachable,
+            Unreached::Refused(Refusal::Protocol { .. }) => Exit::Protocol,
+            Unreached::Refused(_) => Exit::Busy,
+        }
+    }
+
+    /// Whether it is there and does not let us in: another may write there.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Unreached::Dial(DialError::Busy { .. }) => true,
+            Unreached::Refused(refusal) => *refusal != Refusal::Stopping,
+            _ => false,
         }
     }
 
     /// What comes before the next try.
     pub fn pause(&self) -> Pause {
         match self {
-            Unreached::Dial(DialError::Busy { retry, .. }) => Pause::Asked(*retry),
+            Unreached::Dial(DialError::Busy { retry, .. }) | Unreached::Refused(Refusal::Busy { retry, .. }) => {
+                Pause::Asked(*retry)
+            }
             _ => Pause::Usual,
         }
     }

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use engine::channel::frame;
 use engine::hint::Hint;
 use engine::mirror::{Deletes, Mirror, Totals};
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::{Exit, apart};
-use proto::RelPath;
 use proto::login::Purpose;
+use proto::{RelPath, ToReceiver};
 use sys::Tree;
 use tokio::task::JoinHandle;
 
 use crate::config::{Source, Target};
-use crate::lane::{self, Unreached};
+use crate::identity::Identity;
+use crate::lane::{self, Reached, Unreached};
 use crate::nesting::nesting;
 use crate::report::{self, Brake, Failed, Outcome};
 
@@ -29,12 +31,12 @@ pub(super) struct Own {
 
 impl Own {
     /// Begins. To be called inside of a runtime.
-    pub(super) fn begin(source: Arc<Source>, target: Arc<Target>, brake: Brake) -> Own {
+    pub(super) fn begin(source: Arc<Source>, target: Arc<Target>, identity: &Arc<Identity>, brake: Brake) -> Own {
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         if brake == Brake::Released {
             mirror.release(Deletes::Once);
         }
-        let passing = tokio::spawn(pass(source.clone(), target.clone(), mirror.clone()));
+        let passing = tokio::spawn(pass(source.clone(), target.clone(), identity.clone(), mirror.clone()));
         Own { source, target, mirror, passing }
     }
 }
@@ -50,29 +52,54 @@ pub(super) async fn gather(passes: Vec<Own>) -> Vec<Outcome> {
     outcomes
 }
 
-async fn pass(source: Arc<Source>, target: Arc<Target>, mirror: Arc<Mirror>) -> (Duration, Result<(), Failed>) {
+async fn pass(
+    source: Arc<Source>,
+    target: Arc<Target>,
+    identity: Arc<Identity>,
+    mirror: Arc<Mirror>,
+) -> (Duration, Result<(), Failed>) {
     let began = Instant::now();
-    let done = try_pass(&source, &target, mirror).await;
+    let done = try_pass(&source, &target, &identity, mirror).await;
     (began.elapsed(), done)
 }
 
-async fn try_pass(source: &Source, target: &Target, mirror: Arc<Mirror>) -> Result<(), Failed> {
+async fn try_pass(
+    source: &Source,
+    target: &Arc<Target>,
+    identity: &Arc<Identity>,
+    mirror: Arc<Mirror>,
+) -> Result<(), Failed> {
     let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
     let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
     let refused = |error: Unreached| (error.exit(), error.to_string());
-    let whom = target.dialling(Purpose::Push, sys::process::random()).map_err(|e| refused(Unreached::Password(e)))?;
-    let (agreed, connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
+    // Of the daemon, if one was here before: it does not run, or runs with another configuration and lives, which recvd sees.
+    let shown = (identity.id(), identity.token(target));
+    let whom = target.dialling(Purpose::Push, shown).map_err(|e| refused(Unreached::Password(e)))?;
+    let (agreed, mut connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
     if let Some(nesting) = nesting(&root.tree, source.mounts, &agreed.opened.place) {
         connection.close().await;
         return Err(refused(nesting.into()));
     }
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let mut sender = Sender::new(root, source.options(), mirror);
+    lane::begin(&mut connection).await.map_err(refused)?;
+    // Should this end before it gives the folder back, the next one still has what recvd wants to see.
+    let noted = match agreed.opened.token {
+        Some(token) => lane::note(identity, target, token).await.is_ok(),
+        None => false,
+    };
     let (frames, driving) = lane::drive(target, agreed.terms, connection);
+    Reached::greet(noted, &frames);
+    // It goes behind all that the sender sends.
+    let last_word = frames.outbox.clone();
     let name = format!("send-{}", target.name);
     let span = tracing::error_span!("send", target_name = %target.name);
     let working = apart(&name, move || span.in_scope(|| sender.run(frames, Until::InSync, &AtomicBool::new(false))));
     let ended = working.await.map_err(|failed| (Exit::Busy, failed.to_string()))?;
+    // Nobody stays: whoever comes next, this host's daemon too, has the folder at once. An error says that the connection is
+    // gone.
+    let _ = last_word.send(frame(&ToReceiver::Return)).await;
+    drop(last_word);
     let driven = driving.await;
     match ended {
         Ended::InSync => Ok(()),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use proto::login::Refusal;
 use proto::{Capabilities, RelPath};
-use sys::{MountId, Mounts, Place, RootId, Tree};
+use sys::{FolderId, MountId, Mounts, Place, RootId, Tree};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -53,7 +53,7 @@ struct Seat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// Which one it is, if it is there.
-    pub id: Option<RootId>,
+    pub id: Option<FolderId>,
     /// Where it stands on this host, or is to stand, if the kernel tells.
     pub place: Option<Place>,
 }
@@ -109,7 +109,7 @@ impl Root {
                 }
                 Ok(Standing {
                     // One that cannot be opened now will be named when it is written to.
-                    id: tree.beneath(&folder).and_then(|tree| tree.identity()).ok(),
+                    id: tree.beneath(&folder).and_then(|tree| tree.folder_id()).ok(),
                     place: Place::of(&tree).ok().map(|place| place.beneath(&folder)),
                 })
             })
@@ -298,7 +298,7 @@ mod tests {
         let a = Tree::open(&dir.path().join("a"), Mounts::Stay).unwrap();
         assert_eq!(standing, Standing { id: None, place: Place::of(&a).ok() });
         let standing = root.standing(&RelPath::root(), Duration::from_secs(60)).await.unwrap();
-        assert_eq!(standing.id, Some(root.id()));
+        assert_eq!(standing.id.map(|id| id.ino), Some(root.id().ino));
     }
 
     #[test]

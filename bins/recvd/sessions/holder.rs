@@ -6,10 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kit::units::Moment;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// A peer that was listened to for so long and said nothing is gone: every pushd says something within ten seconds.
-const SILENCE: Duration = Duration::from_secs(15);
+/// How long a peer may take for its answer, beside the way there and back.
+const NEWS: Duration = Duration::from_secs(2);
+/// The longest way there and back that is believed.
+const FAR: Duration = Duration::from_secs(10);
 
 /// A connection as it is seen from beside it.
 pub trait Watched: Send + 'static {
@@ -17,6 +20,14 @@ pub trait Watched: Send + 'static {
     fn is_closed(&self) -> bool;
     /// How long the peer was listened to and said nothing.
     fn silence(&self) -> Duration;
+    /// Bytes that came from the peer so far.
+    fn heard(&self) -> u64;
+    /// Whether what the peer sends is not read for now.
+    fn is_held_back(&self) -> bool;
+    /// Asks the peer whether it is there.
+    fn ask(&self);
+    /// How long a byte and its answer are on the way.
+    fn round_trip(&self) -> Duration;
 }
 
 impl Watched for link::Line {
@@ -27,14 +38,41 @@ impl Watched for link::Line {
     fn silence(&self) -> Duration {
         link::Line::silence(self)
     }
+
+    fn heard(&self) -> u64 {
+        link::Line::heard(self)
+    }
+
+    fn is_held_back(&self) -> bool {
+        link::Line::is_held_back(self)
+    }
+
+    fn ask(&self) {
+        link::Line::ask(self);
+    }
+
+    fn round_trip(&self) -> Duration {
+        link::Line::round_trip(self)
+    }
 }
 
 /// Whether anybody is at the other end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
+    /// Something came from it after the question.
     Lives,
     /// Nobody, as far as can be seen.
     Gone,
+    /// It was asked, and has time left.
+    Unknown,
+}
+
+/// A peer was asked whether it is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    at: Instant,
+    heard: u64,
+    patience: Duration,
 }
 
 /// What is shared of a session: its own task tells here how it is, and newcomers leave word here.
@@ -42,7 +80,6 @@ pub(super) struct Holder {
     from: IpAddr,
     since: Moment,
     leave: watch::Sender<bool>,
-    greeting: Notify,
     line: Mutex<Line>,
 }
 
@@ -56,7 +93,7 @@ enum Line {
 impl Holder {
     pub fn new(from: IpAddr) -> Holder {
         let (leave, line) = (watch::Sender::new(false), Mutex::new(Line::New));
-        Holder { from, since: Moment::now(), leave, greeting: Notify::new(), line }
+        Holder { from, since: Moment::now(), leave, line }
     }
 
     pub fn from(&self) -> IpAddr {
@@ -68,12 +105,35 @@ impl Holder {
         self.since
     }
 
-    pub fn life(&self) -> Life {
+    /// Asks its peer for a sign of life.
+    pub fn ask(&self) -> Question {
+        let (at, mut heard, mut patience) = (Instant::now(), 0, NEWS);
+        if let Line::Driven(line) = &*self.line() {
+            (heard, patience) = (line.heard(), NEWS + line.round_trip().min(FAR));
+            line.ask();
+        }
+        Question { at, heard, patience }
+    }
+
+    /// What came of it. A peer whose bytes are not read, because its session waits for the disk, counts as alive.
+    pub fn life(&self, question: &Question) -> Life {
+        let late = question.at.elapsed() >= question.patience;
         match &*self.line() {
-            Line::New => Life::Lives,
-            Line::Driven(line) if line.is_closed() || line.silence() >= SILENCE => Life::Gone,
-            Line::Driven(_) => Life::Lives,
             Line::Ended => Life::Gone,
+            Line::Driven(line) if line.is_closed() => Life::Gone,
+            Line::Driven(line) if line.heard() > question.heard => Life::Lives,
+            Line::New | Line::Driven(_) if !late => Life::Unknown,
+            Line::New => Life::Lives,
+            Line::Driven(line) if line.is_held_back() => Life::Lives,
+            Line::Driven(_) => Life::Gone,
+        }
+    }
+
+    /// How long nothing was heard of its peer, as far as its connection is driven.
+    pub fn silence(&self) -> Duration {
+        match &*self.line() {
+            Line::Driven(line) => line.silence(),
+            Line::New | Line::Ended => Duration::ZERO,
         }
     }
 
@@ -81,26 +141,24 @@ impl Holder {
         *self.line() = Line::Driven(line);
     }
 
-    pub fn ended(&self) {
+    /// Its connection is not driven any more. Returns how long nothing had been heard of its peer.
+    pub fn ended(&self) -> Duration {
+        let silence = self.silence();
         *self.line() = Line::Ended;
+        silence
     }
 
     pub fn ask_to_leave(&self) {
         self.leave.send_replace(true);
     }
 
+    pub fn is_asked_to_leave(&self) -> bool {
+        *self.leave.borrow()
+    }
+
     pub async fn asked_to_leave(&self) {
         // An error would mean that the sender is gone, and `self` holds it.
         let _ = self.leave.subscribe().wait_for(|leave| *leave).await;
-    }
-
-    /// Its peer is to get a sign of life: a host that was started anew answers that it knows of no such connection.
-    pub fn greet(&self) {
-        self.greeting.notify_one();
-    }
-
-    pub async fn greeted(&self) {
-        self.greeting.notified().await;
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -110,6 +168,6 @@ impl Holder {
 
 impl fmt::Debug for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Holder").field("from", &self.from).field("life", &self.life()).finish_non_exhaustive()
+        f.debug_struct("Holder").field("from", &self.from).finish_non_exhaustive()
     }
 }

@@ -1,102 +1,169 @@
+mod disk;
+mod newcomers;
+
+use std::path::Path;
+
+use proto::login::SenderId;
+use tokio::time::Instant;
+
 use super::*;
 
-const FOLDER: RootId = RootId { dev: 1, ino: 1 };
+const FOLDER: FolderId = FolderId { ino: 1, born: (2, 3) };
 
-fn claim(folder: &str, user: &str, sender: u16) -> Claim {
-    let mut id = [0; 16];
-    id[..2].copy_from_slice(&sender.to_le_bytes());
-    let folder = RelPath::parse(folder.as_bytes()).unwrap();
-    let (from, standing) = (IpAddr::from([192, 0, 2, 7]), Some(FOLDER));
-    Claim { module: "www".into(), folder, user: user.into(), sender: id, from, most: 2, standing }
+/// One module on a disk of its own, and a recvd that may be started anew.
+struct House {
+    module: tempfile::TempDir,
+    state: tempfile::TempDir,
+    root: Arc<Root>,
+    sessions: Sessions,
+    boot: &'static str,
+    is_fleeting: bool,
 }
 
-async fn writing(sessions: &Sessions, claim: Claim) -> Lease {
-    let lease = sessions.open(claim).await.unwrap();
-    lease.begin().await.unwrap();
-    lease.writes_to(lease.claim.standing).unwrap();
-    lease
+impl House {
+    fn new() -> House {
+        let (module, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = Arc::new(Root::at("www", module.path().into()).unwrap());
+        let sessions = Sessions::new(9, SILENCE, state.path().into());
+        House { module, state, root, sessions, boot: "this", is_fleeting: false }
+    }
+
+    /// Kill -9, and a new one.
+    fn restart(&mut self) {
+        self.root = Arc::new(Root::at("www", self.module.path().into()).unwrap());
+        self.sessions = Sessions::new(9, SILENCE, self.state.path().into());
+    }
+
+    fn claim(&self, folder: &str, host: &Host) -> Claim {
+        Claim {
+            module: "www".into(),
+            root: self.root.clone(),
+            folder: path(folder),
+            user: host.user.into(),
+            sender: host.id,
+            token: host.token,
+            from: IpAddr::from([192, 0, 2, 7]),
+            most: 9,
+            standing: Some(FOLDER),
+            boot: self.boot.into(),
+            is_fleeting: self.is_fleeting,
+        }
+    }
+
+    /// A session that writes, and its host has noted what it was given.
+    async fn write(&self, folder: &str, host: &mut Host) -> Result<Lease, Refusal> {
+        let lease = self.enter(folder, host).await?;
+        lease.noted();
+        host.token = Some(lease.token());
+        Ok(lease)
+    }
+
+    /// A session that writes, and nothing was noted.
+    async fn enter(&self, folder: &str, host: &Host) -> Result<Lease, Refusal> {
+        self.enter_as(self.claim(folder, host)).await
+    }
+
+    async fn enter_as(&self, claim: Claim) -> Result<Lease, Refusal> {
+        let (sessions, standing) = (self.sessions.clone(), claim.standing);
+        let lease = sessions.open(claim).await?;
+        lease.begin().await?;
+        lease.writes_to(standing)?;
+        Ok(lease)
+    }
+
+    /// Writes and ends; whether it continued.
+    async fn visit(&self, folder: &str, host: &mut Host) -> bool {
+        let lease = self.write(folder, host).await.unwrap();
+        let continued = lease.continued();
+        lease.end().await;
+        continued
+    }
+
+    async fn release(&self, folder: &str) -> Vec<String> {
+        let freed = self.sessions.release("www", &self.root, &path(folder)).await.unwrap();
+        freed.into_iter().map(|freed| freed.place).collect()
+    }
 }
 
-/// Opens, writes and ends; whether it continued.
-async fn visit(sessions: &Sessions, claim: Claim) -> bool {
-    writing(sessions, claim).await.continued()
+fn path(text: &str) -> RelPath {
+    RelPath::parse(text.as_bytes()).unwrap()
 }
 
-#[tokio::test]
-async fn continued_while_nobody_else_wrote() {
-    let sessions = Sessions::new(9);
-    let (ours, theirs) = (|| claim("a/b", "u", 1), || claim("a", "u", 2));
-    assert!(!visit(&sessions, ours()).await);
-    assert!(visit(&sessions, ours()).await);
-    assert!(!visit(&sessions, claim("a/c", "u", 3)).await);
-    assert!(visit(&sessions, ours()).await, "another folder is none of ours");
-    drop(sessions.open(theirs()).await);
-    assert!(visit(&sessions, ours()).await, "who only looks writes nothing");
-    assert!(!visit(&sessions, theirs()).await);
-    assert!(!visit(&sessions, ours()).await, "somebody wrote above it");
-    assert!(visit(&sessions, ours()).await);
-    assert!(!visit(&sessions, theirs()).await, "and we wrote beneath theirs");
+/// A host with its pushd. A clone has the same.
+#[derive(Clone)]
+struct Host {
+    user: &'static str,
+    id: SenderId,
+    token: Option<Token>,
 }
 
-#[tokio::test]
-async fn another_folder_in_its_place_is_not_continued() {
-    let sessions = Sessions::new(9);
-    let at = |standing| Claim { standing, ..claim("a", "u", 1) };
-    let other = Some(RootId { dev: 1, ino: 2 });
-    assert!(!visit(&sessions, at(None)).await, "nothing is known of a folder that is still to be made");
-    assert!(!visit(&sessions, at(Some(FOLDER))).await);
-    assert!(visit(&sessions, at(Some(FOLDER))).await);
-    assert!(!visit(&sessions, at(other)).await);
-    assert!(!visit(&sessions, at(Some(FOLDER))).await, "nor the first when it is back");
-    // It was there when the lease was opened, and is another when it begins.
-    let lease = sessions.open(at(Some(FOLDER))).await.unwrap();
-    assert!(lease.continued());
-    lease.begin().await.unwrap();
-    assert!(matches!(lease.writes_to(other), Err(Refusal::Busy { .. })));
+fn host(number: u8) -> Host {
+    Host { user: "u", id: [number; 16], token: None }
 }
 
-#[tokio::test]
-async fn limits_count_and_come_back() {
-    let sessions = Sessions::new(3);
-    let one = sessions.open(claim("a", "u", 1)).await.unwrap();
-    let two = sessions.open(claim("b", "u", 2)).await.unwrap();
-    let full = sessions.open(claim("c", "u", 3)).await.unwrap_err();
-    assert!(matches!(&full, Refusal::Busy { reason, .. } if reason.contains("module")), "{full:?}");
-    let other = |folder| Claim { module: "other".into(), ..claim(folder, "u", 4) };
-    let three = sessions.open(other("a")).await.unwrap();
-    let full = sessions.open(other("b")).await.unwrap_err();
-    assert!(matches!(&full, Refusal::Busy { reason, .. } if reason.contains("server")), "{full:?}");
-    drop(one);
-    assert!(sessions.open(claim("c", "u", 3)).await.is_ok());
-    drop((two, three));
-    assert_eq!(sessions.state().running, 0);
-    assert!(sessions.state().modules.values().all(|module| module.running == 0));
+/// A connection, as somebody holds it in hand.
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    is_closed: bool,
+    is_held_back: bool,
+    /// Answers when asked.
+    answers: bool,
+    asked: u64,
+    heard: u64,
+    quiet_since: Option<Instant>,
 }
 
-#[tokio::test]
-async fn a_sender_that_dials_again_ends_its_old_session_and_continues() {
-    let sessions = Sessions::new(9);
-    let old = writing(&sessions, claim("a", "u", 1)).await;
-    let newcomer = tokio::spawn({
-        let sessions = sessions.clone();
-        async move { sessions.open(claim("a", "u", 1)).await.map(|lease| lease.continued()) }
-    });
-    old.asked_to_leave().await;
-    assert!(!newcomer.is_finished(), "it waits for the end");
-    drop(old);
-    assert_eq!(newcomer.await.unwrap(), Ok(true));
+impl Wire {
+    fn with(change: impl FnOnce(&mut Seen)) -> Wire {
+        let wire = Wire::default();
+        change(&mut wire.0.lock().unwrap());
+        wire
+    }
+
+    fn answering() -> Wire {
+        Wire::with(|seen| seen.answers = true)
+    }
+
+    fn asked(&self) -> u64 {
+        self.0.lock().unwrap().asked
+    }
 }
 
-/// A connection that is closed, or not, and has been silent for so long.
-struct Seen(bool, Duration);
-
-impl Watched for Seen {
+impl Watched for Wire {
     fn is_closed(&self) -> bool {
-        self.0
+        self.0.lock().unwrap().is_closed
     }
 
     fn silence(&self) -> Duration {
-        self.1
+        self.0.lock().unwrap().quiet_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn heard(&self) -> u64 {
+        self.0.lock().unwrap().heard
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.0.lock().unwrap().is_held_back
+    }
+
+    fn ask(&self) {
+        let mut seen = self.0.lock().unwrap();
+        seen.asked += 1;
+        seen.heard += u64::from(seen.answers);
+    }
+
+    fn round_trip(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+}
+
+fn reason(refusal: Result<Lease, Refusal>) -> String {
+    match refusal.unwrap_err() {
+        Refusal::Busy { reason, .. } => reason,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -105,87 +172,103 @@ async fn is_asked_to_leave(lease: &Lease) -> bool {
 }
 
 #[tokio::test]
-async fn another_sender_of_the_user_takes_over_from_one_that_is_gone_when_it_writes() {
-    for seen in [Seen(true, Duration::ZERO), Seen(false, Duration::from_secs(20))] {
-        let sessions = Sessions::new(9);
-        let old = writing(&sessions, claim("a", "u", 1)).await;
-        old.watched(seen);
-        let newcomer = sessions.open(claim("a", "u", 2)).await.unwrap();
-        assert!(!is_asked_to_leave(&old).await && !newcomer.continued(), "who only looks disturbs nobody");
-        let begun = tokio::spawn(async move { newcomer.begin().await });
-        old.asked_to_leave().await;
-        drop(old);
-        assert_eq!(begun.await.unwrap(), Ok(()));
-    }
+async fn continued_while_nobody_else_wrote() {
+    let house = House::new();
+    let (mut ours, mut theirs) = (host(1), host(2));
+    assert!(!house.visit("a/b", &mut ours).await);
+    assert!(house.visit("a/b", &mut ours).await);
+    assert!(!house.visit("a/c", &mut host(3)).await);
+    assert!(house.visit("a/b", &mut ours).await, "another folder is none of ours");
+    drop(house.sessions.open(house.claim("a", &theirs)).await);
+    assert!(house.visit("a/b", &mut ours).await, "who only looks writes nothing");
+    house.release("a").await;
+    assert!(!house.visit("a", &mut theirs).await);
+    house.release("a").await;
+    ours.token = None;
+    assert!(!house.visit("a/b", &mut ours).await, "somebody wrote above it");
+    assert!(house.visit("a/b", &mut ours).await);
+    house.release("").await;
+    theirs.token = None;
+    assert!(!house.visit("a", &mut theirs).await, "and we wrote beneath theirs");
 }
 
 #[tokio::test]
-async fn who_lives_keeps_its_folder_and_is_named() {
-    let sessions = Sessions { news: Duration::from_millis(50), ..Sessions::new(9) };
-    let old = writing(&sessions, claim("a", "u", 1)).await;
-    old.watched(Seen(false, Duration::from_secs(9)));
-    let newcomer = sessions.open(claim("", "u", 2)).await.unwrap();
-    let refused = newcomer.begin().await.unwrap_err();
-    assert!(matches!(&refused, Refusal::Busy { reason, .. } if reason.contains("at 192.0.2.7")), "{refused:?}");
-    assert!(!is_asked_to_leave(&old).await);
-    assert!(timeout(Duration::from_millis(1), old.greeted()).await.is_ok(), "its peer gets a sign of life");
-    // That sign finds nobody: the connection breaks, and the lease ends.
-    let begun = tokio::spawn(async move { newcomer.begin().await });
-    old.greeted().await;
-    drop(old);
-    assert_eq!(begun.await.unwrap(), Ok(()));
+async fn another_folder_in_its_place_is_not_continued() {
+    let house = House::new();
+    let mut ours = host(1);
+    let other = FolderId { ino: 1, born: (2, 4) };
+    let visit = async |ours: &mut Host, standing| {
+        let claim = Claim { standing, ..house.claim("a", ours) };
+        let lease = house.enter_as(claim).await.unwrap();
+        lease.noted();
+        ours.token = Some(lease.token());
+        lease.continued()
+    };
+    assert!(!visit(&mut ours, None).await);
+    assert!(!visit(&mut ours, Some(FOLDER)).await, "nothing is known of a folder that was still to be made");
+    assert!(visit(&mut ours, Some(FOLDER)).await);
+    assert!(!visit(&mut ours, Some(other)).await);
+    assert!(!visit(&mut ours, Some(FOLDER)).await, "nor the first when it is back");
+    // It was there when the lease was opened, and is another when it begins.
+    let lease = house.sessions.open(house.claim("a", &ours)).await.unwrap();
+    assert!(lease.continued());
+    lease.begin().await.unwrap();
+    assert!(matches!(lease.writes_to(Some(other)), Err(Refusal::Busy { .. })));
 }
 
 #[tokio::test]
-async fn who_has_closed_and_has_work_in_hand_is_waited_for() {
-    let sessions = Sessions::new(9);
-    let old = writing(&sessions, claim("a", "u", 1)).await;
-    old.watched(Seen(false, Duration::ZERO));
-    old.unwatched();
-    let newcomer = sessions.open(claim("a", "u", 2)).await.unwrap();
-    let begun = tokio::spawn(async move { newcomer.begin().await });
-    tokio::time::sleep(3 * LOOK).await;
-    assert!(!begun.is_finished());
-    drop(old);
-    assert_eq!(begun.await.unwrap(), Ok(()));
+async fn a_folder_that_was_made_for_a_session_is_known_to_the_next() {
+    let house = House::new();
+    let mut ours = host(1);
+    let claim = Claim { standing: None, ..house.claim("a", &ours) };
+    let lease = house.sessions.open(claim).await.unwrap();
+    lease.begin().await.unwrap();
+    lease.writes_to(Some(FOLDER)).unwrap();
+    ours.token = Some(lease.token());
+    lease.end().await;
+    assert!(house.visit("a", &mut ours).await);
 }
 
 #[tokio::test]
-async fn who_continues_but_waits_too_long_is_sent_back() {
-    let sessions = Sessions::new(9);
-    assert!(!visit(&sessions, claim("a", "u", 1)).await);
-    let slow = sessions.open(claim("a", "u", 1)).await.unwrap();
-    assert!(slow.continued());
-    visit(&sessions, claim("a", "u", 2)).await;
-    assert!(matches!(slow.begin().await, Err(Refusal::Busy { .. })));
-}
-
-#[tokio::test]
-async fn a_session_that_does_not_end_keeps_the_newcomer_out() {
-    let sessions = Sessions { handover: Duration::from_millis(50), ..Sessions::new(9) };
-    let old = writing(&sessions, claim("a", "u", 1)).await;
-    old.unwatched();
-    let newcomer = sessions.open(claim("a/b", "u", 2)).await.unwrap();
-    assert!(matches!(newcomer.begin().await, Err(Refusal::Busy { .. })));
-}
-
-#[tokio::test]
-async fn other_users_do_not_push_each_other_out() {
-    let sessions = Sessions::new(9);
-    let first = writing(&sessions, claim("a", "u", 1)).await;
-    let other = sessions.open(claim("", "v", 2)).await.unwrap();
-    assert!(matches!(other.begin().await, Err(Refusal::Busy { .. })));
-    assert!(!is_asked_to_leave(&first).await);
+async fn limits_count_and_come_back() {
+    let house = House::new();
+    let sessions = Sessions::new(3, SILENCE, house.state.path().into());
+    let open = async |module: &str, folder| {
+        let claim = Claim { module: module.into(), most: 2, ..house.claim(folder, &host(1)) };
+        sessions.open(claim).await
+    };
+    let one = open("www", "a").await.unwrap();
+    let two = open("www", "b").await.unwrap();
+    assert!(reason(open("www", "c").await).contains("module"));
+    let three = open("other", "a").await.unwrap();
+    assert!(reason(open("other", "b").await).contains("server"));
+    drop(one);
+    assert!(open("www", "c").await.is_ok());
+    drop((two, three));
+    assert_eq!(sessions.state().running, 0);
+    assert!(sessions.state().modules.values().all(|module| module.running == 0));
 }
 
 #[tokio::test]
 async fn memory_is_bounded_and_what_is_forgotten_is_not_continued() {
-    let sessions = Sessions::new(9);
-    assert!(!visit(&sessions, claim("a", "u", 1)).await);
-    for sender in 2..2000 {
-        visit(&sessions, claim("b", "u", sender)).await;
+    let house = House::new();
+    let mut ours = host(1);
+    assert!(!house.visit("a", &mut ours).await);
+    let other = Host { user: "v", ..host(2) };
+    let claim = |number: usize| house.claim(&format!("b/{number}"), &other);
+    {
+        let mut state = house.sessions.state();
+        let leases = &mut state.modules.get_mut("www").unwrap().leases;
+        for number in 0..2000 {
+            let holder = Arc::new(Holder::new(other_address()));
+            leases.take(&claim(number), (Token([number as u8; 16]), 1), holder.clone());
+            leases.ended(&holder);
+        }
+        assert_eq!(leases.held.len(), leases::MOST);
     }
-    assert!(sessions.state().modules["www"].traces.len() <= TRACES);
-    assert!(!visit(&sessions, claim("a", "u", 1)).await);
-    assert!(visit(&sessions, claim("a", "u", 1)).await);
+    assert!(house.visit("a", &mut ours).await, "who has most loses his own");
+}
+
+fn other_address() -> IpAddr {
+    IpAddr::from([192, 0, 2, 9])
 }

@@ -26,7 +26,7 @@ pub const INBOX: usize = 3;
 pub const BUFFER: usize = 512 * 1024;
 
 /// One message as a buffer of its own.
-pub(crate) fn frame(message: &impl Wire) -> Bytes {
+pub fn frame(message: &impl Wire) -> Bytes {
     let mut bytes = BytesMut::new();
     codec::put(message, &mut bytes);
     bytes.freeze()

@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use proto::limits::LOGIN_FRAME;
+use proto::codec::Begun;
+use proto::limits::{FRAME, LOGIN_FRAME};
 use proto::login::Refusal;
-use proto::{ToSender, Version, codec};
+use proto::{ToReceiver, ToSender, Version, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsStream;
+
+use crate::prompt::Prompt;
 
 /// rustls asks the socket for 4 KiB at a time; this much is really read at once.
 const SOCKET_READ: usize = 128 * 1024;
@@ -50,8 +53,12 @@ pub struct Meter(Arc<Counts>);
 struct Counts {
     received: AtomicU64,
     sent: AtomicU64,
+    /// Bytes from the peer, also of frames that are not whole yet.
+    heard: AtomicU64,
     /// Since when the peer is listened to without a byte from it; `None` while it is held back.
     listening: Mutex<Option<Instant>>,
+    /// What is to be said to the peer besides.
+    prompt: Prompt,
 }
 
 /// What can be seen of a connection from beside it, while somebody else drives it. It keeps the connection open: to be dropped
@@ -96,6 +103,32 @@ impl Connection {
             Ok(Ok(bytes)) => Ok(bytes > 0),
             Ok(Err(error)) => Err(io::Error::new(error.kind(), crate::sentence::broken(&error))),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came from the peer")),
+        }
+    }
+
+    /// Begins the session as the sender, and waits until the receiver has taken it up: nobody else writes there from now on. Or
+    /// why it does not.
+    ///
+    /// # Errors
+    /// When the connection or the framing breaks, and `TimedOut` after `idle` without a word; each in words for a log line.
+    pub async fn begin(&mut self, idle: Duration) -> io::Result<Begun> {
+        let broken = |error: io::Error| io::Error::new(error.kind(), crate::sentence::broken(&error));
+        self.send(&ToReceiver::Ping).await.map_err(broken)?;
+        loop {
+            let whole = codec::whole_frames(&self.unread, FRAME).map_err(io::Error::other)?;
+            let begun = codec::begun(&self.unread[..whole], self.version).map_err(io::Error::other)?;
+            if let Some(begun) = begun {
+                return Ok(begun);
+            }
+            if self.unread.len() > 2 * FRAME {
+                return Err(io::Error::other("too much is said before the session begins"));
+            }
+            self.unread.reserve(LOGIN_FRAME);
+            match timeout(idle, self.stream.read_buf(&mut self.unread)).await {
+                Ok(Ok(0)) => return Err(broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(read) => read.map_err(broken)?,
+                Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came from the receiver")),
+            };
         }
     }
 
@@ -180,6 +213,16 @@ impl Meter {
         self.listening().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// What is said to the peer besides what the role says.
+    pub(crate) fn prompt(&self) -> &Prompt {
+        &self.0.prompt
+    }
+
+    /// So many bytes came from the peer.
+    pub(crate) fn hear(&self, bytes: usize) {
+        self.0.heard.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// The peer was heard, or is listened to again.
     pub(crate) fn listen(&self) {
         *self.listening() = Some(Instant::now());
@@ -213,5 +256,25 @@ impl Line {
     /// How long the peer was listened to without a byte from it; nothing while it is held back.
     pub fn silence(&self) -> Duration {
         self.meter.silence()
+    }
+
+    /// Bytes that came from the peer so far.
+    pub fn heard(&self) -> u64 {
+        self.meter.0.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is read of what the peer sends, as its role has not taken what came before.
+    pub fn is_held_back(&self) -> bool {
+        self.meter.listening().is_none()
+    }
+
+    /// Asks the peer whether it is there.
+    pub fn ask(&self) {
+        self.meter.prompt().raise();
+    }
+
+    /// How long a byte to the peer and its answer take on the way.
+    pub fn round_trip(&self) -> Duration {
+        sys::socket::round_trip(&self.socket)
     }
 }

@@ -103,11 +103,6 @@ pub async fn drive_stream<S: AsyncRead + AsyncWrite>(
     run(stream, BytesMut::new(), outgoing, incoming, limits, Meter::default()).await
 }
 
-/// What a receiver says when it has nothing to say: a peer that is not there any more cannot take it.
-pub fn sign_of_life() -> Bytes {
-    frame(&ToSender::Pong)
-}
-
 /// Why one direction stopped, when nothing is wrong.
 enum Stopped {
     /// The peer has closed its side.
@@ -129,15 +124,16 @@ async fn run<S: AsyncRead + AsyncWrite>(
     let (read, write) = tokio::io::split(stream);
     // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
     // proves with pongs that it lives.
-    let (beat, stall, receives) = match &incoming {
-        Deliver::Receiver(_) => (sign_of_life(), Some(limits.idle), true),
-        Deliver::Sender(_) => (frame(&ToReceiver::Pong), None, false),
+    let (beat, besides, stall, receives) = match &incoming {
+        Deliver::Receiver(_) => (frame(&ToSender::Pong), frame(&ToSender::Ping), Some(limits.idle), true),
+        Deliver::Sender(_) => (frame(&ToReceiver::Pong), frame(&ToReceiver::Pong), None, false),
     };
     let buffers = Buffers::new(2 * READ, BUFFERS);
     let mut reader =
         Reader { half: read, buffers, buffer: unread, quiet: 0, incoming, idle: limits.idle, meter: meter.clone() };
     let waiting = Waiting::default();
-    let mut writer = Writer { half: write, outgoing, waiting, beat, every: limits.keepalive, stall, meter };
+    let every = limits.keepalive;
+    let mut writer = Writer { half: write, outgoing, waiting, beat, besides, every, stall, meter };
 
     match first(reader.run(), writer.run()).await {
         Err(Disconnect::Violation(error)) => {
@@ -208,6 +204,10 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
             if whole > 0 {
                 self.meter.add_received(whole);
                 let frames = self.buffer.split_to(whole).freeze();
+                // Answered here: the role may be busy with a slow disk, and would seem to be gone.
+                if matches!(self.incoming, Deliver::Sender(_)) && codec::asks(&frames) {
+                    self.meter.prompt().raise();
+                }
                 self.meter.hold_back();
                 let (Deliver::Receiver(inbox) | Deliver::Sender(inbox)) = &self.incoming;
                 if inbox.send(frames).await.is_err() {
@@ -221,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
                 Ok(Err(error)) => return Err(Disconnect::Broken(error)),
                 Ok(Ok(0)) if self.buffer.is_empty() => return Ok(Stopped::PeerClosed),
                 Ok(Ok(0)) => return Err(Disconnect::Broken(io::ErrorKind::UnexpectedEof.into())),
-                Ok(Ok(_)) => {}
+                Ok(Ok(got)) => self.meter.hear(got),
             }
         }
     }
@@ -282,6 +282,8 @@ struct Writer<S> {
     outgoing: mpsc::Receiver<Bytes>,
     waiting: Waiting,
     beat: Bytes,
+    /// What is said when the [`Prompt`](crate::prompt::Prompt) asks for it.
+    besides: Bytes,
     every: Option<Duration>,
     stall: Option<Duration>,
     meter: Meter,
@@ -306,6 +308,12 @@ impl<S: AsyncRead + AsyncWrite> Writer<S> {
             {
                 self.waiting.push(frames);
             }
+            if self.meter.prompt().take() {
+                self.waiting.push(self.besides.clone());
+            }
+            if !self.waiting.has_remaining() {
+                continue;
+            }
             let written = within(self.stall, self.half.write_buf(&mut self.waiting)).await?;
             if written == 0 {
                 return Err(Disconnect::Broken(io::ErrorKind::WriteZero.into()));
@@ -324,10 +332,19 @@ impl<S: AsyncRead + AsyncWrite> Writer<S> {
         self.half.shutdown().await.map_err(Disconnect::Broken)
     }
 
-    /// The next frames, or a sign of life when there are none for long; `None` when the outbox is dropped.
+    /// The next frames, none when something is to be said besides, or a sign of life when there are none for long; `None`
+    /// when the outbox is dropped.
     async fn next(&mut self) -> Option<Bytes> {
-        let Some(every) = self.every else { return self.outgoing.recv().await };
-        timeout(every, self.outgoing.recv()).await.unwrap_or_else(|_| Some(self.beat.clone()))
+        let (outgoing, prompt) = (&mut self.outgoing, self.meter.prompt());
+        let next = async {
+            tokio::select! {
+                biased;
+                frames = outgoing.recv() => frames,
+                () = prompt.raised() => Some(Bytes::new()),
+            }
+        };
+        let Some(every) = self.every else { return next.await };
+        timeout(every, next).await.unwrap_or_else(|_| Some(self.beat.clone()))
     }
 
     async fn flush(&mut self) -> Result<(), Disconnect> {

@@ -74,6 +74,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     renamed.and_then(|()| sync_parent(&path))
 }
 
+/// Leaves a few bytes in a file of ours (0600) for the next start of the program. They may be lost in a power cut, or be
+/// those before.
+pub fn leave_word(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)
+}
+
 /// While it lives, all others wait who ask for one for a file of the same folder.
 #[derive(Debug)]
 pub struct Turn(#[allow(dead_code, reason = "closing it gives the lock back")] File);

@@ -20,6 +20,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     }
 }
 
+/// Tells the time from one start of this host to the next from all others; empty where the kernel does not say.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or(String::new(), |id| id.trim().to_owned())
+}
+
 /// Keeps passwords and keys in memory from core dumps and from other processes of the same user.
 pub fn hide_memory() -> io::Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;

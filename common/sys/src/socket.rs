@@ -1,6 +1,7 @@
 //! What tokio does not tell of a socket. Used by `link`, and by the control socket in `kit`.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -14,6 +15,19 @@ pub fn peer_left(socket: impl AsFd) -> bool {
 /// sent before that may still be unread. Does not block.
 pub fn peer_finished(socket: impl AsFd) -> bool {
     is(socket, PollFlags::RDHUP)
+}
+
+/// How long a byte and its answer take on a TCP connection, as the kernel has measured it; nothing where it does not say.
+#[allow(unsafe_code)]
+pub fn round_trip(socket: impl AsFd) -> Duration {
+    // SAFETY: all of it is numbers, for which zeros are fine.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let at = std::ptr::from_mut(&mut info).cast();
+    // SAFETY: the descriptor is open, and the kernel writes at most `length` bytes at `at`, which are ours.
+    let got =
+        unsafe { libc::getsockopt(socket.as_fd().as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, at, &raw mut length) };
+    if got == 0 { Duration::from_micros(info.tcpi_rtt.into()) } else { Duration::ZERO }
 }
 
 /// Whether it is in one of these states, or closed or broken.
@@ -40,5 +54,13 @@ mod tests {
         assert!(!peer_left(&ours) && peer_finished(&ours));
         drop(theirs);
         assert!(peer_left(&ours) && peer_finished(&ours));
+    }
+
+    #[test]
+    fn a_round_trip_is_measured_where_there_is_one() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!((Duration::from_nanos(1)..Duration::from_secs(1)).contains(&round_trip(&ours)));
+        assert_eq!(round_trip(&UnixStream::pair().unwrap().0), Duration::ZERO);
     }
 }

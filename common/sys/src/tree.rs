@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use proto::{Name, RelPath};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use crate::dir::Dir;
 use crate::mounts::MountId;
@@ -36,6 +36,17 @@ pub struct RootId {
     pub dev: u64,
     /// The inode of the root, unique on its device as long as it lives.
     pub ino: u64,
+}
+
+/// What makes a folder the same one, also after the host was started anew: a copy of it is another one.
+///
+/// LIMIT: an image of the whole file system is not told apart, nor is a snapshot that keeps inodes and their times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FolderId {
+    /// The number of its inode, which a later folder may have again.
+    pub ino: u64,
+    /// Seconds and nanoseconds of its birth; zero where the file system does not know.
+    pub born: (i64, u32),
 }
 
 impl Tree {
@@ -100,6 +111,18 @@ impl Tree {
     pub fn identity(&self) -> io::Result<RootId> {
         let Stat { dev, ino, .. } = Stat::of(&self.root)?;
         Ok(RootId { dev, ino })
+    }
+
+    /// Of the root that is held, as it can be written down.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn folder_id(&self) -> io::Result<FolderId> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        let stat = rustix::fs::statx(&self.root, c"", AtFlags::EMPTY_PATH, wanted)?;
+        let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+        let born = if known { (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) } else { (0, 0) };
+        Ok(FolderId { ino: stat.stx_ino, born })
     }
 
     /// Which mount it is on; `None` where the kernel does not say (before 5.8).

@@ -11,6 +11,7 @@ use proto::limits::{FRAME, WINDOW};
 use proto::{Content, Meta, RelPath, ToReceiver, ToSender, codec};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
 
 use super::answer::About;
 use super::blob::Blobs;
@@ -20,7 +21,7 @@ use super::operation::{Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
 use super::unpacking::Unpacking;
-use super::{EndReason, Grant, Stop};
+use super::{EndReason, Grant, Said, Stop};
 use crate::channel::{self, Inbox, Outlet};
 use crate::view::{Rule, View};
 use crate::workers::Workers;
@@ -38,6 +39,7 @@ pub(super) struct Intake<'a> {
     stop: Stop,
     workers: Workers,
     grant: &'a Grant,
+    said: &'a watch::Sender<Said>,
     blobs: Blobs<'a>,
     unpacking: Unpacking,
     /// What is read just now, and what that stands in if it was packed.
@@ -51,11 +53,11 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub(super) fn new(
         grant: &'a Grant,
-        line: &'a Line,
-        pool: &'a Pool,
+        (line, pool): (&'a Line, &'a Pool),
         (inbox, outlet): (Inbox, Outlet),
         stop: Stop,
         workers: Workers,
+        said: &'a watch::Sender<Said>,
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outlet.clone());
         let (early, unpacking, bundle) = (None, Unpacking::default(), Bundle { first: 1, ..Bundle::default() });
@@ -69,6 +71,7 @@ impl<'a> Intake<'a> {
             stop,
             workers,
             grant,
+            said,
             blobs,
             unpacking,
             frames,
@@ -194,9 +197,9 @@ impl<'a> Intake<'a> {
             }
             ToReceiver::Windowed { log } => return self.unpacking.windowed(log).map_err(EndReason::Violation),
             ToReceiver::Ping => return self.ping(),
+            ToReceiver::Noted => return self.says(|said| &mut said.noted),
+            ToReceiver::Return => return self.says(|said| &mut said.returned),
             ToReceiver::Pong
-            | ToReceiver::Noted
-            | ToReceiver::Return
             | ToReceiver::Done(_)
             | ToReceiver::Problem { .. }
             | ToReceiver::Report(_)
@@ -250,6 +253,11 @@ impl<'a> Intake<'a> {
             },
         };
         Ok(Operation::Put { path, size, item, built })
+    }
+
+    fn says(&self, what: impl Fn(&mut Said) -> &mut bool) -> Result<(), EndReason> {
+        self.said.send_if_modified(|said| !std::mem::replace(what(said), true));
+        Ok(())
     }
 
     fn discard(&mut self, id: u32) -> Result<(), EndReason> {

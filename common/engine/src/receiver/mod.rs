@@ -35,6 +35,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use grant::{Grant, Limits};
@@ -53,6 +55,15 @@ use pool::Pool;
 /// Set to true to end a session from outside; a sender that is gone never ends it.
 pub type Stop = tokio::sync::watch::Receiver<bool>;
 
+/// What the peer has said of its lease, which is not the business of this role.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The token that it was given is written down.
+    pub noted: bool,
+    /// It gives its lease back at the end of the session.
+    pub returned: bool,
+}
+
 /// The receiving role of one session.
 #[derive(Debug)]
 pub struct Receiver {
@@ -60,6 +71,7 @@ pub struct Receiver {
     clock: Clock,
     workers: Workers,
     counters: Arc<Counters>,
+    said: Arc<watch::Sender<Said>>,
     line: Line,
     pool: Pool,
 }
@@ -69,7 +81,12 @@ impl Receiver {
     pub fn new(grant: Grant, clock: Clock, workers: Workers) -> Receiver {
         let line = Line::new(clock.clone(), workers, grant.memory.account());
         let pool = Pool::new(Arc::clone(&grant.replica), workers, line.retained().clone());
-        Receiver { grant, clock, workers, counters: Arc::default(), line, pool }
+        Receiver { grant, clock, workers, counters: Arc::default(), said: Arc::default(), line, pool }
+    }
+
+    /// What the peer says of its lease, from now on.
+    pub fn said(&self) -> watch::Receiver<Said> {
+        self.said.subscribe()
     }
 
     /// By which it lists folders.

@@ -49,16 +49,16 @@ impl Receiver {
 
     /// Begins a session, to be moved on by [`Session::step`].
     pub fn begin(&mut self, inbox: Inbox, outbox: Outbox, stop: Stop) -> Session<'_> {
-        let Receiver { grant, clock, workers, counters, line, pool } = &*self;
+        let Receiver { grant, clock, workers, counters, said, line, pool } = &*self;
         let outlet = Outlet::new(outbox.clone(), *workers);
         let receipts = Receipts::new(outlet.clone());
         let publisher = Publisher::new(grant, line, pool, receipts, counters, clock.clone());
-        let intake = Intake::new(grant, line, pool, (inbox, outlet.clone()), stop, *workers);
+        let intake = Intake::new(grant, (line, pool), (inbox, outlet.clone()), stop, *workers, said);
         Session { receiver: self, parts: Some((intake, publisher)), outbox, outlet }
     }
 
     fn run_on_threads(self, most: usize, inbox: Inbox, outbox: Outbox, stop: Stop) -> EndReason {
-        let Receiver { grant, clock, workers, counters, line, pool } = self;
+        let Receiver { grant, clock, workers, counters, said, line, pool } = self;
         let (last_word, outlet) = (outbox.clone(), Outlet::new(outbox, workers));
         let ended = thread::scope(|scope| {
             let mut threads = Vec::with_capacity(most);
@@ -77,7 +77,7 @@ impl Receiver {
             }
             let ended = match fault {
                 Some(error) => EndReason::Fault(format!("cannot start a thread: {error}")),
-                None => Intake::new(&grant, &line, &pool, (inbox, outlet), stop, workers).run(),
+                None => Intake::new(&grant, (&line, &pool), (inbox, outlet), stop, workers, &said).run(),
             };
             line.end();
             pool.close();

@@ -1,7 +1,7 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
 use proto::login::{Durability, Refusal};
-use proto::{Outcome, RelPath, ToReceiver, ToSender};
+use proto::{Outcome, RelPath, ToSender};
 use sys::Lack;
 
 use super::flight::{Answer, Arrived, Sent};
@@ -20,13 +20,10 @@ impl Session<'_> {
                 false => self.chatter(),
             },
             ToSender::Policy(policy) => self.policy(*policy),
-            ToSender::Pong | ToSender::Extra { .. } => self.chatter(),
+            // A `Ping` is answered by whoever moves the bytes: this role may be busy.
+            ToSender::Pong | ToSender::Ping | ToSender::Extra { .. } => self.chatter(),
             ToSender::Window { log } => {
                 self.wire.allow_window(log);
-                self.chatter()
-            }
-            ToSender::Ping => {
-                self.wire.put(&ToReceiver::Pong, self.mirror)?;
                 self.chatter()
             }
             ToSender::Durable { upto } => self.acknowledged(upto),

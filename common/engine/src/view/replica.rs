@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use proto::{Keep, Kept, Kind, Meta, Name, RelPath, Time};
 use sys::stage::Unlocked;
-use sys::{Dir, Durable, Enclosure, File, Lack, RootId, Stage, Staged, StagedFile, Stat, Tree, durable};
+use sys::{Dir, Durable, Enclosure, File, FolderId, Lack, Stage, Staged, StagedFile, Stat, Tree, durable};
 
 use super::fate::Fate;
 use super::protection::Protection;
@@ -100,12 +100,12 @@ impl Replica {
         &self.view.tree
     }
 
-    /// Which folder it is, whatever stands at its path now.
+    /// Which folder the peer writes to, as it can be written down.
     ///
     /// # Errors
     /// Of the operating system.
-    pub fn identity(&self) -> io::Result<RootId> {
-        self.tree().identity()
+    pub fn folder_id(&self) -> io::Result<FolderId> {
+        self.tree().folder_id()
     }
 
     /// Whether the folder still stands at its path; if not, in words.

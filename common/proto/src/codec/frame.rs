@@ -60,6 +60,18 @@ pub fn whole_frames(bytes: &[u8], max: usize) -> Result<usize, Error> {
     Ok(whole)
 }
 
+/// Whether a frame of this type is among the whole frames at the front of `bytes`. Looks at nothing but their beginnings.
+pub(super) fn has(kind: u8, mut bytes: &[u8]) -> bool {
+    while let Some((length, rest)) = bytes.split_first_chunk::<LENGTH>() {
+        let Some((frame, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
+        if frame.first() == Some(&kind) {
+            return true;
+        }
+        bytes = rest;
+    }
+    false
+}
+
 /// The length of the first frame, checked; `None` when not all of it is there.
 fn announced(bytes: &[u8], max: usize) -> Result<Option<usize>, Error> {
     let Some(head) = bytes.first_chunk::<LENGTH>() else { return Ok(None) };
@@ -107,6 +119,8 @@ mod tests {
         assert_eq!(whole_frames(&stream, 3), Ok(11));
         assert_eq!(whole_frames(&stream[..10], 3), Ok(6));
         assert_eq!(whole_frames(&stream[..5], 3), Ok(0));
+        assert!(has(7, &stream) && has(9, &stream) && !has(8, &stream));
+        assert!(!has(1, &stream[11..]), "it is not all there");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! [`ToSender`] on the wire: receipts and answers. Type bytes from 64.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::sealed::Body;
-use super::{EXTRA, Error, login, policy};
+use super::{EXTRA, Error, frame, login, policy};
 use crate::limits;
+use crate::login::Refusal;
 use crate::message::{Chunk, Outcome, ToSender};
 use crate::meta::Entry;
+use crate::version::Version;
 use crate::wire::{self, Reader};
 
 const APPLIED: u8 = 64;
@@ -32,6 +34,39 @@ const FAILED: u8 = 5;
 const FULL: u8 = 6;
 const READ_ONLY: u8 = 7;
 const DIFFERS: u8 = 8;
+
+/// Whether the receiver asks in these whole frames whether anybody is there.
+pub fn asks(frames: &[u8]) -> bool {
+    frame::has(PING, frames)
+}
+
+/// What the whole frames at the front of `bytes`, the first words of a receiver that was sent a
+/// [`Ping`](crate::ToReceiver::Ping), say of the session: it has begun when that is answered, and is refused with a `Bye`. Its
+/// [policy](ToSender::Policy) comes before.
+pub fn begun(bytes: &[u8], version: Version) -> Result<Option<Begun>, Error> {
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<{ frame::LENGTH }>() {
+        let Some((frame, after)) = after.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
+        match frame.first() {
+            Some(&PONG) => return Ok(Some(Begun::Yes)),
+            Some(&BYE) => match ToSender::decode(Bytes::copy_from_slice(frame), version)? {
+                ToSender::Bye { refusal } => return Ok(Some(Begun::Refused(refusal))),
+                _ => break,
+            },
+            _ => rest = after,
+        }
+    }
+    Ok(None)
+}
+
+/// What the first words of a receiver say of its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// The receiver has taken it up.
+    Yes,
+    /// It will not, for this reason.
+    Refused(Refusal),
+}
 
 impl Body for ToSender {
     fn kind(&self) -> u8 {

@@ -1,0 +1,121 @@
+//! Who this host is to a recvd: a number that tells it from all others, and for each target the token of its last session.
+//! Both are kept in `state_dir`.
+//!
+//! The token is written down before recvd hears of that, so at any moment the file has one that recvd takes. A copy of the
+//! host has the same number, but only one of the two has the last token.
+
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use proto::login::{SenderId, Token};
+
+use crate::config::Target;
+
+/// Its name in the folder.
+const IDENTITY: &str = "identity";
+/// The folder of the tokens in it.
+const LEASES: &str = "leases";
+
+/// The number of this host, and where its tokens are kept.
+#[derive(Debug)]
+pub struct Identity {
+    id: SenderId,
+    /// `None`: of the moment, and nothing is kept.
+    state_dir: Option<PathBuf>,
+}
+
+impl Identity {
+    /// The one that is kept in this folder, which is made with it where it is missing. The error is a sentence that names
+    /// `state_dir`.
+    pub fn kept(state_dir: &Path) -> Result<Identity, String> {
+        let path = state_dir.join(IDENTITY);
+        let failed = |path: &Path, error: io::Error| format!("cannot use `state_dir`: {}: {error}", path.display());
+        sys::create_private_dir(&state_dir.join(LEASES)).map_err(|error| failed(state_dir, error))?;
+        // A daemon and a `sync` may come at the same time.
+        let _turn = sys::paths::take_turn(&path).map_err(|error| failed(state_dir, error))?;
+        if !sys::exists(&path) {
+            let id: SenderId = sys::process::random();
+            if id == SenderId::default() {
+                return Err("cannot fill `state_dir`: the kernel gives no random numbers".to_owned());
+            }
+            let text = format!("{}\n", hex(&id));
+            sys::replace(&path, text.as_bytes(), 0o600).map_err(|error| failed(&path, error))?;
+        }
+        let id = read(&path).map_err(|sentence| format!("cannot use `state_dir`: {sentence}"))?;
+        Ok(Identity { id, state_dir: Some(state_dir.to_owned()) })
+    }
+
+    /// One of the moment, for a pass of its own.
+    pub fn of_the_moment() -> Identity {
+        Identity { id: sys::process::random(), state_dir: None }
+    }
+
+    /// Whether the one in this folder can be used, as far as that can be seen without changing anything.
+    pub fn look(state_dir: &Path) -> Result<(), String> {
+        let path = state_dir.join(IDENTITY);
+        if sys::exists(&path) { read(&path).map(drop) } else { Ok(()) }
+    }
+
+    /// Tells this host from all others, but from its copies.
+    pub fn id(&self) -> SenderId {
+        self.id
+    }
+
+    /// What the last session with this target was given, if it is known.
+    pub fn token(&self, target: &Target) -> Option<Token> {
+        let path = self.path(target)?;
+        if !sys::exists(&path) {
+            return None;
+        }
+        match read(&path) {
+            Ok(token) => Some(Token(token)),
+            Err(sentence) => {
+                tracing::warn!(target_name = %target.name, "the token of the last session is lost: {sentence}");
+                None
+            }
+        }
+    }
+
+    /// Writes down what this session was given; on return it survives a power cut.
+    ///
+    /// # Errors
+    /// Of the operating system; `Unsupported` where nothing is kept.
+    pub fn note(&self, target: &Target, token: Token) -> io::Result<()> {
+        let path = self.path(target).ok_or(io::ErrorKind::Unsupported)?;
+        let text = format!("{}\n{} {}\n", hex(&token.0), target.name, target.destination);
+        sys::replace(&path, text.as_bytes(), 0o600)
+    }
+
+    fn path(&self, target: &Target) -> Option<PathBuf> {
+        let destination = target.destination.to_string();
+        let name = proto::digest::mark(&[], target.name.as_bytes(), destination.as_bytes());
+        Some(self.state_dir.as_ref()?.join(LEASES).join(hex(&name)))
+    }
+}
+
+/// Sixteen bytes, as hexadecimal digits on the first line.
+fn read(path: &Path) -> Result<[u8; 16], String> {
+    let bytes = sys::read_secret(path).map_err(|error| error.to_string())?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut sixteen = [0; 16];
+    let is_whole = line.len() == 32
+        && line.chunks(2).zip(&mut sixteen).all(|(pair, byte)| match (digit(pair[0]), digit(pair[1])) {
+            (Some(high), Some(low)) => {
+                *byte = high << 4 | low;
+                true
+            }
+            _ => false,
+        });
+    let wrong =
+        || format!("{} does not begin with 32 hexadecimal digits: was it written by pushd? Remove it", path.display());
+    is_whole.then_some(sixteen).ok_or_else(wrong)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
