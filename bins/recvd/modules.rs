@@ -5,10 +5,10 @@ mod root;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::receiver::{Disk, Grant, Limits, Memory, Signatures};
+use engine::receiver::{Disk, Grant, Guesses, Limits, Memory, Signatures};
 use engine::view::{Replica, Written};
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
@@ -54,11 +54,15 @@ pub struct Module {
     pub written: Arc<Written>,
 }
 
+/// Something of each user of each module, of whom the configuration knows so many.
+type OfUsers<T> = HashMap<(String, String), Arc<T>>;
+
 /// All modules. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Modules {
     by_name: Arc<HashMap<String, Arc<Module>>>,
     signatures: Arc<Signatures>,
+    guesses: Arc<Mutex<OfUsers<Guesses>>>,
     memory: Memory,
 }
 
@@ -71,6 +75,7 @@ pub struct Permit {
     /// What the disk could hold when the permit was given.
     disk: Capabilities,
     signatures: Arc<Signatures>,
+    guesses: Arc<Guesses>,
     memory: Memory,
 }
 
@@ -114,7 +119,12 @@ impl Modules {
     /// These, by their names, whose sessions may hold so much in memory.
     pub fn new(modules: Vec<Module>, memory: Memory) -> Modules {
         let by_name = modules.into_iter().map(|module| (module.name.clone(), Arc::new(module))).collect();
-        Modules { by_name: Arc::new(by_name), signatures: Arc::default(), memory }
+        Modules { by_name: Arc::new(by_name), signatures: Arc::default(), guesses: Arc::default(), memory }
+    }
+
+    fn guesses(&self, module: &Module, user: &str) -> Arc<Guesses> {
+        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(guesses.entry((module.name.clone(), user.to_owned())).or_default())
     }
 
     /// All of them, in no order.
@@ -144,8 +154,8 @@ impl Modules {
         }
         let standing = module.root.standing(&open.folder, LOOK).await.map_err(Unpermitted::Down)?;
         let (module, folder, signatures) = (module.clone(), open.folder.clone(), self.signatures.clone());
-        let disk = module.root.disk();
-        Ok(Permit { module, folder, standing, disk, signatures, memory: self.memory.clone() })
+        let (disk, guesses) = (module.root.disk(), self.guesses(&module, identity.name()));
+        Ok(Permit { module, folder, standing, disk, signatures, guesses, memory: self.memory.clone() })
     }
 }
 
@@ -194,7 +204,8 @@ impl Permit {
         let replica = Replica::new(root, self.keep())?.knowing(Arc::clone(&self.module.written));
         let replica = Arc::new(replica.beneath(&self.folder, FOLDER_MODE)?);
         let (signatures, disk, limits) = (self.signatures.clone(), self.module.disk.clone(), Limits { max_file_size });
-        Ok(Grant { replica, durability, limits, signatures, disk, memory: self.memory.clone(), version })
+        let (guesses, memory) = (self.guesses.clone(), self.memory.clone());
+        Ok(Grant { replica, durability, limits, signatures, disk, guesses, memory, version })
     }
 }
 

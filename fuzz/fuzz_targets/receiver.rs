@@ -240,6 +240,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
         signatures: Arc::default(),
         disk: Arc::default(),
         memory: Memory::default(),
+        guesses: Arc::default(),
         version: proto::Version::HIGHEST,
     };
     let ops = count(&buffers);

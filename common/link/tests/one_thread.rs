@@ -118,7 +118,16 @@ fn receiver(there: &Path, durability: Durability, clock: &Clock) -> Receiver {
     let replica = Arc::new(Replica::new(Arc::new(Tree::open(there, Mounts::Stay).unwrap()), Keep::DEFAULT).unwrap());
     let (limits, signatures, disk) = (Limits::default(), Arc::default(), Arc::default());
     Receiver::new(
-        Grant { replica, durability, limits, signatures, disk, memory: Default::default(), version: Version::HIGHEST },
+        Grant {
+            replica,
+            durability,
+            limits,
+            signatures,
+            disk,
+            memory: Default::default(),
+            guesses: Arc::default(),
+            version: Version::HIGHEST,
+        },
         clock.clone(),
         Workers::Inline,
     )

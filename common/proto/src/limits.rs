@@ -38,6 +38,12 @@ pub const PATTERN: usize = 4096;
 pub const POLICY: usize = 512 * 1024;
 /// Bytes of the name of a mark.
 pub const MARK: usize = 255;
+/// Marks of one folder.
+pub const MARKED: usize = 4096;
+/// Times that a sender hears `Differs` at once, whatever sessions it has: each rules a content out of what a file may hold.
+pub const GUESSES: u32 = 1024;
+/// After how long it may hear it once more.
+pub const GUESS_PAUSE: Duration = Duration::from_secs(10);
 /// Smallest file that has a signature, in bytes: what the digest of a smaller one would tell of its content is not worth
 /// what it saves.
 pub const BASIS: u64 = 256 * 1024;

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use proto::RelPath;
+use proto::{Outcome, RelPath};
+use sys::{Lack, Staged};
 
 use super::memory::Charge;
-use super::operation::Operation;
+use super::operation::{Item, Operation};
+use super::outcome;
 
 /// Operations since the last receipt.
 #[derive(Default)]
@@ -27,5 +29,23 @@ impl Batch {
     /// Whether something that waits may change the listing of this folder.
     pub fn concerns(&self, folder: &RelPath) -> bool {
         self.waiting.iter().any(|(_, operation)| operation.concerns(folder))
+    }
+}
+
+/// The outcome of an operation when the batch could not be flushed, and none of it was carried out. Only a `Put` is told that
+/// the disk is full: what frees room can be tried again at once.
+pub(super) fn unflushed(operation: &Operation, error: &std::io::Error) -> Outcome {
+    match (Lack::of(error), operation) {
+        (Some(Lack::Room), Operation::Put { .. }) | (Some(Lack::Writing), _) => outcome::of("flush", error),
+        _ => outcome::failed(format!("cannot flush: {error}")),
+    }
+}
+
+impl Operation {
+    pub(super) fn staged(&self) -> Option<&Staged> {
+        match self {
+            Operation::Put { item: Item::Ready(Ok(staged)), .. } => Some(staged),
+            _ => None,
+        }
     }
 }

@@ -6,6 +6,7 @@ use proto::login::Durability;
 use proto::{Outcome, Version};
 
 use super::disk::Disk;
+use super::guesses::Guesses;
 use super::memory::Memory;
 use super::outcome;
 use super::signatures::Signatures;
@@ -24,6 +25,8 @@ pub struct Grant {
     pub signatures: Arc<Signatures>,
     /// Whether the disk takes what it is given; one for all sessions of a module.
     pub disk: Arc<Disk>,
+    /// How often its user may hear that a file is another than it says; one for all its sessions in the module.
+    pub guesses: Arc<Guesses>,
     /// What all sessions of the service may hold in memory.
     pub memory: Memory,
     /// The protocol's, by which the sender's frames are read.

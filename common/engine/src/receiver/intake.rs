@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::answer::About;
 use super::blob::Blobs;
+use super::equal::Claim;
 use super::frames::Frames;
 use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
@@ -204,9 +205,6 @@ impl<'a> Intake<'a> {
             | ToReceiver::Problem { .. }
             | ToReceiver::Report(_)
             | ToReceiver::Extra { .. } => return Ok(()),
-            ToReceiver::Equal { .. } | ToReceiver::Mark { .. } => {
-                return Err(EndReason::Violation("asked for what this receiver does not do".to_owned()));
-            }
             ToReceiver::Put { inexact: true, .. } => {
                 return Err(EndReason::Violation(
                     "put an inexact content, which this receiver does not take".to_owned(),
@@ -223,6 +221,8 @@ impl<'a> Intake<'a> {
             ToReceiver::List { path, after } => Operation::Folder { path, about: About::Behind(after) },
             ToReceiver::Count { path } => Operation::Count { path },
             ToReceiver::Settle { path } => Operation::Settle { path },
+            ToReceiver::Equal { path, size, digest } => Operation::Equal(Claim { path, size, digest }),
+            ToReceiver::Mark { name } => Operation::Mark { name },
         };
         check(self.grant.replica.view(), &operation).map_err(EndReason::Violation)?;
         if self.bundle.first + self.bundle.operations.len() as u64 > self.line.acknowledged() + WINDOW {
@@ -335,7 +335,9 @@ fn check(view: &View, operation: &Operation) -> Result<(), String> {
         | Operation::Remove { path }
         | Operation::Folder { path, .. }
         | Operation::Count { path }
+        | Operation::Equal(Claim { path, .. })
         | Operation::Settle { path } => unreserved(path),
+        Operation::Mark { .. } => Ok(()),
         Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => {
             unreserved(one).and_then(|()| unreserved(two))
         }

@@ -49,6 +49,8 @@ struct State {
     quiet: bool,
     /// The intake waits for memory: nothing comes before something is carried out.
     starved: bool,
+    /// Something else than a bundle is there for the publisher.
+    nudged: bool,
     over: bool,
 }
 
@@ -157,6 +159,12 @@ impl Line {
         }
     }
 
+    /// Whoever answers what the publisher has asked and does not wait for: it is to look.
+    pub(super) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.news.notify_one();
+    }
+
     /// Whether nothing is on the way: neither waiting nor being staged.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().bundles.is_empty()
@@ -200,6 +208,9 @@ impl Line {
                 self.room.notify_one();
             }
             return Ok(Next::Bundle(bundle));
+        }
+        if std::mem::take(&mut state.nudged) {
+            return Ok(Next::Nothing);
         }
         let until = match wait {
             Wait::Gathering(_) if (state.quiet || state.starved) && state.bundles.is_empty() => {

@@ -13,8 +13,10 @@ mod blob;
 mod change;
 mod counters;
 mod disk;
+mod equal;
 mod frames;
 mod grant;
+mod guesses;
 mod intake;
 mod line;
 mod memory;
@@ -27,6 +29,7 @@ mod publisher;
 mod receipts;
 mod rests;
 mod run;
+mod shift;
 mod signatures;
 mod unpacking;
 
@@ -40,6 +43,7 @@ use tokio::sync::watch;
 pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use grant::{Grant, Limits};
+pub use guesses::Guesses;
 pub use memory::{Memory, SURE};
 pub use over::EndReason;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use sys::{Staged, StagedFile};
 
 use super::answer::About;
 use super::basis::Built;
+use super::equal::Claim;
 use super::memory::Charge;
 
 /// Operations in one bundle, at most: enough to make a hand-over between threads cheap, few enough to share the work.
@@ -66,6 +67,10 @@ pub(super) enum Operation {
     },
     Settle {
         path: RelPath,
+    },
+    Equal(Claim),
+    Mark {
+        name: String,
     },
 }
 
@@ -132,6 +137,7 @@ impl Operation {
     /// Bytes that it holds in memory, but for its content.
     pub(super) fn weight(&self) -> usize {
         let (one, two): (&RelPath, Option<&RelPath>) = match self {
+            Operation::Mark { name } => return size_of::<Operation>() + name.len() + PIECE,
             Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => (one, Some(two)),
             Operation::Put { path, .. }
             | Operation::Ask { path, .. }
@@ -141,6 +147,7 @@ impl Operation {
             | Operation::Remove { path }
             | Operation::Folder { path, .. }
             | Operation::Count { path }
+            | Operation::Equal(Claim { path, .. })
             | Operation::Settle { path } => (path, None),
         };
         let others = match self {
@@ -205,6 +212,7 @@ impl Operation {
             }
             Operation::Link { others, .. } => others.iter().any(|other| alters(other, folder)),
             Operation::Ask { .. } | Operation::Folder { .. } | Operation::Count { .. } => false,
+            Operation::Equal(_) | Operation::Mark { .. } => false,
             // What Compares note of links is judged by the next Settle.
             Operation::Settle { .. } => true,
         }

@@ -12,11 +12,13 @@ use sys::Staged;
 
 use super::answer::{Answer, Ask, Looking};
 use super::basis::{Copying, Signing};
+use super::equal::{Read, Reading};
 use super::line::Line;
 use super::memory::{Charge, Retained};
 use super::operation::{Bundle, Item, Operation};
 use super::outcome;
 use super::rests::Rests;
+use super::shift::Shift;
 use crate::view::{Bounds, Inode, Replica};
 use crate::workers::Workers;
 
@@ -45,6 +47,8 @@ struct Jobs {
     buffer: Vec<u8>,
     /// Taken up before `signing`, a step at a time. At most [`COPIES`].
     copying: Shift<Copying>,
+    /// Taken up last, a step at a time. Bounded by whoever asks.
+    reading: Shift<Box<Reading>>,
     closed: bool,
 }
 
@@ -61,46 +65,8 @@ pub(super) enum Job {
     Sign(Signing, Vec<u8>),
     /// One step of it, so that other work is not held up.
     Copy(Copying),
-}
-
-/// Work on large files, which must not hold up the rest: by one thread at a time, for two would only wait for the
-/// disk or for each other's locks on a file.
-#[derive(Debug)]
-struct Shift<T> {
-    queue: VecDeque<T>,
-    busy: bool,
-}
-
-impl<T> Default for Shift<T> {
-    fn default() -> Shift<T> {
-        Shift { queue: VecDeque::new(), busy: false }
-    }
-}
-
-impl<T> Shift<T> {
-    fn take(&mut self) -> Option<T> {
-        if self.busy {
-            return None;
-        }
-        let work = self.queue.pop_front()?;
-        self.busy = true;
-        Some(work)
-    }
-
-    /// Takes out what waits and is chosen.
-    fn take_out(&mut self, chosen: impl Fn(&T) -> bool) -> Vec<T> {
-        let (out, queue) = std::mem::take(&mut self.queue).into_iter().partition::<Vec<T>, _>(chosen);
-        self.queue = queue.into();
-        out
-    }
-
-    /// A step is done; if there is more of the work it waits behind that of others.
-    fn give_back(&mut self, rest: Option<T>) {
-        self.busy = false;
-        if let Some(rest) = rest {
-            self.queue.push_back(rest);
-        }
-    }
+    /// One step of reading a file that is compared: 8 MiB at most.
+    Read(Box<Reading>),
 }
 
 impl Jobs {
@@ -109,8 +75,10 @@ impl Jobs {
         if let Some(copying) = self.copying.take() {
             return Some(Job::Copy(copying));
         }
-        let signing = self.signing.take()?;
-        Some(Job::Sign(signing, std::mem::take(&mut self.buffer)))
+        if let Some(signing) = self.signing.take() {
+            return Some(Job::Sign(signing, std::mem::take(&mut self.buffer)));
+        }
+        self.reading.take().map(Job::Read)
     }
 }
 
@@ -139,6 +107,11 @@ impl Pool {
         &self.rests
     }
 
+    /// Whether nobody works here but who takes its steps.
+    pub(super) fn works_inline(&self) -> bool {
+        self.workers == Workers::Inline
+    }
+
     fn lock(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,6 +136,11 @@ impl Pool {
     /// Has the sender told the signature of a basis.
     pub(super) fn sign(&self, signing: Signing) {
         self.change(|jobs| jobs.signing.queue.push_back(signing));
+    }
+
+    /// Has a file read, to be compared.
+    pub(super) fn read(&self, reading: Box<Reading>) {
+        self.change(|jobs| jobs.reading.queue.push_back(reading));
     }
 
     /// Has chunks of a basis copied. Waits while too many wait for that.
@@ -223,6 +201,11 @@ impl Pool {
                 Job::Compare(asks, answers) => self.answer(asks, &answers),
                 Job::Sign(signing, buffer) => self.sign_on(signing, buffer),
                 Job::Copy(copying) => self.copy_on(copying),
+                Job::Read(reading) => {
+                    if self.read_on(reading) == Read::Whole {
+                        line.nudge();
+                    }
+                }
             }
         }
     }
@@ -233,6 +216,7 @@ impl Pool {
         match job {
             Some(Job::Copy(copying)) => self.copy_on(copying),
             Some(Job::Sign(signing, buffer)) => self.sign_on(signing, buffer),
+            Some(Job::Read(reading)) => drop(self.read_on(reading)),
             _ => return false,
         }
         true
@@ -267,6 +251,12 @@ impl Pool {
             copying.finish();
             self.change(|jobs| jobs.copying.give_back(None));
         }
+    }
+
+    fn read_on(&self, mut reading: Box<Reading>) -> Read {
+        let read = reading.step();
+        self.change(|jobs| jobs.reading.give_back((read == Read::Part).then_some(reading)));
+        read
     }
 
     fn next(&self) -> Option<Job> {

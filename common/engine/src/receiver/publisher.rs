@@ -3,19 +3,21 @@
 //! Runs on a thread of its own. With durability `none` operations are carried out as they come and a batch is only a
 //! receipt; with `batch` they gather until their contents are flushed, then all names change in order.
 
+mod verdicts;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::login::Durability;
 use proto::{Outcome, RelPath};
-use sys::{Lack, Staged, durable};
+use sys::{Staged, durable};
 
 use super::answer::Ask;
-use super::asks::Asks;
-use super::batch::Batch;
+use super::batch::{Batch, unflushed};
 use super::change::Changes;
+use super::equal::Equals;
 use super::line::{Line, Next, Wait};
-use super::operation::{Bundle, Item, Operation};
+use super::operation::{Bundle, Operation};
 use super::outcome::{self, Done};
 use super::over::Over;
 use super::pool::Pool;
@@ -42,6 +44,7 @@ pub(super) struct Publisher<'a> {
     durability: Durability,
     receipts: Receipts,
     changes: Changes,
+    equals: Equals,
     batch: Batch,
     /// Temporaries may have been made since the last rest.
     restless: bool,
@@ -61,9 +64,23 @@ impl<'a> Publisher<'a> {
         clock: Clock,
     ) -> Publisher<'a> {
         let (changes, durability) = (Changes::new(grant), grant.durability);
-        let (batch, disk) = (Batch::default(), Arc::clone(&grant.disk));
+        let (batch, equals, disk) = (Batch::default(), Equals::new(grant), Arc::clone(&grant.disk));
         let (restless, rests, uprooted) = (true, None, None);
-        Publisher { line, pool, counters, clock, disk, durability, receipts, changes, batch, restless, rests, uprooted }
+        Publisher {
+            line,
+            pool,
+            counters,
+            clock,
+            disk,
+            durability,
+            receipts,
+            changes,
+            equals,
+            batch,
+            restless,
+            rests,
+            uprooted,
+        }
     }
 
     /// Works until the session is over. What was not carried out by then is dropped. Where the folder was why it had to end,
@@ -105,10 +122,11 @@ impl<'a> Publisher<'a> {
 
     fn turn(&mut self, next: Next) -> Result<(), Over> {
         self.rests = None;
+        self.answered()?;
         match next {
             Next::Over => Err(Over),
             Next::Bundle(bundle) => self.bundle(bundle),
-            Next::Nothing if self.batch.closes.is_some() => self.close(),
+            Next::Nothing if self.batch.closes.is_some() => self.close().map(drop),
             Next::Nothing => {
                 if self.restless {
                     self.rest();
@@ -171,6 +189,16 @@ impl<'a> Publisher<'a> {
                     self.took(op, 1)?;
                     op += 1;
                 }
+                Operation::Equal(claim) => {
+                    self.equal(op, &claim)?;
+                    self.took(op, 1)?;
+                    op += 1;
+                }
+                Operation::Mark { name } => {
+                    self.mark(op, &name)?;
+                    self.took(op, 1)?;
+                    op += 1;
+                }
                 operation => {
                     self.take(op, operation)?;
                     self.took(op, 1)?;
@@ -212,7 +240,10 @@ impl<'a> Publisher<'a> {
         batch.ops += ops;
         let now = self.clock.now();
         let closes = *batch.closes.get_or_insert(now + AGE);
-        if batch.ops >= OPS || batch.bytes >= BYTES || closes <= now { self.close() } else { Ok(()) }
+        if batch.ops >= OPS || batch.bytes >= BYTES || closes <= now {
+            self.close()?;
+        }
+        Ok(())
     }
 
     fn carry_out(&mut self, op: u64, operation: Operation) -> Result<(), Over> {
@@ -240,7 +271,7 @@ impl<'a> Publisher<'a> {
 
     fn report(&mut self, op: u64, done: Done) -> Result<(), Over> {
         let Err(outcome) = done else { return Ok(()) };
-        if !matches!(outcome, Outcome::Want | Outcome::Absent) {
+        if !matches!(outcome, Outcome::Want | Outcome::Absent | Outcome::Differs) {
             self.counters.problem();
         }
         self.receipts.outcome(op, outcome)
@@ -249,33 +280,21 @@ impl<'a> Publisher<'a> {
     /// Before a question about a folder: closes the batch where that has changed something that the answer would look at.
     fn make_way(&mut self, folder: &RelPath) -> Result<(), Over> {
         let owes = self.batch.concerns(folder) || self.changes.owes();
-        if owes { self.close() } else { Ok(()) }
-    }
-
-    /// Answers questions about folders, in parallel, the answers in order.
-    fn look(&mut self, run: Vec<Ask>) -> Result<(), Over> {
-        let mut asks = Asks::new(run);
-        // What an answer is charged for is free when it is on its way.
-        while let Some((answer, _charge)) = asks.next(self.pool, self.line.retained())? {
-            self.changes.note(&answer);
-            if answer.problem {
-                self.counters.problem();
-            }
-            answer.frame.into_iter().try_for_each(|frame| self.receipts.frame(frame))?;
+        if owes {
+            self.close()?;
         }
-        self.changes.close_up();
-        self.receipts.send()
+        Ok(())
     }
 
-    /// Closes the batch: carries out what waits, and sends the receipts.
-    fn close(&mut self) -> Result<(), Over> {
+    /// Closes the batch: carries out what waits, and sends the receipts. Whether all of it is as durable as it is to be.
+    fn close(&mut self) -> Result<bool, Over> {
         let batch = std::mem::take(&mut self.batch);
         if batch.ops == 0 {
-            return Ok(());
+            return Ok(true);
         }
         let (upto, ops) = (batch.upto, batch.ops as u64);
         self.batch.done = batch.done;
-        let whole = self.carry_out_all(batch.waiting)?;
+        let mut whole = self.carry_out_all(batch.waiting)?;
         drop(batch.charge);
         self.finish()?;
         if self.line.is_idle() {
@@ -294,12 +313,13 @@ impl<'a> Publisher<'a> {
             }
             Durability::Batch => {
                 self.receipts.send()?;
-                if let Some(proof) = self.seal()?
-                    && whole
-                {
-                    self.stand()?;
-                    self.line.acknowledge(upto);
-                    self.receipts.durable(upto, proof)?;
+                match self.seal()? {
+                    Some(proof) if whole => {
+                        self.stand()?;
+                        self.line.acknowledge(upto);
+                        self.receipts.durable(upto, proof)?;
+                    }
+                    _ => whole = false,
                 }
             }
         }
@@ -307,7 +327,7 @@ impl<'a> Publisher<'a> {
         self.receipts.send()?;
         // Nobody waits for this.
         self.changes.free_replaced();
-        Ok(())
+        Ok(whole)
     }
 
     /// Flushes contents, then carries out all in order. False when something could not be made durable: the operations
@@ -359,24 +379,6 @@ impl<'a> Publisher<'a> {
                 }
                 Ok(None)
             }
-        }
-    }
-}
-
-/// The outcome of an operation when the batch could not be flushed, and none of it was carried out. Only a `Put` is told that
-/// the disk is full: what frees room can be tried again at once.
-fn unflushed(operation: &Operation, error: &std::io::Error) -> Outcome {
-    match (Lack::of(error), operation) {
-        (Some(Lack::Room), Operation::Put { .. }) | (Some(Lack::Writing), _) => outcome::of("flush", error),
-        _ => outcome::failed(format!("cannot flush: {error}")),
-    }
-}
-
-impl Operation {
-    fn staged(&self) -> Option<&Staged> {
-        match self {
-            Operation::Put { item: Item::Ready(Ok(staged)), .. } => Some(staged),
-            _ => None,
         }
     }
 }

@@ -11,11 +11,20 @@ use crate::channel::{BUFFER, Outlet};
 pub(super) struct Receipts {
     outlet: Outlet,
     buffer: BytesMut,
+    /// What is not told yet, while something before it is not answered.
+    held: Option<Held>,
+}
+
+/// Up to which operation the receipts would say so.
+#[derive(Debug, Default)]
+struct Held {
+    applied: Option<u64>,
+    durable: Option<u64>,
 }
 
 impl Receipts {
     pub(super) fn new(outlet: Outlet) -> Receipts {
-        Receipts { outlet, buffer: BytesMut::new() }
+        Receipts { outlet, buffer: BytesMut::new(), held: None }
     }
 
     pub(super) fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Over> {
@@ -27,12 +36,32 @@ impl Receipts {
     }
 
     pub(super) fn applied(&mut self, upto: u64) -> Result<(), Over> {
-        self.put(&ToSender::Applied { upto })
+        match &mut self.held {
+            Some(held) => held.applied = Some(upto),
+            None => self.put(&ToSender::Applied { upto })?,
+        }
+        Ok(())
     }
 
     /// All up to this operation survives a power cut, which the proof says.
     pub(super) fn durable(&mut self, upto: u64, _proof: Durable) -> Result<(), Over> {
-        self.put(&ToSender::Durable { upto })
+        match &mut self.held {
+            Some(held) => held.durable = Some(upto),
+            None => self.put(&ToSender::Durable { upto })?,
+        }
+        Ok(())
+    }
+
+    /// Keeps receipts until [`let_go`](Receipts::let_go): an operation has no answer yet.
+    pub(super) fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// All that was asked is answered.
+    pub(super) fn let_go(&mut self) -> Result<(), Over> {
+        let Some(Held { applied, durable }) = self.held.take() else { return Ok(()) };
+        applied.map_or(Ok(()), |upto| self.put(&ToSender::Applied { upto }))?;
+        durable.map_or(Ok(()), |upto| self.put(&ToSender::Durable { upto }))
     }
 
     /// A frame that was encoded elsewhere.

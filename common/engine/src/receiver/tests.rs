@@ -17,3 +17,4 @@ mod rig;
 mod room;
 mod sessions;
 mod theft;
+mod verdicts;

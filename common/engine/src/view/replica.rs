@@ -10,7 +10,7 @@ mod list;
 use std::io;
 use std::sync::Arc;
 
-use proto::{Keep, Kept, Kind, Meta, Name, RelPath, Time};
+use proto::{Device, Keep, Kept, Kind, Meta, Name, RelPath, Time, Xattrs};
 use sys::stage::Unlocked;
 use sys::{Dir, Durable, Enclosure, File, FolderId, Lack, Stage, Staged, StagedFile, Stat, Tree, durable};
 
@@ -298,6 +298,27 @@ impl Replica {
             file.note_birth();
         }
         file.finish(meta, self.view.keep)
+    }
+
+    /// A file of recvd's own, with this content, which nobody else may read.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub(crate) fn own_file(&self, content: &[u8]) -> io::Result<Staged> {
+        let file = self.stage.file(content.len() as u64)?;
+        file.write_at(content, 0)?;
+        let meta = Meta {
+            kind: Kind::File,
+            size: content.len() as u64,
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            device: Device::default(),
+            link: Box::default(),
+            xattrs: Xattrs::default(),
+        };
+        file.finish(&meta, [Kept::Mode].into_iter().collect())
     }
 
     /// A folder, link or special.

@@ -7,6 +7,7 @@
 mod book;
 mod folders;
 mod links;
+mod marks;
 mod moves;
 mod replace;
 
@@ -90,7 +91,7 @@ impl Changes {
             Operation::Exchange { a, b } => self.exchange(&a, &b),
             Operation::Settle { path } => self.settle(&path),
             // Answered by the publisher: they change nothing.
-            Operation::Folder { .. } | Operation::Count { .. } => Ok(()),
+            Operation::Folder { .. } | Operation::Count { .. } | Operation::Equal(_) | Operation::Mark { .. } => Ok(()),
         }
     }
 

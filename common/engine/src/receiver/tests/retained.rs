@@ -41,6 +41,7 @@ fn more_operations_than_may_be_unacknowledged_end_the_session() {
             signatures: Arc::default(),
             disk: Arc::default(),
             memory: Memory::default(),
+            guesses: Default::default(),
             version: Version::HIGHEST,
         };
         let (to, inbox) = mpsc::channel(2);

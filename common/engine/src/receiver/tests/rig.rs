@@ -96,6 +96,7 @@ impl Rig {
                 signatures,
                 disk,
                 memory,
+                guesses: Arc::default(),
                 version: Version::HIGHEST,
             },
             Clock::system(),

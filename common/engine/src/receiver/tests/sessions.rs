@@ -147,6 +147,7 @@ fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
         signatures: Arc::default(),
         disk: Default::default(),
         memory: Default::default(),
+        guesses: Default::default(),
         version: proto::Version::HIGHEST,
     };
     let (to, inbox) = tokio::sync::mpsc::channel(2);

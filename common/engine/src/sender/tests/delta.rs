@@ -194,3 +194,17 @@ fn what_changes_at_the_target_behind_its_back_is_sent_again() {
     content.push(b'.');
     pair.change(&content);
 }
+
+#[test]
+fn holes_stay_holes() {
+    let mut pair = Pair::new();
+    let file = fs::File::create(pair.here.join("sparse")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"in the middle", 32 << 20).unwrap();
+    drop(file);
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+    let (here, there) =
+        (fs::metadata(pair.here.join("sparse")).unwrap(), fs::metadata(pair.there.join("sparse")).unwrap());
+    assert!(there.blocks() <= here.blocks() + 16, "{} blocks became {}", here.blocks(), there.blocks());
+}

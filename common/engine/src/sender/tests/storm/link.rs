@@ -68,6 +68,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
                 signatures,
                 disk,
                 memory: Default::default(),
+                guesses: Default::default(),
                 version: proto::Version::HIGHEST,
             },
             Clock::system(),

@@ -95,6 +95,7 @@ impl Sim<'_> {
             signatures,
             disk: Arc::default(),
             memory: Default::default(),
+            guesses: Default::default(),
             version: proto::Version::HIGHEST,
         };
         let mut receiver = Receiver::new(grant, self.place.clock.clone(), Workers::Inline);
