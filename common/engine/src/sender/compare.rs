@@ -287,6 +287,7 @@ impl Session<'_> {
                 }
                 self.flight.end_with(ticket, End::Again(DOUBT));
             }
+            Action::CompareAgain => self.flight.end_with(ticket, End::Again(DOUBT)),
             Action::Halt(halt) => return Err(Ended::Halted(halt)),
             Action::Delete(paths, weight) => {
                 if let Some(pass) = self.passes.get(ticket) {

@@ -51,6 +51,8 @@ pub(in crate::sender) enum Action {
     Halt(Halt),
     /// Look at these places, and delete at the target what is still not here.
     Delete(Vec<RelPath>, Weight),
+    /// Compare again when this is through: there is more to be deleted than was held.
+    CompareAgain,
     /// Note that these are the names of one file, and tell the target where it keeps that.
     Name(Inode, Vec<RelPath>),
     /// Let go of the pass: there is nothing more to do.

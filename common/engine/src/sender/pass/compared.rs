@@ -12,6 +12,9 @@ use proto::{Entry, Kind, Name};
 use super::differences::{Differences, compare};
 use crate::view::Listing;
 
+/// What a name that is to be deleted takes beside its bytes, with its path and its look.
+const EXTRA: usize = 128;
+
 /// One such folder, from its question to the last part of the answer.
 pub(super) struct Compared {
     here: Listing,
@@ -24,6 +27,10 @@ pub(super) struct Compared {
     told: Option<Name>,
     /// What the target has and is not here, or stands in the way.
     pub extras: Vec<(Name, Kind)>,
+    /// Bytes that those take, about.
+    pub held: usize,
+    /// How many more there are, for which there was no room.
+    pub beyond: u64,
     /// Entries of the target that have a place here.
     pub matched: u64,
 }
@@ -45,8 +52,8 @@ pub(in crate::sender) struct Disorder;
 
 impl Compared {
     pub fn new(here: Listing, others: Vec<Name>) -> Compared {
-        let (reached, told, extras, matched) = Default::default();
-        Compared { here, others, reached, told, extras, matched }
+        let (reached, told, extras, held, beyond, matched) = Default::default();
+        Compared { here, others, reached, told, extras, held, beyond, matched }
     }
 
     /// How many entries it has here, compared or not.
@@ -77,8 +84,15 @@ impl Compared {
         self.told.as_ref()
     }
 
-    /// The next part. `stands` says whether something is here by now under a name.
-    pub fn told(&mut self, there: &[Entry], last: bool, stands: impl Fn(&Name) -> bool) -> Result<Stretch, Disorder> {
+    /// The next part. Of what only the target has there is room for so many bytes. `stands` says whether something is here by
+    /// now under a name.
+    pub fn told(
+        &mut self,
+        there: &[Entry],
+        last: bool,
+        room: usize,
+        stands: impl Fn(&Name) -> bool,
+    ) -> Result<Stretch, Disorder> {
         let first = self.told.is_none();
         if let (Some(told), Some(next)) = (&self.told, there.first())
             && *told >= next.name
@@ -102,7 +116,15 @@ impl Compared {
             stretch.came = came.map(|(name, _)| name).collect();
         }
         self.matched += stretch.found.matched + stretch.came.len() as u64;
-        self.extras.append(&mut stretch.found.extras);
+        let before = self.held;
+        for (name, kind) in stretch.found.extras.drain(..) {
+            if self.held - before >= room {
+                self.beyond += 1;
+                continue;
+            }
+            self.held += cost(&name);
+            self.extras.push((name, kind));
+        }
         Ok(stretch)
     }
 
@@ -110,6 +132,7 @@ impl Compared {
     pub fn has_nothing(&mut self) -> Stretch {
         (self.reached, self.matched) = (0, 0);
         self.extras.clear();
+        self.beyond = 0;
         Stretch { blank: true, ..self.compare(self.len(), &[], true) }
     }
 
@@ -123,4 +146,9 @@ impl Compared {
         others.retain(|name| !found.has_dealt_with(name));
         Stretch { found, others, came: Vec::new(), blank: false }
     }
+}
+
+/// Bytes that a name takes which is to be deleted, about.
+pub(super) fn cost(name: &Name) -> usize {
+    EXTRA + name.as_bytes().len()
 }

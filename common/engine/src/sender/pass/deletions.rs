@@ -33,16 +33,43 @@ pub(super) struct Deletions {
     entries: u64,
     whole: u64,
     certainty: Certainty,
+    /// Places that are not held.
+    beyond: u64,
+    /// Where there are such: all beneath this place goes, but for so many entries.
+    but: Option<(RelPath, u64)>,
 }
 
 impl Deletions {
     pub fn new() -> Deletions {
         let (extras, questions, open) = Default::default();
-        Deletions { extras, questions, open, entries: 0, whole: 0, certainty: Certainty::Estimated }
+        let certainty = Certainty::Estimated;
+        Deletions { extras, questions, open, entries: 0, whole: 0, certainty, beyond: 0, but: None }
     }
 
     pub fn add(&mut self, path: RelPath, kind: Kind) {
         self.extras.push(Extra { path, kind });
+    }
+
+    /// So many more were found, and are not held.
+    pub fn add_beyond(&mut self, places: u64) {
+        self.beyond += places;
+    }
+
+    /// Whether more was found than is held.
+    pub fn has_beyond(&self) -> bool {
+        self.beyond > 0
+    }
+
+    /// All is found, and more than is held: what stands beneath `top` at the target and has no place here goes, at most. The
+    /// target is asked how much that is. The brake sees no less than what goes: what was sent meanwhile counts, too.
+    pub fn weigh_all_but(&mut self, top: &RelPath, matched: u64) {
+        self.certainty = Certainty::Counted;
+        self.entries = self.beyond + self.extras.len() as u64;
+        self.questions = vec![top.clone()];
+        if !top.is_root() {
+            self.questions.push(RelPath::root());
+        }
+        self.but = Some((top.clone(), matched));
     }
 
     /// Places found so far.
@@ -87,9 +114,14 @@ impl Deletions {
         if path.is_root() {
             // The root itself is no entry.
             self.whole = entries.saturating_sub(1);
-        } else {
+        }
+        match &self.but {
+            Some((top, matched)) if path == top => {
+                self.entries = self.entries.max(entries.saturating_sub(1).saturating_sub(*matched));
+            }
             // Whatever a target says, the brake sees no less.
-            self.entries = self.entries.saturating_add(entries);
+            None if !path.is_root() => self.entries = self.entries.saturating_add(entries),
+            _ => {}
         }
     }
 

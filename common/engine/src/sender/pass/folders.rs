@@ -2,7 +2,7 @@
 
 use proto::{Entry, Kind, Name, RelPath};
 
-use super::compared::{Compared, Disorder, Stretch};
+use super::compared::{Compared, Disorder, Stretch, cost};
 use super::{Action, Children, Difference, Differing, Pass, blank};
 
 impl Pass {
@@ -59,7 +59,9 @@ impl Pass {
         stands: impl Fn(&Name) -> bool,
     ) -> Result<(), Disorder> {
         let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
-        let stretch = compared.told(there, last, stands)?;
+        let (held, room) = (compared.held, self.most.saturating_sub(self.held));
+        let stretch = compared.told(there, last, room, stands)?;
+        self.held += compared.held - held;
         match compared.last_told().filter(|_| !last).cloned() {
             Some(name) => self.to_ask.push_back((path.clone(), name)),
             None => self.conclude(path),
@@ -103,6 +105,7 @@ impl Pass {
     fn take(&mut self, path: &RelPath) -> Option<Compared> {
         let compared = self.comparing.remove(path)?;
         self.entries -= compared.len();
+        self.held -= compared.held;
         Some(compared)
     }
 
@@ -125,6 +128,10 @@ impl Pass {
     fn conclude(&mut self, path: &RelPath) {
         let Some(mut compared) = self.take(path) else { return };
         self.matched += compared.matched;
+        if self.delete {
+            self.held += compared.extras.iter().map(|(name, _)| cost(name)).sum::<usize>();
+            self.deletions.add_beyond(compared.beyond);
+        }
         for (name, kind) in std::mem::take(&mut compared.extras) {
             match path.join(&name) {
                 Ok(path) if self.delete => self.deletions.add(path, kind),

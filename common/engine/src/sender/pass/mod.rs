@@ -39,6 +39,10 @@ pub(super) enum Reach {
     Subtree,
 }
 
+/// Bytes of what is to be deleted that a pass holds, about: half a million names. Where there is more, all of it is counted and
+/// judged, these are deleted, and the rest by the next pass.
+const HELD: usize = 64 * 1024 * 1024;
+
 /// Which stretch of its work a pass is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -81,6 +85,9 @@ pub(super) struct Pass {
     /// Looks queued and uploads under way.
     looking: usize,
     deletions: Deletions,
+    /// Bytes of what is to be deleted, in folders that are compared and in those that are through; and how many there may be.
+    held: usize,
+    most: usize,
     /// Entries of the target that have a place here.
     matched: u64,
     /// Files with more than one name, and the names met.
@@ -111,6 +118,8 @@ impl Pass {
             blank: Blank::default(),
             looking: 0,
             deletions: Deletions::new(),
+            held: 0,
+            most: HELD,
             matched: 0,
             groups: HashMap::new(),
             to_name: Vec::new(),
@@ -224,7 +233,12 @@ impl Pass {
     fn delete(&mut self) {
         let weight = self.weight();
         self.phase = Phase::Looking;
-        self.todo.push_back(Action::Delete(self.deletions.take(), weight));
+        let places = self.deletions.take();
+        let again = !places.is_empty() && self.deletions.has_beyond();
+        self.todo.push_back(Action::Delete(places, weight));
+        if again {
+            self.todo.push_back(Action::CompareAgain);
+        }
     }
 
     /// What is to be done next, if something is. To be asked until there is nothing, after all that it hears.
@@ -244,7 +258,11 @@ impl Pass {
             match self.phase {
                 Phase::Comparing if self.is_compared() => {
                     let share = matches!(self.max_delete, MaxDelete::Percent(_));
-                    self.deletions.weigh(if share && !self.is_full() { Whole::Asked } else { Whole::Known });
+                    if self.deletions.has_beyond() {
+                        self.deletions.weigh_all_but(&self.root, self.matched);
+                    } else {
+                        self.deletions.weigh(if share && !self.is_full() { Whole::Asked } else { Whole::Known });
+                    }
                     self.phase = Phase::Counting;
                 }
                 Phase::Counting if window == Window::Open && self.deletions.has_questions() => {

@@ -153,6 +153,7 @@ impl World {
             Action::SayInTheWay(path) => _ = self.in_the_way.insert(path),
             Action::Count(path) => self.ops.push_back(Op::Count(path)),
             Action::Judge => pass.may_delete(self.leave),
+            Action::CompareAgain => panic!("all that goes is held"),
             Action::LookOnceMore(_) => assert!(!self.leave.doubted && !self.leave.released),
             Action::Halt(_) => {
                 assert!(self.leave.doubted && !self.leave.released);
