@@ -298,8 +298,9 @@ async fn receive(
         }
     };
     lease.unwatched();
-    hear(lease, *said.borrow());
     let role_ended = role_ended.await.unwrap_or_else(|_| EndReason::Fault("its thread has panicked".into()));
+    // A peer's last word may have stood before the end of its connection.
+    hear(lease, *said.borrow());
     (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
     judge(&link_ended, role_ended)
 }

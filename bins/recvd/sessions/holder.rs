@@ -129,6 +129,15 @@ impl Holder {
         }
     }
 
+    /// Whether nothing more comes from its peer, and the session ends by itself.
+    pub fn is_closing(&self) -> bool {
+        match &*self.line() {
+            Line::New => false,
+            Line::Driven(line) => line.is_closed(),
+            Line::Ended => true,
+        }
+    }
+
     /// How long nothing was heard of its peer, as far as its connection is driven.
     pub fn silence(&self) -> Duration {
         match &*self.line() {

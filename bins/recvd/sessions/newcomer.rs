@@ -34,6 +34,11 @@ impl Asked {
         });
         holder.life(&question)
     }
+
+    /// How long it has waited for one to end.
+    fn wait(&mut self) -> Duration {
+        self.leaving.get_or_insert_with(Instant::now).elapsed()
+    }
 }
 
 impl Lease {
@@ -95,10 +100,12 @@ impl Lease {
         match life {
             Life::Unknown => Ok(()),
             Life::Lives => Err(in_use(claim, holder)),
+            // It may have said that it gives the folder back, with its last bytes.
+            Life::Gone if !entitled && holder.is_closing() && asked.wait() < handover => Ok(()),
             Life::Gone if !entitled => Err(absent(claim, held)),
             Life::Gone => {
                 holder.ask_to_leave();
-                match asked.leaving.get_or_insert_with(Instant::now).elapsed() >= handover {
+                match asked.wait() >= handover {
                     true => Err(busy("this user's last session in that folder has not ended yet", RETRY)),
                     false => Ok(()),
                 }

@@ -136,6 +136,16 @@ async fn what_was_given_back_is_anybodys() {
     assert!(house.enter("a", &host(2)).await.is_err(), "not before its session has ended");
     old.end().await;
     assert!(house.enter("a", &ours).await.is_ok(), "whatever it shows");
+    house.release("a").await;
+    // Also by one that comes before all that was said is read.
+    let old = house.write("a", &mut host(3)).await.unwrap();
+    old.watched(Wire::with(|seen| seen.is_closed = true));
+    let newcomer = house.sessions.open(house.claim("a", &host(2))).await.unwrap();
+    let begun = tokio::spawn(async move { newcomer.begin().await.map(|()| newcomer) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    old.returned();
+    old.end().await;
+    begun.await.unwrap().unwrap().end().await;
     let mut ours = house.claim("a", &host(2));
     ours.token = None;
     assert!(house.enter_as(ours).await.is_err(), "that one was not given back");

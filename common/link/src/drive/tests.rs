@@ -27,6 +27,41 @@ fn receiver_role(stream: DuplexStream, limits: Drive) -> End {
     End { outbox, inbox, ended: tokio::spawn(driving) }
 }
 
+#[tokio::test]
+async fn a_question_is_answered_once_while_the_role_takes_nothing() {
+    let (ours, mut peer) = duplex(4096);
+    let ((outbox, outgoing), (incoming, _inbox)) = (mpsc::channel(16), mpsc::channel(1));
+    let _driving = tokio::spawn(drive_stream(ours, outgoing, Deliver::Sender(incoming), CLOCKS));
+    // As many as fit into one buffer are one question; and there is room for it in the inbox of a role that is busy.
+    let question = frame(&ToSender::Ping);
+    peer.write_all(&[&frame_of(3, 0)[..], &question, &question].concat()).await.unwrap();
+    let answer = frame(&ToReceiver::Pong);
+    let mut told = vec![0; answer.len()];
+    peer.read_exact(&mut told).await.unwrap();
+    assert_eq!(told, answer);
+    // It stands between the frames of the role.
+    outbox.send(frame_of(2, 7)).await.unwrap();
+    let mut next = vec![0; frame_of(2, 7).len()];
+    peer.read_exact(&mut next).await.unwrap();
+    assert_eq!(next, frame_of(2, 7));
+}
+
+#[tokio::test]
+async fn a_receiver_asks_when_it_is_told_to() {
+    let (ours, mut peer) = duplex(4096);
+    let ((_outbox, outgoing), (incoming, _inbox)) = (mpsc::channel(16), mpsc::channel(2));
+    let meter = Meter::default();
+    let driving = run(ours, BytesMut::new(), outgoing, Deliver::Receiver(incoming), CLOCKS, meter.clone());
+    let _driving = tokio::spawn(driving);
+    let question = frame(&ToSender::Ping);
+    for _ in 0..2 {
+        meter.prompt().raise();
+        let mut told = vec![0; question.len()];
+        peer.read_exact(&mut told).await.unwrap();
+        assert_eq!(told, question);
+    }
+}
+
 /// Takes buffers until this many bytes are there, and checks that each holds whole frames only.
 async fn take(inbox: &mut mpsc::Receiver<Bytes>, bytes: usize) -> Vec<u8> {
     let mut all = Vec::new();
