@@ -20,6 +20,8 @@ use kit::config::{Complaint, Complaints, Document, Share, Table};
 use link::{Address, Trust, Turns};
 use proto::login::{Purpose, SenderId, Token};
 
+/// How the program names itself to receivers.
+pub const SOFTWARE: &str = concat!("pushd ", env!("CARGO_PKG_VERSION"));
 /// Where the configuration is, unless `--config` says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/pushd/pushd.toml";
 
@@ -216,7 +218,7 @@ impl Target {
             token,
             at: None,
             terms: None,
-            software: concat!("pushd ", env!("CARGO_PKG_VERSION")).to_owned(),
+            software: SOFTWARE.to_owned(),
         })
     }
 }

@@ -354,6 +354,7 @@ impl Source {
                 kit::config::Share::Count(count) => MaxDelete::Entries(count),
             },
             workers: engine::workers::Workers::Threads(self.workers),
+            software: crate::config::SOFTWARE,
         }
     }
 }

@@ -297,7 +297,9 @@ impl Live {
 
     /// The status is to know how much is watched before it says that the source is live.
     fn count(&self, watcher: &dyn Watcher) {
-        self.lock_board().watched(watcher.watches(), watcher.unwatched_count());
+        let unwatched = watcher.unwatched_count();
+        self.lanes.iter().for_each(|lane| lane.mirror.target.set_watched(unwatched == 0));
+        self.lock_board().watched(watcher.watches(), unwatched);
     }
 
     fn hint_all(&self, hints: Vec<Hint>) {

@@ -23,6 +23,7 @@ mod repeats;
 mod run;
 mod serve;
 mod sessions;
+mod sources;
 mod users;
 
 use cli::{Cli, Command};

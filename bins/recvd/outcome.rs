@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use engine::receiver::Tale;
 use kit::log::Limiter;
 use kit::units;
 use link::accept::Failed;
@@ -63,6 +64,8 @@ pub struct Report {
     pub files: u64,
     pub removed: u64,
     pub problems: u64,
+    /// What the sender has told of itself.
+    pub tale: Tale,
     /// Bytes of frames, after TLS and before they are unpacked.
     pub received: u64,
     /// In the words of the role and of the link.
@@ -192,12 +195,26 @@ impl fmt::Display for Report {
         write!(
             f,
             "session of {} ({}) in {} ended after {lasted}: {}; {files}, {removed}, {problems}, \
-             {received} received",
+             {received} received{}",
             Escaped(user),
             Escaped(software),
             Escaped(place),
             Escaped(&self.end),
+            told(&self.tale),
         )
+    }
+}
+
+/// Whether a single transfer was whole, and what the sender could not send.
+fn told(Tale { report, done, .. }: &Tale) -> String {
+    let entries = |count| units::counted(count, "entry", "entries");
+    match (done, report) {
+        (Some(done), _) if done.problems == 0 => "; complete".into(),
+        (Some(done), _) => format!("; complete but for {} that could not be sent", entries(done.problems)),
+        (None, Some((report, _))) if report.problems > 0 => {
+            format!("; {} in trouble, as the sender says", entries(report.problems))
+        }
+        (None, _) => String::new(),
     }
 }
 

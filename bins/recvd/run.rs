@@ -24,6 +24,7 @@ use crate::outcome::Tally;
 use crate::penalties::Penalties;
 use crate::serve::Service;
 use crate::sessions::{SILENCE, Sessions};
+use crate::sources::Sources;
 
 /// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address can never be bound, 75
 /// when an address is taken or not there yet.
@@ -81,6 +82,7 @@ async fn serve(config: Config, files: u64) -> Exit {
     let listening = begin(listeners, &service, &stop);
     let mut tending = tend(&service.modules, &stop);
     tending.spawn(control::serve(control, stop.clone(), service.clone()));
+    tending.spawn(service.sources.clone().tend(stop.clone()));
     readiness::ready("serving");
     tokio::select! {
         never = readiness::keep_status(|| (headline(&service), Again::OnChange)) => match never {},
@@ -118,6 +120,7 @@ fn service(config: Config, files: u64) -> Service {
         tls: config.tls,
         auth: Auth::new(config.users),
         modules: config.modules,
+        sources: Arc::new(Sources::load(Some(&config.state_dir))),
         sessions: Sessions::new(config.max_connections, SILENCE, config.state_dir),
         handshakes: Handshakes::new(config.max_handshakes, files),
         penalties: Penalties::default(),

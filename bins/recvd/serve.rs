@@ -2,13 +2,13 @@
 //! consumes what the one before it made, and nobody comes to a folder without a `Permit`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::channel::OUTBOX;
 use engine::clock::Clock;
-use engine::receiver::{EndReason, Grant, Receiver, Said};
+use engine::receiver::{EndReason, Grant, Receiver, Said, Tale};
 use engine::workers::Workers;
 use kit::stop::Stop;
 use link::accept::{Candidate, Failed, Requester, client_hello};
@@ -28,6 +28,7 @@ use crate::network::Network;
 use crate::outcome::{Outcome, Report, Severity, Tally};
 use crate::penalties::Penalties;
 use crate::sessions::{Claim, Lease, Sessions};
+use crate::sources::{Key, Sources};
 
 const SOFTWARE: &str = concat!("recvd ", env!("CARGO_PKG_VERSION"));
 /// How long a peer may take to name its module after its login.
@@ -47,6 +48,7 @@ pub struct Service {
     pub auth: Auth,
     pub modules: Modules,
     pub sessions: Sessions,
+    pub sources: Arc<Sources>,
     pub handshakes: Handshakes,
     pub penalties: Penalties,
     pub tally: Tally,
@@ -195,6 +197,13 @@ impl Entered {
     /// The data phase. Whoever sends nothing (a `pushd check`) has no folder made and no other session ended for it.
     async fn run(self, service: &Service, peer: SocketAddr, began: Instant, stop: &Stop) -> Outcome {
         let Entered { identity, hello, open, permit, mut connection, lease } = self;
+        let key = Key {
+            user: identity.name().to_owned(),
+            module: open.module.clone(),
+            folder: open.folder.clone(),
+            sender: open.sender,
+        };
+        let source = (key, peer.ip().to_canonical());
         let place = if open.folder.is_root() { open.module } else { format!("{}/{}", open.module, open.folder) };
         let mut report = Report {
             user: identity.name().to_owned(),
@@ -204,6 +213,7 @@ impl Entered {
             files: 0,
             removed: 0,
             problems: 0,
+            tale: Tale::default(),
             received: 0,
             end: String::new(),
             severity: Severity::Info,
@@ -224,7 +234,7 @@ impl Entered {
                 }
                 Ok(grant) => {
                     service.tally.begins(peer, &report.user, &report.place);
-                    receive(grant, connection, &lease, service, stop, &mut report).await
+                    receive(grant, connection, &lease, service, stop, &mut report, source).await
                 }
             },
         };
@@ -263,9 +273,11 @@ async fn receive(
     service: &Service,
     stop: &Stop,
     report: &mut Report,
+    (key, from): (Key, IpAddr),
 ) -> (String, Severity) {
     let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(POOL));
     let (counters, mut said) = (receiver.counters(), receiver.said());
+    let _heard = service.sources.begins(key, from, Arc::clone(&counters));
     let (to_role, inbox) = mpsc::channel(INBOX);
     let (outbox, from_role) = mpsc::channel(OUTBOX);
     let (end_role, role_stop) = watch::channel(false);
@@ -302,6 +314,7 @@ async fn receive(
     // A peer's last word may have stood before the end of its connection.
     hear(lease, *said.borrow());
     (report.files, report.removed, report.problems) = (counters.files(), counters.removed(), counters.problems());
+    report.tale = counters.told.tale();
     judge(&link_ended, role_ended)
 }
 

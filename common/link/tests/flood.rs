@@ -113,7 +113,8 @@ fn sender(here: &Path, ours: link::Connection) -> JoinHandle<Ended> {
     let mirror = Arc::new(Mirror::new(rules, Clock::system()));
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let workers = Workers::Threads(2);
-    let options = Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers };
+    let options =
+        Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers, software: "test" };
     let root = Root::new(Arc::new(Tree::open(here, Mounts::Stay).unwrap())).unwrap();
     let mut sender = Sender::new(root, options, mirror);
     let version = ours.version();

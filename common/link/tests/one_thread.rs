@@ -108,8 +108,13 @@ async fn receive(
 }
 
 fn sender(here: &Path, mirror: &Arc<Mirror>) -> Sender {
-    let options =
-        Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(100.0), workers: Workers::Inline };
+    let options = Options {
+        delete: true,
+        attributes: true,
+        max_delete: MaxDelete::Percent(100.0),
+        workers: Workers::Inline,
+        software: "test",
+    };
     let root = Root::new(Arc::new(Tree::open(here, Mounts::Stay).unwrap())).unwrap();
     Sender::new(root, options, Arc::clone(mirror))
 }

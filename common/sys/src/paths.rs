@@ -34,6 +34,16 @@ pub fn read_config(path: &Path) -> io::Result<String> {
     })
 }
 
+/// Reads a file of at most so many bytes.
+///
+/// # Errors
+/// Of the operating system; `FileTooLarge` for a larger one.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
 /// Writes a file that must not be there yet, and waits until it survives a power cut.
 ///
 /// # Errors

@@ -20,6 +20,8 @@ pub struct Condition {
     durability: Mutex<Option<Durability>>,
     disk: Mutex<Option<Capabilities>>,
     stuck: AtomicBool,
+    /// Changes of the source may be seen late.
+    unwatched: AtomicBool,
 }
 
 impl Condition {
@@ -49,6 +51,15 @@ impl Condition {
 
     pub(crate) fn is_answered(&self) {
         self.asked.store(false, Ordering::Release);
+    }
+
+    /// Notes whether every change of the source is noticed when it happens.
+    pub fn set_watched(&self, watched: bool) {
+        self.unwatched.store(!watched, Ordering::Release);
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.unwatched.load(Ordering::Acquire)
     }
 
     /// The last trouble with the connection or the target as a whole.

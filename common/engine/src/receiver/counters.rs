@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::told::Told;
+
 /// What a session has done so far.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -12,6 +14,8 @@ pub struct Counters {
     removed: AtomicU64,
     problems: AtomicU64,
     last_ms: AtomicU64,
+    /// What the sender has told of itself.
+    pub told: Told,
 }
 
 impl Counters {

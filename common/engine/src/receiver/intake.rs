@@ -21,6 +21,7 @@ use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
+use super::told::Told;
 use super::unpacking::Unpacking;
 use super::{EndReason, Grant, Said, Stop};
 use crate::channel::{self, Inbox, Outlet};
@@ -49,6 +50,7 @@ pub(super) struct Intake<'a> {
     /// Whether a ping may come there: none that was sent before is unanswered.
     may_ping: bool,
     bundle: Bundle,
+    told: &'a Told,
 }
 
 impl<'a> Intake<'a> {
@@ -58,7 +60,7 @@ impl<'a> Intake<'a> {
         (inbox, outlet): (Inbox, Outlet),
         stop: Stop,
         workers: Workers,
-        said: &'a watch::Sender<Said>,
+        (said, told): (&'a watch::Sender<Said>, &'a Told),
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, outlet.clone());
         let (early, unpacking, bundle) = (None, Unpacking::default(), Bundle { first: 1, ..Bundle::default() });
@@ -79,6 +81,7 @@ impl<'a> Intake<'a> {
             around,
             may_ping,
             bundle,
+            told,
         }
     }
 
@@ -200,11 +203,11 @@ impl<'a> Intake<'a> {
             ToReceiver::Ping => return self.ping(),
             ToReceiver::Noted => return self.says(|said| &mut said.noted),
             ToReceiver::Return => return self.says(|said| &mut said.returned),
-            ToReceiver::Pong
-            | ToReceiver::Done(_)
-            | ToReceiver::Problem { .. }
-            | ToReceiver::Report(_)
-            | ToReceiver::Extra { .. } => return Ok(()),
+            ToReceiver::Done(_) | ToReceiver::Problem { .. } | ToReceiver::Report(_) => {
+                self.told.hear(message, self.line.wall());
+                return Ok(());
+            }
+            ToReceiver::Pong | ToReceiver::Extra { .. } => return Ok(()),
             ToReceiver::Put { inexact: true, .. } => {
                 return Err(EndReason::Violation(
                     "put an inexact content, which this receiver does not take".to_owned(),

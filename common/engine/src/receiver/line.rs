@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::Notify;
 
@@ -82,6 +82,11 @@ impl Line {
     /// What the session holds in memory.
     pub(super) fn retained(&self) -> &Retained {
         &self.retained
+    }
+
+    /// What time it is for people.
+    pub(super) fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     /// Publisher: all up to this operation is acknowledged. To be said before the peer hears it.

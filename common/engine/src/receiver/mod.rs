@@ -31,6 +31,7 @@ mod rests;
 mod run;
 mod shift;
 mod signatures;
+mod told;
 mod unpacking;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use over::EndReason;
 pub(crate) use pieces::Pieces;
 pub use run::Session;
 pub use signatures::Signatures;
+pub use told::{Tale, Told};
 
 use crate::clock::Clock;
 use crate::workers::Workers;

@@ -53,7 +53,7 @@ impl Receiver {
         let outlet = Outlet::new(outbox.clone(), *workers);
         let receipts = Receipts::new(outlet.clone());
         let publisher = Publisher::new(grant, line, pool, receipts, counters, clock.clone());
-        let intake = Intake::new(grant, (line, pool), (inbox, outlet.clone()), stop, *workers, said);
+        let intake = Intake::new(grant, (line, pool), (inbox, outlet.clone()), stop, *workers, (said, &counters.told));
         Session { receiver: self, parts: Some((intake, publisher)), outbox, outlet }
     }
 
@@ -77,7 +77,9 @@ impl Receiver {
             }
             let ended = match fault {
                 Some(error) => EndReason::Fault(format!("cannot start a thread: {error}")),
-                None => Intake::new(&grant, (&line, &pool), (inbox, outlet), stop, workers, &said).run(),
+                None => {
+                    Intake::new(&grant, (&line, &pool), (inbox, outlet), stop, workers, (&said, &counters.told)).run()
+                }
             };
             line.end();
             pool.close();

@@ -28,6 +28,7 @@ mod replies;
 mod retries;
 mod room;
 mod run;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -60,6 +61,7 @@ use origins::Origins;
 use passes::Passes;
 use retries::Retries;
 use room::Room;
+use tell::Tale;
 use uploads::Uploads;
 use walk::Walker;
 use wire::Wire;
@@ -82,6 +84,8 @@ pub struct Options {
     pub max_delete: MaxDelete,
     /// What lists folders and searches for hard links.
     pub workers: Workers,
+    /// The program, as it is told to the receiver: "pushd 0.1.0".
+    pub software: &'static str,
 }
 
 /// A connection whose login is over.
@@ -175,6 +179,7 @@ pub struct Session<'a> {
     uploads: Uploads,
     retries: Retries,
     chatter: Chatter,
+    tale: Tale,
     /// Whether the target has got so much again that all it is owed waits, and until when.
     standing: Standing,
     until: Until,
@@ -223,6 +228,7 @@ impl Sender {
             uploads: Uploads::default(),
             retries: Retries::new(),
             chatter: Chatter::new(self.mirror.now()),
+            tale: Tale::new(self.mirror.sent.totals()),
             standing: Standing::Open,
             until,
             root_empty: None,

@@ -61,10 +61,14 @@ impl Session<'_> {
             return Ok(Step::Idle(None));
         }
         if self.turn()? == Turn::Worked {
+            self.report_meanwhile()?;
             return Ok(Step::Worked);
         }
         if (self.passed || self.until == Until::InSync) && self.is_in_sync() {
             if self.until == Until::InSync {
+                if self.tell_done()? {
+                    return Ok(Step::Worked);
+                }
                 return Err(Ended::InSync);
             }
             self.passed = false;
@@ -78,8 +82,9 @@ impl Session<'_> {
         {
             return Err(Ended::Blocked(reason));
         }
+        let report = self.report()?;
         self.wire.flush(self.mirror)?;
-        Ok(Step::Idle(self.next_due()))
+        Ok(Step::Idle(self.next_due().into_iter().chain(report).min()))
     }
 
     /// When there is something to do, if nothing comes in.

@@ -15,6 +15,7 @@ mod progress;
 mod room;
 mod scripted;
 mod storm;
+mod tell;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ impl Pair {
             attributes: true,
             max_delete: MaxDelete::Percent(50.0),
             workers: Workers::Threads(2),
+            software: "test",
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mirror = Arc::new(Mirror::new(rules, Clock::system()));

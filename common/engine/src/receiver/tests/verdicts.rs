@@ -162,3 +162,17 @@ fn what_need_not_be_known_is_skipped() {
     let (ended, _, _) = rig.ended();
     assert!(matches!(ended, crate::receiver::EndReason::Violation(_)), "{ended:?}");
 }
+
+#[test]
+fn what_a_sender_tells_of_itself_is_known() {
+    use proto::report::{Done, Report};
+    let mut rig = Rig::new();
+    assert_eq!(rig.counters.told.tale(), crate::receiver::Tale::default());
+    let report = |owed_paths| Report { owed_paths, ..Report::default() };
+    let done = Done { entries: 1, bytes: 2, problems: 2 };
+    let problem = |at| ToReceiver::Problem { path: path(at), reason: "cannot be read".into() };
+    rig.done(&[ToReceiver::Report(report(7)), put("f", ""), ToReceiver::Report(report(0)), problem("a"), problem("b")]);
+    rig.done(&[ToReceiver::Done(done), put("g", "")]);
+    let tale = rig.counters.told.tale();
+    assert_eq!((tale.report.unwrap().0, tale.done, tale.problems), (report(0), Some(done), 2));
+}

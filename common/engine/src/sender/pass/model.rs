@@ -109,8 +109,13 @@ impl World {
     }
 
     fn run(mut self) {
-        let options =
-            Options { delete: self.delete, attributes: true, max_delete: self.most, workers: Workers::Threads(1) };
+        let options = Options {
+            delete: self.delete,
+            attributes: true,
+            max_delete: self.most,
+            workers: Workers::Threads(1),
+            software: "test",
+        };
         let mut pass = Pass::new(RelPath::root(), self.reach, Reason::Unknown, Round::default(), &options);
         while self.over.is_none() {
             let window = if self.rng.u8(..4) == 0 { Window::Full } else { Window::Open };

@@ -27,7 +27,7 @@ pub fn listing(entries: Vec<Entry>) -> Listing {
 }
 
 fn options(max_delete: MaxDelete) -> Options {
-    Options { delete: true, attributes: true, max_delete, workers: Workers::Threads(1) }
+    Options { delete: true, attributes: true, max_delete, workers: Workers::Threads(1), software: "test" }
 }
 
 fn pass(at: &str, reach: Reach, max_delete: MaxDelete) -> Pass {

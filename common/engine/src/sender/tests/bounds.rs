@@ -142,6 +142,9 @@ fn a_quiet_sender_ends_its_compressed_frame_at_the_moment_that_it_waits_for_and_
     let mut sender = pair.new_sender();
     let (mut target, mut unpacker) = (Scripted::new(&pair, &mut sender, Until::Stopped), Unpacker::default());
     target.hears().unwrap();
+    // The first report is told: what is stored within a second is none.
+    clock.advance(Duration::from_secs(1));
+    target.hears().unwrap();
     assert_eq!(target.due, None);
     for (round, text) in ["all work and no play ", "makes a dull boy of him "].into_iter().enumerate() {
         fs::write(pair.here.join("text"), text.repeat(1000)).unwrap();

@@ -16,6 +16,8 @@ pub struct Scripted<'s> {
     pub operations: u64,
     /// Bytes of content that it has got.
     pub content: u64,
+    /// What it has told of itself.
+    pub told: Vec<ToReceiver>,
     /// Until when the sender has nothing to do.
     pub due: Option<std::time::Instant>,
 }
@@ -49,7 +51,7 @@ impl<'s> Scripted<'s> {
             Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST },
             until,
         );
-        Scripted { session, answers, frames, operations: 0, content: 0, due: None }
+        Scripted { session, answers, frames, operations: 0, content: 0, told: Vec::new(), due: None }
     }
 
     /// Moves the sender on until it waits. The operations that it has sent, with their numbers; blobs among them as they came.
@@ -66,7 +68,12 @@ impl<'s> Scripted<'s> {
                         ToReceiver::Put { content: Content::Inline(bytes), .. } => bytes.len() as u64,
                         _ => 0,
                     };
-                    heard.push((self.operations, message));
+                    match message {
+                        ToReceiver::Report(_) | ToReceiver::Problem { .. } | ToReceiver::Done(_) => {
+                            self.told.push(message)
+                        }
+                        message => heard.push((self.operations, message)),
+                    }
                 }
             }
             match step {

@@ -48,8 +48,13 @@ pub fn deliver(place: &Place, mut rng: Rng) {
 
 /// One connection after another, until the world ends.
 pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
-    let options =
-        Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(100.0), workers: Workers::Threads(2) };
+    let options = Options {
+        delete: true,
+        attributes: true,
+        max_delete: MaxDelete::Percent(100.0),
+        workers: Workers::Threads(2),
+        software: "test",
+    };
     let root = Root::new(Arc::new(Tree::open(&place.here, Mounts::Stay).unwrap())).unwrap();
     let mut sender = Sender::new(root, options, place.mirror.clone());
     let durability = if rng.bool() { Durability::Batch } else { Durability::None };

@@ -176,7 +176,7 @@ impl<'a> Sim<'a> {
 
     fn sender(&self) -> Sender {
         let (max_delete, workers) = (MaxDelete::Percent(100.0), Workers::Inline);
-        let options = Options { delete: true, attributes: true, max_delete, workers };
+        let options = Options { delete: true, attributes: true, max_delete, workers, software: "test" };
         let root = Root::new(Arc::new(Tree::open(&self.place.here, Mounts::Stay).unwrap())).unwrap();
         Sender::new(root, options, Arc::clone(&self.mirror))
     }
