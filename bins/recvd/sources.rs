@@ -47,7 +47,7 @@ pub struct Source {
     pub connected: bool,
 }
 
-/// All of them.
+/// All that are known, at most 4,096.
 #[derive(Debug)]
 pub struct Sources {
     known: Mutex<Known>,
@@ -209,7 +209,7 @@ struct Line {
     problems: u64,
 }
 
-/// Its report.
+/// The report in it: its age in milliseconds when it was heard.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Told {

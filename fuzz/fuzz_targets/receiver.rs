@@ -21,6 +21,7 @@ use libfuzzer_sys::fuzz_target;
 use proto::digest::Transcript;
 use proto::limits::FRAME;
 use proto::login::Durability;
+use proto::report::{Done, Report};
 use proto::{Content, Device, Keep, Kind, Meta, RelPath, Time, ToReceiver, ToSender, Xattr, Xattrs, codec};
 use sys::{Mounts, Resolve, Tree};
 use tokio::sync::{mpsc, watch};
@@ -95,7 +96,7 @@ fn operations(dice: &mut Dice) -> Vec<Bytes> {
 
 fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
     let path = below(dice);
-    vec![match dice.below(14) {
+    vec![match dice.below(16) {
         0 if dice.byte() & 3 == 0 => {
             let (meta, room) = (meta(Kind::File, dice), dice.word() >> (1 + dice.below(63)));
             ToReceiver::Put { path, meta, content: Content::Asked { room }, inexact: false }
@@ -144,8 +145,26 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
             let after = (dice.byte() & 1 == 0).then(|| below(dice).names().next()).flatten();
             ToReceiver::List { path: path.parent().unwrap_or_default(), after }
         }
+        13 => ToReceiver::Equal { path, size: dice.below(40) as u64, digest: [dice.byte(); 32] },
+        14 => told(path, dice),
         _ => ToReceiver::Count { path: path.parent().unwrap_or_default() },
     }]
+}
+
+/// What a sender says beside its operations, and names of moments.
+fn told(path: RelPath, dice: &mut Dice) -> ToReceiver {
+    let number = u64::from(dice.byte());
+    match dice.below(6) {
+        0 => ToReceiver::Mark { name: format!("mark {}", number % 8) },
+        1 => ToReceiver::Report(Report { owed_paths: number, in_sync: number == 0, ..Report::default() }),
+        2 => ToReceiver::Done(Done { entries: number, bytes: number, problems: 0 }),
+        3 => ToReceiver::Problem { path, reason: format!("reason {number}") },
+        4 => ToReceiver::Pong,
+        _ => {
+            let (kind, len) = (128 + dice.below(32) as u8, dice.below(40));
+            ToReceiver::Extra { kind, body: dice.bytes(len) }
+        }
+    }
 }
 
 /// A blob in pieces, which may break the protocol or be damaged.

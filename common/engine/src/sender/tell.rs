@@ -1,5 +1,5 @@
-//! What a sender tells of itself, for the one who looks after the receiver: how far it is and, at the end of a single pass, that
-//! it was whole and what could not be sent. Nothing waits for it, and nothing is decided by it.
+//! What a sender tells of itself, for the one who looks after the receiver: how far it is and, at the end of a single pass,
+//! that it was whole and what could not be sent. Nothing waits for it, and nothing is decided by it.
 
 use std::time::{Duration, Instant};
 
