@@ -120,7 +120,12 @@ impl Book {
         changed: Changed,
         (module, reminder): (&str, &Path),
     ) -> Result<(), Unwritten> {
-        let written = self.slots(tree).and_then(|slots| slots.write(bytes).map(|()| slots.number()));
+        let opened = tree().ok_or_else(|| std::io::Error::other("the module's folder cannot be opened"));
+        let written = opened.and_then(|tree| {
+            let slots = self.slots(&tree)?;
+            slots.write(&tree, bytes)?;
+            Ok(slots.number())
+        });
         match written {
             Ok(number) => {
                 self.is_written = true;
@@ -131,7 +136,8 @@ impl Book {
             Err(error) => {
                 self.tell(module, Some(format!("{NAME} cannot be written: {error}")));
                 let is_stale = self.is_written && changed == Changed::Hands;
-                let cleared = is_stale && self.slots.as_mut().is_some_and(|slots| slots.clear().is_ok());
+                let cleared =
+                    is_stale && tree().zip(self.slots.as_mut()).is_some_and(|(tree, slots)| slots.clear(&tree).is_ok());
                 self.is_written &= !cleared;
                 let stale = is_stale && !cleared;
                 Err(Unwritten { stale })
@@ -139,13 +145,10 @@ impl Book {
         }
     }
 
-    fn slots(&mut self, tree: &dyn Fn() -> Option<Arc<Tree>>) -> std::io::Result<&mut Slots> {
+    fn slots(&mut self, tree: &Tree) -> std::io::Result<&mut Slots> {
         let slots = match self.slots.take() {
             Some(slots) => slots,
-            None => {
-                let tree = tree().ok_or_else(|| std::io::Error::other("the module's folder cannot be opened"))?;
-                Slots::make(&tree, NAME)?
-            }
+            None => Slots::make(tree, NAME)?,
         };
         let slots = self.slots.insert(slots);
         slots.begin_above(self.least);

@@ -23,10 +23,10 @@ const HEAD: usize = 8 + 4 + 16;
 /// The most that fits.
 pub const LARGEST: usize = PLACE as usize - HEAD;
 
-/// The file, open for reading and writing.
+/// How far the file is. It is not held open: a disk on which something is open for writing cannot be made read-only.
 #[derive(Debug)]
 pub struct Slots {
-    file: File,
+    name: String,
     /// Of the content that holds; 0 before the first.
     number: u64,
     /// Where that stands, 0 or 1.
@@ -50,9 +50,8 @@ impl Slots {
     /// # Errors
     /// Of the operating system.
     pub fn open(tree: &Tree, name: &str) -> io::Result<(Option<Slots>, Found)> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(tree.fd(), name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
+        let file = match open(tree, name, OFlags::RDONLY) {
+            Ok(file) => file,
             Err(Errno::NOENT) => return Ok((None, Found::Nothing)),
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
                 return Ok((None, Found::Foreign("it is no regular file".into())));
@@ -71,18 +70,20 @@ impl Slots {
             ));
         }
         if stat.st_mode & 0o7777 != 0o600 {
-            rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+            // Not on a disk that is read-only.
+            let _ = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR);
         }
-        Slots::read(file)
+        Slots::read(&file, name)
     }
 
-    fn read(file: File) -> io::Result<(Option<Slots>, Found)> {
+    fn read(file: &File, name: &str) -> io::Result<(Option<Slots>, Found)> {
         let size = file.metadata()?.len();
-        let places = [read_place(&file, 0)?, read_place(&file, 1)?];
+        let name = name.to_owned();
+        let places = [read_place(file, 0)?, read_place(file, 1)?];
         let best = (0u64..).zip(places).filter_map(|(at, place)| place.map(|(number, content)| (number, at, content)));
         match best.max_by_key(|(number, ..)| *number) {
-            Some((number, at, content)) => Ok((Some(Slots { file, number, at }), Found::Content(content))),
-            None if size == 0 => Ok((Some(Slots { file, number: 0, at: 1 }), Found::Nothing)),
+            Some((number, at, content)) => Ok((Some(Slots { name, number, at }), Found::Content(content))),
+            None if size == 0 => Ok((Some(Slots { name, number: 0, at: 1 }), Found::Nothing)),
             None => Ok((None, Found::Foreign("it was written by somebody else, or is not whole".into()))),
         }
     }
@@ -111,7 +112,7 @@ impl Slots {
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
         file.sync_all()?;
         root.sync()?;
-        Ok(Slots { file, number: 0, at: 1 })
+        Ok(Slots { name: name.to_owned(), number: 0, at: 1 })
     }
 
     /// Writes a new content, of at most [`LARGEST`] bytes, and returns when it survives a power cut. After an error the one
@@ -119,7 +120,7 @@ impl Slots {
     ///
     /// # Errors
     /// Of the operating system.
-    pub fn write(&mut self, content: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, tree: &Tree, content: &[u8]) -> io::Result<()> {
         let length = u32::try_from(content.len()).ok().filter(|_| content.len() <= LARGEST);
         let length = length.ok_or(io::ErrorKind::FileTooLarge)?;
         let (number, at) = (self.number + 1, 1 - self.at);
@@ -128,8 +129,9 @@ impl Slots {
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(&sum(number, content));
         bytes.extend_from_slice(content);
-        self.file.write_all_at(&bytes, at * PLACE)?;
-        self.file.sync_data()?;
+        let file = self.file(tree)?;
+        file.write_all_at(&bytes, at * PLACE)?;
+        file.sync_data()?;
         (self.number, self.at) = (number, at);
         Ok(())
     }
@@ -139,9 +141,28 @@ impl Slots {
     ///
     /// # Errors
     /// Of the operating system.
-    pub fn clear(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.sync_all()
+    pub fn clear(&mut self, tree: &Tree) -> io::Result<()> {
+        let file = self.file(tree)?;
+        file.set_len(0)?;
+        file.sync_all()
+    }
+
+    /// To be written to. One that was removed, or replaced by something else, is made anew.
+    fn file(&self, tree: &Tree) -> io::Result<File> {
+        let ours = rustix::process::geteuid().as_raw();
+        let is_ours = |stat: &rustix::fs::Stat| stat.st_uid == ours && stat.st_nlink == 1;
+        if let Ok(file) = open(tree, &self.name, OFlags::RDWR)
+            && file.metadata()?.is_file()
+            && is_ours(&rustix::fs::fstat(&file)?)
+        {
+            return Ok(file);
+        }
+        match rustix::fs::statat(tree.fd(), &*self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            // It is the one, and cannot be written to.
+            Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() && is_ours(&stat) => {}
+            _ => drop(Slots::make(tree, &self.name)?),
+        }
+        Ok(open(tree, &self.name, OFlags::RDWR)?)
     }
 
     /// The number of the content that holds. It rises with each.
@@ -153,6 +174,11 @@ impl Slots {
     pub fn begin_above(&mut self, number: u64) {
         self.number = self.number.max(number);
     }
+}
+
+fn open(tree: &Tree, name: &str, access: OFlags) -> Result<File, Errno> {
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::openat(tree.fd(), name, flags, Mode::empty()).map(File::from)
 }
 
 fn read_place(file: &File, at: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
@@ -204,11 +230,11 @@ mod tests {
         assert_eq!(found(&tree), Found::Nothing);
         let mut slots = Slots::make(&tree, NAME).unwrap();
         assert_eq!(found(&tree), Found::Nothing);
-        slots.write(b"one").unwrap();
-        slots.write(b"two, which is longer").unwrap();
+        slots.write(&tree, b"one").unwrap();
+        slots.write(&tree, b"two, which is longer").unwrap();
         let path = dir.path().join(NAME);
         let two = fs::read(&path).unwrap();
-        slots.write(b"three").unwrap();
+        slots.write(&tree, b"three").unwrap();
         let three = fs::read(&path).unwrap();
         assert_eq!(found(&tree), Found::Content(b"three".to_vec()));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
@@ -223,14 +249,14 @@ mod tests {
         }
         // Another one goes on from what it finds.
         let (slots, _) = Slots::open(&tree, NAME).unwrap();
-        slots.unwrap().write(b"again").unwrap();
+        slots.unwrap().write(&tree, b"again").unwrap();
         assert_eq!(found(&tree), Found::Content(b"again".to_vec()));
         let mut slots = Slots::open(&tree, NAME).unwrap().0.unwrap();
-        slots.clear().unwrap();
+        slots.clear(&tree).unwrap();
         assert_eq!(found(&tree), Found::Nothing);
-        slots.write(b"after").unwrap();
+        slots.write(&tree, b"after").unwrap();
         assert_eq!(found(&tree), Found::Content(b"after".to_vec()));
-        assert!(slots.write(&vec![0; LARGEST]).is_ok() && slots.write(&vec![0; LARGEST + 1]).is_err());
+        assert!(slots.write(&tree, &vec![0; LARGEST]).is_ok() && slots.write(&tree, &vec![0; LARGEST + 1]).is_err());
     }
 
     #[test]
@@ -246,7 +272,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         symlink("/etc/passwd", &path).unwrap();
         assert!(is_foreign());
-        Slots::make(&tree, NAME).unwrap().write(b"ours").unwrap();
+        Slots::make(&tree, NAME).unwrap().write(&tree, b"ours").unwrap();
         assert_eq!(found(&tree), Found::Content(b"ours".to_vec()));
         fs::hard_link(&path, dir.path().join("second")).unwrap();
         assert!(is_foreign(), "somebody else could have a name of it");
