@@ -164,8 +164,8 @@ fn a_session_goes_on_while_another_has_all_there_is() {
 fn pings_that_come_together_end_the_session() {
     let pair = pair("pings", "1GiB");
     let pings = vec![ToReceiver::Ping; 190_000];
-    for buffer in [packed(&frames(&pings)), frames(&pings[..2])] {
-        let mut peer = Peer::login(&pair.recvd, "greedy");
+    for (folder, buffer) in [("one", packed(&frames(&pings))), ("two", frames(&pings[..2]))] {
+        let mut peer = Peer::login(&pair.recvd, folder);
         peer.send(buffer);
         let goodbye = peer.goodbye();
         assert!(matches!(&goodbye, Some(Refusal::Protocol { reason }) if reason.contains("ping")), "{goodbye:?}");
@@ -177,7 +177,8 @@ fn lengths_that_are_none_are_answered_by_a_goodbye() {
     let pair = pair("lengths", "1GiB");
     for length in [0, (1 << 20) + 1, u32::MAX] {
         for first in [frames([]), frames([&put("f", b"x")])] {
-            let mut peer = Peer::login(&pair.recvd, "greedy");
+            // A folder for each: the one before has its own for ten minutes more.
+            let mut peer = Peer::login(&pair.recvd, &format!("{length}-{}", first.len()));
             peer.send([&first[..], &length.to_le_bytes()].concat().into());
             let goodbye = peer.goodbye();
             assert!(matches!(goodbye, Some(Refusal::Protocol { .. })), "{length}: {goodbye:?}");

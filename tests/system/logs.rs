@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use crate::rig::fs::chmod;
 use crate::rig::pair::{Pair, Recvd, Setup};
 use crate::rig::process::{Daemon, command_line, pushd_program, recvd_program};
 use crate::rig::scratch::Scratch;
@@ -107,6 +108,8 @@ fn lines_that_found_no_room_are_counted_where_they_are_missing() {
 fn life(stream: impl Fn(&Path) -> String, format: &str) -> String {
     let scratch = Scratch::new("journal");
     let recvd = Recvd::prepare(&scratch, "recvd", &Setup::default());
+    // Of a folder to which others can come it would warn.
+    chmod(&recvd.dir, 0o700).unwrap();
     let args = ["run", "--config", recvd.config.to_str().unwrap(), "--log-format", format].map(AsRef::as_ref);
     let log = scratch.path().join("log");
     File::create(&log).unwrap();
