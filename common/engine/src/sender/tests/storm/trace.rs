@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use bytes::Bytes;
-use proto::{ToReceiver, ToSender};
+use bytes::{Bytes, BytesMut};
+use proto::{Time, ToReceiver, ToSender};
 
 use crate::clock::Clock;
 use crate::hint::Hint;
@@ -119,4 +119,21 @@ pub fn shown_answers(frames: &Bytes, trace: &Trace) {
             Err(_) => {}
         }
     }
+}
+
+/// The same frames without the times of this run: where a disk fails, a folder may keep the mtime of the moment.
+pub fn without_moments(frames: &Bytes) -> Bytes {
+    const WORLDS: i64 = 1_700_000_000;
+    let (mut frames, mut same) = (frames.clone(), BytesMut::new());
+    while let Ok(Some(frame)) = proto::codec::split(&mut frames, proto::limits::FRAME) {
+        let Ok(mut message) = ToSender::decode(frame, proto::Version::HIGHEST) else { continue };
+        if let ToSender::Listing { entries, .. } = &mut message {
+            entries
+                .iter_mut()
+                .filter(|entry| entry.mtime.secs > WORLDS)
+                .for_each(|entry| entry.mtime = Time::default());
+        }
+        proto::codec::put(&message, &mut same);
+    }
+    same.freeze()
 }

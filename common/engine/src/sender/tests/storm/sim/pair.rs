@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
-use super::super::trace::{shown_answers, shown_frames};
+use super::super::trace::{shown_answers, shown_frames, without_moments};
 use super::pipe::Pipe;
 use super::spell::Side;
 use super::{Left, Sim, Troubled};
@@ -268,7 +268,7 @@ impl Sim<'_> {
                 2 if link.back.has_room()
                     && let Ok(frames) = link.from_receiver.try_recv() =>
                 {
-                    self.record.update(b"<").update(&frames);
+                    self.record.update(b"<").update(&without_moments(&frames));
                     link.back.leave(frames, arrives);
                     return receiver.wake();
                 }
