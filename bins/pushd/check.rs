@@ -173,7 +173,7 @@ pub fn exit_of(error: &DialError) -> Exit {
     match error {
         DialError::Unreachable { .. } | DialError::Timeout { .. } => Exit::Unreachable,
         DialError::Tls(_) | DialError::Denied { .. } => Exit::Login,
-        DialError::Version { .. } | DialError::Protocol { .. } => Exit::Protocol,
+        DialError::Version { .. } | DialError::Unsupported { .. } | DialError::Protocol { .. } => Exit::Protocol,
         DialError::Busy { .. } => Exit::Busy,
         DialError::Unfit(_) | DialError::Trust { .. } => Exit::Config,
     }

@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod fs;
+pub mod later;
 pub mod mounted;
 pub mod pair;
 pub mod peer;

@@ -24,6 +24,7 @@ mod foreign;
 mod full;
 mod greedy;
 mod hostile;
+mod later;
 mod leases;
 mod left_out;
 mod limits;

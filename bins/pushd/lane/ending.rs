@@ -43,7 +43,7 @@ pub fn exit_of(ended: &Ended) -> Exit {
     match ended {
         Ended::InSync => Exit::Ok,
         Ended::Lost => Exit::Unreachable,
-        Ended::Violation(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
+        Ended::Violation(_) | Ended::Unsupported(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
         Ended::Bye(_) | Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
     }
 }
@@ -54,6 +54,10 @@ pub fn sentence(ended: &Ended) -> String {
         Ended::Lost => "the connection is lost".into(),
         Ended::Bye(refusal) => refusal.to_string(),
         Ended::Violation(what) => format!("the receiver broke the protocol: {what}"),
+        Ended::Unsupported(number) => format!(
+            "the receiver needs extension {number} of the protocol, which this pushd does not know: bring both to the same \
+             release"
+        ),
         Ended::Halted(halt) => halt.to_string(),
         Ended::Blocked(why) => why.clone(),
         Ended::Fault(what) => what.clone(),

@@ -23,7 +23,7 @@ pub enum Exit {
     Output = 73,
     /// Busy or refused for now: worth another try later.
     Busy = 75,
-    /// The peer speaks another protocol, or broke ours.
+    /// The peer speaks another protocol, needs what ours does not have, or broke it.
     Protocol = 76,
     /// The login or the permission was refused, or the server is not the one that was expected.
     Login = 77,

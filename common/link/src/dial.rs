@@ -79,6 +79,11 @@ pub enum DialError {
     #[error("{address} needs protocol {low}..{high}, this pushd speaks {}..{}: bring both to the same release",
         proto::limits::VERSIONS.0, proto::limits::VERSIONS.1)]
     Version { address: Address, low: u16, high: u16 },
+    /// It is a later release, and says something that has to be understood.
+    #[error(
+        "{address} needs extension {number} of the protocol, which this pushd does not know: bring both to the same release"
+    )]
+    Unsupported { address: Address, number: u16 },
     /// User, password, module or right do not fit.
     #[error(
         "{address} refused user, password or module: compare user, password_file and module here with users_file \
@@ -124,7 +129,7 @@ pub async fn policy(target: &Target, connection: &mut Connection) -> Result<Poli
             let reason = "it says something else before the rules of its module".into();
             Err(DialError::Protocol { address: target.address.clone(), reason })
         }
-        Err(error) => Err(ended_by(target, LoginError::Broken(error))),
+        Err(error) => Err(ended_by(target, error.into())),
     }
 }
 
@@ -240,6 +245,7 @@ fn ended_by(target: &Target, ended: LoginError) -> DialError {
         LoginError::Refused(Refusal::Stopping) => {
             DialError::Busy { address, reason: "it is stopping".into(), retry: Duration::from_secs(1) }
         }
+        LoginError::Unsupported { number } => DialError::Unsupported { address, number },
         ended => DialError::Protocol { address, reason: ended.to_string() },
     }
 }

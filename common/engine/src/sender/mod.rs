@@ -122,6 +122,8 @@ pub enum Ended {
     Bye(Refusal),
     /// The receiver broke the protocol.
     Violation(String),
+    /// The receiver says something that has to be understood, by an extension of the protocol with this number.
+    Unsupported(u16),
     /// Whoever runs it has stopped it.
     Stopped,
     /// Nothing is owed any more.

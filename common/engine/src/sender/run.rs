@@ -128,7 +128,10 @@ impl Session<'_> {
     }
 
     fn take_in(&mut self, mut frames: Bytes) -> Result<(), Ended> {
-        let violation = |error: proto::codec::Error| Ended::Violation(error.to_string());
+        let violation = |error: proto::codec::Error| match error {
+            proto::codec::Error::Unsupported { number } => Ended::Unsupported(number),
+            error => Ended::Violation(error.to_string()),
+        };
         while let Some(frame) = proto::codec::split(&mut frames, proto::limits::FRAME).map_err(violation)? {
             let message = proto::ToSender::decode(frame, self.version).map_err(violation)?;
             self.reply(message)?;

@@ -17,10 +17,25 @@ pub enum LoginError {
     Refused(Refusal),
     /// The server's answer is no message of this protocol at this point.
     #[error("the server broke the protocol: {0}")]
-    Broken(#[from] codec::Error),
+    Broken(codec::Error),
+    /// The server says something that has to be understood, in a way that a later release knows.
+    #[error("the server needs extension {number} of the protocol, which is not known here")]
+    Unsupported {
+        /// Of the extension, below 32,768.
+        number: u16,
+    },
     /// The server chose a version that was not offered.
     #[error("the server broke the protocol: it chose version {0}, which was not offered")]
     NotOffered(u16),
+}
+
+impl From<codec::Error> for LoginError {
+    fn from(error: codec::Error) -> LoginError {
+        match error {
+            codec::Error::Unsupported { number } => LoginError::Unsupported { number },
+            error => LoginError::Broken(error),
+        }
+    }
 }
 
 /// Why a user name, a password or a module cannot be sent at all. The same server would only answer with a refusal.
