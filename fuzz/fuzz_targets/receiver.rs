@@ -99,13 +99,13 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
     vec![match dice.below(16) {
         0 if dice.byte() & 3 == 0 => {
             let (meta, room) = (meta(Kind::File, dice), dice.word() >> (1 + dice.below(63)));
-            ToReceiver::Put { path, meta, content: Content::Asked { room }, inexact: false }
+            ToReceiver::Put { path, meta, content: Content::Asked { room }, inexact: dice.byte() & 3 == 0 }
         }
         0 | 1 => {
             let len = dice.below(40);
             let content = dice.bytes(len);
             let meta = Meta { size: content.len() as u64, ..meta(Kind::File, dice) };
-            ToReceiver::Put { path, meta, content: Content::Inline(content), inexact: false }
+            ToReceiver::Put { path, meta, content: Content::Inline(content), inexact: dice.byte() & 3 == 0 }
         }
         2 => return blob(path, dice),
         3 | 4 => ToReceiver::Make { path, meta: meta(Kind::Dir, dice) },
@@ -195,7 +195,10 @@ fn blob(path: RelPath, dice: &mut Dice) -> Vec<ToReceiver> {
     match dice.byte() {
         0 => {}
         1 => messages.push(ToReceiver::Drop { id }),
-        _ => messages.push(ToReceiver::Put { path, meta, content: Content::Blob { id, hash }, inexact: false }),
+        _ => {
+            let (content, inexact) = (Content::Blob { id, hash }, dice.byte() & 3 == 0);
+            messages.push(ToReceiver::Put { path, meta, content, inexact });
+        }
     }
     messages
 }

@@ -8,6 +8,10 @@ use std::str::FromStr;
 
 use crate::meta::{Entry, Kind, Meta, Time};
 
+/// The extended attribute by which a receiver marks a file whose content is not of one moment. It is the receiver's own, and
+/// mirrored by nobody.
+pub const INEXACT: &[u8] = b"user.recvd.inexact";
+
 /// One word of a module's `keep` list. The numbers are the bits of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -144,8 +148,14 @@ impl Keep {
         match name {
             b"system.posix_acl_access" | b"system.posix_acl_default" => self.has(Kept::Acls),
             b"security.capability" => self.has(Kept::Setid),
+            INEXACT => false,
             _ => name.starts_with(b"user.") && self.has(Kept::Xattrs),
         }
+    }
+
+    /// Whether any extended attribute is kept: else nobody looks at them.
+    pub const fn has_xattrs(self) -> bool {
+        self.has(Kept::Xattrs) || self.has(Kept::Acls) || self.has(Kept::Setid)
     }
 
     /// Takes from `meta` what is not kept.
@@ -198,12 +208,13 @@ mod tests {
     use crate::meta::{Device, Xattrs};
 
     fn meta() -> Meta {
-        let names: [&[u8]; 6] = [
+        let names: [&[u8]; 7] = [
             b"security.capability",
             b"security.selinux",
             b"system.posix_acl_access",
             b"system.posix_acl_default",
             b"trusted.t",
+            INEXACT,
             b"user.u",
         ];
         let xattrs = Xattrs::new(names.map(|name| (Box::from(name), Box::from(&b"v"[..]))).to_vec()).unwrap();

@@ -25,7 +25,7 @@ mod wire;
 
 pub use capabilities::Capabilities;
 pub use digest::Digest;
-pub use keep::{Keep, Kept};
+pub use keep::{INEXACT, Keep, Kept};
 pub use message::{Chunk, Content, Outcome, ToReceiver, ToSender};
 pub use meta::{Device, Entry, Kind, Meta, Time, Xattr, Xattrs};
 pub use name::{Invalid, Name, RelPath};

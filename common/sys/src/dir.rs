@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use proto::{Digest, Invalid, Keep, Kind, Meta, Name, Time, Xattrs, digest};
+use proto::{Digest, Invalid, Keep, Kind, Meta, Name, Time, digest};
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
@@ -21,7 +21,7 @@ use crate::moves::{self, At};
 use crate::procfs::ProcPath;
 use crate::resolve::Reach;
 use crate::stat::{Birth, Stat};
-use crate::xattr::{self, Of};
+use crate::xattr::{self, Attributes, Of};
 
 /// A folder by its descriptor: it stays the same one whatever becomes of its name.
 #[derive(Debug)]
@@ -43,6 +43,15 @@ pub struct Child {
     pub kind: Option<Kind>,
 }
 
+/// What stands in a listing for the link text and the extended attributes of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extra {
+    /// Of those that are kept.
+    pub digest: Digest,
+    /// Whether it is [marked](crate::StagedFile::mark_inexact) as one whose content is not of one moment.
+    pub inexact: bool,
+}
+
 /// A folder that the calling thread may be in.
 #[derive(Debug)]
 pub struct Inside<'a> {
@@ -58,10 +67,10 @@ impl Inside<'_> {
     ///
     /// # Errors
     /// Of the operating system; `InvalidData` when the extended attributes pass the limits of the wire.
-    pub fn extra(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Digest> {
+    pub fn extra(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Extra> {
         faults::ask(Verb::Read)?;
-        let (link, xattrs) = self.dir.extra(self.visit.has_entered(), name, stat, keep)?;
-        Ok(digest::extra(&link, &xattrs))
+        let (link, Attributes { kept, inexact }) = self.dir.extra(self.visit.has_entered(), name, stat, keep)?;
+        Ok(Extra { digest: digest::extra(&link, &kept), inexact })
     }
 }
 
@@ -202,29 +211,37 @@ impl Dir {
     /// # Errors
     /// As [`Inside::extra`].
     pub fn meta(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<Meta> {
+        self.marked_meta(name, stat, keep).map(|(meta, _)| meta)
+    }
+
+    /// The same, and whether the content is [marked](crate::StagedFile::mark_inexact) as not being of one moment.
+    ///
+    /// # Errors
+    /// As [`Inside::extra`].
+    pub fn marked_meta(&self, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Meta, bool)> {
         faults::ask(Verb::Read)?;
-        let (link, xattrs) = self.extra(false, name, stat, keep)?;
-        let mut meta = stat.meta(link, xattrs);
+        let (link, Attributes { kept, inexact }) = self.extra(false, name, stat, keep)?;
+        let mut meta = stat.meta(link, kept);
         keep.project_meta(&mut meta);
-        Ok(meta)
+        Ok((meta, inexact))
     }
 
     /// `here` says that this is the thread's current folder.
-    fn extra(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Xattrs)> {
+    fn extra(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Attributes)> {
         let link = match stat.kind {
             Kind::Symlink => rustix::fs::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes().into(),
             _ => Box::default(),
         };
-        let xattrs = match here {
+        let found = match here {
             true => xattr::read(Of::Path(name.as_bytes()), keep)?,
             false => xattr::read(Of::Path(ProcPath::entry(self.fd.as_fd(), name.as_bytes()).as_bytes()), keep)?,
         };
-        Ok((link, xattrs))
+        Ok((link, found))
     }
 
     /// Of the folder itself, as `keep` sees it.
     pub fn own_meta(&self, keep: Keep) -> io::Result<Meta> {
-        let mut meta = self.stat()?.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?);
+        let mut meta = self.stat()?.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?.kept);
         keep.project_meta(&mut meta);
         Ok(meta)
     }

@@ -41,9 +41,17 @@ impl File {
     /// Of the operating system; `InvalidData` when the extended attributes pass the limits of the wire.
     pub fn meta(&self, stat: &Stat, keep: Keep) -> io::Result<Meta> {
         faults::ask(Verb::Read)?;
-        let mut meta = stat.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?);
+        let mut meta = stat.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?.kept);
         keep.project_meta(&mut meta);
         Ok(meta)
+    }
+
+    /// Whether it is [marked](crate::StagedFile::mark_inexact) as one whose content is not of one moment.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn is_inexact(&self) -> io::Result<bool> {
+        xattr::is_inexact(Of::Fd(self.fd.as_fd()))
     }
 
     /// Reads from `offset` on until `buf` is full or the file ends. Returns the number of bytes read.

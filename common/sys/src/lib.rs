@@ -42,7 +42,7 @@ mod xattr;
 mod tests;
 
 pub use self::inotify::Inotify;
-pub use dir::{Child, Dir};
+pub use dir::{Child, Dir, Extra};
 pub use durable::Durable;
 pub use enclosure::Enclosure;
 pub use file::File;

@@ -201,7 +201,7 @@ impl Work<'_> {
     fn xattrs(&mut self, class: Class) -> io::Result<()> {
         let fresh = self.now.origin == Origin::Fresh;
         let keep: Keep = self.keep.iter().filter(|kept| (*kept == Kept::Xattrs) == (class == Class::User)).collect();
-        if !xattr::any_kept(keep) || (fresh && self.meta.xattrs.is_empty()) {
+        if !keep.has_xattrs() || (fresh && self.meta.xattrs.is_empty()) {
             return Ok(());
         }
         let path;
@@ -213,10 +213,12 @@ impl Work<'_> {
             }
         };
         // An entry whose attributes pass the limits is set on top of what it has.
-        let have = if fresh { Ok(Default::default()) } else { xattr::read(of, keep) }.or_else(|error| {
-            self.problems.push(format!("extended attributes: {error}"));
-            Ok::<_, io::Error>(Default::default())
-        })?;
+        let have = if fresh { Ok(Default::default()) } else { xattr::read(of, keep).map(|found| found.kept) }.or_else(
+            |error| {
+                self.problems.push(format!("extended attributes: {error}"));
+                Ok::<_, io::Error>(Default::default())
+            },
+        )?;
         for (name, _) in have.iter().filter(|(name, _)| self.meta.xattrs.get(name).is_none()) {
             if let Err(error) = of.remove(name) {
                 self.note(format_args!("xattr {}", name.escape_ascii()), error)?;

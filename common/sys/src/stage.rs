@@ -196,6 +196,9 @@ impl Stage {
                 let file = self.file(stat.size)?;
                 clone::content(&from, stat.size, file.fd())?;
                 file.measure()?;
+                if from.is_inexact()? {
+                    file.mark_inexact()?;
+                }
                 file.finish(&from.meta(&stat, keep)?, keep)
             }
             _ => self.make(&dir.meta(name, &stat, keep)?, keep),

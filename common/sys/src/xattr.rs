@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
-use proto::{Keep, Kept, Xattrs};
+use proto::{INEXACT, Keep, Xattrs};
 use rustix::buffer::Buffer;
 use rustix::fs::{self, XattrFlags};
 use rustix::io::Errno;
@@ -60,23 +60,52 @@ impl Of<'_> {
     }
 }
 
-/// Whether any extended attribute is kept at all.
-pub(crate) fn any_kept(keep: Keep) -> bool {
-    keep.has(Kept::Xattrs) || keep.has(Kept::Acls) || keep.has(Kept::Setid)
+/// What stands in the extended attributes of an entry.
+#[derive(Debug, Default)]
+pub(crate) struct Attributes {
+    /// Those that are kept.
+    pub kept: Xattrs,
+    /// Whether the receiver's mark for a content that is not of one moment is among the others.
+    pub inexact: bool,
 }
 
-/// Those that are kept.
+/// Those that are kept, and the mark. Where none is kept nothing is looked at, and there is no mark.
 ///
 /// # Errors
 /// Of the operating system; `InvalidData` when they pass the limits of the wire.
-pub(crate) fn read(of: Of<'_>, keep: Keep) -> io::Result<Xattrs> {
-    if !any_kept(keep) {
-        return Ok(Xattrs::default());
+pub(crate) fn read(of: Of<'_>, keep: Keep) -> io::Result<Attributes> {
+    if !keep.has_xattrs() {
+        return Ok(Attributes::default());
     }
+    let (mut found, mut inexact) = (Vec::new(), false);
+    each_name(of, |name| {
+        inexact |= name == INEXACT;
+        if keep.keeps_xattr(name)
+            && let Some(value) = value(of, name)?
+        {
+            found.push((name.into(), value));
+        }
+        Ok(())
+    })?;
+    let kept = Xattrs::new(found).map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))?;
+    Ok(Attributes { kept, inexact })
+}
+
+/// Whether the mark is set, whatever is kept.
+pub(crate) fn is_inexact(of: Of<'_>) -> io::Result<bool> {
+    let mut inexact = false;
+    each_name(of, |name| {
+        inexact |= name == INEXACT;
+        Ok(())
+    })?;
+    Ok(inexact)
+}
+
+fn each_name(of: Of<'_>, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut usual = [MaybeUninit::uninit(); USUAL];
     let mut long = Vec::new();
     let names = match of.list(&mut usual) {
-        Ok(([], _)) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Xattrs::default()),
+        Ok(([], _)) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
         Ok((names, _)) => &*names,
         Err(Errno::RANGE) => {
             long.resize(LONGEST, 0);
@@ -85,13 +114,7 @@ pub(crate) fn read(of: Of<'_>, keep: Keep) -> io::Result<Xattrs> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut found = Vec::new();
-    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty() && keep.keeps_xattr(name)) {
-        if let Some(value) = value(of, name)? {
-            found.push((name.into(), value));
-        }
-    }
-    Xattrs::new(found).map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))
+    names.split(|b| *b == 0).filter(|name| !name.is_empty()).try_for_each(&mut each)
 }
 
 /// `None` when it was removed since it was listed.

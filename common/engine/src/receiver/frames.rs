@@ -106,7 +106,7 @@ mod tests {
         let (mtime, device, link) = (Time::default(), Device::default(), Box::default());
         let meta = Meta { kind: Kind::File, size: 0, mode: 0, uid: 0, gid: 0, mtime, device, link, xattrs };
         let path = RelPath::parse(path.as_bytes()).unwrap();
-        Operation::Put { path, size: 0, item: Item::Inline(meta, content), built: None }
+        Operation::Put { path, size: 0, inexact: false, item: Item::Inline(meta, content), built: None }
     }
 
     /// A bundle of files, each with so much content from the memory of these frames and so many bytes of it read.

@@ -208,12 +208,7 @@ impl<'a> Intake<'a> {
                 return Ok(());
             }
             ToReceiver::Pong | ToReceiver::Extra { .. } => return Ok(()),
-            ToReceiver::Put { inexact: true, .. } => {
-                return Err(EndReason::Violation(
-                    "put an inexact content, which this receiver does not take".to_owned(),
-                ));
-            }
-            ToReceiver::Put { path, meta, content, inexact: false } => self.put(path, meta, content)?,
+            ToReceiver::Put { path, meta, content, inexact } => self.put(path, meta, content, inexact)?,
             ToReceiver::Make { path, meta } => Operation::Make { path, meta },
             ToReceiver::Offer { path, meta } => Operation::Offer { path, meta },
             ToReceiver::Link { first, others } => Operation::Link { first, others },
@@ -235,7 +230,7 @@ impl<'a> Intake<'a> {
         if self.bundle.is_full() { self.hand_over() } else { Ok(()) }
     }
 
-    fn put(&mut self, path: RelPath, meta: Meta, content: Content) -> Result<Operation, EndReason> {
+    fn put(&mut self, path: RelPath, meta: Meta, content: Content, inexact: bool) -> Result<Operation, EndReason> {
         let size = meta.size;
         let mut built = None;
         let item = match content {
@@ -252,10 +247,10 @@ impl<'a> Intake<'a> {
             },
             Content::Asked { room } => match self.grant.limits.too_large(size) {
                 Some(outcome) => Item::Ready(Err(outcome)),
-                None => return Ok(Operation::Ask { path, meta, room }),
+                None => return Ok(Operation::Ask { path, meta, room, inexact }),
             },
         };
-        Ok(Operation::Put { path, size, item, built })
+        Ok(Operation::Put { path, size, inexact, item, built })
     }
 
     fn says(&self, what: impl Fn(&mut Said) -> &mut bool) -> Result<(), EndReason> {

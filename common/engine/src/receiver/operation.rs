@@ -26,6 +26,8 @@ pub(super) enum Operation {
     Put {
         path: RelPath,
         size: u64,
+        /// Its content is not of one moment.
+        inexact: bool,
         item: Item,
         built: Option<Built>,
     },
@@ -33,6 +35,7 @@ pub(super) enum Operation {
         path: RelPath,
         meta: Meta,
         room: u64,
+        inexact: bool,
     },
     Make {
         path: RelPath,

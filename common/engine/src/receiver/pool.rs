@@ -279,16 +279,18 @@ impl Pool {
     /// Writes the content of every `Put` in the bundle into its temporary.
     pub(super) fn stage_all(&self, bundle: &mut Bundle) {
         for operation in &mut bundle.operations {
-            let Operation::Put { item, .. } = operation else { continue };
+            let Operation::Put { item, inexact, .. } = operation else { continue };
             let raw = std::mem::replace(item, Item::Ready(Err(Outcome::Absent)));
             *item = Item::Ready(match raw {
                 Item::Inline(mut meta, bytes) => {
                     self.replica.view().project(&mut meta);
-                    self.inline(&meta, &bytes)
+                    self.inline(&meta, &bytes, *inexact)
                 }
                 Item::Blob(mut meta, file) => {
                     self.replica.view().project(&mut meta);
-                    self.replica.finish(file, &meta).map_err(|error| outcome::staging(&error))
+                    let marked = if *inexact { self.replica.mark_inexact(&file) } else { Ok(()) };
+                    let finished = marked.and_then(|()| self.replica.finish(file, &meta));
+                    finished.map_err(|error| outcome::staging(&error))
                 }
                 Item::Ready(ready) => ready,
             });
@@ -296,9 +298,9 @@ impl Pool {
         bundle.staged();
     }
 
-    fn inline(&self, meta: &Meta, bytes: &Bytes) -> Result<Staged, Outcome> {
+    fn inline(&self, meta: &Meta, bytes: &Bytes, inexact: bool) -> Result<Staged, Outcome> {
         let write = || {
-            let file = self.replica.file_like(meta)?;
+            let file = self.replica.file_like(meta, inexact)?;
             if !bytes.is_empty() {
                 file.write_at(bytes, 0)?;
             }

@@ -5,6 +5,7 @@ mod blobs;
 mod displacement;
 mod folders;
 mod foreign;
+mod inexact;
 mod links;
 mod modes;
 mod moves;

@@ -6,6 +6,7 @@ mod brake;
 mod delta;
 mod fake;
 mod gaps;
+mod inexact;
 mod liars;
 mod lies;
 mod links;

@@ -57,6 +57,14 @@ impl Folder {
         self.dir.meta(name, stat, self.view.keep).map(|meta| self.view.held(meta))
     }
 
+    /// The same, and whether the content is marked as not being of one moment.
+    ///
+    /// # Errors
+    /// As [`Dir::meta`].
+    pub(crate) fn marked_meta(&self, name: &Name, stat: &Stat) -> io::Result<(Meta, bool)> {
+        self.dir.marked_meta(name, stat, self.view.keep).map(|(meta, inexact)| (self.view.held(meta), inexact))
+    }
+
     /// The folder's own `Stat`.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ fn look_at(folder: &Folder, names: Vec<Name>) -> Listing {
                 if view.drops_setid(stat.kind, stat.mode) {
                     listing.setid.push(name.clone());
                 }
-                let mut entry = stat.entry(name, extra, view.keep);
+                let mut entry = stat.entry(name, extra.digest, view.keep);
                 entry.mtime = view.time(entry.mtime);
                 listing.entries.push(entry);
                 listing.nodes.push((stat.dev, stat.ino));

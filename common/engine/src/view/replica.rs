@@ -20,6 +20,10 @@ use super::written::Written;
 use super::{Folder, Selection, View};
 pub(crate) use list::{Bounds, Digested, Rest};
 
+/// Why a file does not come here whose content is not of one moment.
+const UNMARKED: &str =
+    "its content is not of one moment, which can be marked only where the module keeps xattrs or acls";
+
 /// See the module. Shared by the threads of a session.
 #[derive(Debug)]
 pub struct Replica {
@@ -281,12 +285,27 @@ impl Replica {
         self.stage.file(size)
     }
 
-    /// The same where the metadata is known.
+    /// The same where the metadata is known, and whether the content is of one moment.
     ///
     /// # Errors
-    /// Of the operating system.
-    pub(crate) fn file_like(&self, meta: &Meta) -> io::Result<StagedFile> {
-        self.stage.file_like(meta, self.view.keep)
+    /// Of the operating system; as [`mark_inexact`](Replica::mark_inexact).
+    pub(crate) fn file_like(&self, meta: &Meta, inexact: bool) -> io::Result<StagedFile> {
+        if !inexact {
+            return self.stage.file_like(meta, self.view.keep);
+        }
+        let file = self.stage.file(meta.size)?;
+        self.mark_inexact(&file).map(|()| file)
+    }
+
+    /// Marks a file as one whose content is not of one moment. Never done where listings would not show it.
+    ///
+    /// # Errors
+    /// As [`StagedFile::mark_inexact`].
+    pub(crate) fn mark_inexact(&self, file: &StagedFile) -> io::Result<()> {
+        if self.view.keep.has_xattrs() {
+            return file.mark_inexact();
+        }
+        Err(io::Error::new(io::ErrorKind::Unsupported, UNMARKED))
     }
 
     /// Gives a file that is written its length and metadata.

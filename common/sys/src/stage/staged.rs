@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proto::{Keep, Kind, Meta, Name};
+use proto::{INEXACT, Keep, Kind, Meta, Name};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -19,6 +19,7 @@ use crate::file::File;
 use crate::metadata::{self, Now, On};
 use crate::moves::{self, At};
 use crate::stat::{Birth, Stat};
+use crate::xattr::Of;
 
 use super::removal::discard;
 use super::{RESTLESS, Stage, StageDir, TRIES};
@@ -143,6 +144,24 @@ impl StagedFile {
     /// Asks what tells it from all others, to be known of what it becomes ([`Staged::birth`]).
     pub fn note_birth(&mut self) {
         self.birth = Birth::of(&self.fd).ok().flatten();
+    }
+
+    /// Marks it as one whose content is not of one moment. To be called before it is finished: its mode may forbid it then.
+    ///
+    /// # Errors
+    /// Of a failing disk; `Unsupported` or `PermissionDenied`, in words, where it cannot be marked.
+    pub fn mark_inexact(&self) -> io::Result<()> {
+        faults::ask(Verb::Write)?;
+        Of::Fd(self.fd.as_fd()).set(INEXACT, b"").map_err(|errno| {
+            let error = io::Error::from(errno);
+            match metadata::is_passing(&error) {
+                true => error,
+                false => io::Error::new(
+                    error.kind(),
+                    format!("its content is not of one moment, which cannot be marked on it: {error}"),
+                ),
+            }
+        })
     }
 
     /// Gives it its length, owner, mode, extended attributes and, last, its mtime.

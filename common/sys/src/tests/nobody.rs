@@ -66,6 +66,14 @@ fn unprivileged() {
     staged.publish(&house.root, &name("locked"), &house.stage).unwrap();
     assert_eq!(house.root.find(&name("locked")).unwrap().set_file_meta(&locked, Keep::DEFAULT).unwrap(), [""; 0]);
     assert_eq!(fs::metadata(house.path("locked")).unwrap().mode() & 0o7777, 0);
+
+    // One that we may not write to was marked before that.
+    let file = house.stage.file(0).unwrap();
+    file.mark_inexact().unwrap();
+    let staged = file.finish(&Meta { mode: 0o400, ..plain(Kind::File, 0) }, Keep::DEFAULT).unwrap();
+    staged.publish(&house.root, &name("torn"), &house.stage).unwrap();
+    assert!(house.root.open_file(&name("torn")).unwrap().0.is_inexact().unwrap());
+
     let read_only = Meta { mode: 0o555, ..plain(Kind::Dir, 0) };
     let folder = house.stage.make(&read_only, Keep::DEFAULT).unwrap();
     folder.publish(&house.root, &name("folder"), &house.stage).unwrap();

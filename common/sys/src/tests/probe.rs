@@ -74,6 +74,9 @@ fn a_disk_of_24_bits_of_everything_holds_little() {
     let found = found(&disk.at);
     assert_eq!(found.granularity, 2_000_000_000);
     assert!(!found.xattrs && !found.acls && !found.hardlinks && !found.symlinks && !found.any_bytes && !found.case);
+    // So nothing says there of a file that its content is not of one moment.
+    let error = Arc::new(crate::Stage::new(tree(&disk.at)).unwrap()).file(0).unwrap().mark_inexact().unwrap_err();
+    assert!(error.kind() == io::ErrorKind::Unsupported && error.to_string().contains("of one moment"), "{error}");
 }
 
 #[test]

@@ -107,9 +107,20 @@ fn keep_decides_what_is_seen() {
     let bare = house.root.meta(&name("file"), &stat, Keep::empty()).unwrap();
     assert_eq!((bare.mode, bare.uid, bare.mtime, bare.xattrs.len()), (0, 0, Time::default(), 0));
     let keep = Keep::empty().with(Kept::Xattrs);
-    let entry = |keep| stat.entry(name("file"), house.root.inside().extra(&name("file"), &stat, keep).unwrap(), keep);
+    let entry =
+        |keep| stat.entry(name("file"), house.root.inside().extra(&name("file"), &stat, keep).unwrap().digest, keep);
+    let before = entry(keep).extra;
     assert_eq!(entry(keep), proto::digest::entry(name("file"), &house.root.meta(&name("file"), &stat, keep).unwrap()));
     assert_eq!(entry(Keep::empty()).extra, [0; 16]);
+    // The receiver's mark is seen where any are looked at, and is none of them.
+    set("user.recvd.inexact", b"1");
+    let marked = |keep| house.root.marked_meta(&name("file"), &stat, keep).unwrap();
+    assert_eq!(marked(Keep::EVERYTHING), (whole, true));
+    assert!(marked(Keep::empty().with(Kept::Acls)).1);
+    assert_eq!(marked(Keep::empty()), (bare, false));
+    assert_eq!(entry(keep).extra, before);
+    assert!(house.root.inside().extra(&name("file"), &stat, keep).unwrap().inexact);
+    assert!(house.root.open_file(&name("file")).unwrap().0.is_inexact().unwrap());
 }
 
 #[test]

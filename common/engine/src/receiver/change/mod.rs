@@ -82,7 +82,9 @@ impl Changes {
         match operation {
             Operation::Put { path, item: Item::Ready(staged), built, .. } => self.put(&path, staged?, built),
             Operation::Put { .. } => Err(outcome::failed("its content was not written")),
-            Operation::Ask { path, meta, room } => Err(self.ask(&path, meta, room).unwrap_or_else(|outcome| outcome)),
+            Operation::Ask { path, meta, room, inexact } => {
+                Err(self.ask(&path, meta, room, inexact).unwrap_or_else(|outcome| outcome))
+            }
             Operation::Make { path, meta } => self.make(&path, meta),
             Operation::Offer { path, meta } => self.offer(&path, meta),
             Operation::Link { first, others } => self.link(&first, &others),

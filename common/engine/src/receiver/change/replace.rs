@@ -43,11 +43,11 @@ impl Changes {
 
     /// Whether there is room for a file with so many bytes of content: one is made with its owner and attributes, and thrown
     /// away.
-    pub(super) fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64) -> Result<Outcome, Outcome> {
+    pub(super) fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64, inexact: bool) -> Result<Outcome, Outcome> {
         self.replica.view().project(&mut meta);
         self.parent(path)?;
         let make = || {
-            let file = self.replica.file_like(&meta)?;
+            let file = self.replica.file_like(&meta, inexact)?;
             file.reserve(room)?;
             self.replica.finish(file, &meta)
         };
@@ -137,8 +137,8 @@ impl Changes {
         if stat.kind != Kind::File || stat.size != meta.size {
             return Err(Outcome::Want);
         }
-        let there = folder.meta(&name, &stat).map_err(failed)?;
-        if !meta.content_fits(&there) {
+        let (there, inexact) = folder.marked_meta(&name, &stat).map_err(failed)?;
+        if inexact || !meta.content_fits(&there) {
             return Err(Outcome::Want);
         }
         if meta.same_metadata(&there) {

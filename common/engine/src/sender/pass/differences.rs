@@ -59,7 +59,7 @@ pub(in crate::sender) fn compare(here: &[Entry], skipped: &[(Name, Skipped)], th
         if same == ours {
             continue;
         }
-        let alike = same.kind == ours.kind && same.size == ours.size && same.mtime == ours.mtime;
+        let alike = same.kind == ours.kind && same.size == ours.size && same.mtime == ours.mtime && !same.inexact;
         let metadata = alike || ours.kind != Kind::File;
         found.differs(ours, if metadata { Difference::Metadata } else { Difference::Content });
     }
@@ -119,5 +119,13 @@ mod tests {
         assert_eq!(found.matched, 5);
         let dealt_with = ["a", "b", "c", "d", "g"].map(|text| found.has_dealt_with(&name(text)));
         assert_eq!(dealt_with, [false, true, false, true, true]);
+    }
+
+    #[test]
+    fn what_is_not_of_one_moment_there_is_of_another_content() {
+        let ours = entry("f", Kind::File, 1);
+        let theirs = Entry { inexact: true, ..ours.clone() };
+        let found = compare(&[ours], &[], &[theirs]);
+        assert_eq!(found.here.iter().map(|d| d.difference).collect::<Vec<_>>(), [Difference::Content]);
     }
 }

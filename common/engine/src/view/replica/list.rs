@@ -245,7 +245,9 @@ impl Replica {
             if stat.kind == Kind::File && stat.nlink > 1 && view.keeps(Kept::Hardlinks) {
                 seen.linked.push((name.clone(), Inode::of(&stat)));
             }
-            seen.entries.push(stat.entry(name, extra, view.keep));
+            let mut entry = stat.entry(name, extra.digest, view.keep);
+            entry.inexact = extra.inexact && stat.kind == Kind::File;
+            seen.entries.push(entry);
         }
         Ok(seen)
     }
