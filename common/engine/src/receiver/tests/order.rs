@@ -1,16 +1,26 @@
 //! Thousands of operations over all threads against a plain model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use proto::report::Report;
 use proto::{Outcome, ToReceiver};
 
 use super::rig::*;
 
-/// What stands where: the content of a file, `None` for a folder.
+/// What stands where: the content of a file, `None` for a folder. And the marks that are set.
 #[derive(Default)]
-struct Model(BTreeMap<String, Option<String>>);
+struct Model(BTreeMap<String, Option<String>>, BTreeSet<String>);
+
+/// What is to become of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Done,
+    Absent,
+    Differs,
+    Refused,
+}
 
 impl Model {
     fn is_folder(&self, at: &str) -> bool {
@@ -76,31 +86,61 @@ impl Dice {
     }
 }
 
-fn step(model: &mut Model, dice: &mut Dice, n: usize) -> (ToReceiver, bool) {
+fn step(model: &mut Model, dice: &mut Dice, n: usize) -> (ToReceiver, Verdict) {
     let (one, two) = (dice.path(), dice.path());
-    match dice.below(10) {
+    let done_if = |possible| if possible { Verdict::Done } else { Verdict::Absent };
+    match dice.below(12) {
         0..=4 => {
             let content = format!("{n}").repeat(1 + dice.below(400));
             let possible = model.put(&one, &content);
-            (put(&one, &content), possible)
+            (put(&one, &content), done_if(possible))
         }
         5..=6 => {
             let possible = model.make(&one);
-            (folder(&one), possible)
+            (folder(&one), done_if(possible))
         }
         7 => {
             model.drop_tree(&one);
-            (remove(&one), true)
+            (remove(&one), Verdict::Done)
+        }
+        8 => {
+            let stands = model.0.get(&one).cloned().flatten();
+            // Some have the size of what stands there.
+            let asked = match (&stands, dice.below(4)) {
+                (Some(stands), 0) => stands.replace(|_| true, "x"),
+                (Some(stands), _) => stands.clone(),
+                (None, _) => String::new(),
+            };
+            let same = stands.is_some_and(|stands| stands == asked);
+            let (size, digest) = (asked.len() as u64, *blake3::hash(asked.as_bytes()).as_bytes());
+            let verdict = if same { Verdict::Done } else { Verdict::Differs };
+            (ToReceiver::Equal { path: path(&one), size, digest }, verdict)
+        }
+        9 => {
+            let name = format!("mark {}", dice.below(200));
+            let verdict = if model.1.insert(name.clone()) { Verdict::Done } else { Verdict::Refused };
+            (ToReceiver::Mark { name }, verdict)
         }
         _ if path(&one).is_within(&path(&two)) || path(&two).is_within(&path(&one)) => {
             model.drop_tree(&one);
-            (remove(&one), true)
+            (remove(&one), Verdict::Done)
         }
         _ => {
             let possible = model.rename(&one, &two);
-            (rename(&one, &two), possible)
+            (rename(&one, &two), done_if(possible))
         }
     }
+}
+
+/// What has no number, and changes nothing.
+fn aside(dice: &mut Dice) -> Option<ToReceiver> {
+    Some(match dice.below(20) {
+        0 => ToReceiver::Pong,
+        1 => ToReceiver::Report(Report { owed_paths: dice.below(9) as u64, ..Report::default() }),
+        2 => ToReceiver::Problem { path: path(&dice.path()), reason: "cannot be read".into() },
+        3 => ToReceiver::Extra { kind: 128 + dice.below(32) as u8, body: vec![7; dice.below(9000)].into() },
+        _ => return None,
+    })
 }
 
 fn compare(at: &Path, prefix: &str, seen: &mut BTreeMap<String, Option<String>>) {
@@ -122,6 +162,15 @@ fn compare(at: &Path, prefix: &str, seen: &mut BTreeMap<String, Option<String>>)
     }
 }
 
+fn told(answer: proto::ToSender) -> (u64, Verdict) {
+    match answer {
+        proto::ToSender::Outcome { op, outcome: Outcome::Absent } => (op, Verdict::Absent),
+        proto::ToSender::Outcome { op, outcome: Outcome::Differs } => (op, Verdict::Differs),
+        proto::ToSender::Outcome { op, outcome: Outcome::Refused { .. } } => (op, Verdict::Refused),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn operations_take_effect_in_the_order_sent() {
     for (seed, mut rig) in [(1, Rig::new()), (2, Rig::durable()), (3, Rig::new()), (4, Rig::durable())] {
@@ -130,27 +179,27 @@ fn operations_take_effect_in_the_order_sent() {
         let mut sent = 0;
         while sent < 2000 {
             let count = 1 + dice.below(300);
-            let messages: Vec<ToReceiver> = (0..count)
-                .map(|n| {
-                    let (message, possible) = step(&mut model, &mut dice, sent + n);
-                    if !possible {
-                        expected.push((sent + n) as u64 + 1);
-                    }
-                    message
-                })
-                .collect();
+            let mut messages = Vec::new();
+            for n in sent..sent + count {
+                messages.extend(aside(&mut dice));
+                let (message, verdict) = step(&mut model, &mut dice, n);
+                if verdict != Verdict::Done {
+                    expected.push((n as u64 + 1, verdict));
+                }
+                messages.push(message);
+            }
             rig.send(&messages);
             sent += count;
         }
-        let absent: Vec<u64> = rig
-            .answers()
-            .into_iter()
-            .map(|answer| match answer {
-                proto::ToSender::Outcome { op, outcome: Outcome::Absent } => op,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(absent, expected, "seed {seed}");
+        let mut told: Vec<_> = rig.answers().into_iter().map(told).collect();
+        // An `Equal` is answered when the file is read, beside what comes after it.
+        told.sort_by_key(|(op, _)| *op);
+        assert_eq!(told, expected, "seed {seed}");
+        let verdicts = [Verdict::Absent, Verdict::Differs, Verdict::Refused];
+        assert!(verdicts.iter().all(|one| told.iter().any(|(_, verdict)| verdict == one)), "seed {seed}");
+        let marks = fs::read_to_string(rig.at(".recvd-marks")).unwrap();
+        let marks: BTreeSet<_> = marks.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+        assert_eq!(marks, model.1, "seed {seed}");
         let mut seen = BTreeMap::new();
         compare(&rig.at(""), "", &mut seen);
         assert_eq!(seen, model.0, "seed {seed}");

@@ -31,6 +31,43 @@ fn before_the_target_has_said_what_it_takes_nothing_is_sent() {
 }
 
 #[test]
+fn what_need_not_be_known_is_skipped_also_before_the_target_has_said_what_it_takes() {
+    let (pair, _) = Pair::stepped();
+    fs::write(pair.here.join("f"), "content").unwrap();
+    pair.hint(Hint::Subtree { path: RelPath::root() });
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::mute(&pair, &mut sender, Until::InSync);
+    let extra = |kind: u8| ToSender::Extra { kind, body: vec![kind; 300 * usize::from(kind - 128)].into() };
+    for kind in 128..=159 {
+        assert_eq!(target.says(&extra(kind)), Ok(vec![]), "{kind}");
+    }
+    let mut owed = target.says(&ToSender::Policy(Box::default())).unwrap();
+    for kind in 128..=159 {
+        owed.extend(target.says(&extra(kind)).unwrap());
+    }
+    assert!(matches!(owed[..], [(1, ToReceiver::Make { .. }), (2, ToReceiver::Compare { .. })]), "{owed:?}");
+    target.says(&extra(140)).unwrap();
+    // The first that is none of them.
+    let mut frame = bytes::BytesMut::from(&frame(&extra(159))[..]);
+    frame[proto::codec::LENGTH] = 160;
+    assert!(matches!(target.says_raw(frame.freeze()), Err(Ended::Violation(_))));
+}
+
+#[test]
+fn rules_that_need_what_is_not_known_are_no_breach_of_the_protocol() {
+    use proto::extensions::{Extension, Extensions};
+    let of = |number, required| Extension { number, required, value: vec![number as u8; 3].into() };
+    for (required, ended) in [(false, Ended::InSync), (true, Ended::Unsupported(77))] {
+        let (pair, _) = Pair::stepped();
+        let mut sender = pair.new_sender();
+        let mut target = Scripted::mute(&pair, &mut sender, Until::InSync);
+        let extensions = Extensions::new(vec![of(1, false), of(77, required)]).unwrap();
+        let policy = Policy { extensions, ..Policy::default() };
+        assert_eq!(target.says(&ToSender::Policy(Box::new(policy))), Err(ended));
+    }
+}
+
+#[test]
 fn a_sender_to_which_nothing_is_owed_waits_for_the_policy_too() {
     let (pair, _) = Pair::stepped();
     let mut sender = pair.new_sender();

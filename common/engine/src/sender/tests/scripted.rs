@@ -91,7 +91,12 @@ impl<'s> Scripted<'s> {
     pub fn says(&mut self, message: &ToSender) -> Result<Vec<(u64, ToReceiver)>, Ended> {
         let mut bytes = BytesMut::new();
         codec::put(message, &mut bytes);
-        self.answers.try_send(bytes.freeze()).expect("it does not take what it is told");
+        self.says_raw(bytes.freeze())
+    }
+
+    /// The same, of bytes that need not be a message.
+    pub fn says_raw(&mut self, bytes: bytes::Bytes) -> Result<Vec<(u64, ToReceiver)>, Ended> {
+        self.answers.try_send(bytes).expect("it does not take what it is told");
         self.hears()
     }
 }

@@ -5,6 +5,7 @@
 //! Runs for `STORM_SECONDS` (5) with `STORM_SEED` (the clock) in `STORM_WORLDS` (6) worlds side by side. The schedule is the
 //! machine's: a seed repeats the operations, not their timing.
 
+mod asides;
 mod link;
 mod sim;
 mod trace;

@@ -11,13 +11,13 @@ use sys::{Mounts, Tree};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use super::Place;
 use super::trace::{shown_answers, shown_frames, shown_hint};
+use super::{Place, asides};
 use crate::channel::OUTBOX;
 use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::pack::{Compress, Unpacker};
-use crate::receiver::{Grant, Limits, Receiver, Signatures};
+use crate::receiver::{EndReason, Grant, Limits, Receiver, Signatures};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::view::Replica;
 use crate::workers::Workers;
@@ -88,7 +88,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let slow = Slow { most: *rng.choice(&[0, 0, 300, 3_000]).unwrap(), rng: rng.fork() };
         let (trace, mut cut) = (place.trace.clone(), place.cut.subscribe());
         let (mut unpacker, mut operations) = (Unpacker::default(), 0);
-        let forward = relay(from_sender, slow.clone(), move |frames| {
+        let forward = relay(from_sender, slow.clone(), asides::to_receiver, move |frames| {
             shown_frames(&frames, &mut unpacker, &mut operations, &trace);
             let to_receiver = to_receiver.clone();
             async move { to_receiver.send(frames).await.is_ok() }
@@ -97,7 +97,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
             tokio::select! { () = forward => {}, _ = cut.changed() => {} }
         });
         let (trace, mut cut) = (place.trace.clone(), place.cut.subscribe());
-        let back = relay(answered, slow, move |frames| {
+        let back = relay(answered, slow, asides::to_sender, move |frames| {
             shown_answers(&frames, &trace);
             let pass_on = pass_on.clone();
             async move { pass_on.send(frames).await.is_ok() }
@@ -109,7 +109,9 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let connection =
             Connection { outbox, receipts, keep: place.keep, durability, compress, version: proto::Version::HIGHEST };
         let ended = send(&mut sender, connection, place, runtime);
-        receiving.join().unwrap();
+        let over = receiving.join().unwrap();
+        assert!(!matches!(over, EndReason::Violation(_)), "{over:?}");
+        assert!(!matches!(ended, Ended::Violation(_)), "{ended:?}");
         place.trace.say(|| format!("ENDED {ended:?}"));
     }
 }
@@ -121,18 +123,22 @@ struct Slow {
     rng: Rng,
 }
 
-/// Passes frames on until one end is gone.
+/// Passes frames on until one end is gone, with an aside here and there.
 async fn relay<F: Future<Output = bool>>(
     mut from: mpsc::Receiver<Bytes>,
     mut slow: Slow,
+    aside: impl Fn(&mut Rng) -> Option<Bytes>,
     mut pass_on: impl FnMut(Bytes) -> F,
 ) {
     while let Some(frames) = from.recv().await {
         if slow.most > 0 {
             tokio::time::sleep(Duration::from_micros(slow.rng.u64(..slow.most))).await;
         }
-        if !pass_on(frames).await {
-            break;
+        let all = [Some(frames), aside(&mut slow.rng)];
+        for frames in all.into_iter().flatten() {
+            if !pass_on(frames).await {
+                return;
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
+use super::super::asides;
 use super::super::trace::{shown_answers, shown_frames, without_moments};
 use super::pipe::Pipe;
 use super::spell::Side;
@@ -258,6 +259,9 @@ impl Sim<'_> {
                         shown_frames(&frames, &mut pair.unpacker, &mut pair.sent, &self.place.trace);
                     }
                     link.there.leave(frames, arrives);
+                    if let Some(aside) = asides::to_receiver(&mut self.rng) {
+                        link.there.leave(aside, arrives);
+                    }
                     return sender.wake();
                 }
                 1 if link.there.next().is_some_and(|at| at <= now) && takes(&link.to_receiver) => {
@@ -270,6 +274,9 @@ impl Sim<'_> {
                 {
                     self.record.update(b"<").update(&without_moments(&frames));
                     link.back.leave(frames, arrives);
+                    if let Some(aside) = asides::to_sender(&mut self.rng) {
+                        link.back.leave(aside, arrives);
+                    }
                     return receiver.wake();
                 }
                 3 if link.back.next().is_some_and(|at| at <= now) && takes(&link.to_sender) => {
