@@ -151,6 +151,10 @@ enum Needed {
     Welcome,
     Opened,
     Policy,
+    /// Of what the client says first.
+    Ping,
+    /// Of the first operation.
+    Operation,
 }
 
 /// Serves one client as a receiver with an empty folder, and says much besides. What it has got.
@@ -173,7 +177,14 @@ fn serve(mut server: Later, needed: Needed) -> Vec<ToReceiver> {
         for kind in UNKNOWN {
             server.say(&ToSender::Extra { kind, body: vec![kind; 100 * got.len()].into() });
         }
-        if message == ToReceiver::Ping {
+        let is_ping = message == ToReceiver::Ping;
+        if (is_ping && needed == Needed::Ping) || (message.is_operation() && needed == Needed::Operation) {
+            server.say(&ToSender::Bye { refusal: Refusal::Unsupported { what: "streams".into() } });
+            // The client closes, or has.
+            while server.frame().is_some() {}
+            return got;
+        }
+        if is_ping {
             server.say(&ToSender::Pong);
         }
         if message.is_operation() {
@@ -231,5 +242,15 @@ fn a_server_that_needs_what_is_not_known_is_left_with_a_sentence_that_says_what_
             assert!(!text.contains("broke"), "{text}");
             assert!(!got.iter().any(ToReceiver::is_operation), "{needed:?}, {command}: {got:?}");
         }
+    }
+}
+
+#[test]
+fn a_server_that_lacks_something_in_the_midst_of_it_is_not_tried_again_by_a_sync() {
+    let pair = Pair::new("lacks", Setup { target: "compress = \"off\"".into(), ..Setup::default() });
+    for needed in [Needed::Ping, Needed::Operation] {
+        let Some((done, _)) = against(&pair, needed, "sync") else { return };
+        assert_eq!(done.code, 76, "{needed:?}: {}", done.text());
+        assert!(done.text().contains("streams") && done.text().contains("release"), "{}", done.text());
     }
 }

@@ -43,8 +43,17 @@ pub fn exit_of(ended: &Ended) -> Exit {
     match ended {
         Ended::InSync => Exit::Ok,
         Ended::Lost => Exit::Unreachable,
-        Ended::Violation(_) | Ended::Unsupported(_) | Ended::Bye(Refusal::Protocol { .. }) => Exit::Protocol,
-        Ended::Bye(_) | Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
+        Ended::Violation(_) | Ended::Unsupported(_) => Exit::Protocol,
+        Ended::Bye(refusal) => exit_of_refusal(refusal),
+        Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
+    }
+}
+
+/// The same where the receiver has said why. What it does not have it will not have a moment later.
+fn exit_of_refusal(refusal: &Refusal) -> Exit {
+    match refusal {
+        Refusal::Protocol { .. } | Refusal::Version { .. } | Refusal::Unsupported { .. } => Exit::Protocol,
+        Refusal::Busy { .. } | Refusal::Denied | Refusal::Stopping => Exit::Busy,
     }
 }
 
@@ -93,8 +102,7 @@ impl Unreached {
             Unreached::Password(_) | Unreached::Nested(_) => Exit::Config,
             Unreached::Dial(error) => crate::check::exit_of(error),
             Unreached::Lost(_) => Exit::Unreachable,
-            Unreached::Refused(Refusal::Protocol { .. }) => Exit::Protocol,
-            Unreached::Refused(_) => Exit::Busy,
+            Unreached::Refused(refusal) => exit_of_refusal(refusal),
         }
     }
 
