@@ -138,8 +138,6 @@ impl Leases {
 
     /// The folder is the claim's from now on. Returns what it takes the place of.
     pub(super) fn take(&mut self, claim: &Claim, (token, epoch): (Token, u64), holder: Arc<Holder>) -> Vec<Held> {
-        let own = self.own(claim).map(|own| (own.record.shown_by(claim), own.record.noted));
-        let noted = own.filter(|(shown, _)| *shown != Shown::Nothing).and_then(|(_, noted)| noted);
         let (gone, kept) = std::mem::take(&mut self.held).into_iter().partition(|held| held.overlaps(&claim.folder));
         self.held = kept;
         let record = Record {
@@ -147,7 +145,8 @@ impl Leases {
             user: claim.user.clone(),
             sender: claim.sender,
             current: token,
-            noted,
+            // Until it has said that the new one is written down: either may have been killed before.
+            noted: claim.token,
             epoch,
             folder_id: claim.standing,
             boot: claim.is_fleeting.then(|| claim.boot.clone()),

@@ -21,7 +21,8 @@ pub(super) struct Record {
     pub sender: SenderId,
     /// What it was given by its last session.
     pub current: Token,
-    /// The last of which it has said that it is written down.
+    /// What it has for certain: the last of which it has said that it is written down, or else what it has shown itself, which
+    /// may be none.
     pub noted: Option<Token>,
     pub epoch: u64,
     /// The folder that it writes to; `None` before that was made, and where it is not trusted to be as it was left.
@@ -40,7 +41,7 @@ pub(super) struct Record {
 pub(super) enum Shown {
     /// The token of the last session.
     Current,
-    /// The one before, and nobody has said that the last is written down.
+    /// What that session has shown itself, and nobody has said that the one it was given is written down.
     Noted,
     /// Neither of both: it may be another host, or an older copy of this one.
     Nothing,
@@ -51,7 +52,7 @@ impl Record {
         let is_own = self.folder == claim.folder && self.user == claim.user && self.sender == claim.sender;
         match claim.token {
             Some(token) if is_own && token == self.current => Shown::Current,
-            Some(_) if is_own && claim.token == self.noted => Shown::Noted,
+            shown if is_own && shown == self.noted => Shown::Noted,
             _ => Shown::Nothing,
         }
     }

@@ -148,7 +148,28 @@ async fn what_was_given_back_is_anybodys() {
     begun.await.unwrap().unwrap().end().await;
     let mut ours = house.claim("a", &host(2));
     ours.token = None;
-    assert!(house.enter_as(ours).await.is_err(), "that one was not given back");
+    let stranger = Claim { sender: [9; 16], ..ours.clone() };
+    assert!(house.enter_as(stranger).await.is_err(), "that one was not given back");
+    assert!(house.enter_as(ours).await.is_ok(), "it has noted nothing yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_killed_before_it_could_note_anything_gets_in_at_once() {
+    let house = House::new();
+    let ours = host(1);
+    // It comes for the first time, and again as it was, however often.
+    for _ in 0..3 {
+        house.enter("a", &ours).await.unwrap().end().await;
+    }
+    let mut ours = ours;
+    house.visit("a", &mut ours).await;
+    // recvd knows nothing of it any more, as when the folder was made anew, and one of both is killed again.
+    house.release("a").await;
+    tokio::time::sleep(super::super::leases::AWAY).await;
+    for _ in 0..3 {
+        house.enter("a", &ours).await.unwrap().end().await;
+    }
+    assert!(house.enter("a", &host(2)).await.is_err(), "another one knows nothing of all that");
 }
 
 #[tokio::test(start_paused = true)]
