@@ -1,7 +1,8 @@
 //! What each source has told of itself last, whether it is connected or not: how far it is, and whether its last transfer was
 //! whole. Kept over restarts in a file of `state_dir`, which is written seldom and in one step; nothing is decided by it.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use proto::report::Report;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-/// Sources that are known: beyond that the one that was heard longest ago is forgotten.
+/// Sources that are known: beyond that one of the user who has the most is forgotten.
 const MOST: usize = 4096;
 /// How often the file is written, if something has changed.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -101,9 +102,7 @@ impl Sources {
     pub fn begins(self: &Arc<Self>, key: Key, from: IpAddr, live: Arc<Counters>) -> Heard {
         let mut known = self.known();
         if known.sources.len() >= MOST && !known.sources.contains_key(&key) {
-            let away = known.sources.iter().filter(|(_, entry)| entry.live.is_none());
-            let oldest = away.min_by_key(|(_, entry)| entry.source.heard).map(|(key, _)| key.clone());
-            oldest.map(|oldest| known.sources.remove(&oldest));
+            known.forget();
         }
         let tale = known.sources.remove(&key).map(|entry| entry.source.tale).unwrap_or_default();
         // Whether it is whole is told anew.
@@ -157,6 +156,17 @@ impl Sources {
 }
 
 impl Known {
+    /// Peers name folders and themselves, so not all are remembered: of those that are gone, who has the most loses the one
+    /// that was heard longest ago.
+    fn forget(&mut self) {
+        let away = || self.sources.iter().filter(|(_, entry)| entry.live.is_none());
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        away().for_each(|(key, _)| *counts.entry(&key.user).or_default() += 1);
+        let weight = |key: &Key, entry: &Entry| (counts.get(key.user.as_str()).copied(), Reverse(entry.source.heard));
+        let heaviest = away().max_by_key(|(key, entry)| weight(key, entry)).map(|(key, _)| key.clone());
+        heaviest.map(|key| self.sources.remove(&key));
+    }
+
     /// Asks those that are connected.
     fn listen(&mut self) {
         for Entry { source, live } in self.sources.values_mut() {

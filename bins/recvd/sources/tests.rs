@@ -79,6 +79,29 @@ fn the_one_that_was_heard_longest_ago_is_forgotten() {
 }
 
 #[test]
+fn who_names_more_than_are_known_loses_his_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let sources = Arc::new(Sources::load(Some(dir.path())));
+    session(&sources, key("web", 1), None);
+    session(&sources, key("db", 2), None);
+    let folder = |n: usize| Key { folder: RelPath::parse(n.to_string().as_bytes()).unwrap(), ..key("many", 3) };
+    for n in 0..MOST + 10 {
+        session(&sources, folder(n), None);
+    }
+    // Also one that comes when there are so many, and by what is known after a restart.
+    session(&sources, key("new", 4), None);
+    sources.keep();
+    for sources in [Arc::clone(&sources), Arc::new(Sources::load(Some(dir.path())))] {
+        session(&sources, key("newer", 5), None);
+        let all = sources.all();
+        assert_eq!(all.len(), MOST);
+        let knows = |key: &Key| all.iter().any(|(known, _)| known == key);
+        assert!([key("web", 1), key("db", 2), key("new", 4), key("newer", 5)].iter().all(knows));
+        assert!(knows(&folder(MOST + 9)) && !knows(&folder(13)), "not the ones heard longest ago");
+    }
+}
+
+#[test]
 fn the_file_is_written_only_when_something_has_changed_and_may_be_broken() {
     let dir = tempfile::tempdir().unwrap();
     let sources = Arc::new(Sources::load(Some(dir.path())));
