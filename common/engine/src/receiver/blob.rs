@@ -1,8 +1,9 @@
 //! Contents that travel in pieces, none over another: one temporary each, checked against the sender's hash. Pieces that stand
 //! at the backup already are copied by the pool; the sender's hash says that it has them too.
 //!
-//! Called by the intake only. Where a temporary cannot be written, the rest of the blob is read and dropped, for the sender is
-//! sending it already. Its `Put` gets the outcome.
+//! Called by the intake only. The temporary is made for the first piece, or for the `Put` of a blob without any: to open blobs
+//! and drop them again, which takes few bytes, costs nothing on the disk. Where a temporary cannot be written, the rest of the
+//! blob is read and dropped, for the sender is sending it already. Its `Put` gets the outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -35,7 +36,8 @@ struct Blob {
     size: u64,
     pieces: Pieces,
     transcript: Transcript,
-    file: Result<Arc<Draft>, Outcome>,
+    /// None before there is anything to write.
+    file: Result<Option<Arc<Draft>>, Outcome>,
     /// Whether it was asked for a basis, and the one that serves.
     asked: bool,
     basis: Option<Arc<Basis>>,
@@ -69,7 +71,7 @@ impl<'a> Blobs<'a> {
         };
         let file = match self.grant.limits.too_large(size) {
             Some(outcome) => Err(outcome),
-            None => self.grant.replica.file(size).map(Draft::new).map_err(|error| outcome::staging(&error)),
+            None => Ok(None),
         };
         place.insert(Blob {
             size,
@@ -119,7 +121,7 @@ impl<'a> Blobs<'a> {
         }
         blob.transcript.copy(offset, bytes, chunks.iter().map(|(_, hash)| hash.proof));
         blob.recorder.take_if(|recorder| !recorder.copy(offset, &range, &chunks));
-        match &blob.file {
+        match blob.draft(self.grant) {
             Ok(draft) => {
                 let (draft, outlet, backlog) = (draft.clone(), self.outlet.clone(), self.backlog.clone());
                 self.pool.copy(Copying { id, draft, basis, range, offset, bytes, outlet, backlog });
@@ -143,31 +145,35 @@ impl<'a> Blobs<'a> {
             return Err(format!("sent data for blob {id}, which is not open"));
         };
         blob.takes(id, (offset, bytes.len() as u64), Pieces::data)?;
-        if let Ok(draft) = &blob.file {
-            match draft.file.write_at(bytes, offset) {
-                Ok(()) => {
-                    blob.transcript.update(offset, bytes);
-                    blob.recorder.take_if(|recorder| !recorder.data(offset, bytes));
-                }
-                // The temporary goes at once: what filled the disk must not stay until the sender is through.
-                Err(error) => blob.file = Err(outcome::staging(&error)),
+        let Ok(draft) = blob.draft(self.grant) else { return Ok(()) };
+        match draft.file.write_at(bytes, offset) {
+            Ok(()) => {
+                blob.transcript.update(offset, bytes);
+                blob.recorder.take_if(|recorder| !recorder.data(offset, bytes));
             }
+            // The temporary goes at once: what filled the disk must not stay until the sender is through.
+            Err(error) => blob.file = Err(outcome::staging(&error)),
         }
         Ok(())
     }
 
-    pub(super) fn discard(&mut self, id: u32) -> Result<(), Breach> {
+    /// Returns whether it had a temporary.
+    pub(super) fn discard(&mut self, id: u32) -> Result<bool, Breach> {
         let Some(blob) = self.open.remove(&id) else {
             return Err(format!("dropped blob {id}, which is not open"));
         };
-        drop(blob);
-        self.pool.forget(id);
-        Ok(())
+        let Blob { file, asked, .. } = blob;
+        let staged = matches!(file, Ok(Some(_)));
+        drop(file);
+        if asked {
+            self.pool.forget(id);
+        }
+        Ok(staged)
     }
 
     /// The content for a `Put` of `size` bytes, and how it was built, if it was.
     pub(super) fn take(&mut self, id: u32, size: u64, hash: &[u8; 32]) -> Result<Result<Content, Outcome>, Breach> {
-        let Some(blob) = self.open.remove(&id) else {
+        let Some(mut blob) = self.open.remove(&id) else {
             return Err(format!("put blob {id}, which is not open"));
         };
         if blob.size != size {
@@ -177,10 +183,13 @@ impl<'a> Blobs<'a> {
             // Nobody wants the rest of the signature of its basis.
             self.pool.forget(id);
         }
-        let draft = match blob.file.map(Arc::try_unwrap) {
-            Ok(Ok(draft)) => draft,
-            Ok(Err(_)) => return Err(format!("put blob {id} before all of it was copied")),
+        let draft = match blob.draft(self.grant) {
+            Ok(draft) => draft,
             Err(outcome) => return Ok(Err(outcome)),
+        };
+        blob.file = Ok(None);
+        let Ok(draft) = Arc::try_unwrap(draft) else {
+            return Err(format!("put blob {id} before all of it was copied"));
         };
         if blob.transcript.finish() != *hash {
             return Ok(Err(outcome::failed("content damaged on its way")));
@@ -198,6 +207,16 @@ impl<'a> Blobs<'a> {
 }
 
 impl Blob {
+    /// The temporary, which is made when it is needed first.
+    fn draft(&mut self, grant: &Grant) -> Result<Arc<Draft>, Outcome> {
+        if let Some(draft) = self.file.clone()? {
+            return Ok(draft);
+        }
+        let made = grant.replica.file(self.size).map(Draft::new).map_err(|error| outcome::staging(&error));
+        self.file = made.clone().map(Some);
+        made
+    }
+
     /// One more piece, which must be within the file, and stand over no other.
     fn takes(
         &mut self,

@@ -259,7 +259,9 @@ impl<'a> Intake<'a> {
     }
 
     fn discard(&mut self, id: u32) -> Result<(), EndReason> {
-        self.blobs.discard(id).map_err(EndReason::Violation)?;
+        if !self.blobs.discard(id).map_err(EndReason::Violation)? {
+            return Ok(());
+        }
         // An empty bundle, so that the publisher looks whether the folder of temporaries can go.
         let place = self.line.admit(0).map_err(|Over| EndReason::Closed)?;
         self.line.arrive(place, Bundle::default());

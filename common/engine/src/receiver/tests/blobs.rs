@@ -60,6 +60,28 @@ fn an_id_may_be_used_again_once_it_is_free() {
 }
 
 #[test]
+fn what_is_only_opened_and_dropped_touches_no_disk() {
+    let mut rig = Rig::new();
+    let opened = (0..1000).flat_map(|_| [blob(1, 5), ToReceiver::Drop { id: 1 }]).chain([blob(1, 3)]);
+    rig.send(&opened.collect::<Vec<_>>());
+    rig.send(&[ToReceiver::Ping]);
+    assert_eq!(rig.next(), proto::ToSender::Pong);
+    assert_eq!(fs::read_dir(rig.at("")).unwrap().count(), 0, "not even the folder of temporaries");
+    // Nor does the first piece come too late.
+    rig.done(&[data(1, 0, b"abc"), put_blob("f", 1, 3, &[(0, b"abc")])]);
+    assert_eq!(fs::read(rig.at("f")).unwrap(), b"abc");
+}
+
+#[test]
+fn a_blob_without_any_piece_is_a_file() {
+    for mut rig in [Rig::new(), Rig::durable()] {
+        rig.done(&[blob(1, 0), blob(2, 1 << 20), put_blob("empty", 1, 0, &[]), put_blob("hole", 2, 1 << 20, &[])]);
+        assert_eq!(fs::read(rig.at("empty")).unwrap(), b"");
+        assert_eq!(fs::read(rig.at("hole")).unwrap(), vec![0; 1 << 20]);
+    }
+}
+
+#[test]
 fn a_damaged_content_is_not_published() {
     for mut rig in [Rig::new(), Rig::durable()] {
         rig.done(&[put("f", "old")]);
