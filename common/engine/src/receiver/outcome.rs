@@ -57,6 +57,15 @@ pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
     }
 }
 
+/// What an operation gets that was carried out in a folder which then could not be given its mtime back. A sender looks at the
+/// folder again after `Failed` and `ReadOnly`; after `Full` it would only send the entry once more.
+pub(super) fn of_folder(error: &io::Error) -> Outcome {
+    match Lack::of(error) {
+        Some(Lack::Room) => failed(format!("cannot set the mtime of its folder: {error}")),
+        _ => of("set the mtime of its folder", error),
+    }
+}
+
 /// Why what stands at a site did not leave it, to make room for nothing or for what stands at the other one.
 pub(super) fn of_obstacle(doing: &str, obstacle: &Obstacle, site: Site<'_>, other: Option<Site<'_>>) -> Outcome {
     let mut sites = std::iter::once(site).chain(other);
@@ -118,5 +127,14 @@ mod tests {
         let Outcome::Refused { reason } = outcome(18) else { panic!("{:?}", outcome(18)) };
         assert!(reason.contains("a module of its own") && !reason.contains("os error"), "{reason}");
         assert!([5, 12].map(outcome).iter().all(|outcome| matches!(outcome, Outcome::Failed { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_did_not_get_its_mtime_back_is_looked_at_again_whatever_was_missing() {
+        let outcome = |errno: i32| of_folder(&io::Error::from_raw_os_error(errno));
+        for room in [28, 122, 5] {
+            assert!(matches!(outcome(room), Outcome::Failed { .. }), "{room}");
+        }
+        assert!(matches!(outcome(30), Outcome::ReadOnly { .. }));
     }
 }

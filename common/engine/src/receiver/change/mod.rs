@@ -151,7 +151,7 @@ impl Changes {
     /// operations that are returned, which touched a folder where that failed.
     pub(super) fn finish(&mut self) -> Vec<(u64, Outcome)> {
         let unrestored = self.folders.restore().into_iter();
-        let told = |Unrestored { op, error }| (op, outcome::of("set the mtime of its folder", &error));
+        let told = |Unrestored { op, error }| (op, outcome::of_folder(&error));
         let unrestored = unrestored.map(told).collect();
         self.replica.narrow();
         unrestored
