@@ -64,7 +64,7 @@ impl Lease {
         match module.leases.obstacle(claim, sessions.silence) {
             Some(Obstacle::Released(left)) => Err(busy(
                 "a person has released the folder at the backup host, so that another host gets in; this one may come \
-                 again when a minute is over",
+                 again when two minutes are over",
                 left,
             )),
             Some(Obstacle::Absent(held)) => Err(absent(claim, &held)),

@@ -24,7 +24,7 @@ pub struct Released {
 }
 
 impl Sessions {
-    /// Frees the folder, with those above and beneath it. Whoever had it stays away for a minute.
+    /// Frees the folder, with those above and beneath it. Whoever had it stays away for two minutes.
     ///
     /// # Errors
     /// In words, where the module cannot work now.

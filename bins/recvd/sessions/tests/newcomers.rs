@@ -173,7 +173,7 @@ async fn who_was_killed_before_it_could_note_anything_gets_in_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_released_stays_away_for_a_minute() {
+async fn who_was_released_stays_away_for_two_minutes() {
     let house = House::new();
     let (mut ours, theirs) = (host(1), host(2));
     house.visit("a", &mut ours).await;
@@ -182,9 +182,9 @@ async fn who_was_released_stays_away_for_a_minute() {
     assert!(house.release("").await.is_empty());
     assert!(reason(house.enter("a", &ours).await).contains("a person has released"));
     assert!(house.enter("a", &theirs).await.is_ok());
-    // And where nobody came for a minute it may come again, as one that knows nothing.
+    // And where nobody came for two minutes it may come again, as one that knows nothing.
     house.release("a").await;
-    tokio::time::sleep(Duration::from_secs(61)).await;
+    tokio::time::sleep(super::super::leases::AWAY).await;
     assert!(!house.visit("a", &mut ours).await);
     // One that writes is ended, whether it answers or not.
     let old = house.write("a", &mut ours).await.unwrap();
