@@ -5,6 +5,7 @@
 //! a killed session leaves is removed by [`sweep`]. The module root's mtime is kept throughout.
 
 mod folder;
+mod growing;
 mod note;
 mod probe;
 mod removal;
@@ -30,6 +31,7 @@ use crate::{clone, process, remove};
 
 use folder::StageDir;
 pub use folder::sweep;
+pub use growing::Growing;
 pub use probe::probe;
 use staged::{Origins, Temp};
 pub use staged::{Staged, StagedFile};

@@ -7,6 +7,7 @@ mod folders;
 mod foreign;
 mod inexact;
 mod links;
+mod marks;
 mod modes;
 mod moves;
 mod names;

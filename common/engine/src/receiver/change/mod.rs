@@ -28,6 +28,7 @@ use super::signatures::Signatures;
 use crate::view::{By, Folder, Replica, Site};
 use book::LinkBook;
 use folders::{FOLDERS, Folders, Held, Unrestored};
+use marks::Marks;
 
 /// The mirrored folder, and what the batch in hand has done to it.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Changes {
     signatures: Arc<Signatures>,
     folders: Folders,
     links: LinkBook,
+    /// Those of the folder, once they are read.
+    marks: Option<Marks>,
     /// Files whose metadata changed in place.
     altered: Vec<(Rc<Held>, Name)>,
     /// Older versions of large files, held open: the kernel takes long to free one, and does so when it is closed.
@@ -51,6 +54,7 @@ impl Changes {
             signatures: Arc::clone(&grant.signatures),
             folders: Folders::new(Arc::clone(&grant.replica)),
             links: LinkBook::default(),
+            marks: None,
             altered: Vec::new(),
             replaced: Vec::new(),
         }
