@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
 use crate::view::Selection;
-pub(crate) use account::{Account, Amount, Occasion, Past, Standing};
+pub(crate) use account::{Account, Amount, Occasion, Past, Standing, Stock};
 pub use condition::Condition;
 pub use entries::Entries;
 use halt::Halts;

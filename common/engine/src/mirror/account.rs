@@ -6,7 +6,8 @@
 //! against a target. What is older may have been sent and forgotten.
 //!
 //! INVARIANT: in an hour the target gets each version once, and beyond that twice what there is (a little more where there is
-//! little). Then all that it is owed waits until enough of that is an hour old, or a person asks for it.
+//! little). Of a file with several names each has a version, as it is sent under each, but there is only one such file. Then
+//! all that it is owed waits until enough of that is an hour old, or a person asks for it.
 
 mod ledger;
 mod repeats;
@@ -48,6 +49,24 @@ impl Amount {
     fn beyond(self, most: Amount) -> Amount {
         let Amount { bytes, entries } = most;
         Amount { bytes: self.bytes.saturating_sub(bytes), entries: self.entries.saturating_sub(entries) }
+    }
+}
+
+/// What there is, or has come: under all names, as it is sent, and each file once, however many names it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stock {
+    pub named: Amount,
+    pub once: Amount,
+}
+
+impl Stock {
+    fn plus(self, more: Stock) -> Stock {
+        Stock { named: self.named.plus(more.named), once: self.once.plus(more.once) }
+    }
+
+    /// Of each the larger.
+    fn max(self, other: Stock) -> Stock {
+        Stock { named: self.named.max(other.named), once: self.once.max(other.once) }
     }
 }
 
@@ -124,7 +143,14 @@ impl Account {
         let version = books.versions.of(path, stat);
         let past = books.versions.meet(version, stat.ctime, (now, wall));
         if past == Past::New && by == Occasion::Other && versions::is_of_late(stat.ctime, wall) {
-            books.ledger.grows(Amount { bytes: stat.size, entries: 1 }, now);
+            let named = Amount { bytes: stat.size, entries: 1 };
+            // Under another name it may have come before.
+            let known = stat.nlink > 1 && {
+                let file = books.versions.of_file(stat);
+                books.versions.meet(file, stat.ctime, (now, wall)) == Past::Sent
+            };
+            let once = Amount { bytes: if known { 0 } else { stat.size }, entries: 1 };
+            books.ledger.grows(Stock { named, once }, now);
         }
         books.ledger.sends(past, amount, now);
         past
@@ -153,8 +179,8 @@ impl Account {
     }
 
     /// It has found more.
-    pub fn count(&self, amount: Amount) {
-        lock(&self.books).ledger.count(amount);
+    pub fn count(&self, found: Stock) {
+        lock(&self.books).ledger.count(found);
     }
 
     /// It has found all.

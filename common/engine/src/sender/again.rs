@@ -4,10 +4,12 @@ use sys::Stat;
 
 use super::looks::{Look, Why};
 use super::pass::{Difference, Pass};
+use super::walk::Children;
 use super::{Session, Until};
 use crate::hint::Cause;
-use crate::mirror::{Amount, Occasion, Past, Standing};
+use crate::mirror::{Amount, Occasion, Past, Standing, Stock};
 use crate::pending::Ticket;
+use crate::view::Inode;
 
 /// Why a target gets nothing for a while.
 const ASKS: &str = "the target keeps asking for what it was sent: what it is owed waits, for an hour at most";
@@ -42,12 +44,33 @@ impl Session<'_> {
         true
     }
 
+    /// A pass has listed this: one over all there is counts it.
+    pub(super) fn account_listed(&mut self, ticket: Ticket, children: &Children) {
+        if !self.passes.is_full(ticket) {
+            return;
+        }
+        let bytes = children.sized().filter_map(|(_, _, size)| size).fold(0, u64::saturating_add);
+        let named = Amount { bytes, entries: children.len() as u64 };
+        let mut once = named;
+        if let Children::Listing(listing) = children {
+            for (name, inode) in &listing.linked {
+                if !self.passes.counts(ticket, inode.node()) {
+                    let size = listing.find(name).map_or(0, |(entry, _)| entry.size);
+                    once.bytes = once.bytes.saturating_sub(size);
+                }
+            }
+        }
+        self.mirror.account.count(Stock { named, once });
+    }
+
     /// The content of this file is sent, so much of it at once.
-    pub(super) fn account_content(&self, look: &Look, stat: &Stat, bytes: u64) -> Past {
+    pub(super) fn account_content(&mut self, look: &Look, stat: &Stat, bytes: u64) -> Past {
         let by = self.sends_for(look.ticket);
         let unsized_there = look.size.is_none() && look.why == Why::Differs(Difference::Missing);
         if by == Occasion::FullPass && unsized_there {
-            self.mirror.account.count(Amount { bytes: stat.size, entries: 0 });
+            let named = Amount { bytes: stat.size, entries: 0 };
+            let new = stat.nlink < 2 || self.passes.counts(look.ticket, Inode::of(stat).node());
+            self.mirror.account.count(Stock { named, once: if new { named } else { Amount::default() } });
         }
         self.mirror.account.sends(&look.path, stat, Amount { bytes, entries: 1 }, by)
     }

@@ -16,7 +16,7 @@ use super::passes::{About, Question};
 use super::walk::{Children, Listed};
 use super::{Ended, LOOKS, Session};
 use crate::hint::{Cause, Hint};
-use crate::mirror::{Amount, Halt};
+use crate::mirror::Halt;
 use crate::pending::Ticket;
 use crate::view::{Rule, Skipped};
 
@@ -142,10 +142,7 @@ impl Session<'_> {
         }
         self.mirror.sent.compared.fetch_add(children.len() as u64, Ordering::Relaxed);
         self.mirror.progress.compare(children.len() as u64);
-        if self.passes.get(ticket).is_some_and(Pass::is_full) {
-            let bytes = children.sized().filter_map(|(_, _, size)| size).fold(0, u64::saturating_add);
-            self.mirror.account.count(Amount { bytes, entries: children.len() as u64 });
-        }
+        self.account_listed(ticket, &children);
         self.passes.tell(ticket, |pass| pass.listed(path, children, others));
     }
 

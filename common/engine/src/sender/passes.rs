@@ -9,7 +9,7 @@ use super::pass::Pass;
 use super::walk::Detail;
 use crate::mirror::Round;
 use crate::pending::Ticket;
-use crate::view::Inode;
+use crate::view::{Inode, Node};
 
 /// Folders being listed, or listed and not compared.
 const AHEAD: usize = 128;
@@ -84,6 +84,11 @@ impl Passes {
     /// A name of a file with several, if this work has a pass: it tells of them at its end.
     pub fn meet(&mut self, ticket: Ticket, inode: Inode, path: &RelPath) -> bool {
         self.tell(ticket, |pass| pass.meet(inode, path.clone())).is_some()
+    }
+
+    /// Whether the pass of this work counts this file with several names, as it has not under another of them.
+    pub fn counts(&mut self, ticket: Ticket, node: Node) -> bool {
+        self.passes.get_mut(&ticket).is_some_and(|pass| pass.counts(node))
     }
 
     /// Takes a pass out that is over.

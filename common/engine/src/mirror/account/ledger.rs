@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Amount, HOUR, Past, Standing};
+use super::{Amount, HOUR, Past, Standing, Stock};
 
 /// What was sent in this time counts, and is forgotten, as one.
 const SLOT: Duration = Duration::from_secs(300);
@@ -19,7 +19,7 @@ struct Sums {
     /// What may have been sent before.
     perhaps: Amount,
     /// What came to the source, or changed there.
-    grown: Amount,
+    grown: Stock,
 }
 
 impl Sums {
@@ -34,18 +34,18 @@ impl Sums {
 pub(super) struct Ledger {
     slots: VecDeque<(Instant, Sums)>,
     /// What the last pass over all has found, and the one under way so far.
-    tree: Amount,
-    counting: Amount,
+    tree: Stock,
+    counting: Stock,
 }
 
 impl Ledger {
     pub fn begin_count(&mut self) {
         self.tree = self.counted();
-        self.counting = Amount::default();
+        self.counting = Stock::default();
     }
 
-    pub fn count(&mut self, amount: Amount) {
-        self.counting = self.counting.plus(amount);
+    pub fn count(&mut self, found: Stock) {
+        self.counting = self.counting.plus(found);
     }
 
     pub fn end_count(&mut self) {
@@ -53,14 +53,14 @@ impl Ledger {
     }
 
     /// What there is, as far as it was counted.
-    pub fn counted(&self) -> Amount {
+    pub fn counted(&self) -> Stock {
         self.tree.max(self.counting)
     }
 
     /// So much has come to the source.
-    pub fn grows(&mut self, amount: Amount, now: Instant) {
+    pub fn grows(&mut self, more: Stock, now: Instant) {
         let slot = self.slot(now);
-        slot.grown = slot.grown.plus(amount);
+        slot.grown = slot.grown.plus(more);
     }
 
     /// So much is sent, of which that is known.
@@ -92,16 +92,16 @@ impl Ledger {
         self.slots.iter().fold(Sums::default(), |all, (_, sums)| all.plus(*sums))
     }
 
-    /// What was sent again in the last hour: of what may have been sent before, what is more than there is.
+    /// What was sent again in the last hour: of what may have been sent before, what is more than there is under all names.
     pub fn again(&mut self, now: Instant) -> Amount {
         self.expire(now);
         let sums = self.sums();
-        sums.again.plus(sums.perhaps.beyond(self.counted().plus(sums.grown)))
+        sums.again.plus(sums.perhaps.beyond(self.counted().plus(sums.grown).named))
     }
 
     /// What may be sent again in an hour.
     fn budget(&self) -> Amount {
-        let Amount { bytes, entries } = self.counted().plus(self.sums().grown);
+        let Amount { bytes, entries } = self.counted().plus(self.sums().grown).once;
         LEAST.max(Amount { bytes: bytes.saturating_mul(TIMES), entries: entries.saturating_mul(TIMES) })
     }
 

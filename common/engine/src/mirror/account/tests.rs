@@ -29,6 +29,11 @@ fn wall(clock: &Clock) -> i64 {
     clock.wall().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
+/// Of files that have one name.
+fn all(amount: Amount) -> Stock {
+    Stock { named: amount, once: amount }
+}
+
 const MIB: u64 = 1024 * 1024;
 
 #[test]
@@ -36,7 +41,7 @@ fn what_did_not_change_is_sent_three_times_an_hour() {
     let clock = Clock::manual();
     let account = Account::new(clock.clone());
     account.begin_count();
-    account.count(Amount { bytes: 100 * MIB, entries: 10 });
+    account.count(all(Amount { bytes: 100 * MIB, entries: 10 }));
     account.end_count();
     let files: Vec<_> = (0..10).map(|ino| file(ino, 10 * MIB, THEN)).collect();
     let mut sent = 0;
@@ -85,12 +90,12 @@ fn a_first_pass_over_more_than_is_remembered_is_one_time() {
     let mut times: u64 = 0;
     'passes: for _ in 0..10 {
         account.begin_count();
-        account.count(Amount { bytes: 0, entries: 200_000 });
+        account.count(all(Amount { bytes: 0, entries: 200_000 }));
         for ino in 0..200_000 {
             if account.standing() != Standing::Open {
                 break 'passes;
             }
-            account.count(Amount { bytes: 1000, entries: 0 });
+            account.count(all(Amount { bytes: 1000, entries: 0 }));
             account.sends(&path("f"), &file(ino, 1000, THEN), amount, Occasion::FullPass);
             times += 1;
         }
@@ -128,4 +133,34 @@ fn a_person_has_all_of_it_sent_anew() {
     }
     account.begin_anew();
     assert_eq!((account.standing(), sends(&account, &stat)), (Standing::Open, Past::New));
+}
+
+#[test]
+fn names_of_one_file_are_sent_each_and_are_one_file() {
+    // Files that came lately and that an event tells of, and old ones that a pass meets.
+    for late in [false, true] {
+        let clock = Clock::manual();
+        let account = Account::new(clock.clone());
+        let stat = |ino| Stat { nlink: 10, ..file(ino, 10 * MIB, if late { wall(&clock) - 10 } else { THEN }) };
+        let files: Vec<_> = (0..10).map(stat).collect();
+        let names: Vec<_> = (0..10).map(|name| path(&name.to_string())).collect();
+        account.begin_count();
+        if !late {
+            let once = Amount { bytes: 100 * MIB, entries: 100 };
+            account.count(Stock { named: Amount { bytes: 1000 * MIB, entries: 100 }, once });
+        }
+        account.end_count();
+        let mut sent = [0; 2];
+        for round in 0..100 {
+            for (name, stat) in names.iter().flat_map(|name| files.iter().map(move |stat| (name, stat))) {
+                if account.standing() == Standing::Open {
+                    let amount = Amount { bytes: stat.size, entries: 1 };
+                    let past = account.sends(name, stat, amount, Occasion::Other);
+                    assert_eq!(past, if round == 0 { Past::New } else { Past::Sent });
+                    sent[usize::from(round > 0)] += stat.size;
+                }
+            }
+        }
+        assert_eq!(sent, [1000 * MIB, 200 * MIB], "late: {late}");
+    }
 }

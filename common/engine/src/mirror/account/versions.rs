@@ -42,6 +42,11 @@ impl Versions {
         Version(self.hashing.hash_one((path.as_bytes(), dev, ino, size, mtime, ctime)))
     }
 
+    /// The same of the file, whatever its names are.
+    pub fn of_file(&self, stat: &Stat) -> Version {
+        self.of(&RelPath::root(), stat)
+    }
+
     /// This version, of a file that changed last at `changed`, is sent now. What was known of it.
     pub fn meet(&mut self, version: Version, changed: Time, (now, wall): (Instant, SystemTime)) -> Past {
         self.expire(now);

@@ -15,7 +15,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use proto::{Name, RelPath};
 
@@ -92,6 +92,8 @@ pub(super) struct Pass {
     matched: u64,
     /// Files with more than one name, and the names met.
     groups: HashMap<Node, (Inode, Vec<RelPath>)>,
+    /// Those that are counted: all of them stand in `groups`, or will.
+    counted: HashSet<Node>,
     /// Those of them that are still to be named, the first of them last.
     to_name: Vec<(Inode, Vec<RelPath>)>,
     /// Whether the root of the source has no entries.
@@ -122,6 +124,7 @@ impl Pass {
             most: HELD,
             matched: 0,
             groups: HashMap::new(),
+            counted: HashSet::new(),
             to_name: Vec::new(),
             empty: false,
         }
@@ -176,6 +179,11 @@ impl Pass {
         if names.last() != Some(&path) {
             names.push(path);
         }
+    }
+
+    /// Whether this file with several names is to be counted: it is once.
+    pub fn counts(&mut self, node: Node) -> bool {
+        self.counted.insert(node)
     }
 
     /// A look was queued for this pass: it does not end before that is through.

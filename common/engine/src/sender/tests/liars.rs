@@ -293,6 +293,43 @@ fn none(op: u64, message: &ToReceiver) -> Option<ToSender> {
     }
 }
 
+/// Each of ten files, with so many names, of which one is so large.
+fn four_folders(pair: &Pair, large: usize, names: usize) {
+    for folder in 0..4 {
+        fs::create_dir(pair.here.join(format!("d{folder}"))).unwrap();
+        for file in 0..10 {
+            let first = pair.here.join(format!("d{folder}/f{file}"));
+            fs::write(&first, vec![file; if file < 9 { 200_000 } else { large }]).unwrap();
+            for other in 1..names {
+                fs::hard_link(&first, pair.here.join(format!("d{folder}/g{other}{file}"))).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn names_of_one_file_are_sent_each_once_and_beyond_that_twice_the_files() {
+    const TREE: u64 = 40 * 900_000;
+    let lies: [(&str, Says); 3] = [
+        ("it has nothing, at each connection", none),
+        ("the names are not there", |op, message| match message {
+            ToReceiver::Link { .. } => outcome(op, Outcome::Absent),
+            _ => none(op, message),
+        }),
+        ("each file has failed", |op, message| match message {
+            ToReceiver::Put { .. } => outcome(op, Outcome::Failed { reason: reason() }),
+            _ => none(op, message),
+        }),
+    ];
+    for (what, says) in lies {
+        let (pair, clock) = Pair::stepped();
+        four_folders(&pair, 7_200_000, 3);
+        let (content, _) = an_hour(&pair, &clock, says, Duration::from_secs(40));
+        assert!(content >= 3 * TREE, "{what}: only {content} bytes in all");
+        assert!(content <= 5 * TREE + TREE / 4, "{what}: {content} bytes for {TREE}");
+    }
+}
+
 #[test]
 fn whatever_a_target_says_it_gets_three_times_the_tree_in_an_hour() {
     const TREE: u64 = 40 * 2_000_000;
@@ -319,13 +356,7 @@ fn whatever_a_target_says_it_gets_three_times_the_tree_in_an_hour() {
     for (what, says) in lies {
         for lasts in [Duration::from_secs(40), Duration::from_secs(7200)] {
             let (pair, clock) = Pair::stepped();
-            for folder in 0..4 {
-                fs::create_dir(pair.here.join(format!("d{folder}"))).unwrap();
-                for file in 0..10 {
-                    let size = if file < 9 { 200_000 } else { 18_200_000 };
-                    fs::write(pair.here.join(format!("d{folder}/f{file}")), vec![file; size]).unwrap();
-                }
-            }
+            four_folders(&pair, 18_200_000, 1);
             let (content, operations) = an_hour(&pair, &clock, says, lasts);
             assert!(content >= TREE, "{what}: only {content} bytes in all");
             assert!(content <= 3 * TREE + TREE / 4, "{what}: {content} bytes for {TREE}");
