@@ -83,6 +83,10 @@ pub const XATTR_BYTES: usize = 256 * 1024;
 pub const LINKS: usize = 64;
 /// Bytes of the entries in one `Listing` frame; a larger folder is asked for in parts.
 pub const LISTING: usize = 256 * 1024;
+/// Entries of one folder of the receiver that a sender hears of: no source has as many that it could list.
+pub const LISTED: u64 = 100_000_000;
+/// A part of a listing that is not the last counts as so many of them at least: a quarter of those with the longest names.
+pub const LISTED_PART: u64 = 200;
 /// Bytes of a reason in a problem or refusal.
 pub const REASON: usize = 1024;
 /// Messages of a receiver that answer nothing, as signs of life, of which so many may come at once and one more after each

@@ -187,10 +187,11 @@ impl Session<'_> {
             // What cannot be looked at is not gone.
             now.as_ref().map_or(true, |now| !matches!(now.look(name), Ok(None)))
         };
-        let Some(told) = self.passes.tell(ticket, |pass| pass.differs(&folder, entries, last, stands)) else {
+        let room = self.passes.room();
+        let Some(told) = self.passes.tell(ticket, |pass| pass.differs(&folder, entries, last, room, stands)) else {
             return Ok(());
         };
-        told.map_err(|_| Ended::Violation("a listing that is not in order of names".into()))?;
+        told.map_err(|wrong| Ended::Violation(wrong.to_string()))?;
         self.advance(ticket)
     }
 

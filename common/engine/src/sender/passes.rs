@@ -16,6 +16,9 @@ const AHEAD: usize = 128;
 /// Entries of folders that are compared and not answered: bounds memory to about 12 MB, and is what two threads list in a
 /// fifth of a second.
 const ENTRIES: usize = 65_536;
+/// Bytes of what is to be deleted that all passes hold, about: some hundred thousand names. Where a pass finds more, all of it
+/// is counted and judged, what is held is deleted, and the rest by the next pass.
+const HELD: usize = 64 * 1024 * 1024;
 
 /// What the target was asked about a folder.
 #[derive(Debug, Clone)]
@@ -35,7 +38,6 @@ pub(super) enum About {
 }
 
 /// All passes that are under way, by their work.
-#[derive(Default)]
 pub(super) struct Passes {
     passes: BTreeMap<Ticket, Pass>,
     /// Folders still to be listed; the last is next, so that memory is bounded by depth times width.
@@ -45,10 +47,20 @@ pub(super) struct Passes {
     asked: BTreeMap<u64, Question>,
     /// Entries of the folders in them.
     entries: usize,
+    /// Bytes of what is to be deleted in all of them, and how many there may be.
+    held: usize,
+    pub most: usize,
     /// Where a comparison would have deleted too much, and is made once more before anybody is halted.
     doubted: HashSet<RelPath>,
     /// What passes that are over, but not acknowledged, will have met: where, and since when.
     met: BTreeMap<Ticket, (RelPath, Round)>,
+}
+
+impl Default for Passes {
+    fn default() -> Passes {
+        let (passes, to_list, at_walker, asked, entries, held, doubted, met) = Default::default();
+        Passes { passes, to_list, at_walker, asked, entries, held, most: HELD, doubted, met }
+    }
 }
 
 impl Passes {
@@ -71,13 +83,14 @@ impl Passes {
         self.get(ticket).is_some_and(Pass::is_full)
     }
 
-    /// Tells the pass of this work something, if it has one. INVARIANT: nothing else changes a pass, so that the entries
-    /// that all of them hold are known.
+    /// Tells the pass of this work something, if it has one. INVARIANT: nothing else changes a pass, so that what all
+    /// of them hold is known.
     pub fn tell<T>(&mut self, ticket: Ticket, what: impl FnOnce(&mut Pass) -> T) -> Option<T> {
         let pass = self.passes.get_mut(&ticket)?;
-        let before = pass.entries();
+        let (entries, held) = (pass.entries(), pass.held());
         let said = what(pass);
-        self.entries = self.entries + pass.entries() - before;
+        self.entries = self.entries + pass.entries() - entries;
+        self.held = self.held + pass.held() - held;
         Some(said)
     }
 
@@ -94,6 +107,7 @@ impl Passes {
     /// Takes a pass out that is over.
     pub fn end(&mut self, ticket: Ticket) -> Option<Pass> {
         let pass = self.passes.remove(&ticket)?;
+        self.held -= pass.held();
         if pass.is_deep() {
             self.met.insert(ticket, (pass.root().clone(), pass.round()));
         }
@@ -134,6 +148,11 @@ impl Passes {
         self.at_walker += 1;
         let detail = self.get(ticket).map_or(Detail::Metadata, |pass| pass.detail(&folder));
         Some((ticket, folder, detail))
+    }
+
+    /// Bytes of what is to be deleted that may be held yet.
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(self.held)
     }
 
     /// Whether folders that are listed may be compared: not so many of those that are wait for an answer.

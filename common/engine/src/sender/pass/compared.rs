@@ -7,12 +7,15 @@
 //! meanwhile, is not taken for one that goes. Behind a part's last name nothing is concluded before the next has come, nor is
 //! anything of a folder that is not told to its end deleted, nor counted for the brake.
 
-use proto::{Entry, Kind, Name};
+use std::fmt;
+
+use proto::limits::{LISTED, LISTED_PART};
+use proto::{Entry, Kind, Name, RelPath};
 
 use super::differences::{Differences, compare};
 use crate::view::Listing;
 
-/// What a name that is to be deleted takes beside its bytes, with its path and its look.
+/// What a name that is to be deleted takes beside the bytes of its path, with its look.
 const EXTRA: usize = 128;
 
 /// One such folder, from its question to the last part of the answer.
@@ -25,6 +28,8 @@ pub(super) struct Compared {
     reached: usize,
     /// The last name that the target has told of.
     told: Option<Name>,
+    /// Entries that the target has told of.
+    pub there: u64,
     /// What the target has and is not here, or stands in the way.
     pub extras: Vec<(Name, Kind)>,
     /// Bytes that those take, about.
@@ -46,14 +51,28 @@ pub(super) struct Stretch {
     pub blank: bool,
 }
 
-/// The target's listing is not in order of names.
+/// What is wrong with the target's listing.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::sender) struct Disorder;
+pub(in crate::sender) enum Wrong {
+    /// It is not in order of names.
+    Disorder,
+    /// It has no end.
+    Endless,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Disorder => f.write_str("a listing that is not in order of names"),
+            Wrong::Endless => write!(f, "a listing of more than {LISTED} entries"),
+        }
+    }
+}
 
 impl Compared {
     pub fn new(here: Listing, others: Vec<Name>) -> Compared {
-        let (reached, told, extras, held, beyond, matched) = Default::default();
-        Compared { here, others, reached, told, extras, held, beyond, matched }
+        let (reached, told, there, extras, held, beyond, matched) = Default::default();
+        Compared { here, others, reached, told, there, extras, held, beyond, matched }
     }
 
     /// How many entries it has here, compared or not.
@@ -84,27 +103,32 @@ impl Compared {
         self.told.as_ref()
     }
 
-    /// The next part. Of what only the target has there is room for so many bytes. `stands` says whether something is here by
-    /// now under a name.
+    /// The next part of this folder. Of what only the target has there is room for so many bytes. `stands` says whether
+    /// something is here by now under a name.
     pub fn told(
         &mut self,
+        folder: &RelPath,
         there: &[Entry],
         last: bool,
         room: usize,
         stands: impl Fn(&Name) -> bool,
-    ) -> Result<Stretch, Disorder> {
+    ) -> Result<Stretch, Wrong> {
         let first = self.told.is_none();
         if let (Some(told), Some(next)) = (&self.told, there.first())
             && *told >= next.name
         {
-            return Err(Disorder);
+            return Err(Wrong::Disorder);
+        }
+        self.there += if last { 0 } else { LISTED_PART.max(there.len() as u64) };
+        if self.there > LISTED {
+            return Err(Wrong::Endless);
         }
         let upto = match there.last() {
             Some(entry) if !last => {
                 self.told = Some(entry.name.clone());
                 self.here.entries.partition_point(|ours| ours.name <= entry.name)
             }
-            None if !last => return Err(Disorder),
+            None if !last => return Err(Wrong::Disorder),
             _ => self.len(),
         };
         let mut stretch = self.compare(upto, there, last);
@@ -122,7 +146,7 @@ impl Compared {
                 self.beyond += 1;
                 continue;
             }
-            self.held += cost(&name);
+            self.held += cost(folder, &name);
             self.extras.push((name, kind));
         }
         Ok(stretch)
@@ -148,7 +172,7 @@ impl Compared {
     }
 }
 
-/// Bytes that a name takes which is to be deleted, about.
-pub(super) fn cost(name: &Name) -> usize {
-    EXTRA + name.as_bytes().len()
+/// Bytes that a name in this folder takes which is to be deleted, about: in the end it is a whole path.
+pub(super) fn cost(folder: &RelPath, name: &Name) -> usize {
+    EXTRA + folder.as_bytes().len() + name.as_bytes().len()
 }

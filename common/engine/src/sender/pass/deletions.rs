@@ -23,11 +23,22 @@ pub(super) enum Whole {
     Asked,
 }
 
+/// Of which extras the size is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Folders,
+    All,
+}
+
 /// What may be deleted, and what is known of its size.
 pub(super) struct Deletions {
     extras: Vec<Extra>,
-    /// Places whose size is still to be asked for; the root stands for the whole backup.
+    /// Places beside them whose size is still to be asked for; the root stands for the whole backup.
     questions: Vec<RelPath>,
+    /// The sizes of so many of the first extras, or of the folders among them, are still to be asked for. None of the paths is
+    /// held twice for that.
+    unasked: usize,
+    asks: Asks,
     /// Those asked and not answered.
     open: HashSet<RelPath>,
     entries: u64,
@@ -42,8 +53,8 @@ pub(super) struct Deletions {
 impl Deletions {
     pub fn new() -> Deletions {
         let (extras, questions, open) = Default::default();
-        let certainty = Certainty::Estimated;
-        Deletions { extras, questions, open, entries: 0, whole: 0, certainty, beyond: 0, but: None }
+        let (certainty, asks) = (Certainty::Estimated, Asks::Folders);
+        Deletions { extras, questions, unasked: 0, asks, open, entries: 0, whole: 0, certainty, beyond: 0, but: None }
     }
 
     pub fn add(&mut self, path: RelPath, kind: Kind) {
@@ -55,9 +66,14 @@ impl Deletions {
         self.beyond += places;
     }
 
-    /// Whether more was found than is held.
+    /// Whether more was found than is held, and not dropped since.
     pub fn has_beyond(&self) -> bool {
         self.beyond > 0
+    }
+
+    /// Whether nothing that was found is held.
+    pub fn is_empty(&self) -> bool {
+        self.extras.is_empty()
     }
 
     /// All is found, and more than is held: what stands beneath `top` at the target and has no place here goes, at most. The
@@ -79,9 +95,8 @@ impl Deletions {
 
     /// All is found: what is no folder counts as one entry, folders are to be asked about.
     pub fn weigh(&mut self, whole: Whole) {
-        let folders = self.extras.iter().filter(|extra| extra.kind == Kind::Dir);
-        self.questions = folders.map(|extra| extra.path.clone()).collect();
-        self.entries = (self.extras.len() - self.questions.len()) as u64;
+        self.entries = self.extras.iter().filter(|extra| extra.kind != Kind::Dir).count() as u64;
+        self.ask_about(Asks::Folders);
         if whole == Whole::Asked && !self.extras.is_empty() {
             self.questions.push(RelPath::root());
         }
@@ -90,18 +105,38 @@ impl Deletions {
     /// The size of every deletion and of the whole is asked for.
     pub fn weigh_again(&mut self) {
         (self.certainty, self.entries) = (Certainty::Counted, 0);
-        self.questions = self.extras.iter().map(|extra| extra.path.clone()).collect();
+        self.ask_about(Asks::All);
         self.questions.push(RelPath::root());
+    }
+
+    fn ask_about(&mut self, asks: Asks) {
+        (self.asks, self.unasked) = (asks, self.extras.len());
+        self.pass_over();
+    }
+
+    /// Goes on to the next of which the size is asked for.
+    fn pass_over(&mut self) {
+        let rest = self.extras.get(..self.unasked).unwrap_or_default();
+        let next = rest.iter().rposition(|extra| self.asks == Asks::All || extra.kind == Kind::Dir);
+        self.unasked = next.map_or(0, |at| at + 1);
     }
 
     /// Whether something is to be asked.
     pub fn has_questions(&self) -> bool {
-        !self.questions.is_empty()
+        !self.questions.is_empty() || self.unasked > 0
     }
 
     /// The next place whose size the target is to tell.
     pub fn ask(&mut self) -> Option<RelPath> {
-        let question = self.questions.pop()?;
+        let question = match self.questions.pop() {
+            Some(question) => question,
+            None => {
+                self.unasked = self.unasked.checked_sub(1)?;
+                let question = self.extras.get(self.unasked)?.path.clone();
+                self.pass_over();
+                question
+            }
+        };
         self.open.insert(question.clone());
         Some(question)
     }
@@ -135,11 +170,12 @@ impl Deletions {
     pub fn drop_all(&mut self) {
         self.questions.clear();
         self.extras.clear();
+        (self.unasked, self.beyond) = (0, 0);
     }
 
     /// Whether every question is answered.
     pub fn are_counted(&self) -> bool {
-        self.questions.is_empty() && self.open.is_empty()
+        !self.has_questions() && self.open.is_empty()
     }
 
     pub fn certainty(&self) -> Certainty {

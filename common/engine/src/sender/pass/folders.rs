@@ -2,7 +2,7 @@
 
 use proto::{Entry, Kind, Name, RelPath};
 
-use super::compared::{Compared, Disorder, Stretch, cost};
+use super::compared::{Compared, Stretch, Wrong, cost};
 use super::{Action, Children, Difference, Differing, Pass, blank};
 
 impl Pass {
@@ -47,20 +47,22 @@ impl Pass {
     }
 
     /// The next part of the target's listing of a folder that has another digest; with the last the folder is through.
-    /// `stands` says whether something is here by now under a name that was not when the folder was listed.
+    /// Of what is to be deleted so many bytes may be held yet. `stands` says whether something is here by now under a name that
+    /// was not when the folder was listed.
     ///
     /// # Errors
-    /// When it does not follow the parts before it.
+    /// When it does not follow the parts before it, or there are too many.
     pub fn differs(
         &mut self,
         path: &RelPath,
         there: &[Entry],
         last: bool,
+        room: usize,
         stands: impl Fn(&Name) -> bool,
-    ) -> Result<(), Disorder> {
+    ) -> Result<(), Wrong> {
         let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
-        let (held, room) = (compared.held, self.most.saturating_sub(self.held));
-        let stretch = compared.told(there, last, room, stands)?;
+        let held = compared.held;
+        let stretch = compared.told(path, there, last, room, stands)?;
         self.held += compared.held - held;
         match compared.last_told().filter(|_| !last).cloned() {
             Some(name) => self.to_ask.push_back((path.clone(), name)),
@@ -129,7 +131,7 @@ impl Pass {
         let Some(mut compared) = self.take(path) else { return };
         self.matched += compared.matched;
         if self.delete {
-            self.held += compared.extras.iter().map(|(name, _)| cost(name)).sum::<usize>();
+            self.held += compared.extras.iter().map(|(name, _)| cost(path, name)).sum::<usize>();
             self.deletions.add_beyond(compared.beyond);
         }
         for (name, kind) in std::mem::take(&mut compared.extras) {

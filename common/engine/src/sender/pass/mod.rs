@@ -39,10 +39,6 @@ pub(super) enum Reach {
     Subtree,
 }
 
-/// Bytes of what is to be deleted that a pass holds, about: half a million names. Where there is more, all of it is counted and
-/// judged, these are deleted, and the rest by the next pass.
-const HELD: usize = 64 * 1024 * 1024;
-
 /// Which stretch of its work a pass is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -85,9 +81,9 @@ pub(super) struct Pass {
     /// Looks queued and uploads under way.
     looking: usize,
     deletions: Deletions,
-    /// Bytes of what is to be deleted, in folders that are compared and in those that are through; and how many there may be.
+    /// Bytes of what is to be deleted, in folders that are compared and in those that are through. They are held until the
+    /// pass is over: the looks at them are.
     held: usize,
-    most: usize,
     /// Entries of the target that have a place here.
     matched: u64,
     /// Files with more than one name, and the names met.
@@ -121,7 +117,6 @@ impl Pass {
             looking: 0,
             deletions: Deletions::new(),
             held: 0,
-            most: HELD,
             matched: 0,
             groups: HashMap::new(),
             counted: HashSet::new(),
@@ -161,6 +156,11 @@ impl Pass {
     /// Entries of the folders that are compared and not answered.
     pub fn entries(&self) -> usize {
         self.entries
+    }
+
+    /// Bytes of what is to be deleted that it holds, about, or its looks.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Places at the target that are to be deleted, as far as is known.
@@ -241,10 +241,8 @@ impl Pass {
     fn delete(&mut self) {
         let weight = self.weight();
         self.phase = Phase::Looking;
-        let places = self.deletions.take();
-        let again = !places.is_empty() && self.deletions.has_beyond();
-        self.todo.push_back(Action::Delete(places, weight));
-        if again {
+        self.todo.push_back(Action::Delete(self.deletions.take(), weight));
+        if self.deletions.has_beyond() {
             self.todo.push_back(Action::CompareAgain);
         }
     }
@@ -264,6 +262,11 @@ impl Pass {
                 continue;
             }
             match self.phase {
+                Phase::Comparing if self.is_compared() && self.deletions.is_empty() && self.deletions.has_beyond() => {
+                    // Other passes have taken all the room. Nothing is judged, and no doubt is over.
+                    self.phase = Phase::Looking;
+                    self.todo.push_back(Action::CompareAgain);
+                }
                 Phase::Comparing if self.is_compared() => {
                     let share = matches!(self.max_delete, MaxDelete::Percent(_));
                     if self.deletions.has_beyond() {

@@ -1,8 +1,8 @@
 //! What is said of a pass for one event after the other.
 
-use proto::{Entry, Kind, Name, RelPath, digest};
+use proto::{Entry, Kind, Name, RelPath, digest, limits};
 
-use super::compared::Disorder;
+use super::compared::Wrong::{Disorder, Endless};
 use super::*;
 use crate::view::Listing;
 use crate::workers::Workers;
@@ -67,16 +67,23 @@ fn list(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
 
 fn there(pass: &mut Pass, at: &str, entries: &[(&str, Kind)]) {
     let entries: Vec<_> = entries.iter().map(|(name, kind)| entry(name, *kind, 1)).collect();
-    assert_eq!(pass.differs(&path(at), &entries, true, |_| false), Ok(()));
+    assert_eq!(pass.differs(&path(at), &entries, true, MOST, |_| false), Ok(()));
 }
 
 /// A part behind which there are more, or the last. Under these names something has come here since.
 fn part(pass: &mut Pass, at: &str, entries: &[&str], last: bool, came: &[&str]) {
-    let entries: Vec<_> = entries.iter().map(|name| entry(name, Kind::File, 1)).collect();
-    let stands = |name: &Name| came.contains(&&*name.to_string());
-    assert_eq!(pass.differs(&path(at), &entries, last, stands), Ok(()));
+    part_of(MOST, pass, at, entries, last, came);
 }
 
+/// The same, where so many bytes may be held of what is to be deleted.
+fn part_of(most: usize, pass: &mut Pass, at: &str, entries: &[&str], last: bool, came: &[&str]) {
+    let room = most.saturating_sub(pass.held());
+    let entries: Vec<_> = entries.iter().map(|name| entry(name, Kind::File, 1)).collect();
+    let stands = |name: &Name| came.contains(&&*name.to_string());
+    assert_eq!(pass.differs(&path(at), &entries, last, room, stands), Ok(()));
+}
+
+const MOST: usize = 1 << 26;
 const LEAVE: Leave = Leave { released: false, doubted: false };
 
 #[test]
@@ -214,10 +221,10 @@ fn a_listing_that_goes_back_is_an_error() {
     for lie in [&["b"][..], &["a"], &["a", "c"]] {
         let entries: Vec<_> = lie.iter().map(|name| entry(name, Kind::File, 1)).collect();
         for last in [false, true] {
-            assert_eq!(pass.differs(&path(""), &entries, last, |_| false), Err(Disorder), "{lie:?}");
+            assert_eq!(pass.differs(&path(""), &entries, last, MOST, |_| false), Err(Disorder), "{lie:?}");
         }
     }
-    assert_eq!(pass.differs(&path(""), &[], false, |_| false), Err(Disorder), "it goes on with nothing");
+    assert_eq!(pass.differs(&path(""), &[], false, MOST, |_| false), Err(Disorder), "it goes on with nothing");
 }
 
 #[test]
@@ -294,15 +301,14 @@ fn a_folder_is_sent_before_what_is_in_it_though_the_target_tells_of_it_later() {
 fn of_what_is_too_much_to_be_held_all_is_judged_and_some_deleted_at_a_time() {
     for (at, most) in [("", 95.0), ("", 90.0), ("d", 60.0), ("d", 50.0)] {
         let mut pass = pass(at, Reach::Subtree, MaxDelete::Percent(most));
-        pass.most = 1000;
         said(&mut pass);
         list(&mut pass, at, &[("a", Kind::File)]);
         said(&mut pass);
         let names: Vec<_> = (1000..1010).map(|number| format!("f{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        part(&mut pass, at, &[&["a"], &names[..5]].concat(), false, &[]);
+        part_of(1000, &mut pass, at, &[&["a"], &names[..5]].concat(), false, &[]);
         said(&mut pass);
-        part(&mut pass, at, &names[5..], true, &[]);
+        part_of(1000, &mut pass, at, &names[5..], true, &[]);
         assert_eq!(pass.extras(), 8);
         assert!(pass.held < 1200, "{} bytes are held", pass.held);
         let questions = said(&mut pass);
@@ -324,16 +330,45 @@ fn of_what_is_too_much_to_be_held_all_is_judged_and_some_deleted_at_a_time() {
 #[test]
 fn a_listing_without_end_is_not_held() {
     let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(5));
-    pass.most = 10_000;
     list(&mut pass, "", &[("a", Kind::File)]);
     said(&mut pass);
     for number in 0..1000 {
         let name = format!("z{number:05}");
-        part(&mut pass, "", &[&name], false, &[]);
+        part_of(10_000, &mut pass, "", &[&name], false, &[]);
         assert_eq!(said(&mut pass).last(), Some(&format!("ask on in . behind {name}")));
         assert!(pass.held < 11_000, "{} bytes are held", pass.held);
     }
     assert_eq!((pass.comparing.len(), pass.to_ask.len(), pass.todo.len()), (1, 0, 0));
+    // Nor is it heard of for ever.
+    let next = |number: u32| [entry(&format!("zz{number}"), Kind::File, 1)];
+    pass.comparing.get_mut(&path("")).unwrap().there = limits::LISTED - limits::LISTED_PART;
+    assert_eq!(pass.differs(&path(""), &next(1), false, 0, |_| false), Ok(()));
+    assert_eq!(pass.differs(&path(""), &next(2), false, 0, |_| false), Err(Endless));
+}
+
+#[test]
+fn the_path_of_the_folder_counts_for_each_name() {
+    let deep = vec!["d".repeat(250); 12].join("/");
+    let mut pass = pass(&deep, Reach::Folder, MaxDelete::Entries(100));
+    list(&mut pass, &deep, &[("a", Kind::File)]);
+    said(&mut pass);
+    let names: Vec<_> = (100..120).map(|number| format!("f{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    part_of(30_000, &mut pass, &deep, &names[..10], false, &[]);
+    part_of(30_000, &mut pass, &deep, &names[10..], true, &[]);
+    // Ten times the path are more than that already.
+    assert_eq!(pass.extras(), 10);
+    assert!(pass.held() < 34_000, "{} bytes are held", pass.held());
+}
+
+#[test]
+fn without_any_room_nothing_is_judged_and_all_is_compared_again() {
+    let mut pass = pass("", Reach::Subtree, MaxDelete::Percent(5.0));
+    list(&mut pass, "", &[("a", Kind::File)]);
+    said(&mut pass);
+    part_of(0, &mut pass, "", &["b", "c"], true, &[]);
+    assert_eq!(said(&mut pass), ["look in .: a Missing", "CompareAgain", "End"]);
+    assert_eq!((pass.extras(), pass.held()), (0, 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What there is much of, and what may not be sent.
 
 use bytes::{Bytes, BytesMut};
-use proto::{ToReceiver, ToSender, codec, limits};
+use proto::{Entry, Kind, Name, ToReceiver, ToSender, codec, limits};
 
 use super::scripted::Scripted;
 use super::*;
@@ -161,4 +161,71 @@ fn a_quiet_sender_ends_its_compressed_frame_at_the_moment_that_it_waits_for_and_
         assert_eq!(unpacked(&mut unpacker, target.hears().unwrap()), (0, vec![20]), "it has no use for it any more");
         assert_eq!((unpacker.is_open(), target.due), (false, None));
     }
+}
+
+#[test]
+fn all_comparisons_together_hold_so_much_of_what_goes_and_all_of_it_goes_in_the_end() {
+    const MOST: usize = 10_000;
+    let (pair, clock) = Pair::stepped();
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    target.session.passes.most = MOST;
+    // What only the target has: in each of 12 folders more than all may hold.
+    let mut there = std::collections::BTreeSet::new();
+    for folder in 0..12 {
+        fs::create_dir(pair.here.join(format!("d{folder}"))).unwrap();
+        pair.hint(Hint::Folder { path: path(&format!("d{folder}")) });
+        there.extend((100..200).map(|file| path(&format!("d{folder}/f{file}"))));
+    }
+    let (mut heard, mut together) = (target.hears().unwrap(), 0);
+    for turn in 0.. {
+        assert!(turn < 1000, "{} are left", there.len());
+        let (mut answers, mut upto) = (Vec::new(), 0);
+        for (op, message) in heard {
+            upto = if message.is_operation() { op } else { upto };
+            let (folder, after) = match message {
+                ToReceiver::Remove { path, .. } => {
+                    assert!(there.remove(&path), "{path} goes twice");
+                    continue;
+                }
+                ToReceiver::Count { path } => {
+                    // In other folders it has much that stays.
+                    let others = if path.is_root() { 1_000_000 } else { 1 };
+                    let inside = there.iter().filter(|file| file.is_within(&path)).count() as u64;
+                    answers.push(ToSender::Counted { op, entries: others + inside });
+                    continue;
+                }
+                ToReceiver::Compare { path, .. } => (path, None),
+                ToReceiver::List { path, after } => (path, after),
+                _ => continue,
+            };
+            let behind = there.iter().filter_map(RelPath::split).filter(|(above, _)| *above == folder);
+            let names = behind.map(|(_, name)| name).filter(|name| Some(name) > after.as_ref());
+            let names: Vec<_> = names.take(31).collect();
+            let entries = names.iter().take(30).map(file).collect();
+            answers.push(ToSender::Listing { op, entries, last: names.len() < 31 });
+        }
+        together = together.max(answers.iter().filter(|one| matches!(one, ToSender::Listing { .. })).count());
+        heard = Vec::new();
+        for answer in answers.into_iter().chain((upto > 0).then_some(ToSender::Applied { upto })) {
+            heard.extend(target.says(&answer).unwrap());
+            let held = MOST - target.session.passes.room();
+            let extras = target.session.passes.extras();
+            assert!(held < MOST + 200 && extras <= MOST / 128 + 1, "{extras} are held, {held} bytes");
+        }
+        if heard.is_empty() && there.is_empty() && pair.mirror.pending().is_empty() {
+            break;
+        }
+        if heard.is_empty() {
+            clock.advance(Duration::from_secs(1));
+            heard = target.hears().unwrap();
+        }
+    }
+    assert_eq!((together, target.session.passes.room()), (12, MOST));
+}
+
+fn file(name: &Name) -> Entry {
+    let (mtime, device, extra) = Default::default();
+    let (name, kind) = (name.clone(), Kind::File);
+    Entry { name, kind, size: 1, mode: 0o644, uid: 0, gid: 0, mtime, device, extra, inexact: false }
 }
