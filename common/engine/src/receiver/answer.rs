@@ -7,7 +7,7 @@ use proto::{Digest, Name, RelPath, ToSender};
 use super::outcome;
 use super::rests::Rests;
 use crate::channel::frame;
-use crate::view::{Bounds, Digested, Inode, Replica, Rest};
+use crate::view::{Bounds, Digested, Linked, Replica, Rest};
 use crate::workers::Workers;
 
 /// A question about a folder.
@@ -34,7 +34,7 @@ pub(super) struct Answer {
     /// Encoded; none when the digests are equal.
     pub frame: Option<Bytes>,
     /// Files with more than one name.
-    pub linked: Vec<(Name, Inode)>,
+    pub linked: Linked,
     /// The answer is an outcome: the folder could not be read.
     pub problem: bool,
 }
@@ -50,7 +50,7 @@ pub(super) struct Looking<'a> {
 impl Looking<'_> {
     pub(super) fn answer(&self, ask: Ask) -> Answer {
         let Ask { op, path, about } = ask;
-        let (mut linked, mut problem) = (Vec::new(), false);
+        let (mut linked, mut problem) = (Linked::default(), false);
         let rest = match about {
             About::Digest(theirs) => self.replica.digest(&path, self.workers.at_once(), self.bounds).map(|found| {
                 let Digested { digest, rest, .. } = found;

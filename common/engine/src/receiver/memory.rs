@@ -22,6 +22,9 @@ use super::over::Over;
 /// What each session has for sure: its largest bundle of operations.
 pub const SURE: usize = 2 * 1024 * 1024;
 
+/// What grows is charged by so much at a time.
+const STEP: usize = 16 * 1024;
+
 /// What all sessions of a service may hold together.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<Mutex<State>>);
@@ -202,6 +205,11 @@ impl Retained {
         taken.then(|| self.charge(Kind::Extra, bytes))
     }
 
+    /// For something that the session can go without, of which there is nothing yet: see [`Charge::try_cover`].
+    pub fn no_extra(&self) -> Charge {
+        self.charge(Kind::Extra, 0)
+    }
+
     /// For something that the session cannot go without, and that gets no larger by waiting.
     pub fn extra_anyway(&self, bytes: usize) -> Charge {
         self.lock().change(self.0.number, Kind::Extra, |charged| *charged += bytes);
@@ -224,6 +232,18 @@ impl Retained {
 }
 
 impl Charge {
+    /// Whether it is for so much, or could be made to be, where there is room now.
+    pub fn try_cover(&mut self, bytes: usize) -> bool {
+        if bytes <= self.bytes {
+            return true;
+        }
+        let Some(retained) = &self.of else { return false };
+        let more = (bytes - self.bytes).next_multiple_of(STEP);
+        let taken = retained.lock().take(retained.0.number, self.kind, more);
+        self.bytes += if taken { more } else { 0 };
+        taken
+    }
+
     /// It turned out to be so much, whether there is room for that or not.
     pub fn becomes(&mut self, bytes: usize) {
         let Some(retained) = &self.of else { return };

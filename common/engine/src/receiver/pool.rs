@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
-use proto::{Meta, Name, Outcome};
+use proto::{Meta, Outcome};
 use sys::Staged;
 
 use super::answer::{Answer, Ask, Looking};
@@ -19,7 +19,7 @@ use super::operation::{Bundle, Item, Operation};
 use super::outcome;
 use super::rests::Rests;
 use super::shift::Shift;
-use crate::view::{Bounds, Inode, Replica};
+use crate::view::{Bounds, Replica};
 use crate::workers::Workers;
 
 /// Most copies that wait. Their bytes are bounded too, but each takes memory however few it has.
@@ -85,9 +85,8 @@ impl Jobs {
 impl Answer {
     /// Bytes that it holds in memory while it waits for its turn.
     fn weight(&self) -> usize {
-        let linked = self.linked.iter().map(|(name, _)| size_of::<(Name, Inode)>() + name.as_bytes().len());
-        let frame = self.frame.iter().map(Bytes::len);
-        size_of::<Answer>() + self.path.as_bytes().len() + linked.chain(frame).sum::<usize>()
+        let frame = self.frame.as_ref().map_or(0, Bytes::len);
+        size_of::<Answer>() + self.path.as_bytes().len() + self.linked.weight() + frame
     }
 }
 
@@ -226,7 +225,11 @@ impl Pool {
         let (bounds, _held) = self.rests.room(self.bounds);
         let looking = Looking { replica: &self.replica, rests: &self.rests, workers: self.workers, bounds };
         let answer = |(ask, mut charge): Charged<Ask>| {
-            let answer = looking.answer(ask);
+            let mut answer = looking.answer(ask);
+            if answer.linked.weight() > 0 && !charge.try_cover(answer.weight()) {
+                // The sender must be answered; that names which share a file stay joined it can bear.
+                answer.linked.give_up();
+            }
             charge.becomes(answer.weight());
             (answer, charge)
         };

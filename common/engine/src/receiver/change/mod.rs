@@ -22,6 +22,7 @@ use sys::{Durable, Staged};
 use super::Grant;
 use super::answer::Answer;
 use super::basis::Basis;
+use super::memory::Retained;
 use super::operation::{Item, Operation};
 use super::outcome::{self, Done};
 use super::signatures::Signatures;
@@ -47,13 +48,13 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(grant: &Grant) -> Changes {
+    pub(super) fn new(grant: &Grant, retained: &Retained) -> Changes {
         Changes {
             replica: Arc::clone(&grant.replica),
             durability: grant.durability,
             signatures: Arc::clone(&grant.signatures),
             folders: Folders::new(Arc::clone(&grant.replica)),
-            links: LinkBook::default(),
+            links: LinkBook::new(retained),
             marks: None,
             altered: Vec::new(),
             replaced: Vec::new(),

@@ -140,3 +140,20 @@ fn many_sessions_with_little_between_them_all_come_to_their_end() {
     });
     assert_eq!(free(&memory), (SURE / 2) as i64);
 }
+
+#[test]
+fn what_grows_is_covered_as_far_as_there_is_room() {
+    let memory = Memory::new((SURE + 2 * STEP) as u64, 1);
+    let account = memory.account();
+    let mut charge = account.no_extra();
+    assert!(charge.try_cover(0) && free(&memory) == 2 * STEP as i64);
+    assert!(charge.try_cover(1) && free(&memory) == STEP as i64);
+    assert!(charge.try_cover(STEP) && free(&memory) == STEP as i64);
+    assert!(!charge.try_cover(2 * STEP + 1) && free(&memory) == STEP as i64, "all of it or nothing");
+    assert!(charge.try_cover(2 * STEP) && free(&memory) == 0);
+    charge.becomes(10);
+    assert_eq!(free(&memory), 2 * STEP as i64 - 10);
+    drop(charge);
+    assert_eq!(free(&memory), 2 * STEP as i64);
+    assert!(!Charge::default().try_cover(1));
+}

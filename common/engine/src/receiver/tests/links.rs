@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use proto::{Keep, Kept, Outcome, ToReceiver};
 
 use super::rig::*;
+use crate::receiver::{Memory, SURE};
+use crate::view::Bounds;
 
 fn inode(rig: &Rig, at: &str) -> u64 {
     fs::symlink_metadata(rig.at(at)).unwrap().ino()
@@ -107,4 +109,47 @@ fn a_group_is_parted_with_its_names_elsewhere() {
     rig.done(&[link("d/b", &["outside"]), settle("d")]);
     assert_eq!(inode(&rig, "d/b"), inode(&rig, "outside"));
     assert_ne!(inode(&rig, "d/b"), inode(&rig, "d/a"));
+}
+
+/// A folder with many names of a file, and one with two.
+fn with_many_and_few(settings: Settings) -> Rig {
+    Rig::with(settings, |module| {
+        for (dir, names) in [("few", 2), ("many", 40)] {
+            fs::create_dir(module.join(dir)).unwrap();
+            fs::write(module.join(dir).join("0"), "").unwrap();
+            (1..names)
+                .for_each(|n| fs::hard_link(module.join(dir).join("0"), module.join(format!("{dir}/{n}"))).unwrap());
+        }
+    })
+}
+
+#[test]
+fn names_of_which_too_many_are_in_a_folder_stay_joined() {
+    // Looked at as a whole, and by windows.
+    for whole in [100, 0] {
+        let bounds = Bounds { whole, linked: 500, ..Bounds::default() };
+        let mut rig = with_many_and_few(Settings { bounds, ..Settings::default() });
+        let compare = |at: &str| ToReceiver::Compare { path: path(at), digest: [0; 16] };
+        rig.send(&[compare("few"), compare("many")]);
+        assert_eq!(rig.answers().len(), 2);
+        rig.done(&[settle("")]);
+        assert_eq!(inode(&rig, "many/1"), inode(&rig, "many/2"));
+        assert_eq!(inode(&rig, "few/0"), inode(&rig, "few/1"), "nothing is parted until the next");
+        rig.send(&[compare("few")]);
+        assert_eq!(rig.answers().len(), 1);
+        rig.done(&[settle("")]);
+        assert_ne!(inode(&rig, "few/0"), inode(&rig, "few/1"));
+    }
+}
+
+#[test]
+fn without_memory_for_what_was_seen_names_stay_joined() {
+    for (lent, joined) in [(0, true), (1 << 20, false)] {
+        let memory = Memory::new((SURE + lent) as u64, 1);
+        let mut rig = with_many_and_few(Settings { memory, ..Settings::default() });
+        rig.send(&[ToReceiver::Compare { path: path("many"), digest: [0; 16] }]);
+        assert_eq!(rig.answers().len(), 1);
+        rig.done(&[settle("")]);
+        assert_eq!(inode(&rig, "many/1") == inode(&rig, "many/2"), joined);
+    }
 }

@@ -65,8 +65,8 @@ fn sorted(names: impl Iterator<Item = usize>) -> Vec<String> {
 /// As in use, and so small that each of them is met.
 fn all_bounds() -> [Bounds; 5] {
     let usual = Bounds::default();
-    let tiny = Bounds { whole: 0, names: 1, rest: 0 };
-    let small = Bounds { whole: 100, names: 40_000, rest: 100_000 };
+    let tiny = Bounds { whole: 0, names: 1, rest: 0, linked: 0 };
+    let small = Bounds { whole: 100, names: 40_000, rest: 100_000, ..usual };
     [usual, small, tiny, Bounds { rest: 0, ..usual }, Bounds { whole: 0, ..usual }]
 }
 
@@ -95,7 +95,7 @@ fn a_large_folder_is_told_part_by_part_whatever_is_held_of_it() {
 #[test]
 fn sizes_around_the_bounds_make_no_difference() {
     for count in [0, 1, 2, 3, 99, 100, 101, 102] {
-        let bounds = Bounds { whole: 100, names: 208 * 100, rest: 1 << 20 };
+        let bounds = Bounds { whole: 100, names: 208 * 100, rest: 1 << 20, ..Bounds::default() };
         let mut rig = rig(bounds, count);
         let all = parts(&mut rig, compare("", OTHER), |_, _| {});
         assert_eq!(told(&all), sorted(0..count));

@@ -15,7 +15,7 @@ use proto::{Digest, Entry, Kept, Kind, Name, RelPath, codec, digest};
 use super::Replica;
 use crate::parts::in_parts;
 use crate::view::window::Window;
-use crate::view::{Folder, Inode};
+use crate::view::{Folder, Linked};
 
 /// Names that are looked at, before so much of them is told that a part is full.
 const LOOK: usize = 4096;
@@ -32,24 +32,27 @@ pub(crate) struct Bounds {
     pub names: usize,
     /// Bytes of what waits to be told.
     pub rest: usize,
+    /// Bytes of names of files that have several.
+    pub linked: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { whole: 64 * 1024, names: 8 * 1024 * 1024, rest: 8 * 1024 * 1024 }
+        Bounds { whole: 64 * 1024, names: 8 * 1024 * 1024, rest: 8 * 1024 * 1024, linked: 4 * 1024 * 1024 }
     }
 }
 
 impl Bounds {
     /// What does in any case, at the price of more looks.
     pub fn least(self) -> Bounds {
-        Bounds { whole: self.whole.min(4096), names: self.names.min(512 * 1024), rest: self.rest }
+        let (whole, names) = (self.whole.min(4096), self.names.min(512 * 1024));
+        Bounds { whole, names, rest: self.rest, linked: self.linked.min(256 * 1024) }
     }
 
     /// What a thread holds of a folder by them, about.
     pub fn weight(self) -> usize {
         // When half of the names are given up, that half which is kept is there twice.
-        self.names / 2 * 3 + self.whole.max(4 * LOOK) * ENTRY
+        self.names / 2 * 3 + self.whole.max(4 * LOOK) * ENTRY + self.linked
     }
 }
 
@@ -58,7 +61,7 @@ impl Bounds {
 pub(crate) struct Digested {
     pub digest: Digest,
     /// What has more than one name, if those are kept.
-    pub linked: Vec<(Name, Inode)>,
+    pub linked: Linked,
     /// To tell what is in it from its beginning.
     pub rest: Rest,
 }
@@ -80,7 +83,7 @@ pub(crate) struct Rest {
 #[derive(Default)]
 struct Seen {
     entries: Vec<Entry>,
-    linked: Vec<(Name, Inode)>,
+    linked: Linked,
 }
 
 impl Rest {
@@ -142,21 +145,22 @@ impl Replica {
         self.opened(path, |folder| {
             let mut names = select(folder, None, bounds)?;
             if !names.has_more() && names.len() <= bounds.whole {
-                let Seen { entries, linked } = self.look_at_all(folder, names.take(usize::MAX), threads)?;
+                let Seen { entries, linked } =
+                    self.look_at_all(folder, names.take(usize::MAX), threads, bounds.linked)?;
                 let digest = digest::folder(&entries);
                 let (path, entries) = (path.clone(), entries.into());
                 let rest = Rest { path, after: None, entries, reached: None, names: Window::default() };
                 return Ok(Digested { digest, linked, rest });
             }
-            let (mut hash, mut linked) = (digest::Folder::default(), Vec::new());
+            let (mut hash, mut linked) = (digest::Folder::default(), Linked::default());
             loop {
                 let mut reached = None;
                 while names.len() > 0 {
                     let some = names.take(4 * LOOK);
                     reached = some.last().cloned();
-                    let mut seen = self.look_at_all(folder, some, threads)?;
+                    let seen = self.look_at_all(folder, some, threads, bounds.linked)?;
                     seen.entries.iter().for_each(|entry| hash.push(entry));
-                    linked.append(&mut seen.linked);
+                    linked.append(seen.linked, bounds.linked);
                 }
                 if !names.has_more() {
                     let (digest, rest) = (hash.finish(), Rest::behind(path.clone(), None));
@@ -194,7 +198,8 @@ impl Replica {
             }
             let some = names.take(LOOK);
             let reached = some.last().cloned();
-            rest.entries.extend(self.look_at_all(folder, some, threads)?.entries);
+            // Links are noted when folders are compared.
+            rest.entries.extend(self.look_at_all(folder, some, threads, 0)?.entries);
             rest.reached = reached.or(rest.reached.take());
             rest.names = names;
         }
@@ -213,18 +218,19 @@ impl Replica {
         }
     }
 
-    fn look_at_all(&self, folder: &Folder, names: Vec<Name>, threads: usize) -> io::Result<Seen> {
-        let mut parts = in_parts(names, threads, |part| self.look_at(folder, part)).into_iter();
+    fn look_at_all(&self, folder: &Folder, names: Vec<Name>, threads: usize, links: usize) -> io::Result<Seen> {
+        let mut parts = in_parts(names, threads, |part| self.look_at(folder, part, links)).into_iter();
         let mut all = parts.next().unwrap_or_else(|| Ok(Seen::default()))?;
         for part in parts {
             let mut part = part?;
             all.entries.append(&mut part.entries);
-            all.linked.append(&mut part.linked);
+            all.linked.append(part.linked, links);
         }
         Ok(all)
     }
 
-    fn look_at(&self, folder: &Folder, names: Vec<Name>) -> io::Result<Seen> {
+    /// `links`: the bound for names of files that have several.
+    fn look_at(&self, folder: &Folder, names: Vec<Name>, links: usize) -> io::Result<Seen> {
         let mut seen = Seen { entries: Vec::with_capacity(names.len()), ..Seen::default() };
         let (view, inside) = (self.view(), folder.dir().inside());
         for name in names {
@@ -243,7 +249,7 @@ impl Replica {
                 extra => extra?,
             };
             if stat.kind == Kind::File && stat.nlink > 1 && view.keeps(Kept::Hardlinks) {
-                seen.linked.push((name.clone(), Inode::of(&stat)));
+                seen.linked.push(&name, (stat.dev, stat.ino), links);
             }
             let mut entry = stat.entry(name, extra.digest, view.keep);
             entry.inexact = extra.inexact && stat.kind == Kind::File;
