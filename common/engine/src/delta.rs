@@ -158,6 +158,17 @@ impl<H: Copy> Signature<H> {
         self.ends.len()
     }
 
+    /// Bytes that it takes in memory.
+    pub fn weight(&self) -> usize {
+        self.hashes.capacity() * size_of::<H>() + self.ends.capacity() * size_of::<u64>()
+    }
+
+    /// Takes no more memory than it needs: nothing is added any more.
+    pub fn shrink(&mut self) {
+        self.hashes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     /// Where these chunks stand in the basis; `None` when it does not have them all.
     pub fn range(&self, first: u32, count: u32) -> Option<Range<u64>> {
         let (first, count) = (first as usize, count as usize);

@@ -14,8 +14,9 @@ use proto::limits::{BASIS, CHUNK_LEAST};
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat};
 
+use super::memory::Charge;
 use super::outcome;
-use super::signatures::{Hashed, Signature, Signatures};
+use super::signatures::{Hashed, Recorded, Signature, Signatures};
 use crate::channel::{Outlet, frame};
 use crate::delta::Cut;
 use crate::view::Replica;
@@ -37,12 +38,25 @@ pub(super) struct Basis {
     file: File,
     stat: Stat,
     /// What the sender has been told of it, or will be.
-    signature: Mutex<Signature>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Shared with all who know it as a whole; until then nobody else has it.
+    signature: Arc<Signature>,
+    charge: Charge,
 }
 
 impl Basis {
-    /// What stands at the path, if it serves, and how its signature is to be had.
-    pub(super) fn open(replica: &Replica, path: &RelPath, signatures: &Signatures) -> Option<(Arc<Basis>, Rest)> {
+    /// What stands at the path, if it serves, and how its signature is to be had. Without memory for that, which is added to
+    /// `charge`, none serves.
+    pub(super) fn open(
+        replica: &Replica,
+        path: &RelPath,
+        signatures: &Signatures,
+        mut charge: Charge,
+    ) -> Option<(Arc<Basis>, Rest)> {
         let (file, stat) = replica.open(path).ok()?;
         // Zeros would be read for the holes.
         if stat.nlink > 1 || stat.size < BASIS || stat.is_hollow() {
@@ -51,8 +65,13 @@ impl Basis {
         let cut = Cut::of(stat.size)?;
         let known = signatures.recall(&stat);
         let rest = if known.is_some() { Rest::Known(0) } else { Rest::Unread(cut) };
-        let signature = Mutex::new(known.map(|known| Signature::clone(&known)).unwrap_or_default());
-        Some((Arc::new(Basis { file, stat, signature }), rest))
+        let signature = known.unwrap_or_default();
+        // Also for one that is shared: it may be forgotten by all others.
+        if !charge.try_cover(signature.weight().max(1)) {
+            return None;
+        }
+        let known = Mutex::new(Known { signature, charge });
+        Some((Arc::new(Basis { file, stat, known }), rest))
     }
 
     /// Its length in bytes when it was opened.
@@ -60,14 +79,42 @@ impl Basis {
         self.stat.size
     }
 
-    fn signature(&self) -> MutexGuard<'_, Signature> {
-        self.signature.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signature(&self) -> Arc<Signature> {
+        Arc::clone(&self.known().signature)
+    }
+
+    /// One more chunk is known. False, and it is not, where there are too many or is no memory for it.
+    fn push(&self, length: u32, hash: digest::Chunk) -> bool {
+        let Known { signature, charge } = &mut *self.known();
+        // Nobody shares one that grows.
+        let signature = Arc::make_mut(signature);
+        if !signature.push(length, hash) {
+            return false;
+        }
+        let covered = charge.try_cover(signature.weight());
+        if !covered {
+            signature.pop();
+            signature.shrink();
+        }
+        covered
+    }
+
+    /// All chunks are known.
+    fn complete(&self) -> Arc<Signature> {
+        let Known { signature, charge } = &mut *self.known();
+        Arc::make_mut(signature).shrink();
+        charge.becomes(signature.weight());
+        Arc::clone(signature)
     }
 
     /// Where these chunks stand, and what they are; `None` for chunks that the sender was not told of.
     pub(super) fn chunks(&self, first: u32, count: u32) -> Option<(Range<u64>, Vec<Hashed>)> {
-        let signature = self.signature();
-        Some((signature.range(first, count)?, signature.chunks(first, count).collect()))
+        let known = self.known();
+        Some((known.signature.range(first, count)?, known.signature.chunks(first, count).collect()))
     }
 
     /// The bytes of such a chunk, if they are still what they were.
@@ -88,7 +135,7 @@ impl Basis {
 #[derive(Debug)]
 pub(super) struct Built {
     pub from: Arc<Basis>,
-    pub signature: Option<Box<Signature>>,
+    pub signature: Option<Recorded>,
 }
 
 /// How the rest of a signature is to be had.
@@ -168,7 +215,7 @@ impl Signing {
             // Lengths of chunks are bounded far below.
             let (length, hash) = (chunk.len() as u32, digest::chunk(chunk));
             // Before the sender is told of it.
-            if chunk.len() < CHUNK_LEAST || !self.basis.signature().push(length, hash) {
+            if chunk.len() < CHUNK_LEAST || !self.basis.push(length, hash) {
                 return Ok(true);
             }
             self.at += u64::from(length);
@@ -177,7 +224,7 @@ impl Signing {
         }
         if ends && self.basis.file.stat()?.same_content(&self.basis.stat) {
             // Where the file has changed meanwhile, the next session reads it again.
-            self.signatures.remember(&self.basis.stat, self.basis.signature().clone());
+            self.signatures.remember(&self.basis.stat, self.basis.complete());
         }
         Ok(ends)
     }

@@ -17,6 +17,7 @@ use proto::{Outcome, RelPath, ToSender};
 use sys::StagedFile;
 
 use super::basis::{Backlog, Basis, Built, Copying, Draft, Signing};
+use super::memory::Retained;
 use super::pieces::{Pieces, Wrong};
 use super::pool::Pool;
 use super::signatures::Recorder;
@@ -28,6 +29,7 @@ pub(super) struct Blobs<'a> {
     open: HashMap<u32, Blob>,
     grant: &'a Grant,
     pool: &'a Pool,
+    retained: &'a Retained,
     outlet: Outlet,
     backlog: Backlog,
 }
@@ -58,8 +60,8 @@ type Content = (StagedFile, Option<Built>);
 pub(super) type Breach = String;
 
 impl<'a> Blobs<'a> {
-    pub(super) fn new(grant: &'a Grant, pool: &'a Pool, outlet: Outlet) -> Blobs<'a> {
-        Blobs { open: HashMap::new(), grant, pool, outlet, backlog: Backlog::default() }
+    pub(super) fn new(grant: &'a Grant, pool: &'a Pool, retained: &'a Retained, outlet: Outlet) -> Blobs<'a> {
+        Blobs { open: HashMap::new(), grant, pool, retained, outlet, backlog: Backlog::default() }
     }
 
     pub(super) fn open(&mut self, id: u32, size: u64) -> Result<(), Breach> {
@@ -94,10 +96,15 @@ impl<'a> Blobs<'a> {
             return Err(format!("asked for a basis of blob {id} too late, or twice"));
         }
         let signatures = &self.grant.signatures;
-        let found = blob.file.is_ok().then(|| Basis::open(&self.grant.replica, path, signatures)).flatten();
+        let found = blob
+            .file
+            .is_ok()
+            .then(|| Basis::open(&self.grant.replica, path, signatures, self.retained.no_extra()))
+            .flatten();
         match found {
             Some((basis, rest)) => {
-                (blob.basis, blob.recorder) = (Some(basis.clone()), Recorder::new(blob.size, basis.size()));
+                blob.recorder = Recorder::new(blob.size, basis.size(), self.retained.no_extra());
+                blob.basis = Some(basis.clone());
                 self.pool.sign(Signing::new(id, (basis, rest), self.outlet.clone(), signatures.clone()));
             }
             None => self.say(&ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true }),

@@ -62,7 +62,7 @@ impl<'a> Intake<'a> {
         workers: Workers,
         (said, told): (&'a watch::Sender<Said>, &'a Told),
     ) -> Intake<'a> {
-        let blobs = Blobs::new(grant, pool, outlet.clone());
+        let blobs = Blobs::new(grant, pool, line.retained(), outlet.clone());
         let (early, unpacking, bundle) = (None, Unpacking::default(), Bundle { first: 1, ..Bundle::default() });
         let (frames, around, may_ping) = Default::default();
         Intake {

@@ -349,7 +349,8 @@ mod tests {
         fs::write(scratch.path().join("f"), vec![7; proto::limits::BASIS as usize]).unwrap();
         let tree = Arc::new(Tree::open(scratch.path(), Mounts::Stay).unwrap());
         let replica = Arc::new(Replica::new(tree, Keep::DEFAULT).unwrap());
-        let (basis, _) = Basis::open(&replica, &proto::RelPath::parse(b"f").unwrap(), &Signatures::default()).unwrap();
+        let (path, charge) = (proto::RelPath::parse(b"f").unwrap(), Memory::default().account().no_extra());
+        let (basis, _) = Basis::open(&replica, &path, &Signatures::default(), charge).unwrap();
         let draft = Draft::new(replica.file(1).unwrap());
         let (outbox, _frames) = mpsc::channel(1);
         let workers = Workers::Threads(1);

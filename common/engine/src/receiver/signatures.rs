@@ -14,6 +14,7 @@ use proto::digest;
 use proto::limits::CHUNK_LEAST;
 use sys::Stat;
 
+use super::memory::Charge;
 use crate::delta::{self, Cut};
 
 /// What a receiver knows of a file: also the half of each hash that it tells nobody.
@@ -65,13 +66,14 @@ impl Signatures {
     }
 
     /// This file has this signature. One that is too long is not kept.
-    pub(super) fn remember(&self, stat: &Stat, signature: Signature) {
+    pub(super) fn remember(&self, stat: &Stat, signature: impl Into<Arc<Signature>>) {
+        let signature = signature.into();
         let mut held = self.held();
         held.forget((stat.dev, stat.ino));
         if signature.len() + FILE > HELD {
             return;
         }
-        held.insert(*stat, Arc::new(signature));
+        held.insert(*stat, signature);
         while held.cost > HELD
             && let Some(oldest) = held.uses.first_entry().map(|entry| *entry.get())
         {
@@ -109,15 +111,24 @@ pub(super) struct Recorder {
     /// Bytes that may still be hashed; those that are copied cost nothing.
     worth: u64,
     most: usize,
+    charge: Charge,
+}
+
+/// The signature of a file that was built.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub signature: Arc<Signature>,
+    _charge: Charge,
 }
 
 impl Recorder {
     /// For a file of that many bytes, from a basis of so many. `None` when it is too large for a signature, or when files of
     /// its size are cut into chunks of another length: the sender would not find them again.
-    pub(super) fn new(size: u64, basis: u64) -> Option<Recorder> {
+    /// What it holds is added to `charge`; where that gets no more, there will be no signature.
+    pub(super) fn new(size: u64, basis: u64, charge: Charge) -> Option<Recorder> {
         let cut = Cut::of(size).filter(|cut| Cut::of(basis) == Some(*cut))?;
         let (signature, rest) = (Signature::default(), Vec::new());
-        Some(Recorder { signature, cut, rest, copied: None, worth: size / 4, most: cut.too_many(size) })
+        Some(Recorder { signature, cut, rest, copied: None, worth: size / 4, most: cut.too_many(size), charge })
     }
 
     fn end(&self) -> u64 {
@@ -133,7 +144,7 @@ impl Recorder {
         }
         self.worth -= length;
         self.rest.extend_from_slice(bytes);
-        self.cut_while(|rest, cut| rest.len() >= cut.reach())
+        self.is_covered() && self.cut_while(|rest, cut| rest.len() >= cut.reach())
     }
 
     /// These chunks, which are this range of the basis, stand there. False as for [`data`](Recorder::data).
@@ -166,7 +177,11 @@ impl Recorder {
     }
 
     fn push(&mut self, length: u32, hash: digest::Chunk) -> bool {
-        self.signature.len() < self.most && self.signature.push(length, hash)
+        self.signature.len() < self.most && self.signature.push(length, hash) && self.is_covered()
+    }
+
+    fn is_covered(&mut self) -> bool {
+        self.charge.try_cover(self.signature.weight() + self.rest.capacity())
     }
 
     /// The signature, if it covers a whole file of that many bytes. `chunk` reads one of the basis again: a little that was
@@ -175,13 +190,20 @@ impl Recorder {
         mut self,
         size: u64,
         chunk: impl FnOnce(Range<u64>, digest::Chunk) -> Option<Vec<u8>>,
-    ) -> Option<Box<Signature>> {
+    ) -> Option<Recorded> {
         if (1..CHUNK_LEAST).contains(&self.rest.len()) {
             let (_, hash) = self.signature.pop()?;
             let last = chunk(self.copied.take()?, hash)?;
             self.rest.splice(..0, last);
         }
-        (self.cut_rest() && self.signature.end() == size).then(|| Box::new(self.signature))
+        if !self.cut_rest() || self.signature.end() != size {
+            return None;
+        }
+        let Recorder { mut signature, rest, mut charge, .. } = self;
+        drop(rest);
+        signature.shrink();
+        charge.becomes(signature.weight());
+        Some(Recorded { signature: Arc::new(signature), _charge: charge })
     }
 }
 
@@ -193,6 +215,7 @@ mod tests {
     use proto::{Name, RelPath};
     use sys::{Mounts, Tree};
 
+    use super::super::memory::{Memory, SURE};
     use super::*;
 
     const COPIED: digest::Chunk = digest::Chunk { digest: [7; 16], proof: [8; 16] };
@@ -206,6 +229,23 @@ mod tests {
         let mut signature = Signature::default();
         (0..chunks).for_each(|_| assert!(signature.push(1, digest::chunk(b""))));
         signature
+    }
+
+    fn started(size: u64, basis: u64) -> Option<Recorder> {
+        Recorder::new(size, basis, Memory::default().account().no_extra())
+    }
+
+    #[test]
+    fn what_is_recorded_is_charged_and_without_room_nothing_is() {
+        const PIECE: usize = 256 * 1024;
+        let (size, room) = (1 << 30, PIECE / 2 * 3);
+        let account = Memory::new((SURE + room) as u64, 1).account();
+        let mut recorder = Recorder::new(size, size, account.no_extra()).unwrap();
+        assert!(recorder.data(0, &vec![1; PIECE]));
+        assert!(account.try_extra(room - PIECE + 1).is_none());
+        assert!(!recorder.data(PIECE as u64, &vec![1; PIECE]), "there is no room for two");
+        drop(recorder);
+        assert!(account.try_extra(room).is_some());
     }
 
     #[test]
@@ -251,24 +291,24 @@ mod tests {
     fn a_recorded_signature_is_that_of_the_whole_file_or_none() {
         let size = 4 << 20;
         let recorded = |data: &[(u64, usize)]| {
-            let mut recorder = Recorder::new(size, size).unwrap();
+            let mut recorder = started(size, size).unwrap();
             let fits = recorder.copy(0, &(0..3 << 20), &[(3 << 20, COPIED)])
                 && data.iter().all(|(offset, length)| recorder.data(*offset, &vec![1; *length]));
             fits.then(|| recorder.finish(size, |_, _| panic!("read again"))).flatten()
         };
-        let whole = recorded(&[(3 << 20, 256 << 10), ((3 << 20) + (256 << 10), 768 << 10)]).unwrap();
+        let whole = recorded(&[(3 << 20, 256 << 10), ((3 << 20) + (256 << 10), 768 << 10)]).unwrap().signature;
         assert_eq!(whole.end(), size);
         assert_eq!(whole.hashes(0, 1), [COPIED]);
         assert!(recorded(&[]).is_none(), "the end is missing");
         assert!(recorded(&[((3 << 20) + 1, 100)]).is_none(), "there is a gap");
-        let mut recorder = Recorder::new(size, size).unwrap();
+        let mut recorder = started(size, size).unwrap();
         assert!(!recorder.data(0, &vec![1; (1 << 20) + 1]), "too much is new");
-        assert!(Recorder::new(size, 1 << 30).is_none(), "other chunks");
-        let mut recorder = Recorder::new(size, size).unwrap();
+        assert!(started(size, 1 << 30).is_none(), "other chunks");
+        let mut recorder = started(size, size).unwrap();
         let (least, at) = (CHUNK_LEAST as u32, |copy: u64| copy * CHUNK_LEAST as u64);
         let short = (0..2000).all(|copy| recorder.copy(at(copy), &(0..at(1)), &[(least, COPIED)]));
         assert!(!short, "pieces that are too small are cut anew some time");
-        let mut recorder = Recorder::new(size, size).unwrap();
+        let mut recorder = started(size, size).unwrap();
         assert!(recorder.copy(0, &(0..9000), &[(9000, COPIED)]) && recorder.data(9000, &vec![1; CHUNK_LEAST - 1]));
         assert!(!recorder.copy(9000 + at(1) - 1, &(0..9000), &[(9000, COPIED)]), "too little for a chunk between two");
     }
@@ -279,7 +319,7 @@ mod tests {
         let (last, before) = (vec![7; 6000], size - 6100);
         let (hash, range) = (digest::chunk(&last), before..before + 6000);
         let recorded = |read: Option<Vec<u8>>| {
-            let mut recorder = Recorder::new(size, size).unwrap();
+            let mut recorder = started(size, size).unwrap();
             let chunks = [(before as u32, COPIED), (6000, hash)];
             assert!(recorder.copy(0, &(0..size - 100), &chunks) && recorder.data(size - 100, &[8; 100]));
             recorder.finish(size, |at, of| {
@@ -287,7 +327,7 @@ mod tests {
                 read
             })
         };
-        let whole = recorded(Some(last.clone())).unwrap();
+        let whole = recorded(Some(last.clone())).unwrap().signature;
         let joined = digest::chunk(&[&last[..], &[8; 100]].concat());
         assert_eq!((whole.end(), whole.hashes(0, 2)), (size, &[COPIED, joined][..]));
         assert!(recorded(None).is_none(), "what was copied is something else by now");
@@ -299,14 +339,14 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(1);
         let noise: Vec<u8> = (0..new).map(|_| rng.u8(..)).collect();
         let copied = |length: u64| [(length as u32, COPIED)];
-        let mut recorder = Recorder::new(size, size - 1).unwrap();
+        let mut recorder = started(size, size - 1).unwrap();
         let at = size - 2 * new;
         assert!(recorder.copy(0, &(0..at), &copied(at)));
         for (piece, bytes) in noise.chunks(proto::limits::DATA).enumerate() {
             assert!(recorder.data(at + (piece * proto::limits::DATA) as u64, bytes));
         }
         assert!(recorder.copy(at + new, &(0..new), &copied(new)));
-        let signature = recorder.finish(size, |_, _| None).unwrap();
+        let signature = recorder.finish(size, |_, _| None).unwrap().signature;
         let lengths: Vec<u32> = signature.chunks(1, signature.len() as u32 - 2).map(|(length, _)| length).collect();
         let (cut, mut rest, mut expected) = (Cut::of(size).unwrap(), &noise[..], Vec::new());
         while !rest.is_empty() {

@@ -2,6 +2,7 @@
 //! asks whether a `Put` would have room.
 
 use std::io;
+use std::sync::Arc;
 
 use proto::{Kind, Meta, Outcome, RelPath};
 use sys::Staged;
@@ -21,13 +22,13 @@ impl Changes {
         let Some(Built { from, signature }) = built else { return self.publish(path, staged) };
         self.replaced.push(from);
         match signature {
-            Some(signature) => self.publish_signed(path, staged, *signature),
+            Some(recorded) => self.publish_signed(path, staged, &recorded.signature),
             None => self.publish(path, staged),
         }
     }
 
     /// The same with a file of which the signature is known: it is remembered for the next version.
-    fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: Signature) -> Done {
+    fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: &Arc<Signature>) -> Done {
         let staged_as = staged.stat();
         let done = self.publish(path, staged);
         if outcome::is_done(&done)
@@ -36,7 +37,7 @@ impl Changes {
             && stat.same_inode(&made)
             && stat.size == signature.end()
         {
-            self.signatures.remember(&stat, signature);
+            self.signatures.remember(&stat, Arc::clone(signature));
         }
         done
     }

@@ -9,7 +9,7 @@ use proto::limits::{AHEAD, BACKLOG, BASIS, CHUNK_LEAST};
 use proto::{Chunk, Content, Kind, Meta, Outcome, ToReceiver, ToSender};
 
 use super::rig::*;
-use crate::receiver::EndReason;
+use crate::receiver::{EndReason, Memory, SURE};
 
 pub(super) const ID: u32 = 5;
 
@@ -247,4 +247,32 @@ fn every_breach_of_the_use_of_a_basis_ends_the_session() {
         assert!(reason.contains(words), "{reason}");
         assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
     }
+}
+
+#[test]
+fn of_a_basis_only_what_there_is_memory_for_is_told() {
+    let size = 8 << 20;
+    let old = noise(size);
+    let told = |lent: usize| {
+        let memory = Memory::new((SURE + lent) as u64, 1);
+        let mut rig =
+            Rig::with(Settings { memory, ..Settings::default() }, |root| fs::write(root.join("f"), &old).unwrap());
+        // What the first took is given back.
+        let both = [(); 2].map(|()| {
+            let chunks = rig.ask(size as u64, "f");
+            let told = chunks.iter().map(|chunk| chunk.length as usize).sum::<usize>();
+            if told > 0 {
+                rig.send(&[copy(0, 0, chunks.len() as u32)]);
+                rig.copied(told as u64);
+            }
+            rig.send(&[ToReceiver::Drop { id: ID }]);
+            told
+        });
+        assert_eq!(both[0], both[1]);
+        both[0]
+    };
+    assert_eq!(told(0), 0, "none serves");
+    let some = told(16 * 1024);
+    assert!(some > 0 && some < size, "{some}");
+    assert_eq!(told(1 << 20), size);
 }
