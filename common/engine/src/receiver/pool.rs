@@ -222,7 +222,7 @@ impl Pool {
     }
 
     fn answer(&self, asks: Vec<Charged<Ask>>, answers: &Sender<Vec<Charged<Answer>>>) {
-        let (bounds, _held) = self.rests.room(self.bounds);
+        let (bounds, held) = self.rests.room(self.bounds);
         let looking = Looking { replica: &self.replica, rests: &self.rests, workers: self.workers, bounds };
         let answer = |(ask, mut charge): Charged<Ask>| {
             let mut answer = looking.answer(ask);
@@ -233,8 +233,11 @@ impl Pool {
             charge.becomes(answer.weight());
             (answer, charge)
         };
+        let all = asks.into_iter().map(answer).collect();
+        // Before the publisher looks for memory to note what was seen.
+        drop(held);
         // Together: each message wakes the publisher. Where that is gone, nobody needs them.
-        let _ = answers.send(asks.into_iter().map(answer).collect());
+        let _ = answers.send(all);
     }
 
     fn sign_on(&self, mut signing: Signing, mut buffer: Vec<u8>) {
