@@ -136,7 +136,7 @@ keep = ["mode", "dates"]
 #[test]
 fn keys_that_are_not_built_yet_are_unknown() {
     let desk = Desk::new();
-    for key in ["metrics = \"127.0.0.1:1\"", "control_socket = \"/x\""] {
+    for key in ["metrics = \"127.0.0.1:1\"", "max_connections_per_address = 9"] {
         assert!(desk.complaints(&format!("{key}\n{SMALLEST}"))[0].contains("is unknown"), "{key}");
     }
     for key in ["history = { keep = \"30d\" }", "hosts_allow = []", "exclude = []"] {
