@@ -187,7 +187,8 @@ impl Session<'_> {
 
     /// The content of an offered file is not there.
     fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
-        if let Sent::Offer(path) | Sent::LinkedOffer(path, _) = sent {
+        // Of a file that was renamed meanwhile it may be wanted for its metadata alone, which nothing else would bring.
+        if let Sent::Offer(path) | Sent::LinkedOffer(path, _) | Sent::Forerunner(path) = sent {
             let path = self.flight.forwarded(op, &path);
             self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
         }
