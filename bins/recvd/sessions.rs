@@ -223,7 +223,7 @@ impl Lease {
         let before = self.make_way().await?;
         self.began.store(true, Ordering::Relaxed);
         let hands = before.iter().any(|held| held.record.shown_by(&self.claim) == Shown::Nothing);
-        let changed = if hands { Changed::Hands } else { Changed::Details };
+        let changed = if hands { Changed::Hands } else { Changed::Begun };
         match self.write_down(changed).await {
             Err(Unwritten { stale: true }) => {
                 self.change(|leases| leases.give_back(&self.holder, before));

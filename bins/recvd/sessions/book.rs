@@ -45,6 +45,8 @@ pub(super) struct Book {
 pub(super) enum Changed {
     /// Somebody has a folder that was another's.
     Hands,
+    /// A session begins in a folder that was its own, or nobody's.
+    Begun,
     /// Something of one that stays whose it is.
     Details,
 }
@@ -120,6 +122,10 @@ impl Book {
         changed: Changed,
         (module, reminder): (&str, &Path),
     ) -> Result<(), Unwritten> {
+        if self.slots.is_none() && changed == Changed::Details {
+            // It could not be made when the session began. To make it amid its work could take the root's mtime back.
+            return Err(Unwritten { stale: false });
+        }
         let opened = tree().ok_or_else(|| std::io::Error::other("the module's folder cannot be opened"));
         let written = opened.and_then(|tree| {
             let slots = self.slots(&tree)?;
