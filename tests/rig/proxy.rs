@@ -176,7 +176,7 @@ impl Faults {
     fn pump(&self, mut from: TcpStream, mut to: TcpStream, number: u64, moved: &AtomicU64) {
         let mut buffer = vec![0u8; 64 * 1024];
         while !self.ended.load(SeqCst) {
-            if self.black_hole.load(SeqCst) || number <= self.stranded.load(SeqCst) {
+            if self.holds(number) {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }
@@ -189,6 +189,10 @@ impl Faults {
                 }
                 Err(_) => break,
             };
+            // It was waiting for these when the hole opened: not even they may pass.
+            while self.holds(number) && !self.ended.load(SeqCst) {
+                thread::sleep(Duration::from_millis(10));
+            }
             let delay = self.delay_ms.load(SeqCst);
             if delay > 0 {
                 thread::sleep(Duration::from_millis(delay));
@@ -205,6 +209,11 @@ impl Faults {
             }
         }
         let _ = to.shutdown(Shutdown::Write);
+    }
+
+    /// Whether nothing of this connection moves.
+    fn holds(&self, number: u64) -> bool {
+        self.black_hole.load(SeqCst) || number <= self.stranded.load(SeqCst)
     }
 
     /// How many of `len` bytes may still pass before the cut; ends the fault when it strikes.
