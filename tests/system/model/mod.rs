@@ -82,6 +82,8 @@ fn model(seed: u64, durability: &str, seconds: u64) {
         ..Setup::keeping_all()
     };
     let mut pair = Pair::new("model", setup);
+    // Where other users can come, a folder that might be theirs does not get its owner, and is named: not equal, by design.
+    fs::chmod(pair.backup.parent().unwrap(), 0o700).unwrap();
     let outside = match &source_base {
         Some(base) => base.folder("outside"),
         None => pair.scratch.folder("outside"),
