@@ -137,8 +137,10 @@ impl Work {
     fn end(&mut self) {
         self.tracer = None;
         self.pair.recvd.start();
-        if self.log().contains("another try is welcome in") {
-            // Not to wait so long.
+        // Of a call that it was about to break strace lets go with ENOSYS, which no kernel says of these: it is taken for good.
+        let let_go = last_lines(&self.pair.pushd.daemon.log()).contains("(os error 38)");
+        if let_go || self.log().contains("another try is welcome in") {
+            // Not to wait so long, or for the next start.
             self.pair.pushd.daemon.kill();
             self.pair.pushd.daemon.start();
         }
@@ -152,8 +154,13 @@ impl Work {
     }
 
     fn log(&self) -> String {
-        self.pair.recvd.daemon.log().lines().rev().take(12).collect::<Vec<_>>().join("\n")
+        last_lines(&self.pair.recvd.daemon.log())
     }
+}
+
+/// The latest first.
+fn last_lines(log: &str) -> String {
+    log.lines().rev().take(12).collect::<Vec<_>>().join("\n")
 }
 
 fn build_new(source: &Path) {
