@@ -14,7 +14,7 @@ use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use engine::clock::Clock;
-use engine::receiver::{EndReason, Grant, Limits, Memory, Receiver};
+use engine::receiver::{EndReason, Grant, Limits, Receiver};
 use engine::view::Replica;
 use engine::workers::Workers;
 use libfuzzer_sys::fuzz_target;
@@ -255,15 +255,11 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
     let how = if settings & 2 == 0 { Resolve::Openat2 } else { Resolve::Walk };
     let tree = Arc::new(Tree::open_with(&module, Mounts::Stay, how).expect("a module"));
     let keep = if settings & 4 == 0 { Keep::EVERYTHING } else { Keep::DEFAULT };
+    let replica = Arc::new(Replica::new(tree, keep).expect("a stage"));
+    let durability = if settings & 8 == 0 { Durability::None } else { Durability::Batch };
     let grant = Grant {
-        replica: Arc::new(Replica::new(tree, keep).expect("a stage")),
-        durability: if settings & 8 == 0 { Durability::None } else { Durability::Batch },
         limits: Limits { max_file_size: (settings & 16 == 0).then_some(1 << 20) },
-        signatures: Arc::default(),
-        disk: Arc::default(),
-        memory: Memory::default(),
-        guesses: Arc::default(),
-        version: proto::Version::HIGHEST,
+        ..Grant::alone(replica, durability)
     };
     let ops = count(&buffers);
     let (to, inbox) = mpsc::channel(buffers.len().max(1));

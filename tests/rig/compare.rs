@@ -277,9 +277,19 @@ fn next_data(file: &File, at: u64, size: u64) -> u64 {
     }
 }
 
-/// Every path beneath `root` with what `lstat` says, for tests that a tree did not move: kind, size, mode, mtime.
-pub fn fingerprint(root: &Path) -> BTreeMap<Vec<u8>, (u32, i64, i64, i64)> {
-    fn walk(folder: &OwnedFd, path: &[u8], out: &mut BTreeMap<Vec<u8>, (u32, i64, i64, i64)>) {
+/// Paths with what `lstat` says: kind and mode, size, mtime.
+pub type Tree = BTreeMap<Vec<u8>, (u32, i64, i64, i64)>;
+
+/// All that is in a backup but what is recvd's own, which comes and goes with sessions.
+pub fn mirrored(root: &Path) -> Tree {
+    let mut found = fingerprint(root);
+    found.retain(|path, _| !path.starts_with(b".recvd-"));
+    found
+}
+
+/// Every path beneath `root`, for tests that a tree did not move.
+pub fn fingerprint(root: &Path) -> Tree {
+    fn walk(folder: &OwnedFd, path: &[u8], out: &mut Tree) {
         for name in names(folder).unwrap_or_default() {
             let mut below = path.to_vec();
             below.extend_from_slice(&name);

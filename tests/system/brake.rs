@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
+use crate::rig::compare::{Tree, mirrored};
 use crate::rig::mounted::Mounted;
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::{compare, eventually, is_root, patience, stays};
@@ -47,20 +48,11 @@ fn halts_without_a_delete(pair: &Pair, before: &Tree) {
         is_halted(pair) || is_absent(pair)
     });
     assert!(stays(Duration::from_millis(1500), || paths(&pair.backup).len() == before.len()), "deleted after the halt");
-    assert_eq!(&fingerprint(&pair.backup), before);
-}
-
-type Tree = std::collections::BTreeMap<Vec<u8>, (u32, i64, i64, i64)>;
-
-/// All that is in the backup but recvd's own stage, which comes and goes with sessions.
-fn fingerprint(root: &Path) -> Tree {
-    let mut found = compare::fingerprint(root);
-    found.retain(|path, _| !path.starts_with(b".recvd-"));
-    found
+    assert_eq!(&mirrored(&pair.backup), before);
 }
 
 fn paths(root: &Path) -> Vec<Vec<u8>> {
-    fingerprint(root).into_keys().collect()
+    mirrored(root).into_keys().collect()
 }
 
 /// `pushd release` if it is still halted; then all is equal in the end.
@@ -75,7 +67,7 @@ fn recovers(pair: &Pair) {
 #[test]
 fn a_root_moved_away_halts_and_comes_back() {
     let pair = full("moved", Setup::default());
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     let aside = pair.scratch.path().join("aside");
     fs::rename(&pair.source, &aside).unwrap();
     halts_without_a_delete(&pair, &before);
@@ -86,7 +78,7 @@ fn a_root_moved_away_halts_and_comes_back() {
 #[test]
 fn a_root_deleted_while_pushd_sleeps_halts() {
     let pair = full("missing", Setup::default());
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     pair.pushd.daemon.stop();
     fs::remove_dir_all(&pair.source).unwrap();
     pair.pushd.daemon.go_on();
@@ -96,12 +88,12 @@ fn a_root_deleted_while_pushd_sleeps_halts() {
 #[test]
 fn a_root_that_is_missing_at_the_start_deletes_nothing() {
     let mut pair = full("absent", Setup::default());
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     pair.pushd.daemon.kill();
     let aside = pair.scratch.path().join("aside");
     fs::rename(&pair.source, &aside).unwrap();
     pair.pushd.daemon.start();
-    assert!(stays(Duration::from_secs(2), || fingerprint(&pair.backup) == before));
+    assert!(stays(Duration::from_secs(2), || mirrored(&pair.backup) == before));
     fs::rename(&aside, &pair.source).unwrap();
     if !pair.pushd.daemon.is_running() {
         pair.pushd.daemon.start();
@@ -113,7 +105,7 @@ fn a_root_that_is_missing_at_the_start_deletes_nothing() {
 #[test]
 fn an_emptied_root_halts_and_a_release_lets_it_through() {
     let mut pair = full("emptied", Setup::default());
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     pair.pushd.daemon.kill();
     for entry in fs::read_dir(&pair.source).unwrap() {
         crate::rig::fs::remove(&entry.unwrap().path()).unwrap();
@@ -129,7 +121,7 @@ fn an_emptied_root_halts_and_a_release_lets_it_through() {
 #[test]
 fn a_replaced_root_halts() {
     let pair = full("replaced", Setup::default());
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     pair.pushd.daemon.stop();
     fs::rename(&pair.source, pair.scratch.path().join("aside")).unwrap();
     fs::create_dir(&pair.source).unwrap();
@@ -163,7 +155,7 @@ fn an_unmounted_root_halts_and_comes_back() {
     mounted.bind(&pair.source);
     pair.start();
     pair.settle();
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     unmount(&pair.source, UnmountFlags::DETACH).unwrap();
     halts_without_a_delete(&pair, &before);
     mounted.bind(&pair.source);
@@ -194,7 +186,7 @@ fn a_watched_source_is_busy_until_pushd_ends() {
 fn a_mass_delete_waits_for_a_release() {
     let mut pair = full("mass", Setup { source: "max_delete = \"20%\"".into(), ..Setup::default() });
     pair.pushd.daemon.kill();
-    let before = fingerprint(&pair.backup);
+    let before = mirrored(&pair.backup);
     for folder in 0..5 {
         fs::remove_dir_all(pair.source.join(format!("folder {folder}"))).unwrap();
     }

@@ -143,16 +143,22 @@ fn a_backup_of_rsync_is_taken_over_without_its_content_where_others_are_shut_out
     let setup = Setup { backup_base: Some(closed.path().to_owned()), ..Setup::default() };
     let Some(mut pair) = of_rsync("adopt-closed", setup) else { return };
     let before = (inode(&pair, "0/0"), inode(&pair, "large"));
+    let sent = adopt(&mut pair);
+    assert!(sent < 100_000, "{sent} bytes");
+    assert_eq!((inode(&pair, "0/0"), inode(&pair, "large")), before, "the files themselves stay");
+    let log = pair.recvd.daemon.log();
+    assert!(!log.contains(OPEN), "{log}");
+}
+
+/// Takes the backup over; bytes that were sent for it.
+fn adopt(pair: &mut Pair) -> u64 {
     pair.recvd.start();
     let done = pair.sync(&["--json"]);
     assert_eq!(done.code, 0, "{}", done.text());
     pair.assert_equal();
     let (sent, _) = pair.proxy.as_ref().unwrap().moved();
     println!("{sent} bytes for 200 files of 8 KiB and one of 8 MiB");
-    assert!(sent < 100_000, "{sent} bytes");
-    assert_eq!((inode(&pair, "0/0"), inode(&pair, "large")), before, "the files themselves stay");
-    let log = pair.recvd.daemon.log();
-    assert!(!log.contains(OPEN), "{log}");
+    sent
 }
 
 #[test]
@@ -162,12 +168,7 @@ fn where_others_can_come_in_content_is_sent_and_the_log_says_why() {
     }
     let Some(mut pair) = of_rsync("adopt-open", Setup::default()) else { return };
     let before = inode(&pair, "0/0");
-    pair.recvd.start();
-    let done = pair.sync(&["--json"]);
-    assert_eq!(done.code, 0, "{}", done.text());
-    pair.assert_equal();
-    let (sent, _) = pair.proxy.as_ref().unwrap().moved();
-    println!("{sent} bytes for 200 files of 8 KiB and one of 8 MiB");
+    let sent = adopt(&mut pair);
     // The large one is built from what is there.
     assert!((200 * 8192..3_000_000).contains(&sent), "{sent} bytes");
     assert_ne!(inode(&pair, "0/0"), before);

@@ -7,18 +7,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 
+use crate::rig::compare::mirrored;
 use crate::rig::mounted::Mounted;
 use crate::rig::pair::{Pushd, Recvd, Setup, assert_equal};
 use crate::rig::scratch::Scratch;
-use crate::rig::{compare, eventually, is_root};
+use crate::rig::{eventually, is_root};
 
 /// A source with files in two folders.
-/// All that is there but what is recvd's own, which comes and goes with sessions.
-fn fingerprint(root: &Path) -> std::collections::BTreeMap<Vec<u8>, (u32, i64, i64, i64)> {
-    let mut found = compare::fingerprint(root);
-    found.retain(|path, _| !path.starts_with(b".recvd-"));
-    found
-}
 
 fn fill(source: &Path) {
     for folder in ["a", "a/b"] {
@@ -52,7 +47,7 @@ fn is_refused(scratch: &Scratch, source: &Path, module: &Path, words: &str, extr
     let mut pushd = Pushd::prepare(scratch, "pushd", &tables, &[]);
     recvd.start();
     other.start();
-    let before = (fingerprint(source), fingerprint(module));
+    let before = (mirrored(source), mirrored(module));
     let checked = pushd.command(&["check"]);
     assert_eq!((checked.code, checked.out.contains(words)), (78, true), "{}", checked.text());
     let synced = pushd.command(&["sync", "--target", "t"]);
@@ -66,7 +61,7 @@ fn is_refused(scratch: &Scratch, source: &Path, module: &Path, words: &str, extr
     // The daemon makes this one.
     let synced = pushd.command(&["sync", "--target", "t"]);
     assert_eq!((synced.code, synced.err.contains(words)), (78, true), "{}", synced.text());
-    assert_eq!((fingerprint(source), fingerprint(module)), before);
+    assert_eq!((mirrored(source), mirrored(module)), before);
     pushd.daemon.kill();
 }
 

@@ -19,7 +19,7 @@ use engine::hint::Hint;
 use engine::mirror::Mirror;
 use engine::pack::Compress;
 use engine::pending::{Holds, Rules};
-use engine::receiver::{EndReason, Grant, Limits, Receiver, Stop};
+use engine::receiver::{EndReason, Grant, Receiver, Stop};
 use engine::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use engine::view::Replica;
 use engine::workers::{Step, Workers};
@@ -121,21 +121,7 @@ fn sender(here: &Path, mirror: &Arc<Mirror>) -> Sender {
 
 fn receiver(there: &Path, durability: Durability, clock: &Clock) -> Receiver {
     let replica = Arc::new(Replica::new(Arc::new(Tree::open(there, Mounts::Stay).unwrap()), Keep::DEFAULT).unwrap());
-    let (limits, signatures, disk) = (Limits::default(), Arc::default(), Arc::default());
-    Receiver::new(
-        Grant {
-            replica,
-            durability,
-            limits,
-            signatures,
-            disk,
-            memory: Default::default(),
-            guesses: Arc::default(),
-            version: Version::HIGHEST,
-        },
-        clock.clone(),
-        Workers::Inline,
-    )
+    Receiver::new(Grant::alone(replica, durability), clock.clone(), Workers::Inline)
 }
 
 /// Waits until nothing is owed and the receiver has tidied up. Then both trees are alike.

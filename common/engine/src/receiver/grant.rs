@@ -33,6 +33,14 @@ pub struct Grant {
     pub version: Version,
 }
 
+impl Grant {
+    /// For a session that shares nothing with others and has no bounds, in the latest version of the protocol.
+    pub fn alone(replica: Arc<Replica>, durability: Durability) -> Grant {
+        let (limits, signatures, disk, guesses, memory, version) = Default::default();
+        Grant { replica, durability, limits, signatures, disk, guesses, memory, version }
+    }
+}
+
 /// Bounds that the operator sets for a module.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {

@@ -146,21 +146,8 @@ impl Pair {
         let replica = Arc::new(Replica::new(tree, self.keep).unwrap());
         let (durability, limits) = (self.durability, self.limits);
         let signatures = self.signatures.clone();
-        let disk = Arc::default();
-        let receiver = Receiver::new(
-            Grant {
-                replica,
-                durability,
-                limits,
-                signatures,
-                disk,
-                memory: Default::default(),
-                guesses: Default::default(),
-                version: proto::Version::HIGHEST,
-            },
-            Clock::system(),
-            Workers::Threads(2),
-        );
+        let grant = Grant { limits, signatures, ..Grant::alone(replica, durability) };
+        let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(2));
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (answers, receipts) = answers(OUTBOX, &self.policy);
         let (_stop, stop) = watch::channel(false);

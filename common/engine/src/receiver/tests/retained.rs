@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::rig::*;
 use crate::clock::Clock;
-use crate::receiver::{EndReason, Grant, Limits, Memory, Receiver, SURE};
+use crate::receiver::{EndReason, Grant, Memory, Receiver, SURE};
 use crate::view::Replica;
 use crate::workers::{Step, Workers};
 
@@ -34,16 +34,8 @@ fn more_operations_than_may_be_unacknowledged_end_the_session() {
     for (extra, ends) in [(0, false), (1, true)] {
         let scratch = tempfile::TempDir::new().unwrap();
         let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-        let grant = Grant {
-            replica: Arc::new(Replica::new(tree, proto::Keep::DEFAULT).unwrap()),
-            durability: Durability::None,
-            limits: Limits::default(),
-            signatures: Arc::default(),
-            disk: Arc::default(),
-            memory: Memory::default(),
-            guesses: Default::default(),
-            version: Version::HIGHEST,
-        };
+        let replica = Arc::new(Replica::new(tree, proto::Keep::DEFAULT).unwrap());
+        let grant = Grant::alone(replica, Durability::None);
         let (to, inbox) = mpsc::channel(2);
         let (outbox, mut frames) = mpsc::channel(1);
         let (_stop, stopped) = watch::channel(false);

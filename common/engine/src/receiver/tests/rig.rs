@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::login::Durability;
-use proto::{Content, Device, Keep, Kind, Meta, Outcome, RelPath, Time, ToReceiver, ToSender, Version, Xattrs, codec};
+use proto::{Content, Device, Keep, Kind, Meta, Outcome, RelPath, Time, ToReceiver, ToSender, Xattrs, codec};
 use sys::{Mounts, Tree};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -89,16 +89,7 @@ impl Rig {
         let replica = Arc::new(if open { replica.opened_to_all() } else { replica });
         let (signatures, disk) = (Arc::default(), Arc::default());
         let receiver = Receiver::new(
-            Grant {
-                replica: Arc::clone(&replica),
-                durability,
-                limits,
-                signatures,
-                disk,
-                memory,
-                guesses: Arc::default(),
-                version: Version::HIGHEST,
-            },
+            Grant { limits, signatures, disk, memory, ..Grant::alone(Arc::clone(&replica), durability) },
             Clock::system(),
             Workers::Threads(2),
         )

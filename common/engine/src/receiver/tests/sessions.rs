@@ -140,16 +140,8 @@ fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
     use std::sync::Arc;
     let scratch = tempfile::TempDir::new().unwrap();
     let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
-    let grant = crate::receiver::Grant {
-        replica: Arc::new(crate::view::Replica::new(tree, proto::Keep::DEFAULT).unwrap()),
-        durability: Durability::None,
-        limits: crate::receiver::Limits::default(),
-        signatures: Arc::default(),
-        disk: Default::default(),
-        memory: Default::default(),
-        guesses: Default::default(),
-        version: proto::Version::HIGHEST,
-    };
+    let replica = Arc::new(crate::view::Replica::new(tree, proto::Keep::DEFAULT).unwrap());
+    let grant = crate::receiver::Grant::alone(replica, Durability::None);
     let (to, inbox) = tokio::sync::mpsc::channel(2);
     let (outbox, frames) = tokio::sync::mpsc::channel(1);
     let (_stop, stopped) = tokio::sync::watch::channel(false);

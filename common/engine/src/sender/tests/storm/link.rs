@@ -17,7 +17,7 @@ use crate::channel::OUTBOX;
 use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::pack::{Compress, Unpacker};
-use crate::receiver::{EndReason, Grant, Limits, Receiver, Signatures};
+use crate::receiver::{EndReason, Grant, Receiver, Signatures};
 use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::view::Replica;
 use crate::workers::Workers;
@@ -63,22 +63,8 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let signatures = known.clone();
         let tree = Arc::new(Tree::open(&place.there, Mounts::Stay).unwrap());
         let replica = Arc::new(Replica::new(tree, place.keep).unwrap());
-        let limits = Limits { max_file_size: None };
-        let disk = Arc::default();
-        let receiver = Receiver::new(
-            Grant {
-                replica,
-                durability,
-                limits,
-                signatures,
-                disk,
-                memory: Default::default(),
-                guesses: Default::default(),
-                version: proto::Version::HIGHEST,
-            },
-            Clock::system(),
-            Workers::Threads(2),
-        );
+        let grant = Grant { signatures, ..Grant::alone(replica, durability) };
+        let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(2));
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, answered) = crate::sender::tests::answers(OUTBOX, &proto::policy::Policy::default());

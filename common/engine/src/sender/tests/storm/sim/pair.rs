@@ -15,7 +15,7 @@ use super::{Left, Sim, Troubled};
 use crate::channel::OUTBOX;
 use crate::mirror::{Deletes, Halt};
 use crate::pack::{Compress, Unpacker};
-use crate::receiver::{self, EndReason, Grant, Limits, Receiver};
+use crate::receiver::{self, EndReason, Grant, Receiver};
 use crate::sender::{Connection, Ended, Sender, Session, Until};
 use crate::view::Replica;
 use crate::workers::{Step, Workers};
@@ -89,16 +89,7 @@ impl Sim<'_> {
         let tree = Arc::new(Tree::open(&self.place.there, Mounts::Stay).unwrap());
         let replica = Arc::new(Replica::new(tree, self.place.keep).unwrap());
         let (keep, durability, signatures) = (self.place.keep, self.durability, self.known.clone());
-        let grant = Grant {
-            replica,
-            durability,
-            limits: Limits::default(),
-            signatures,
-            disk: Arc::default(),
-            memory: Default::default(),
-            guesses: Default::default(),
-            version: proto::Version::HIGHEST,
-        };
+        let grant = Grant { signatures, ..Grant::alone(replica, durability) };
         let mut receiver = Receiver::new(grant, self.place.clock.clone(), Workers::Inline);
         let (outbox, from_sender) = mpsc::channel(OUTBOX);
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
