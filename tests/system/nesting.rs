@@ -14,7 +14,6 @@ use crate::rig::scratch::Scratch;
 use crate::rig::{eventually, is_root};
 
 /// A source with files in two folders.
-
 fn fill(source: &Path) {
     for folder in ["a", "a/b"] {
         fs::create_dir_all(source.join(folder)).unwrap();
