@@ -63,7 +63,7 @@ fn report(verdict: Verdict) -> Exit {
 fn check_state(state_dir: &Path) -> Exit {
     match Identity::look(state_dir) {
         Ok(()) => Exit::Ok,
-        Err(sentence) => report(Verdict { exit: Exit::Output, sentence: format!("state_dir: {sentence}") }),
+        Err(sentence) => report(Verdict { exit: Exit::Config, sentence }),
     }
 }
 

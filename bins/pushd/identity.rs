@@ -29,8 +29,9 @@ impl Identity {
     /// The one that is kept in this folder, which is made with it where it is missing. The error is a sentence that names
     /// `state_dir`.
     pub fn kept(state_dir: &Path) -> Result<Identity, String> {
+        Identity::look(state_dir)?;
         let path = state_dir.join(IDENTITY);
-        let failed = |path: &Path, error: io::Error| format!("cannot use `state_dir`: {}: {error}", path.display());
+        let failed = |path: &Path, error: io::Error| unusable(&format!("{}: {error}", path.display()));
         sys::create_private_dir(&state_dir.join(LEASES)).map_err(|error| failed(state_dir, error))?;
         // A daemon and a `sync` may come at the same time.
         let _turn = sys::paths::take_turn(&path).map_err(|error| failed(state_dir, error))?;
@@ -42,7 +43,7 @@ impl Identity {
             let text = format!("{}\n", hex(&id));
             sys::replace(&path, text.as_bytes(), 0o600).map_err(|error| failed(&path, error))?;
         }
-        let id = read(&path).map_err(|sentence| format!("cannot use `state_dir`: {sentence}"))?;
+        let id = read(&path).map_err(|sentence| unusable(&sentence))?;
         Ok(Identity { id, state_dir: Some(state_dir.to_owned()) })
     }
 
@@ -51,10 +52,14 @@ impl Identity {
         Identity { id: sys::process::random(), state_dir: None }
     }
 
-    /// Whether the one in this folder can be used, as far as that can be seen without changing anything.
+    /// Whether [`kept`](Identity::kept) can work in this folder, as far as that can be seen without changing anything. The
+    /// error is the same sentence.
     pub fn look(state_dir: &Path) -> Result<(), String> {
-        let path = state_dir.join(IDENTITY);
-        if sys::exists(&path) { read(&path).map(drop) } else { Ok(()) }
+        let (path, leases) = (state_dir.join(IDENTITY), state_dir.join(LEASES));
+        let there = if sys::exists(&path) { read(&path).map(drop) } else { sys::could_make(&path) };
+        // Tokens that cannot be written are no reason not to begin.
+        let room = || if sys::is_dir(&leases) { Ok(()) } else { sys::could_make(&leases.join("token")) };
+        there.and_then(|()| room()).map_err(|sentence| unusable(&sentence))
     }
 
     /// Tells this host from all others, but from its copies.
@@ -92,6 +97,10 @@ impl Identity {
         let name = proto::digest::mark(&[], target.name.as_bytes(), destination.as_bytes());
         Some(self.state_dir.as_ref()?.join(LEASES).join(hex(&name)))
     }
+}
+
+fn unusable(why: &str) -> String {
+    format!("cannot use `state_dir`: {why}")
 }
 
 /// Sixteen bytes, as hexadecimal digits on the first line.

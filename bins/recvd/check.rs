@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
 use crate::openness::Openness;
+use crate::state;
+
+/// A configuration with what is odd in it.
+type Loaded = (Config, Vec<Complaint>);
 
 /// Exit 0, or 78 with every complaint: on stderr, or with `--json` on stdout.
 pub fn check(args: &CheckArgs) -> Exit {
-    let loaded = config::load(&args.config);
+    let loaded = config::load(&args.config).and_then(|loaded| with_state(&args.config, loaded));
     let exit = if loaded.is_ok() { Exit::Ok } else { Exit::Config };
     match loaded {
         loaded if args.json => out::line(report(&args.config, &loaded)),
@@ -25,7 +29,14 @@ pub fn check(args: &CheckArgs) -> Exit {
     exit
 }
 
-fn report(path: &Path, loaded: &Result<(Config, Vec<Complaint>), Complaints>) -> Value {
+/// `run` serves without the folder for its state and says so, but whoever checks can mend it.
+fn with_state(path: &Path, (config, warnings): Loaded) -> Result<Loaded, Complaints> {
+    let Err(sentence) = state::look(&config.state_dir) else { return Ok((config, warnings)) };
+    let (file, key) = (path.to_owned(), Some("state_dir".to_owned()));
+    Err(Complaints(vec![Complaint { file, at: None, key, sentence }]))
+}
+
+fn report(path: &Path, loaded: &Result<Loaded, Complaints>) -> Value {
     let (warnings, complaints, modules) = match loaded {
         Ok((config, warnings)) => (&warnings[..], &[][..], modules(config)),
         Err(Complaints(complaints)) => (&[][..], &complaints[..], Vec::new()),

@@ -24,6 +24,7 @@ mod run;
 mod serve;
 mod sessions;
 mod sources;
+mod state;
 mod users;
 
 use cli::{Cli, Command};

@@ -25,6 +25,7 @@ use crate::penalties::Penalties;
 use crate::serve::Service;
 use crate::sessions::{SILENCE, Sessions};
 use crate::sources::Sources;
+use crate::state;
 
 /// Runs until SIGTERM or SIGINT. Exit 0 then; 78 when the configuration is wrong or an address can never be bound, 75
 /// when an address is taken or not there yet.
@@ -75,7 +76,9 @@ async fn serve(config: Config, files: u64) -> Exit {
             return Exit::Output;
         }
     };
-    prepare(&config.state_dir);
+    if let Err(sentence) = state::prepare(&config.state_dir) {
+        warn!("{sentence}");
+    }
     // After binding: a second recvd that was started by mistake must not sweep away what the first one is working on.
     settle_in(&config.modules);
     let service = Arc::new(service(config, files));
@@ -93,14 +96,6 @@ async fn serve(config: Config, files: u64) -> Exit {
     end(tending).await;
     info!("stopped: {}", service.tally);
     Exit::Ok
-}
-
-/// Makes the folder for what has to outlive the daemon. Backups go on without it.
-fn prepare(state_dir: &Path) {
-    if let Err(error) = sys::create_private_dir(state_dir) {
-        let path = state_dir.display();
-        warn!("{path}: {error}; after each start of recvd all sources are compared anew: check `state_dir`");
-    }
 }
 
 /// Clears away what sessions of an earlier recvd, killed or cut off from power, have left in the modules, and finds out what

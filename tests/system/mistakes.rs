@@ -190,3 +190,34 @@ fn a_ca_file_is_read_at_each_login_and_a_broken_one_is_told() {
     fs::write(pair.source.join("later"), b"after the rotation").unwrap();
     pair.settle();
 }
+
+fn keep_state_in(config: &std::path::Path, folder: &str) {
+    let text = fs::read_to_string(config).unwrap();
+    let line = text.lines().find(|line| line.starts_with("state_dir")).unwrap();
+    fs::write(config, text.replace(line, &format!("state_dir = {folder:?}"))).unwrap();
+}
+
+#[test]
+fn a_check_names_a_folder_for_the_state_that_cannot_be_used() {
+    let mut pair = Pair::new("state", Setup::default());
+    for dir in [&pair.pushd.dir, &pair.recvd.dir] {
+        fs::write(dir.join("file"), "").unwrap();
+    }
+    for root in ["file", "file/deep", "/proc/nope/deep", "/proc/nope"] {
+        keep_state_in(&pair.pushd.config, root);
+        keep_state_in(&pair.recvd.config, root);
+        for done in [pair.pushd.command(&["check", "--offline"]), pair.recvd.command(&["check"])] {
+            assert_eq!(done.code, 78, "{root}: {}", done.text());
+            assert!(done.text().contains("cannot use `state_dir`: "), "{root}: {}", done.text());
+        }
+    }
+    // The daemons say the same; recvd serves all the same.
+    let (checked, ran) = (pair.pushd.command(&["check", "--offline"]), pair.pushd.command(&["run"]));
+    assert_eq!((checked.code, ran.code), (78, 73), "{} {}", checked.text(), ran.text());
+    let sentence =
+        |text: &str| text.lines().find_map(|line| line.split_once("cannot use `state_dir`: ")).unwrap().1.to_owned();
+    assert_eq!(sentence(&checked.text()), sentence(&ran.text()));
+    let checked = pair.recvd.command(&["check"]);
+    pair.recvd.start_whole();
+    assert_eq!(sentence(&checked.text()), sentence(&pair.recvd.daemon.log()));
+}

@@ -49,7 +49,9 @@ pub use file::File;
 pub use found::Found;
 pub use metadata::is_passing;
 pub use mounts::MountId;
-pub use paths::{canonical, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new};
+pub use paths::{
+    canonical, could_make, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new,
+};
 pub use place::Place;
 pub use resolve::is_absence;
 pub use room::Lack;

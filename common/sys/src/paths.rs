@@ -8,6 +8,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags};
+
 use crate::remove::random;
 
 /// Largest configuration file, in bytes.
@@ -170,6 +172,53 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The file systems in which the kernel shows itself, by their magic numbers: proc, sysfs, both of cgroups, debugfs, tracefs,
+/// securityfs, bpf. Some of them let root make names, which keep nothing.
+const OF_THE_KERNEL: [i64; 8] =
+    [0x9fa0, 0x6265_6572, 0x27_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0xcafe_4a11];
+
+/// Whether a file could be made under this name, with the folders above it that are missing, as far as that can be seen
+/// without changing anything.
+///
+/// # Errors
+/// What is in the way, as a sentence that names it.
+pub fn could_make(path: &Path) -> Result<(), String> {
+    let mut above = parent(path);
+    let about = loop {
+        match fs::metadata(above) {
+            Ok(about) => break about,
+            // A link that leads nowhere is in the way, too.
+            Err(error) if exists(above) || !is_missing(&error) => return Err(format!("{}: {error}", above.display())),
+            Err(_) => above = parent(above),
+        }
+    };
+    let refused = |error: io::Error| Err(format!("{}: {error}", above.display()));
+    if !about.is_dir() {
+        return Err(format!("{} is not a folder", above.display()));
+    }
+    let (rights, how) = (Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
+    if let Err(error) = rustix::fs::accessat(rustix::fs::CWD, above, rights, how) {
+        return refused(error.into());
+    }
+    match rustix::fs::statfs(above) {
+        Ok(about) if is_of_the_kernel(&about) => {
+            Err(format!("{} is of a file system that keeps no files", above.display()))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => refused(error.into()),
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the type is another one on other processors")]
+fn is_of_the_kernel(about: &rustix::fs::StatFs) -> bool {
+    OF_THE_KERNEL.contains(&(about.f_type as i64))
+}
+
+/// Nothing is there, or something above it is no folder.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Takes all rights to what stands there from everybody but its owner (0600).
 ///
 /// # Errors
@@ -262,5 +311,26 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(remove_socket(&path).is_err());
         assert_eq!(create_private_dir(&path).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    }
+
+    #[test]
+    fn whether_a_file_could_be_made_is_seen_without_making_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        fs::write(at("file"), "").unwrap();
+        symlink("nowhere", at("link")).unwrap();
+        for good in ["new", "file", "some/way/down/new"] {
+            assert_eq!(could_make(&at(good)), Ok(()), "{good}");
+        }
+        for (bad, guilty) in
+            [("file/new", "file is not a folder"), ("file/a/b", "file is not a folder"), ("link/new", "link: ")]
+        {
+            let told = could_make(&at(bad)).unwrap_err();
+            assert!(told.contains(guilty), "{bad}: {told}");
+        }
+        for path in ["/proc/nope", "/proc/nope/deep/er", "/sys/nope"] {
+            assert!(could_make(Path::new(path)).is_err(), "{path}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }
