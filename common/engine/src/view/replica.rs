@@ -5,6 +5,7 @@
 //! needed, and are read as if they had not been.
 
 mod beneath;
+mod flush;
 mod list;
 
 use std::io;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use proto::{Device, Keep, Kept, Kind, Meta, Name, RelPath, Time, Xattrs};
 use sys::stage::Unlocked;
-use sys::{Dir, Durable, Enclosure, File, FolderId, Lack, Stage, Staged, StagedFile, Stat, Tree, durable};
+use sys::{Enclosure, File, FolderId, Lack, Stage, Staged, StagedFile, Stat, Tree};
 
 use super::fate::Fate;
 use super::protection::Protection;
@@ -378,23 +379,5 @@ impl Replica {
     /// Of the operating system.
     pub(crate) fn give_back_mtime(&self, folder: &Folder, mtime: Time) -> io::Result<()> {
         folder.dir().set_mtime(mtime)
-    }
-
-    /// Waits until these contents survive a power cut.
-    ///
-    /// # Errors
-    /// Of a failing disk; never to be tried again.
-    pub(crate) fn flush(&self, staged: &[&Staged]) -> io::Result<()> {
-        if staged.is_empty() { Ok(()) } else { durable::flush_data(self.tree(), staged) }
-    }
-
-    /// Waits until the names in these folders survive a power cut, and the metadata of these files.
-    ///
-    /// # Errors
-    /// The same as of [`flush`](Replica::flush).
-    pub(crate) fn seal(&self, folders: &[&Folder], files: &[(&Folder, &Name)]) -> io::Result<Durable> {
-        let folders: Vec<&Dir> = folders.iter().map(|folder| folder.dir()).collect();
-        let files: Vec<(&Dir, &Name)> = files.iter().map(|(folder, name)| (folder.dir(), *name)).collect();
-        durable::seal(self.tree(), &folders, &files)
     }
 }

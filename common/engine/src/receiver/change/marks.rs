@@ -36,9 +36,14 @@ pub(super) struct Marks {
 }
 
 impl Changes {
-    /// Gives this moment a name, which nothing in the folder has yet. What came before it is as durable as it will be.
+    /// Gives this moment a name, which nothing in the folder has yet. The batch before it is as durable as it will be; where an
+    /// older one was not, all that there is becomes it first.
     pub(in crate::receiver) fn mark(&mut self, op: u64, name: &str, now: SystemTime) -> Done {
         self.folders.begin(op);
+        if self.unsure {
+            self.replica.flush_all().map_err(failed)?;
+            self.unsure = false;
+        }
         let there = self.marks_there().map_err(failed)?;
         let known = self.marks.take().filter(|marks| marks.stands(there.as_ref()));
         let mut marks = match known {

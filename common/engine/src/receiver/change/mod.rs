@@ -41,6 +41,8 @@ pub(super) struct Changes {
     links: LinkBook,
     /// Those of the folder, once they are read.
     marks: Option<Marks>,
+    /// A flush has failed: what stands there may not be as durable as it looks.
+    unsure: bool,
     /// Files whose metadata changed in place.
     altered: Vec<(Rc<Held>, Name)>,
     /// Older versions of large files, held open: the kernel takes long to free one, and does so when it is closed.
@@ -56,6 +58,7 @@ impl Changes {
             folders: Folders::new(Arc::clone(&grant.replica)),
             links: LinkBook::new(retained),
             marks: None,
+            unsure: false,
             altered: Vec::new(),
             replaced: Vec::new(),
         }
@@ -77,8 +80,10 @@ impl Changes {
     }
 
     /// Waits until these contents survive a power cut.
-    pub(super) fn flush(&self, staged: &[&Staged]) -> io::Result<()> {
-        self.replica.flush(staged)
+    pub(super) fn flush(&mut self, staged: &[&Staged]) -> io::Result<()> {
+        let flushed = self.replica.flush(staged);
+        self.unsure |= flushed.is_err();
+        flushed
     }
 
     /// Carries out one operation that changes something.
@@ -178,6 +183,7 @@ impl Changes {
         let touched: Vec<&Folder> = self.folders.touched().iter().map(|held| &***held).collect();
         let altered: Vec<(&Folder, &Name)> = self.altered.iter().map(|(held, name)| (&***held, name)).collect();
         let proof = self.replica.seal(&touched, &altered);
+        self.unsure |= proof.is_err();
         self.let_go();
         proof
     }

@@ -134,6 +134,17 @@ fn where_no_listing_would_show_it_it_is_refused() {
 }
 
 #[test]
+fn a_module_that_keeps_no_attributes_any_more_sees_the_mark_only_where_contents_are_compared() {
+    let keep = Keep::EVERYTHING.iter().filter(|kept| ![Kept::Xattrs, Kept::Acls, Kept::Setid].contains(kept)).collect();
+    let mut rig = Rig::with(Settings { keep, ..Settings::default() }, |root| {
+        fs::write(root.join("f"), "half").unwrap();
+        rustix::fs::setxattr(root.join("f"), INEXACT, b"", rustix::fs::XattrFlags::empty()).unwrap();
+    });
+    assert_eq!(rig.outcome(equal("f", b"half")), Outcome::Differs);
+    rig.done(&[put("f", "half"), equal("f", b"half")]);
+}
+
+#[test]
 fn an_attribute_of_the_sender_does_not_mark_a_file() {
     let mut rig = Rig::new();
     let xattrs =

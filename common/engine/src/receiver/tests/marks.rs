@@ -1,10 +1,13 @@
 //! How the file of marks grows.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex};
 
 use proto::login::Durability;
-use proto::{Outcome, ToReceiver};
+use proto::{Outcome, ToReceiver, ToSender};
+use sys::faults::Verb;
 
 use super::rig::*;
 
@@ -82,4 +85,43 @@ fn a_line_that_was_cut_off_is_no_mark() {
             assert_eq!(marked(&rig), ["one", "tw", "two"]);
         }
     }
+}
+
+#[test]
+fn after_a_flush_that_failed_a_mark_waits_for_all_that_there_is() {
+    // Whether each of the next flushes fails; beyond them none does. And how many there were.
+    let flushes = Arc::new(Mutex::new((vec![], 0)));
+    let asked = Arc::clone(&flushes);
+    let disk = move |verb: Verb| {
+        let (plan, count) = &mut *asked.lock().unwrap();
+        *count += usize::from(verb == Verb::Flush);
+        (verb == Verb::Flush && !plan.is_empty() && plan.remove(0)).then(|| io::Error::from_raw_os_error(5))
+    };
+    let settings = Settings { durability: Durability::Batch, disk: Some(Box::new(disk)), ..Settings::default() };
+    let mut rig = Rig::with(settings, |_| {});
+    let next = |plan: &[bool]| *flushes.lock().unwrap() = (plan.to_vec(), 0);
+    let flushed = || flushes.lock().unwrap().1;
+    rig.done(&[mark("first")]);
+    next(&[]);
+    rig.done(&[mark("usual")]);
+    assert_eq!(flushed(), 1, "its own line");
+    // The content is written, and the folder that has its name is not.
+    next(&[false, true]);
+    rig.send(&[put("f", "content")]);
+    let [ToSender::Applied { upto: 3 }, ToSender::Outcome { op: 3, outcome: Outcome::Failed { .. } }] =
+        [rig.next(), rig.next()]
+    else {
+        panic!("it is told")
+    };
+    for _ in 0..2 {
+        next(&[true]);
+        assert!(matches!(rig.outcome(mark("unsure")), Outcome::Failed { .. }));
+        assert_eq!((flushed(), marked(&rig)), (1, ["first", "usual"].map(String::from).to_vec()));
+    }
+    next(&[]);
+    rig.done(&[mark("sure")]);
+    assert_eq!(flushed(), 2);
+    next(&[]);
+    rig.done(&[mark("usual again")]);
+    assert_eq!((flushed(), marked(&rig).len()), (1, 4));
 }

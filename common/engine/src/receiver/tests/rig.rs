@@ -1,6 +1,7 @@
 //! What the tests share: a receiver over a scratch module, and short ways to say messages.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use proto::login::Durability;
 use proto::{Content, Device, Keep, Kind, Meta, Outcome, RelPath, Time, ToReceiver, ToSender, Xattrs, codec};
+use sys::faults::{self, Verb};
 use sys::{Mounts, Tree};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -46,7 +48,12 @@ pub struct Settings {
     pub memory: Memory,
     /// As if other users of the host could come to it.
     pub open: bool,
+    /// What its disk answers; all is done on one thread then.
+    pub disk: Option<Disk>,
 }
+
+/// What a disk answers where it would not do what it is asked for.
+pub type Disk = Box<dyn FnMut(Verb) -> Option<io::Error> + Send>;
 
 impl Default for Settings {
     fn default() -> Settings {
@@ -59,6 +66,7 @@ impl Default for Settings {
             bounds: Bounds::default(),
             memory: Memory::default(),
             open: false,
+            disk: None,
         }
     }
 }
@@ -84,21 +92,23 @@ impl Rig {
         fs::create_dir(&module).unwrap();
         prepare(&module);
         let tree = Arc::new(Tree::open(&module, Mounts::Stay).unwrap());
-        let Settings { durability, keep, limits, protection, fate, bounds, memory, open } = settings;
+        let Settings { durability, keep, limits, protection, fate, bounds, memory, open, disk } = settings;
         let replica = Replica::new(tree, keep).unwrap().with(protection, fate);
         let replica = Arc::new(if open { replica.opened_to_all() } else { replica });
-        let (signatures, disk) = (Arc::default(), Arc::default());
         let receiver = Receiver::new(
-            Grant { limits, signatures, disk, memory, ..Grant::alone(Arc::clone(&replica), durability) },
+            Grant { limits, memory, ..Grant::alone(Arc::clone(&replica), durability) },
             Clock::system(),
-            Workers::Threads(2),
+            if disk.is_some() { Workers::Inline } else { Workers::Threads(2) },
         )
         .listing_by(bounds);
         let counters = receiver.counters();
         let (to, inbox) = mpsc::channel(4);
         let (outbox, mut frames) = mpsc::channel(crate::channel::OUTBOX);
         let (stop, stopped) = watch::channel(false);
-        let thread = thread::spawn(move || receiver.run(inbox, outbox, stopped));
+        let thread = thread::spawn(move || {
+            disk.into_iter().for_each(faults::plan);
+            receiver.run(inbox, outbox, stopped)
+        });
         let (forward, from) = std_mpsc::channel();
         thread::spawn(move || {
             while let Some(mut buffer) = frames.blocking_recv() {
