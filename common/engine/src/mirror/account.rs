@@ -209,6 +209,18 @@ impl Account {
         standing
     }
 
+    /// What was sent again in the last hour.
+    #[cfg(test)]
+    pub fn again(&self) -> Amount {
+        lock(&self.books).ledger.again(self.clock.now())
+    }
+
+    /// What there is, as far as it was counted, each file once.
+    #[cfg(test)]
+    pub fn counted(&self) -> Amount {
+        lock(&self.books).ledger.counted().once
+    }
+
     /// Since when the target keeps asking, while something has to wait for that.
     pub fn asks(&self) -> Option<SystemTime> {
         let mut books = lock(&self.books);

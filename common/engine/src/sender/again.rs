@@ -1,5 +1,6 @@
 //! What is sent again without a change at the source: told to the account of the target, and held back by it.
 
+use proto::RelPath;
 use sys::Stat;
 
 use super::looks::{Look, Why};
@@ -63,16 +64,25 @@ impl Session<'_> {
         self.mirror.account.count(Stock { named, once });
     }
 
-    /// The content of this file is sent, so much of it at once.
-    pub(super) fn account_content(&mut self, look: &Look, stat: &Stat, bytes: u64) -> Past {
-        let by = self.sends_for(look.ticket);
-        let unsized_there = look.size.is_none() && look.why == Why::Differs(Difference::Missing);
-        if by == Occasion::FullPass && unsized_there {
+    /// The size of what a pass over all has only met by name is known now: it is counted.
+    pub(super) fn account_size(&mut self, look: &Look, stat: &Stat) {
+        let is_news = look.size.is_none() && look.why == Why::Differs(Difference::Missing);
+        if self.sends_for(look.ticket) == Occasion::FullPass && is_news {
             let named = Amount { bytes: stat.size, entries: 0 };
             let new = stat.nlink < 2 || self.passes.counts(look.ticket, Inode::of(stat).node());
             self.mirror.account.count(Stock { named, once: if new { named } else { Amount::default() } });
         }
-        self.mirror.account.sends(&look.path, stat, Amount { bytes, entries: 1 }, by)
+    }
+
+    /// The content of this file is sent, so much of it at once.
+    pub(super) fn account_content(&mut self, look: &Look, stat: &Stat, bytes: u64) -> Past {
+        self.account_size(look, stat);
+        self.mirror.account.sends(&look.path, stat, Amount { bytes, entries: 1 }, self.sends_for(look.ticket))
+    }
+
+    /// The file has become this while it was sent, which begins anew.
+    pub(super) fn account_attempt(&self, ticket: Ticket, path: &RelPath, stat: &Stat) -> Past {
+        self.mirror.account.sends(path, stat, Amount::default(), self.sends_for(ticket))
     }
 
     /// What has no content, or whose content is not sent, is sent as a comparison has found that it differs, or an answer has

@@ -94,8 +94,11 @@ impl Unmatched {
 
 impl Delta {
     /// The target's next chunks, of a basis of so many bytes. False when they cannot be that, as more than it has, or are more
-    /// than a signature may have.
+    /// than a signature may have. Behind what is taken to be all of it nothing is taken: where that stands is not known.
     pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool) -> bool {
+        if self.complete {
+            return true;
+        }
         let fits = self.signature.len() == 0 || size == self.size;
         for Chunk { length, digest } in chunks {
             // There are at most [`CHUNKS`](proto::limits::CHUNKS).
@@ -105,7 +108,7 @@ impl Delta {
             }
             self.index.entry(digest).or_insert(number);
         }
-        (self.size, self.complete) = (size, self.complete || last);
+        (self.size, self.complete) = (size, last);
         fits && self.signature.end() <= size
     }
 

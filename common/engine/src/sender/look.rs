@@ -6,107 +6,17 @@ use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
-use super::looks::{Look, Slot};
+use super::looks::Look;
 use super::need::{self, Absence, Attributes, Doubt, FolderNeed, Linked, Need, Pace};
-use super::pass::{Pass, Reach};
+use super::pass::Reach;
 use super::read::{self, Small};
-use super::upload::Upload;
-use super::{Ended, Session, TURN};
+use super::upload::{Upload, is_blob};
+use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::pending::{Ticket, Wait};
 use crate::view::{Folder, Inode, Rule};
 
 impl Session<'_> {
-    /// Queues a look of a pass, or one that an answer asks for.
-    pub(super) fn queue_look(&mut self, look: Look) {
-        self.flight.hold(look.ticket);
-        self.passes.tell(look.ticket, Pass::waits_for_look);
-        self.tell_found(&look);
-        self.looks.add(look);
-    }
-
-    /// Looks now, unless it is at a large file while enough of those are on their way.
-    pub(super) fn look_or_queue(&mut self, look: Look) -> Result<(), Ended> {
-        if self.uploads.slot() == Slot::Taken
-            && let Some(size) = self.large(&look)
-        {
-            self.flight.hold(look.ticket);
-            self.passes.tell(look.ticket, Pass::waits_for_look);
-            self.set_aside(look, size);
-            return Ok(());
-        }
-        self.look(look)
-    }
-
-    /// Some of the queued looks.
-    pub(super) fn step_looks(&mut self) -> Result<bool, Ended> {
-        self.near.borrow_mut().begin();
-        let worked = self.step_some_looks();
-        self.near.borrow_mut().end();
-        worked
-    }
-
-    fn step_some_looks(&mut self) -> Result<bool, Ended> {
-        let mut worked = false;
-        for _ in 0..TURN {
-            if !self.may_send() {
-                break;
-            }
-            let slot = self.uploads.slot();
-            let Some(look) = self.looks.take(slot) else { break };
-            worked = true;
-            if let Some(size) = look.expects() {
-                // It counts as found again when its file is open.
-                self.mirror.progress.lose(size);
-            }
-            if slot == Slot::Taken
-                && let Some(size) = self.large(&look)
-            {
-                // The small ones behind it do not wait for a slot.
-                self.set_aside(look, size);
-                continue;
-            }
-            let (ticket, blob) = (look.ticket, self.uploads.last_id());
-            self.look(look)?;
-            if self.uploads.last_id() == blob {
-                self.looked(ticket)?;
-            } else {
-                // The upload has a hold of its own, and the pass waits for it.
-                self.flight.let_go(ticket);
-            }
-        }
-        Ok(worked)
-    }
-
-    fn set_aside(&mut self, look: Look, size: u64) {
-        let look = Look { size: Some(size), ..look };
-        self.tell_found(&look);
-        self.looks.set_aside(look);
-    }
-
-    fn tell_found(&self, look: &Look) {
-        if let Some(size) = look.expects() {
-            self.mirror.progress.find(size);
-        }
-    }
-
-    /// A queued look, or the upload that it led to, is through.
-    pub(super) fn looked(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        self.passes.tell(ticket, Pass::looked);
-        self.advance(ticket)?;
-        self.flight.let_go(ticket);
-        Ok(())
-    }
-
-    /// The size of a file that travels in pieces.
-    fn large(&self, look: &Look) -> Option<u64> {
-        if let Some(size) = look.size.filter(|size| *size > proto::limits::INLINE as u64) {
-            return Some(size);
-        }
-        let stat = self.find(&look.path).ok().flatten().map(|(_, _, stat)| stat)?;
-        (stat.kind == Kind::File && is_blob(&stat)).then_some(stat.size)
-    }
-
     /// Looks at one entry and sends what is there.
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
         if look.path.is_root() {
@@ -391,9 +301,4 @@ impl Session<'_> {
         self.wire.put(message, self.mirror)?;
         Ok(self.flight.sent(ticket, sent))
     }
-}
-
-/// Whether a file travels in pieces: too large for one frame, or with holes to keep.
-fn is_blob(stat: &Stat) -> bool {
-    stat.size > proto::limits::INLINE as u64 || stat.is_sparse()
 }

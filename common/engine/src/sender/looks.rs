@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use proto::{Kind, RelPath};
 
-use super::pass::Difference;
+use super::pass::{Difference, Pass};
+use super::upload::is_blob;
+use super::{Ended, Session, TURN};
 use crate::hint::Cause;
 use crate::pending::Ticket;
 
@@ -120,6 +122,96 @@ impl Looks {
     /// Whether the size of every file that will be sent is known.
     pub fn are_sized(&self) -> bool {
         self.not_sized == 0
+    }
+}
+
+impl Session<'_> {
+    /// Queues a look of a pass, or one that an answer asks for.
+    pub(super) fn queue_look(&mut self, look: Look) {
+        self.flight.hold(look.ticket);
+        self.passes.tell(look.ticket, Pass::waits_for_look);
+        self.tell_found(&look);
+        self.looks.add(look);
+    }
+
+    /// Looks now, unless it is at a large file while enough of those are on their way.
+    pub(super) fn look_or_queue(&mut self, mut look: Look) -> Result<(), Ended> {
+        if self.uploads.slot() == Slot::Taken && self.is_large(&mut look) {
+            self.flight.hold(look.ticket);
+            self.passes.tell(look.ticket, Pass::waits_for_look);
+            self.set_aside(look);
+            return Ok(());
+        }
+        self.look(look)
+    }
+
+    /// Some of the queued looks.
+    pub(super) fn step_looks(&mut self) -> Result<bool, Ended> {
+        self.near.borrow_mut().begin();
+        let worked = self.step_some_looks();
+        self.near.borrow_mut().end();
+        worked
+    }
+
+    fn step_some_looks(&mut self) -> Result<bool, Ended> {
+        let mut worked = false;
+        for _ in 0..TURN {
+            if !self.may_send() {
+                break;
+            }
+            let slot = self.uploads.slot();
+            let Some(mut look) = self.looks.take(slot) else { break };
+            worked = true;
+            if let Some(size) = look.expects() {
+                // It counts as found again when its file is open.
+                self.mirror.progress.lose(size);
+            }
+            if slot == Slot::Taken && self.is_large(&mut look) {
+                // The small ones behind it do not wait for a slot.
+                self.set_aside(look);
+                continue;
+            }
+            let (ticket, blob) = (look.ticket, self.uploads.last_id());
+            self.look(look)?;
+            if self.uploads.last_id() == blob {
+                self.looked(ticket)?;
+            } else {
+                // The upload has a hold of its own, and the pass waits for it.
+                self.flight.let_go(ticket);
+            }
+        }
+        Ok(worked)
+    }
+
+    fn set_aside(&mut self, look: Look) {
+        self.tell_found(&look);
+        self.looks.set_aside(look);
+    }
+
+    fn tell_found(&self, look: &Look) {
+        if let Some(size) = look.expects() {
+            self.mirror.progress.find(size);
+        }
+    }
+
+    /// A queued look, or the upload that it led to, is through.
+    pub(super) fn looked(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.passes.tell(ticket, Pass::looked);
+        self.advance(ticket)?;
+        self.flight.let_go(ticket);
+        Ok(())
+    }
+
+    /// Whether this is at a file that travels in pieces, of which the size is known from then on.
+    fn is_large(&mut self, look: &mut Look) -> bool {
+        if look.size.is_some_and(|size| size > proto::limits::INLINE as u64) {
+            return true;
+        }
+        let stat = self.find(&look.path).ok().flatten().map(|(_, _, stat)| stat);
+        let Some(stat) = stat.filter(|stat| stat.kind == Kind::File && is_blob(stat)) else { return false };
+        self.account_size(look, &stat);
+        look.size = Some(stat.size);
+        true
     }
 }
 

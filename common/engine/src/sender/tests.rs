@@ -1,6 +1,7 @@
 //! A sender against a receiver in one process, over their channels: no socket, no watcher, real folders.
 
 mod ages;
+mod asked_again;
 mod bounds;
 mod brake;
 mod delta;

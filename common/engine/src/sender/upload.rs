@@ -119,7 +119,7 @@ impl Upload {
         self.delta.is_some()
     }
 
-    /// Whether the target had got this version before the first attempt.
+    /// Whether the target had got this version before it was sent here.
     pub fn past(&self) -> Past {
         self.past
     }
@@ -285,13 +285,14 @@ impl Upload {
         }
     }
 
-    /// The next attempt, under a new blob.
-    pub fn again(mut self, id: u32) -> io::Result<Upload> {
+    /// The next attempt, under a new blob. Of another version, whose past is asked for, unless the file only grew.
+    pub fn again(mut self, id: u32, past: impl FnOnce(&Upload) -> Past) -> io::Result<Upload> {
         let now = self.file.stat()?;
         let grew = now.size > self.limit && now.ino == self.before.ino;
         self.earlier = grew.then(|| self.hash.finish());
         if !grew {
             (self.before, self.limit) = (now, now.size);
+            self.past = past(&self);
         }
         (self.id, self.offset, self.told, self.extent, self.hash) = (id, 0, 0, None, Transcript::new());
         (self.delta, self.copying, self.after) = (self.replaces.then(Delta::default), 0, None);
@@ -330,4 +331,9 @@ impl Upload {
         }
         Ok(if self.attempt < read::ATTEMPTS { Next::Again } else { Next::Changing })
     }
+}
+
+/// Whether a file travels in pieces: too large for one frame, or with holes to keep.
+pub(super) fn is_blob(stat: &Stat) -> bool {
+    stat.size > proto::limits::INLINE as u64 || stat.is_sparse()
 }

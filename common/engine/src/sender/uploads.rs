@@ -225,7 +225,8 @@ impl Session<'_> {
         self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id() }, self.mirror)?;
         let (id, ticket, path) = (self.uploads.new_id(), upload.ticket(), upload.path().clone());
-        match upload.again(id) {
+        let past = |upload: &Upload| self.account_attempt(ticket, upload.path(), upload.stat());
+        match upload.again(id, past) {
             Ok(upload) => self.start_upload(upload),
             Err(error) => {
                 self.mirror.entries.problem(&path, format!("cannot be read, the backup keeps its copy: {error}"));

@@ -20,7 +20,7 @@ fn violates<T: std::fmt::Debug>(result: Result<T, Ended>) -> bool {
     }
 }
 
-fn reason() -> String {
+pub(super) fn reason() -> String {
     "because".to_owned()
 }
 
@@ -67,8 +67,20 @@ fn listing(op: u64, names: &[&str], last: bool) -> ToSender {
     ToSender::Listing { op, entries: names.iter().map(entry).collect(), last }
 }
 
+/// The question that has been asked about `d`.
+fn compared(pair: &Pair, target: &mut Scripted<'_>) -> u64 {
+    pair.hint(Hint::Subtree { path: path("d") });
+    last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }))
+}
+
+/// The question that follows this first part of an answer to `op`.
+fn asked_on(target: &mut Scripted<'_>, first: &ToSender) -> u64 {
+    let heard = target.says(first).unwrap();
+    last(&heard, |message| matches!(message, ToReceiver::List { after: Some(_), .. }))
+}
+
 #[test]
-fn a_question_about_a_folder_has_one_answer_and_a_listing_goes_on_in_order() {
+fn a_question_about_a_folder_has_one_answer() {
     let (pair, _clock) = Pair::stepped();
     fs::create_dir(pair.here.join("d")).unwrap();
     let no_folder = |op| ToSender::NoFolder { op };
@@ -83,12 +95,9 @@ fn a_question_about_a_folder_has_one_answer_and_a_listing_goes_on_in_order() {
             for rest in [false, true] {
                 let mut sender = pair.new_sender();
                 let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-                pair.hint(Hint::Subtree { path: path("d") });
-                let mut op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
+                let mut op = compared(&pair, &mut target);
                 if rest {
-                    let heard = target.says(&answer(op)).unwrap();
-                    let asks = |message: &ToReceiver| matches!(message, ToReceiver::List { after: Some(_), .. });
-                    op = last(&heard, asks);
+                    op = asked_on(&mut target, &answer(op));
                 }
                 let first = if rest { listing(op, &["o"], false) } else { first(op) };
                 assert!(!violates(target.says(&first)), "{first:?}");
@@ -96,6 +105,12 @@ fn a_question_about_a_folder_has_one_answer_and_a_listing_goes_on_in_order() {
             }
         }
     }
+}
+
+#[test]
+fn a_listing_goes_on_behind_its_last_name() {
+    let (pair, _clock) = Pair::stepped();
+    fs::create_dir(pair.here.join("d")).unwrap();
     let again = |op| listing(op, &["n"], true);
     let back = |op| listing(op, &["a"], true);
     let receipt = |op| ToSender::Applied { upto: op };
@@ -103,16 +118,14 @@ fn a_question_about_a_folder_has_one_answer_and_a_listing_goes_on_in_order() {
     for lie in lies {
         let mut sender = pair.new_sender();
         let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-        pair.hint(Hint::Subtree { path: path("d") });
-        let op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
-        let heard = target.says(&answer(op)).unwrap();
-        let op = last(&heard, |message| matches!(message, ToReceiver::List { .. }));
+        let op = compared(&pair, &mut target);
+        let op = asked_on(&mut target, &listing(op, &["m", "n"], false));
         assert!(violates(target.says(&lie(op))), "{:?} behind n", lie(op));
     }
 }
 
 #[test]
-fn only_what_asks_is_wanted_and_a_count_comes_once() {
+fn content_that_was_sent_is_not_wanted() {
     let (pair, _clock) = Pair::stepped();
     fs::write(pair.here.join("f"), "content").unwrap();
     let mut sender = pair.new_sender();
@@ -120,12 +133,16 @@ fn only_what_asks_is_wanted_and_a_count_comes_once() {
     pair.entry("f", Cause::CREATED | Cause::WRITTEN);
     let op = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Put { .. }));
     assert!(violates(target.says(&ToSender::Outcome { op, outcome: Outcome::Want })));
+}
 
+#[test]
+fn a_count_comes_once() {
+    let (pair, _clock) = Pair::stepped();
+    fs::write(pair.here.join("f"), "content").unwrap();
     let mut sender = pair.new_sender();
     let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
     fs::create_dir(pair.here.join("d")).unwrap();
-    pair.hint(Hint::Subtree { path: path("d") });
-    let asked = last(&target.hears().unwrap(), |message| matches!(message, ToReceiver::Compare { .. }));
+    let asked = compared(&pair, &mut target);
     let heard = target.says(&listing(asked, &["extra"], true)).unwrap();
     let op = last(&heard, |message| matches!(message, ToReceiver::Count { .. }));
     target.says(&ToSender::Counted { op, entries: 1 }).unwrap();
@@ -133,7 +150,7 @@ fn only_what_asks_is_wanted_and_a_count_comes_once() {
 }
 
 #[test]
-fn what_answers_nothing_is_heard_a_number_of_times() {
+fn what_answers_nothing_is_a_violation_when_it_comes_too_often_at_once() {
     let chatter = [
         ToSender::Pong,
         ToSender::Applied { upto: 1 },
@@ -141,7 +158,7 @@ fn what_answers_nothing_is_heard_a_number_of_times() {
         ToSender::Copied { id: 7, bytes: 0 },
     ];
     for says in chatter {
-        let (mut pair, clock) = Pair::stepped();
+        let (mut pair, _clock) = Pair::stepped();
         pair.durability = Durability::Batch;
         let mut sender = pair.new_sender();
         let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
@@ -154,13 +171,17 @@ fn what_answers_nothing_is_heard_a_number_of_times() {
             assert!(times < 2 * limits::CHATTER, "{says:?} without end");
         }
         assert!(times >= limits::CHATTER, "{says:?} only {times} times");
-        // As signs of life come, it may be said for ever.
-        let mut sender = pair.new_sender();
-        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-        for _ in 0..2 * limits::CHATTER {
-            clock.advance(Duration::from_secs(1));
-            target.says(&ToSender::Pong).unwrap();
-        }
+    }
+}
+
+#[test]
+fn signs_of_life_may_come_for_ever() {
+    let (pair, clock) = Pair::stepped();
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    for _ in 0..2 * limits::CHATTER {
+        clock.advance(Duration::from_secs(1));
+        target.says(&ToSender::Pong).unwrap();
     }
 }
 
@@ -176,13 +197,14 @@ fn asked(pair: &Pair, target: &mut Scripted<'_>) -> u32 {
     basis.expect("it has asked for no basis")
 }
 
+fn signature(id: u32, size: u64, chunks: usize, last: bool) -> ToSender {
+    ToSender::Signature { id, size, chunks: vec![Chunk { length: 8192, digest: [1; 16] }; chunks], last }
+}
+
 #[test]
-fn a_signature_ends() {
-    let chunk = |length: u32| Chunk { length, digest: [1; 16] };
+fn what_cannot_be_a_signature_is_a_violation() {
     let (pair, _clock) = Pair::stepped();
-    let signature = |id, size, chunks, last| ToSender::Signature { id, size, chunks, last };
-    // What cannot be a signature.
-    // Size, chunks, and whether it is the last.
+    // Of each part its size, its chunks, and whether it is the last.
     let lies = [
         ("goes on behind its end", [(1 << 20, 1, true), (1 << 20, 1, true)]),
         ("is of another size with each part", [(1 << 20, 1, false), (1 << 21, 1, false)]),
@@ -193,13 +215,16 @@ fn a_signature_ends() {
         let mut sender = pair.new_sender();
         let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
         let id = asked(&pair, &mut target);
-        let mut told = parts.into_iter().map(|(size, chunks, last)| {
-            let chunks = vec![chunk(8192); chunks];
-            violates(target.says(&signature(id, size, chunks, last)))
-        });
+        let mut told =
+            parts.into_iter().map(|(size, chunks, last)| violates(target.says(&signature(id, size, chunks, last))));
         assert!(told.any(|violated| violated), "a signature that {what}");
     }
-    // One that never ends, of a file that is on its way, and of one that is not any more.
+}
+
+#[test]
+fn a_signature_without_end_is_a_violation() {
+    let (pair, _clock) = Pair::stepped();
+    // Of a file that is on its way, and of one that is not any more.
     for gone in [false, true] {
         let mut sender = pair.new_sender();
         let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
@@ -210,10 +235,21 @@ fn a_signature_ends() {
             target.hears().unwrap();
         }
         let most = limits::CHUNKS / 10_000 + 1;
-        let part = signature(id, 1 << 40, vec![chunk(8192); 10_000], false);
+        let part = signature(id, 1 << 40, 10_000, false);
         let times = (0..10 * most).take_while(|_| !violates(target.says(&part))).count();
         assert!(times <= most, "{times} parts");
     }
+}
+
+#[test]
+fn of_a_signature_nothing_is_taken_behind_what_is_enough() {
+    let part = |count| vec![Chunk { length: 8192, digest: [1; 16] }; count];
+    let mut delta = Delta::default();
+    assert!(delta.signed(1 << 30, part(3), false));
+    // The next part is too large to be held, and the one after it would stand in its place.
+    delta.is_enough();
+    assert!(delta.signed(1 << 30, part(2), false) && delta.signed(1 << 30, part(1), true));
+    assert_eq!(delta.held(), 3);
 }
 
 #[test]
@@ -238,154 +274,4 @@ fn what_waits_for_a_signature_that_does_not_come_is_bounded() {
     // It goes on with the end of the signature.
     assert!(delta.signed(1 << 20, Vec::new(), true));
     assert_eq!(delta.find(&file, at..stat.size).unwrap(), Segment::New(0..at / later as u64));
-}
-
-/// What a target says of each message, or nothing.
-type Says = fn(u64, &ToReceiver) -> Option<ToSender>;
-
-/// Bytes of content and operations that leave in an hour to a target that says this, which drops the link after each `lasts`.
-fn an_hour(pair: &Pair, clock: &Clock, says: Says, lasts: Duration) -> (u64, u64) {
-    let (began, mut sender) = (clock.now(), pair.new_sender());
-    let (mut content, mut operations) = (0, 0);
-    while clock.since(began) < Duration::from_secs(3600) {
-        // It says that somebody else wrote there.
-        pair.hint(Hint::Subtree { path: RelPath::root() });
-        let (connected, mut target) = (clock.now(), Scripted::new(pair, &mut sender, Until::Stopped));
-        let mut next = target.hears();
-        while clock.since(connected) < lasts && clock.since(began) < Duration::from_secs(3600) {
-            let mut answers = Vec::new();
-            for (op, message) in next.expect("it takes this for a violation") {
-                answers.extend(says(op, &message));
-                if message.is_operation() {
-                    answers.push(ToSender::Applied { upto: op });
-                }
-            }
-            next = Ok(Vec::new());
-            let waits = answers.is_empty();
-            for answer in answers {
-                next.as_mut().unwrap().extend(target.says(&answer).expect("it takes this for a violation"));
-            }
-            if waits {
-                let due = target.due.unwrap_or(clock.now() + Duration::from_secs(10));
-                clock.advance_to(
-                    due.clamp(clock.now() + Duration::from_millis(1), clock.now() + Duration::from_secs(10)),
-                );
-                next = target.hears();
-            }
-        }
-        (content, operations) = (content + target.content, operations + target.operations);
-    }
-    (content, operations)
-}
-
-fn outcome(op: u64, outcome: Outcome) -> Option<ToSender> {
-    Some(ToSender::Outcome { op, outcome })
-}
-
-fn none(op: u64, message: &ToReceiver) -> Option<ToSender> {
-    match message {
-        ToReceiver::Compare { .. } => Some(ToSender::NoFolder { op }),
-        ToReceiver::Basis { id, .. } => Some(ToSender::Signature { id: *id, size: 0, chunks: Vec::new(), last: true }),
-        _ => None,
-    }
-}
-
-/// Each of ten files, with so many names, of which one is so large.
-fn four_folders(pair: &Pair, large: usize, names: usize) {
-    for folder in 0..4 {
-        fs::create_dir(pair.here.join(format!("d{folder}"))).unwrap();
-        for file in 0..10 {
-            let first = pair.here.join(format!("d{folder}/f{file}"));
-            fs::write(&first, vec![file; if file < 9 { 200_000 } else { large }]).unwrap();
-            for other in 1..names {
-                fs::hard_link(&first, pair.here.join(format!("d{folder}/g{other}{file}"))).unwrap();
-            }
-        }
-    }
-}
-
-#[test]
-fn names_of_one_file_are_sent_each_once_and_beyond_that_twice_the_files() {
-    const TREE: u64 = 40 * 900_000;
-    let lies: [(&str, Says); 3] = [
-        ("it has nothing, at each connection", none),
-        ("the names are not there", |op, message| match message {
-            ToReceiver::Link { .. } => outcome(op, Outcome::Absent),
-            _ => none(op, message),
-        }),
-        ("each file has failed", |op, message| match message {
-            ToReceiver::Put { .. } => outcome(op, Outcome::Failed { reason: reason() }),
-            _ => none(op, message),
-        }),
-    ];
-    for (what, says) in lies {
-        let (pair, clock) = Pair::stepped();
-        four_folders(&pair, 7_200_000, 3);
-        let (content, _) = an_hour(&pair, &clock, says, Duration::from_secs(40));
-        assert!(content >= 3 * TREE, "{what}: only {content} bytes in all");
-        assert!(content <= 5 * TREE + TREE / 4, "{what}: {content} bytes for {TREE}");
-    }
-}
-
-#[test]
-fn whatever_a_target_says_it_gets_three_times_the_tree_in_an_hour() {
-    const TREE: u64 = 40 * 2_000_000;
-    let lies: [(&str, Says); 5] = [
-        ("it has nothing, at each connection", none),
-        ("the folder is absent, whatever is put into it", |op, message| match message {
-            ToReceiver::Put { path, .. } if path.depth() > 1 => outcome(op, Outcome::Absent),
-            _ => none(op, message),
-        }),
-        ("its folders are empty, at each connection", |op, message| match message {
-            ToReceiver::Compare { .. } => Some(ToSender::Listing { op, entries: Vec::new(), last: true }),
-            _ => none(op, message),
-        }),
-        ("each file has failed", |op, message| match message {
-            ToReceiver::Put { .. } => outcome(op, Outcome::Failed { reason: reason() }),
-            _ => none(op, message),
-        }),
-        ("each disk is full, for a moment", |op, message| match message {
-            ToReceiver::Put { content: proto::Content::Asked { .. }, .. } => outcome(op, Outcome::Want),
-            ToReceiver::Put { .. } => outcome(op, Outcome::Full { reason: reason() }),
-            _ => none(op, message),
-        }),
-    ];
-    for (what, says) in lies {
-        for lasts in [Duration::from_secs(40), Duration::from_secs(7200)] {
-            let (pair, clock) = Pair::stepped();
-            four_folders(&pair, 18_200_000, 1);
-            let (content, operations) = an_hour(&pair, &clock, says, lasts);
-            assert!(content >= TREE, "{what}: only {content} bytes in all");
-            assert!(content <= 3 * TREE + TREE / 4, "{what}: {content} bytes for {TREE}");
-            assert!(operations < 20_000, "{what}: {operations} operations");
-            // Who says so once is no liar.
-            let honest = what.ends_with("at each connection") && lasts > Duration::from_secs(3600);
-            assert_eq!(pair.mirror.pending().is_empty(), honest, "{what}");
-            if content > 2 * TREE {
-                let error = pair.mirror.target.last_error().unwrap_or_default();
-                let asks = pair.mirror.keeps_asking().is_some() && error.contains("keeps asking");
-                assert!(asks || error.contains("because"), "{what}: {error:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn what_changes_at_the_source_is_sent_however_often_it_does_and_a_person_has_all_sent_anew() {
-    let (pair, clock) = Pair::stepped();
-    let mut sender = pair.new_sender();
-    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-    let file = fs::File::create(pair.here.join("log")).unwrap();
-    for times in 1..=400 {
-        file.write_all_at(&[7; 1000], times * 250_000).unwrap();
-        pair.entry("log", Cause::CREATED | Cause::WRITTEN);
-        // Half of a megabyte on average, in pieces with holes between them.
-        target.hears().unwrap();
-        let upto = target.operations;
-        target.says(&ToSender::Applied { upto }).unwrap();
-        clock.advance(Duration::from_secs(1));
-    }
-    assert_eq!((pair.mirror.keeps_asking(), pair.mirror.pending().len()), (None, 0));
-    let times = pair.mirror.sent.totals().files;
-    assert_eq!(times, 400);
 }

@@ -1,6 +1,5 @@
 //! A target that says what a test tells it to, step by step, by a clock that the test sets.
 
-use bytes::BytesMut;
 use proto::{Content, ToReceiver, ToSender, codec, limits};
 
 use super::*;
@@ -89,9 +88,7 @@ impl<'s> Scripted<'s> {
 
     /// Tells it something, which it takes.
     pub fn says(&mut self, message: &ToSender) -> Result<Vec<(u64, ToReceiver)>, Ended> {
-        let mut bytes = BytesMut::new();
-        codec::put(message, &mut bytes);
-        self.says_raw(bytes.freeze())
+        self.says_raw(frame(message))
     }
 
     /// The same, of bytes that need not be a message.
