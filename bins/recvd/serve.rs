@@ -280,7 +280,7 @@ async fn receive(
     let _heard = service.sources.begins(key, from, Arc::clone(&counters));
     let (to_role, inbox) = mpsc::channel(INBOX);
     let (outbox, from_role) = mpsc::channel(OUTBOX);
-    let (end_role, role_stop) = watch::channel(false);
+    let (end_role, role_stop) = watch::channel(None);
     let (tell, role_ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("receiver".into());
     let spawned = thread.spawn(move || {
@@ -301,8 +301,8 @@ async fn receive(
     let link_ended = loop {
         tokio::select! {
             ended = &mut driving => break ended,
-            () = asked_to_end(lease, stop) => {
-                end_role.send_replace(true);
+            why = asked_to_end(lease, stop) => {
+                end_role.send_replace(Some(why));
                 break driving.await;
             }
             Ok(()) = said.changed() => hear(lease, *said.borrow_and_update()),
@@ -328,10 +328,11 @@ fn hear(lease: &Lease, said: Said) {
     }
 }
 
-async fn asked_to_end(lease: &Lease, stop: &Stop) {
+/// Returns when the session is to end, with what its peer is to hear.
+async fn asked_to_end(lease: &Lease, stop: &Stop) -> Refusal {
     tokio::select! {
-        () = lease.asked_to_leave() => {}
-        () = stop.requested() => {}
+        why = lease.asked_to_leave() => why,
+        () = stop.requested() => Refusal::Stopping,
     }
 }
 
@@ -341,7 +342,8 @@ fn judge(link: &Disconnect, role: EndReason) -> (String, Severity) {
         (_, EndReason::Fault(reason) | EndReason::Uprooted(reason)) => (reason, Severity::Warning),
         (_, EndReason::Violation(reason)) => (format!("the peer broke the protocol: {reason}"), Severity::Warning),
         (Disconnect::Violation(_), _) => (link.to_string(), Severity::Warning),
-        (_, EndReason::Stopped) => ("ended from here".into(), Severity::Info),
+        (_, EndReason::Stopped(Refusal::Busy { reason, .. })) => (format!("ended from here: {reason}"), Severity::Info),
+        (_, EndReason::Stopped(why)) => (format!("ended from here: {why}"), Severity::Info),
         (link, EndReason::Closed) => (link.to_string(), Severity::Info),
     }
 }

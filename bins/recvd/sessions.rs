@@ -272,9 +272,9 @@ impl Lease {
         self.change(|leases| leases.of(&self.holder).map(|held| held.silent_for(silence)));
     }
 
-    /// Returns when a newcomer wants its folder, or a person.
-    pub async fn asked_to_leave(&self) {
-        self.holder.asked_to_leave().await;
+    /// Returns when a newcomer wants its folder, or a person, with what its peer is to hear.
+    pub async fn asked_to_leave(&self) -> Refusal {
+        self.holder.asked_to_leave().await
     }
 
     /// Ends it, and has that written down.

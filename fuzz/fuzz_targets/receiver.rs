@@ -264,7 +264,7 @@ fn session(settings: u8, buffers: Vec<Bytes>) {
     let ops = count(&buffers);
     let (to, inbox) = mpsc::channel(buffers.len().max(1));
     let (outbox, mut frames) = mpsc::channel(16);
-    let (_stop, stopped) = watch::channel(false);
+    let (_stop, stopped) = watch::channel(None);
     let thread = thread::spawn(move || Receiver::new(grant, Clock::system(), Workers::Threads(2)).run(inbox, outbox, stopped));
     for buffer in buffers {
         let _ = to.try_send(buffer);

@@ -130,6 +130,11 @@ fn a_folder_goes_to_another_host_by_a_persons_word() {
     eventually("the first is told", || {
         pair.pushd.target("t")["last_error"].as_str().is_some_and(|error| error.contains("a person has released"))
     });
+    let owed = pair.pushd.target("t")["owed"]["paths"].as_u64();
+    assert!(owed.is_some_and(|paths| paths > 0), "nothing is known of a folder that is given away: {owed:?}");
+    let (here, there) = (pair.pushd.daemon.log(), pair.recvd.daemon.log());
+    assert!(!here.contains("the service stops"), "{here}");
+    assert!(there.contains("ended from here: a person has released the folder"), "{there}");
     other.daemon.start();
     other.wait_in_sync(&[]).unwrap();
     assert!(pair.backup.join("of the other").exists() && !pair.backup.join("anchor").exists());

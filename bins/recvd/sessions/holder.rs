@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kit::units::Moment;
+use proto::login::Refusal;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -79,7 +80,7 @@ pub(super) struct Question {
 pub(super) struct Holder {
     from: IpAddr,
     since: Moment,
-    leave: watch::Sender<bool>,
+    leave: watch::Sender<Option<Refusal>>,
     line: Mutex<Line>,
 }
 
@@ -92,7 +93,7 @@ enum Line {
 
 impl Holder {
     pub fn new(from: IpAddr) -> Holder {
-        let (leave, line) = (watch::Sender::new(false), Mutex::new(Line::New));
+        let (leave, line) = (watch::Sender::new(None), Mutex::new(Line::New));
         Holder { from, since: Moment::now(), leave, line }
     }
 
@@ -157,17 +158,24 @@ impl Holder {
         silence
     }
 
-    pub fn ask_to_leave(&self) {
-        self.leave.send_replace(true);
+    /// What it is asked first is what its peer hears.
+    pub fn ask_to_leave(&self, why: Refusal) {
+        self.leave.send_if_modified(|leave| {
+            let is_first = leave.is_none();
+            leave.get_or_insert(why);
+            is_first
+        });
     }
 
     pub fn is_asked_to_leave(&self) -> bool {
-        *self.leave.borrow()
+        self.leave.borrow().is_some()
     }
 
-    pub async fn asked_to_leave(&self) {
+    pub async fn asked_to_leave(&self) -> Refusal {
+        let mut leave = self.leave.subscribe();
         // An error would mean that the sender is gone, and `self` holds it.
-        let _ = self.leave.subscribe().wait_for(|leave| *leave).await;
+        let why = leave.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        why.unwrap_or(Refusal::Stopping)
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {

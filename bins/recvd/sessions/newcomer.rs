@@ -62,11 +62,7 @@ impl Lease {
         let mut state = sessions.state();
         let module = state.modules.entry(claim.module.clone()).or_default();
         match module.leases.obstacle(claim, sessions.silence) {
-            Some(Obstacle::Released(left)) => Err(busy(
-                "a person has released the folder at the backup host, so that another host gets in; this one may come \
-                 again when two minutes are over",
-                left,
-            )),
+            Some(Obstacle::Released(left)) => Err(released(left)),
             Some(Obstacle::Absent(held)) => Err(absent(claim, &held)),
             Some(Obstacle::Writing { held, entitled }) => {
                 self.ask(claim, &held, entitled, sessions.handover, asked).map(|()| None)
@@ -104,7 +100,7 @@ impl Lease {
             Life::Gone if !entitled && holder.is_closing() && asked.wait() < handover => Ok(()),
             Life::Gone if !entitled => Err(absent(claim, held)),
             Life::Gone => {
-                holder.ask_to_leave();
+                holder.ask_to_leave(busy("another connection with the same token has taken the folder over", AT_ONCE));
                 match asked.wait() >= handover {
                     true => Err(busy("this user's last session in that folder has not ended yet", RETRY)),
                     false => Ok(()),
@@ -119,6 +115,15 @@ impl Lease {
 fn in_use(claim: &Claim, holder: &Holder) -> Refusal {
     let (user, from, since) = (&claim.user, holder.from(), holder.since());
     busy(&format!("the folder is in use: another pushd of user {user}, at {from}, writes to it, since {since}"), RETRY)
+}
+
+/// What one hears that a person has sent away, for so long.
+pub(super) fn released(left: Duration) -> Refusal {
+    busy(
+        "a person has released the folder at the backup host, so that another host gets in; this one may come again when two \
+         minutes are over",
+        left,
+    )
 }
 
 fn absent(claim: &Claim, held: &Held) -> Refusal {

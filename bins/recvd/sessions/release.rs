@@ -9,7 +9,7 @@ use proto::login::Refusal;
 
 use super::book::Changed;
 use super::newcomer::spelled;
-use super::{Sessions, leases};
+use super::{Sessions, leases, newcomer};
 use crate::modules::Root;
 
 /// A lease that is free now, or when its session has ended.
@@ -39,7 +39,10 @@ impl Sessions {
             known.changes += 1;
             known.leases.release(folder)
         };
-        freed.iter().filter_map(|held| held.holder.as_ref()).for_each(|holder| holder.ask_to_leave());
+        freed
+            .iter()
+            .filter_map(|held| held.holder.as_ref())
+            .for_each(|holder| holder.ask_to_leave(newcomer::released(leases::AWAY)));
         if self.write_down(module, root, Changed::Hands).await.is_err() {
             return Err("it is released, but that cannot be written down: see the log of recvd".to_owned());
         }

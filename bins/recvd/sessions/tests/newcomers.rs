@@ -190,7 +190,8 @@ async fn who_was_released_stays_away_for_two_minutes() {
     let old = house.write("a", &mut ours).await.unwrap();
     old.watched(Wire::answering());
     assert_eq!(house.release("a/b/c").await, ["www:a"]);
-    assert!(is_asked_to_leave(&old).await);
+    let Refusal::Busy { reason, retry } = old.asked_to_leave().await else { panic!("it is to hear why") };
+    assert!(reason.contains("a person has released") && retry == super::super::leases::AWAY);
     let newcomer = house.sessions.open(house.claim("a", &theirs)).await.unwrap();
     let begun = tokio::spawn(async move { newcomer.begin().await.map(|()| newcomer) });
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -105,7 +105,10 @@ impl<'a> Intake<'a> {
 
     /// An error when somebody has said that it is to end.
     pub(super) fn goes_on(&self) -> Result<(), EndReason> {
-        if *self.stop.borrow() { Err(EndReason::Stopped) } else { Ok(()) }
+        match &*self.stop.borrow() {
+            Some(refusal) => Err(EndReason::Stopped(refusal.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Takes in what is there to be read, one buffer. Whether there was one.
@@ -126,7 +129,8 @@ impl<'a> Intake<'a> {
         let (inbox, stop, line) = (&mut self.inbox, &mut self.stop, self.line);
         tokio::select! {
             biased;
-            Ok(_) = stop.wait_for(|stop| *stop) => Err(EndReason::Stopped),
+            // Why, the next step finds.
+            Ok(_) = stop.wait_for(Option::is_some) => Ok(()),
             () = line.ended() => Err(EndReason::Closed),
             buffer = inbox.recv(), if self.early.is_none() => {
                 self.early = Some(buffer.ok_or(EndReason::Closed)?);

@@ -39,6 +39,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use proto::login::Refusal;
 use tokio::sync::watch;
 
 pub use counters::Counters;
@@ -58,8 +59,8 @@ use crate::workers::Workers;
 use line::Line;
 use pool::Pool;
 
-/// Set to true to end a session from outside; a sender that is gone never ends it.
-pub type Stop = tokio::sync::watch::Receiver<bool>;
+/// Set to end a session from outside, with what the peer is told; a sender that is gone never ends it.
+pub type Stop = watch::Receiver<Option<Refusal>>;
 
 /// What the peer has said of its lease, which is not the business of this role.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -21,8 +21,8 @@ pub enum EndReason {
     Closed,
     /// The peer broke the protocol, in these words.
     Violation(String),
-    /// Whoever runs the session has ended it, with its [`Stop`](super::Stop).
-    Stopped,
+    /// Whoever runs the session has ended it, with its [`Stop`](super::Stop) and for this.
+    Stopped(Refusal),
     /// The folder that was written to does not stand at its path any more, in these words. What was acknowledged last may
     /// be in it, and nowhere else.
     Uprooted(String),
@@ -43,7 +43,7 @@ impl EndReason {
         Some(match self {
             EndReason::Closed => return None,
             EndReason::Violation(reason) => Refusal::Protocol { reason: reason.clone() },
-            EndReason::Stopped => Refusal::Stopping,
+            EndReason::Stopped(refusal) => refusal.clone(),
             // Its path is not the peer's business.
             EndReason::Uprooted(_) => Refusal::Busy {
                 reason: "the folder was replaced, unmounted or mounted over on the backup host".to_owned(),

@@ -151,7 +151,7 @@ impl Pair {
         let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(2));
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (answers, receipts) = answers(OUTBOX, &self.policy);
-        let (_stop, stop) = watch::channel(false);
+        let (_stop, stop) = watch::channel(None);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop));
         let connection = Connection {
             outbox,

@@ -38,7 +38,7 @@ fn more_operations_than_may_be_unacknowledged_end_the_session() {
         let grant = Grant::alone(replica, Durability::None);
         let (to, inbox) = mpsc::channel(2);
         let (outbox, mut frames) = mpsc::channel(1);
-        let (_stop, stopped) = watch::channel(false);
+        let (_stop, stopped) = watch::channel(None);
         let mut receiver = Receiver::new(grant, Clock::system(), Workers::Inline);
         let mut session = receiver.begin(inbox, outbox, stopped);
         // Nothing is carried out before a buffer is taken in as a whole.

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Rig {
     /// Holds the module and nothing else.
     pub scratch: TempDir,
-    pub stop: watch::Sender<bool>,
+    pub stop: watch::Sender<Option<proto::login::Refusal>>,
     pub counters: Arc<Counters>,
     /// What the receiver writes to.
     replica: Arc<Replica>,
@@ -104,7 +104,7 @@ impl Rig {
         let counters = receiver.counters();
         let (to, inbox) = mpsc::channel(4);
         let (outbox, mut frames) = mpsc::channel(crate::channel::OUTBOX);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(None);
         let thread = thread::spawn(move || {
             disk.into_iter().for_each(faults::plan);
             receiver.run(inbox, outbox, stopped)

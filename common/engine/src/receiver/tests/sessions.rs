@@ -54,10 +54,11 @@ fn bytes_that_are_no_messages_end_the_session() {
 fn a_session_can_be_stopped_while_it_waits() {
     let mut rig = Rig::new();
     rig.done(&[put("f", "x")]);
-    rig.stop.send_replace(true);
+    let refusal = Refusal::Busy { reason: "a person has released it".into(), retry: Duration::from_secs(9) };
+    rig.stop.send_replace(Some(refusal.clone()));
     let (ended, last, scratch) = rig.ended();
-    assert_eq!(ended, EndReason::Stopped);
-    assert_eq!(last, Some(ToSender::Bye { refusal: Refusal::Stopping }));
+    assert_eq!(ended, EndReason::Stopped(refusal.clone()));
+    assert_eq!(last, Some(ToSender::Bye { refusal }), "the peer hears why");
     assert_eq!(all_names(&scratch.path().join("module")), ["f"]);
 }
 
@@ -144,7 +145,7 @@ fn a_peer_that_reads_nothing_holds_back_the_intake_and_no_more() {
     let grant = crate::receiver::Grant::alone(replica, Durability::None);
     let (to, inbox) = tokio::sync::mpsc::channel(2);
     let (outbox, frames) = tokio::sync::mpsc::channel(1);
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let (_stop, stopped) = tokio::sync::watch::channel(None);
     let session = thread::spawn(move || {
         crate::receiver::Receiver::new(grant, Clock::system(), Workers::Threads(2)).run(inbox, outbox, stopped)
     });

@@ -69,7 +69,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, answered) = crate::sender::tests::answers(OUTBOX, &proto::policy::Policy::default());
         let (pass_on, receipts) = mpsc::channel(OUTBOX);
-        let (_stop, stop_receiver) = watch::channel(false);
+        let (_stop, stop_receiver) = watch::channel(None);
         let receiving = std::thread::spawn(move || receiver.run(inbox, answers, stop_receiver));
         let slow = Slow { most: *rng.choice(&[0, 0, 300, 3_000]).unwrap(), rng: rng.fork() };
         let (trace, mut cut) = (place.trace.clone(), place.cut.subscribe());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use proto::login::Refusal;
 use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
@@ -58,7 +59,7 @@ struct Pair<'p, 's> {
     sender: Role,
     receiver: Role,
     link: Link,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Refusal>>,
     unpacker: Unpacker,
     sent: u64,
 }
@@ -95,7 +96,7 @@ impl Sim<'_> {
         let (to_receiver, inbox) = mpsc::channel(OUTBOX);
         let (answers, from_receiver) = crate::sender::tests::answers(OUTBOX, &proto::policy::Policy::default());
         let (to_sender, receipts) = mpsc::channel(OUTBOX);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(None);
         let compress = *self.rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
         self.record.update(b"connection");
         let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };
@@ -133,7 +134,7 @@ impl Sim<'_> {
             return self.cut(pair).map(Some);
         } else if chance < weather.cuts + weather.stops {
             self.place.trace.say(|| "STOP the receiver".into());
-            pair.stop.send_replace(true);
+            pair.stop.send_replace(Some(Refusal::Stopping));
             pair.receiver.wake();
         } else if chance < weather.cuts + weather.stops + weather.restarts {
             self.place.trace.say(|| "RESTART the sender".into());
@@ -227,7 +228,7 @@ impl Sim<'_> {
         match step {
             Step::Worked => pair.receiver = Role::Awake,
             Step::Idle(due) => pair.receiver = Role::Asleep(due),
-            Step::Ended(EndReason::Closed | EndReason::Stopped) => pair.receiver = Role::Over,
+            Step::Ended(EndReason::Closed | EndReason::Stopped(_)) => pair.receiver = Role::Over,
             Step::Ended(ended) => return Err(format!("the receiver ended: {ended:?}")),
         }
         Ok(())
