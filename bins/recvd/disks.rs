@@ -1,4 +1,5 @@
-//! Says of each module when its disk becomes full or read-only, and when that is over: once, however many sources meet it.
+//! Says of each module when its disk becomes full or read-only, and when that is over: once, however many sources meet it. And
+//! finds out what it can hold, where that could not be known at the start.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +16,26 @@ use crate::modules::Module;
 /// How long after the first refusal its line is written, so that it can say how much was refused by then; and how often it
 /// is looked whether there is room again.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is tried what a disk can hold that took nothing at the start.
+const TRY: Duration = Duration::from_secs(5);
 
 /// Watches one module, until `stop`.
 pub async fn tend(module: Arc<Module>, stop: Stop) {
     tokio::select! {
         never = tell(&module) => match never {},
+        never = find_out(&module) => match never {},
         () = stop.requested() => {}
+    }
+}
+
+/// As long as it is not known what a disk can hold, sessions go on that were told that it holds everything.
+async fn find_out(module: &Arc<Module>) -> std::convert::Infallible {
+    loop {
+        module.root.is_unknown().await;
+        sleep(TRY).await;
+        let asked = module.clone();
+        // The disk may not answer.
+        let _ = spawn_blocking(move || asked.root.try_again()).await;
     }
 }
 

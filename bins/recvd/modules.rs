@@ -24,6 +24,8 @@ use root::Standing;
 
 /// Mode of the folders that recvd makes on the way to a peer's own.
 const FOLDER_MODE: u32 = 0o755;
+/// When one may come again that is to hear the rules of its module anew.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How long the disk of a module may take to show its folder.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -175,6 +177,11 @@ impl Permit {
         self.disk.keep(self.module.keep)
     }
 
+    /// What it was told that the disk can hold.
+    pub fn disk(&self) -> Capabilities {
+        self.disk
+    }
+
     /// What the peer has to know before it sends: the module's rules, and what its disk can hold.
     pub fn policy(&self) -> Policy {
         let limits = Bounds { file_size: self.module.max_file_size, ..Bounds::default() };
@@ -191,8 +198,10 @@ impl Permit {
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.
     pub fn grant(&self, durability: Durability, version: Version) -> Result<Grant, Refusal> {
         let root = self.module.root.open()?;
-        // For sessions to come: this one was told already.
         self.module.root.learn(&root);
+        if self.module.root.disk() != self.disk {
+            return Err(learnt());
+        }
         let granted =
             self.prepare(root, durability, version).map_err(|error| self.module.root.failed(&self.folder, &error))?;
         self.module.root.works(&self.folder);
@@ -207,6 +216,12 @@ impl Permit {
         let (guesses, memory) = (self.guesses.clone(), self.memory.clone());
         Ok(Grant { replica, durability, limits, signatures, disk, guesses, memory, version })
     }
+}
+
+/// What a session hears that was told something else of its disk.
+pub fn learnt() -> Refusal {
+    let reason = "what the disk of the backup can hold was found out only now, and is to be told anew".to_owned();
+    Refusal::Busy { reason, retry: AGAIN }
 }
 
 #[cfg(test)]

@@ -189,6 +189,7 @@ fn claim(service: &Service, identity: &Identity, open: &Open, permit: &Permit, p
         most: permit.module().max_connections,
         standing: permit.standing(),
         boot: service.sessions.boot(),
+        disk: permit.disk(),
         is_fleeting: service.durability == Durability::None,
     }
 }

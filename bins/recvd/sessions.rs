@@ -23,13 +23,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::RelPath;
 use proto::login::{Refusal, SenderId, Token};
+use proto::{Capabilities, RelPath};
 use sys::FolderId;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::modules::Root;
+use crate::modules::{Root, learnt};
 use book::{Book, Changed, Unwritten};
 use holder::Holder;
 pub use holder::Watched;
@@ -91,6 +91,8 @@ pub struct Claim {
     pub standing: Option<FolderId>,
     /// Which start of this host it is.
     pub boot: String,
+    /// What its peer was told that the disk can hold.
+    pub disk: Capabilities,
     /// Whether what is acknowledged does not survive the next one.
     pub is_fleeting: bool,
 }
@@ -272,9 +274,13 @@ impl Lease {
         self.change(|leases| leases.of(&self.holder).map(|held| held.silent_for(silence)));
     }
 
-    /// Returns when a newcomer wants its folder, or a person, with what its peer is to hear.
+    /// Returns when it is to end, with what its peer is to hear: a newcomer wants its folder, or a person, or its disk is known
+    /// to hold something else than its peer was told.
     pub async fn asked_to_leave(&self) -> Refusal {
-        self.holder.asked_to_leave().await
+        tokio::select! {
+            why = self.holder.asked_to_leave() => why,
+            () = self.claim.root.holds_else(self.claim.disk) => learnt(),
+        }
     }
 
     /// Ends it, and has that written down.

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use crate::rig::compare;
+use crate::rig::eventually;
 use crate::rig::fs::{acl, set_mtime, set_xattr};
 use crate::rig::is_root;
 use crate::rig::mounted::{Disk, Format};
@@ -119,6 +120,30 @@ fn a_disk_that_was_read_only_at_the_start_is_tried_out_by_the_next_session() {
     assert!(sent(&pair.sync(&["--json"]))[0] > 0);
     assert_nothing_sent(&pair.sync(&["--json"]));
     assert_eq!(pair.recvd.daemon.log().matches("times on whole seconds up to 2038-01-19").count(), 1);
+}
+
+/// Nobody logs in anew.
+#[test]
+fn a_disk_that_becomes_writable_under_a_session_is_tried_out_and_the_session_begins_anew() {
+    let Some((mut pair, disk, _scratch)) = pair("writable", Format::SmallInodes) else { return };
+    fill(&pair.source);
+    disk.remount("ro");
+    pair.recvd.start_whole();
+    pair.pushd.daemon.start();
+    eventually("it is read-only", || pair.pushd.target("t")["state"] == "blocked");
+    disk.remount("rw");
+    eventually("the disk is tried out", || pair.recvd.daemon.log().contains("times on whole seconds up to 2038-01-19"));
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    let resync = || {
+        let before = pair.pushd.sent_bytes("t");
+        assert_eq!(pair.pushd.command(&["resync"]).code, 0);
+        pair.pushd.wait_in_sync(&[]).unwrap();
+        pair.pushd.sent_bytes("t") - before
+    };
+    resync();
+    assert_eq!(resync(), 0, "sent again: {}", pair.pushd.daemon.log());
+    let found = differences(&pair);
+    assert!(found.is_empty(), "{}", compare::listing(&found, 40));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use proto::login::Refusal;
 use proto::{Capabilities, RelPath};
 use sys::{FolderId, MountId, Mounts, Place, RootId, Tree};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -31,6 +32,10 @@ pub struct Root {
     module: String,
     path: PathBuf,
     seat: Mutex<Seat>,
+    /// What the disk can hold, if that is found out. Sessions that were told something else hear of it.
+    disk: watch::Sender<Option<Capabilities>>,
+    /// Held while somebody finds that out.
+    trying: Mutex<()>,
     /// Held while somebody looks at `path`: a disk that hangs holds one thread, not one for each peer that comes.
     looking: Arc<tokio::sync::Mutex<()>>,
 }
@@ -41,8 +46,6 @@ struct Seat {
     id: RootId,
     /// The mount that it is on, where a disk may still come to be mounted over it.
     waits_on: Option<MountId>,
-    /// What the disk can hold, if that is found out.
-    disk: Option<Capabilities>,
     /// What was said last, while it is so.
     trouble: Option<String>,
     /// The same of folders in it.
@@ -70,9 +73,9 @@ impl Root {
     /// The folder that stands at `path` now.
     pub fn at(module: &str, path: PathBuf) -> io::Result<Root> {
         let id = sys::identity_at(&path)?;
-        let seat =
-            Mutex::new(Seat { id, waits_on: waits_on(&path), disk: None, trouble: None, inner: BTreeMap::new() });
-        Ok(Root { module: module.to_owned(), path, seat, looking: Arc::default() })
+        let seat = Mutex::new(Seat { id, waits_on: waits_on(&path), trouble: None, inner: BTreeMap::new() });
+        let (module, disk) = (module.to_owned(), watch::Sender::new(None));
+        Ok(Root { module, path, seat, disk, trying: Mutex::default(), looking: Arc::default() })
     }
 
     /// Where it stands, or should.
@@ -87,7 +90,18 @@ impl Root {
 
     /// What its disk can hold: everything, as long as that is not found out.
     pub fn disk(&self) -> Capabilities {
-        self.seat().disk.unwrap_or_else(Capabilities::full)
+        self.disk.borrow().unwrap_or_else(Capabilities::full)
+    }
+
+    /// Returns when it is known to hold something else than this.
+    pub async fn holds_else(&self, told: Capabilities) {
+        // An error would mean that the other end is gone, and `self` holds it.
+        let _ = self.disk.subscribe().wait_for(|disk| disk.is_some_and(|disk| disk != told)).await;
+    }
+
+    /// Returns when it is not known what the disk can hold.
+    pub async fn is_unknown(&self) {
+        let _ = self.disk.subscribe().wait_for(Option::is_none).await;
     }
 
     /// Opens it, if it is the one that it has to be. Blocks on the disk.
@@ -102,6 +116,8 @@ impl Root {
             let (root, folder) = (self.clone(), folder.clone());
             spawn_blocking(move || {
                 let opened = root.open();
+                // Before the peer is told.
+                opened.iter().for_each(|tree| root.learn(tree));
                 drop(turn);
                 let tree = opened?;
                 if let Some(mounted) = mounted_in(&tree, &folder) {
@@ -141,15 +157,26 @@ impl Root {
         );
         // Before anybody gets it.
         self.sweep(&tree);
-        (seat.id, seat.waits_on, seat.disk) = (id, None, self.try_out(&tree));
+        (seat.id, seat.waits_on) = (id, None);
+        self.disk.send_replace(self.try_out(&tree));
         Ok(tree)
     }
 
     /// Finds out what its disk can hold, where that is not known. Writes a few small files, which nobody sees.
     pub fn learn(&self, tree: &Arc<Tree>) {
-        if self.seat().disk.is_none() {
-            let disk = self.try_out(tree);
-            self.seat().disk = disk;
+        // Whoever is at it will tell all that wait for it.
+        let Ok(_turn) = self.trying.try_lock() else { return };
+        if self.disk.borrow().is_none()
+            && let Some(disk) = self.try_out(tree)
+        {
+            self.disk.send_replace(Some(disk));
+        }
+    }
+
+    /// The same, if its folder is there.
+    pub fn try_again(&self) {
+        if let Ok(tree) = self.look() {
+            self.learn(&tree);
         }
     }
 

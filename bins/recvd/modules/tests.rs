@@ -54,7 +54,9 @@ fn a_peer_is_told_the_rules_of_the_module() {
     let dir = tempfile::tempdir().unwrap();
     let policy = permit(&modules(dir.path()), "p", &open("www", "", Purpose::Push)).unwrap().policy();
     let limits = Bounds { file_size: Some(7), ..Bounds::default() };
-    assert_eq!(policy, Policy { limits, ..Policy::default() });
+    let tree = Tree::open(dir.path(), sys::Mounts::Stay).unwrap();
+    let capabilities = sys::stage::probe(Arc::new(tree)).unwrap();
+    assert_eq!(policy, Policy { limits, capabilities, ..Policy::default() });
 }
 
 #[test]

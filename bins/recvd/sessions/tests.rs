@@ -46,6 +46,7 @@ impl House {
             most: 9,
             standing: Some(FOLDER),
             boot: self.boot.into(),
+            disk: self.root.disk(),
             is_fleeting: self.is_fleeting,
         }
     }
