@@ -26,12 +26,12 @@ use crate::identity::Identity;
 use crate::status::{SourceState, TargetState};
 use crate::tries::Tries;
 use ending::Ending;
-use reach::Last;
+use reach::{Last, Reached};
 use trouble::Troubles;
 
 pub use drive::{SILENCE, drive};
 pub use ending::{Unreached, exit_of, sentence};
-pub use reach::{Reached, begin, note};
+pub use reach::{Dialled, dial, greet, take_up};
 pub use trouble::Trouble;
 
 /// How often a halted target looks whether it may go on.
@@ -251,7 +251,7 @@ impl Lane {
     ) -> (Option<Sender>, Ending) {
         let began = Instant::now();
         let (frames, driving) = drive(&self.target, agreed.terms, connection);
-        Reached::greet(noted, &frames);
+        greet(noted, &frames);
         let halt = Arc::new(AtomicBool::new(false));
         let flag = halt.clone();
         let name = &self.target.name;

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::progress::{Done, Progress};
-use kit::{Exit, out};
+use kit::progress::{Done, Progress, Show};
+use kit::{Exit, Stop, out};
 use serde::Serialize;
 
 use crate::cli::SyncArgs;
@@ -40,19 +40,18 @@ pub fn sync(config: Config, args: &SyncArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            out::complain(format_args!("pushd: cannot start: {error}"));
-            return Exit::Busy;
-        }
-    };
     let brake = if args.release { Brake::Released } else { Brake::On };
     let (handed, served) = match handed::hand_over(&socket, chosen.iter().map(Chosen::pair).collect(), brake) {
         Ok(handed) => handed,
         Err(exit) => return exit,
     };
-    let mut outcomes = runtime.block_on(all(chosen, (served, handed), &state_dir, brake, Progress::new(args.show())));
+    let mut outcomes = match run(chosen, (served, handed), &state_dir, (brake, args.show())) {
+        Ok(outcomes) => outcomes,
+        Err(sentence) => {
+            out::complain(format_args!("pushd: {sentence}"));
+            return Exit::Busy;
+        }
+    };
     report::cut(&mut outcomes);
     outcomes.iter().for_each(|outcome| tell(&outcome.report, args));
     if args.json {
@@ -63,6 +62,30 @@ pub fn sync(config: Config, args: &SyncArgs) -> Exit {
         }
     }
     outcomes.iter().fold(Exit::Ok, |worst, outcome| worst.worse(outcome.exit))
+}
+
+/// Waits for all of it. The first signal ends passes, which give their folders back, the second one everything. The error is a
+/// sentence: nothing has begun, or it ended at once.
+fn run(
+    chosen: Vec<Chosen>,
+    shared: (Vec<bool>, Option<Arc<Handed>>),
+    state_dir: &Path,
+    (brake, show): (Brake, Show),
+) -> Result<Vec<Outcome>, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let outcomes = runtime.block_on(async {
+        let stop = Stop::on_signals().map_err(|error| format!("cannot listen to signals: {error}"))?;
+        tokio::select! {
+            outcomes = all(chosen, shared, state_dir, (brake, &stop), Progress::new(show)) => Ok(outcomes),
+            () = stop.insisted() => {
+                Err("ended at once: the backup may keep the folder from other hosts for ten minutes".to_owned())
+            }
+        }
+    });
+    // What has not ended by now hangs in a disk, or in looking up a name.
+    runtime.shutdown_background();
+    outcomes
 }
 
 /// A source and one of its targets.
@@ -98,18 +121,18 @@ async fn all(
     chosen: Vec<Chosen>,
     (served, handed): (Vec<bool>, Option<Arc<Handed>>),
     state_dir: &Path,
-    brake: Brake,
+    (brake, stop): (Brake, &Stop),
     progress: Progress,
 ) -> Vec<Outcome> {
     let own = chosen.into_iter().zip(&served).filter(|(_, served)| !**served);
     let own: Vec<Chosen> = own.map(|(chosen, _)| chosen).collect();
     let identity = if own.is_empty() { Identity::of_the_moment() } else { identity(state_dir) };
     let identity = Arc::new(identity);
-    let begin = |Chosen { source, target }| Own::begin(source, target, &identity, brake);
+    let begin = |Chosen { source, target }| Own::begin((source, target), &identity, brake, stop);
     let own: Vec<Own> = own.into_iter().map(begin).collect();
     let (mirrors, following) = (own.iter().map(|own| own.mirror.clone()).collect(), handed.clone());
     let outcomes = async {
-        let (own, theirs) = tokio::join!(own::gather(own), handed::follow(following));
+        let (own, theirs) = tokio::join!(own::gather(own), handed::follow(following, stop));
         let (mut own, mut theirs) = (own.into_iter(), theirs.into_iter());
         served.iter().filter_map(|served| if *served { theirs.next() } else { own.next() }).collect()
     };

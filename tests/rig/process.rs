@@ -88,8 +88,13 @@ impl Daemon {
 
     /// Asks it to end (SIGTERM) and returns its exit code; `None` when it needed a kill -9 after `patience`.
     pub fn end(&mut self, patience: Duration) -> Option<i32> {
-        self.signal(Signal::TERM);
+        self.ask_to_end();
         self.exit(patience)
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
     }
 
     /// Waits until it ends by itself.

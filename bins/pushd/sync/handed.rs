@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kit::control::{AskError, ask};
 use kit::progress::Done;
-use kit::{Exit, apart, out};
+use kit::{Exit, Stop, apart, out};
 
 use super::TICK;
 use crate::control::{Reply, Request};
@@ -82,12 +82,16 @@ pub(super) fn hand_over(
     }
 }
 
-/// The outcomes of what was handed over, in its order.
-pub(super) async fn follow(handed: Option<Arc<Handed>>) -> Vec<Outcome> {
+/// The outcomes of what was handed over, in its order. A stop ends only the following.
+pub(super) async fn follow(handed: Option<Arc<Handed>>, stop: &Stop) -> Vec<Outcome> {
     let Some(handed) = handed else { return Vec::new() };
     let asking = handed.clone();
-    let followed = apart("follow", move || asking.follow()).await;
-    let followed = followed.unwrap_or_else(|failed| Err((Exit::Busy, failed.to_string())));
+    let followed = tokio::select! {
+        followed = apart("follow", move || asking.follow()) => {
+            followed.unwrap_or_else(|failed| Err((Exit::Busy, failed.to_string())))
+        }
+        () = stop.requested() => Err((Exit::Busy, "interrupted: the running pushd goes on with this pass".to_owned())),
+    };
     followed.unwrap_or_else(|failed| {
         let pairs = handed.pairs.iter();
         pairs.map(|pair| Outcome::unknown((&pair.source, &pair.target), failed.clone())).collect()

@@ -1,24 +1,25 @@
-//! A pass of our own: dial, compare, send what differs, until nothing is owed.
+//! A pass of our own: dial, compare, send what differs, until nothing is owed, or somebody interrupts it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::channel::frame;
 use engine::hint::Hint;
 use engine::mirror::{Deletes, Mirror, Totals};
 use engine::sender::{Ended, Root, Sender, Until};
-use kit::{Exit, apart};
-use proto::login::Purpose;
+use kit::{Exit, Stop, apart};
 use proto::{RelPath, ToReceiver};
 use sys::Tree;
 use tokio::task::JoinHandle;
 
 use crate::config::{Source, Target};
 use crate::identity::Identity;
-use crate::lane::{self, Reached, Unreached};
-use crate::nesting::nesting;
+use crate::lane::{self, Dialled, Unreached};
 use crate::report::{self, Brake, Failed, Outcome};
+
+/// How long an interrupted pass may take to give its folder back.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// One pass under way.
 pub(super) struct Own {
@@ -31,12 +32,19 @@ pub(super) struct Own {
 
 impl Own {
     /// Begins. To be called inside of a runtime.
-    pub(super) fn begin(source: Arc<Source>, target: Arc<Target>, identity: &Arc<Identity>, brake: Brake) -> Own {
+    pub(super) fn begin(
+        (source, target): (Arc<Source>, Arc<Target>),
+        identity: &Arc<Identity>,
+        brake: Brake,
+        stop: &Stop,
+    ) -> Own {
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         if brake == Brake::Released {
             mirror.release(Deletes::Once);
         }
-        let passing = tokio::spawn(pass(source.clone(), target.clone(), identity.clone(), mirror.clone()));
+        let pass =
+            Pass { source: source.clone(), target: target.clone(), identity: identity.clone(), mirror: mirror.clone() };
+        let passing = tokio::spawn(pass.timed(stop.clone()));
         Own { source, target, mirror, passing }
     }
 }
@@ -52,62 +60,101 @@ pub(super) async fn gather(passes: Vec<Own>) -> Vec<Outcome> {
     outcomes
 }
 
-async fn pass(
+/// What a pass is made of.
+struct Pass {
     source: Arc<Source>,
     target: Arc<Target>,
     identity: Arc<Identity>,
     mirror: Arc<Mirror>,
-) -> (Duration, Result<(), Failed>) {
-    let began = Instant::now();
-    let done = try_pass(&source, &target, &identity, mirror).await;
-    (began.elapsed(), done)
 }
 
-async fn try_pass(
-    source: &Source,
-    target: &Arc<Target>,
-    identity: &Arc<Identity>,
-    mirror: Arc<Mirror>,
-) -> Result<(), Failed> {
-    let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
-    let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
-    let refused = |error: Unreached| (error.exit(), error.to_string());
-    // Of the daemon, if one was here before: it does not run, or runs with another configuration and lives, which recvd sees.
-    let shown = (identity.id(), identity.token(target));
-    let whom = target.dialling(Purpose::Push, shown).map_err(|e| refused(Unreached::Password(e)))?;
-    let (agreed, mut connection) = link::dial(&whom).await.map_err(|error| refused(error.into()))?;
-    if let Some(nesting) = nesting(&root.tree, source.mounts, &agreed.opened.place) {
-        connection.close().await;
-        return Err(refused(nesting.into()));
+impl Pass {
+    async fn timed(self, stop: Stop) -> (Duration, Result<(), Failed>) {
+        let began = Instant::now();
+        let done = self.try_it(&stop).await;
+        (began.elapsed(), done)
     }
-    mirror.hint([Hint::Subtree { path: RelPath::root() }]);
-    let mut sender = Sender::new(root, source.options(), mirror);
-    lane::begin(&mut connection).await.map_err(refused)?;
-    // Should this end before it gives the folder back, the next one still has what recvd wants to see.
-    let noted = match agreed.opened.token {
-        Some(token) => lane::note(identity, target, token).await.is_ok(),
-        None => false,
-    };
-    let (frames, driving) = lane::drive(target, agreed.terms, connection);
-    Reached::greet(noted, &frames);
-    // It goes behind all that the sender sends.
-    let last_word = frames.outbox.clone();
-    let name = format!("send-{}", target.name);
-    let span = tracing::error_span!("send", target_name = %target.name);
-    let working = apart(&name, move || span.in_scope(|| sender.run(frames, Until::InSync, &AtomicBool::new(false))));
-    let ended = working.await.map_err(|failed| (Exit::Busy, failed.to_string()))?;
-    // Nobody stays: whoever comes next, this host's daemon too, has the folder at once. An error says that the connection is
-    // gone.
-    let _ = last_word.send(frame(&ToReceiver::Return)).await;
-    drop(last_word);
-    let driven = driving.await;
-    match ended {
-        Ended::InSync => Ok(()),
-        Ended::Lost => {
-            let reason = driven.map_or_else(|error| error.to_string(), |ended| ended.to_string());
-            Err((Exit::Unreachable, reason))
+
+    async fn try_it(&self, stop: &Stop) -> Result<(), Failed> {
+        let Pass { source, target, .. } = self;
+        let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
+        let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
+        // Of the daemon, if one was here before: it does not run, or runs with another configuration and lives, which recvd
+        // sees.
+        let token = self.identity.token(target);
+        let dialled = tokio::select! {
+            dialled = lane::dial(target, &self.identity, token, (&root.tree, source.mounts)) => dialled.map_err(refused)?,
+            () = stop.requested() => return Err(interrupted()),
+        };
+        if let Some(nesting) = dialled.nested {
+            dialled.connection.close().await;
+            return Err(refused(nesting.into()));
         }
-        Ended::Halted(halt) => Err(report::halted(&halt)),
-        ended => Err((lane::exit_of(&ended), lane::sentence(&ended))),
+        // From here on the folder is ours, and is given back before we go.
+        tokio::select! {
+            done = self.send(root, dialled, stop) => done,
+            () = overdue(stop) => Err((
+                Exit::Busy,
+                "interrupted; the backup could not be told in time, and may keep the folder from other hosts for ten minutes"
+                    .to_owned(),
+            )),
+        }
     }
+
+    async fn send(&self, root: Root, dialled: Dialled, stop: &Stop) -> Result<(), Failed> {
+        let Pass { source, target, identity, mirror } = self;
+        let Dialled { agreed, mut connection, .. } = dialled;
+        mirror.hint([Hint::Subtree { path: RelPath::root() }]);
+        let mut sender = Sender::new(root, source.options(), mirror.clone());
+        // Should this end before it gives the folder back, the next one still has what recvd wants to see.
+        let given = lane::take_up(&mut connection, &agreed, identity, target).await.map_err(refused)?;
+        let (frames, driving) = lane::drive(target, agreed.terms, connection);
+        lane::greet(given.is_some_and(|given| given.is_noted()), &frames);
+        // It goes behind all that the sender sends.
+        let last_word = frames.outbox.clone();
+        let halt = Arc::new(AtomicBool::new(false));
+        let (flag, name) = (halt.clone(), format!("send-{}", target.name));
+        let span = tracing::error_span!("send", target_name = %target.name);
+        let mut working =
+            std::pin::pin!(apart(&name, move || span.in_scope(|| sender.run(frames, Until::InSync, &flag))));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut working => ended,
+            () = stop.requested() => {
+                halt.store(true, Ordering::Release);
+                mirror.wake.notify_one();
+                working.await
+            }
+        };
+        let ended = ended.map_err(|failed| (Exit::Busy, failed.to_string()))?;
+        // Nobody stays: whoever comes next, this host's daemon too, has the folder at once. An error says that the connection
+        // is gone.
+        let _ = last_word.send(frame(&ToReceiver::Return)).await;
+        drop(last_word);
+        let driven = driving.await;
+        match ended {
+            Ended::InSync => Ok(()),
+            Ended::Stopped => Err(interrupted()),
+            Ended::Lost => {
+                let reason = driven.map_or_else(|error| error.to_string(), |ended| ended.to_string());
+                Err((Exit::Unreachable, reason))
+            }
+            Ended::Halted(halt) => Err(report::halted(&halt)),
+            ended => Err((lane::exit_of(&ended), lane::sentence(&ended))),
+        }
+    }
+}
+
+/// Ready when an interrupted pass has had the time for its last word: that waits behind what is on its way.
+async fn overdue(stop: &Stop) {
+    stop.requested().await;
+    tokio::time::sleep(LAST_WORD).await;
+}
+
+fn refused(error: Unreached) -> Failed {
+    (error.exit(), error.to_string())
+}
+
+fn interrupted() -> Failed {
+    (Exit::Busy, "interrupted: what was sent stays, the next pass goes on from there".to_owned())
 }
