@@ -89,6 +89,11 @@ impl Peer {
         }
     }
 
+    /// What has come, as it came, if anything has.
+    pub fn heard(&mut self) -> Option<Bytes> {
+        self.inbox.try_recv().ok()
+    }
+
     /// Waits until this operation is applied.
     pub fn applied(&mut self, op: u64) {
         loop {

@@ -78,6 +78,14 @@ impl Daemon {
         self.child.as_ref().expect("runs").id()
     }
 
+    /// What it has computed so far, in user mode and in the kernel.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        // In hundredths of a second.
+        Duration::from_millis(10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()))
+    }
+
     /// Kill -9, and wait until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

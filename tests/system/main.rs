@@ -20,6 +20,7 @@ mod crowd;
 mod delta;
 mod disks;
 mod fidelity;
+mod flood;
 mod foreign;
 mod full;
 mod greedy;

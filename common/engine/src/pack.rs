@@ -166,6 +166,7 @@ impl Packer {
         let mut rest = frames.clone();
         while let Ok(Some(frame)) = codec::split(&mut rest, FRAME) {
             let pays = frame.len() < LARGE || self.barren < BARREN || self.pays(&frame);
+            let pays = pays && !codec::is_never_packed(&frame);
             match runs.last_mut() {
                 Some((length, same)) if *same == pays => *length += LENGTH + frame.len(),
                 _ => runs.push((LENGTH + frame.len(), pays)),

@@ -66,6 +66,23 @@ fn frames_that_get_smaller_are_parted_from_those_that_do_not() {
 }
 
 #[test]
+fn what_is_never_packed_stands_between_what_is() {
+    let mut packer = Packer::new(Compress::Level(1), Clock::system());
+    let given = |message| {
+        let mut buffer = BytesMut::new();
+        codec::put(&message, &mut buffer);
+        buffer.freeze()
+    };
+    let alone = [given(ToReceiver::Drop { id: 7 }), given(ToReceiver::Ping)].concat();
+    let text = frame(5000, true);
+    let parts = packer.pack([&text[..], &alone, &text].concat().into());
+    let mut unpacker = Unpacker::default();
+    assert_eq!(parts.len(), 3);
+    assert!(parts[1] == alone);
+    assert!([&parts[0], &parts[2]].into_iter().all(|part| unpacked(&mut unpacker, part.clone()) == Ok(text.clone())));
+}
+
+#[test]
 fn what_has_no_pattern_is_found_again_until_nothing_gets_smaller_for_long() {
     let mut packer = Packer::new(Compress::Level(1), Clock::system());
     let noise = |more: usize| frame(300_000 + more, false);

@@ -1,9 +1,10 @@
 //! Contents that travel in pieces, none over another: one temporary each, checked against the sender's hash. Pieces that stand
 //! at the backup already are copied by the pool; the sender's hash says that it has them too.
 //!
-//! Called by the intake only. The temporary is made for the first piece, or for the `Put` of a blob without any: to open blobs
-//! and drop them again, which takes few bytes, costs nothing on the disk. Where a temporary cannot be written, the rest of the
-//! blob is read and dropped, for the sender is sending it already. Its `Put` gets the outcome.
+//! Called by the intake only. The temporary is made for the first piece, or for the `Put` of a blob without any, and a basis is
+//! opened when all that came with the question is read: to open blobs and drop them again costs nothing on the disk. Where a
+//! temporary cannot be written, the rest of the blob is read and dropped, for the sender is sending it already. Its `Put` gets
+//! the outcome.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,6 +28,8 @@ use crate::channel::{self, Outlet};
 #[derive(Debug)]
 pub(super) struct Blobs<'a> {
     open: HashMap<u32, Blob>,
+    /// Blobs of which a basis was asked for that is not looked for yet, in the order in which they were.
+    asked: Vec<u32>,
     grant: &'a Grant,
     pool: &'a Pool,
     retained: &'a Retained,
@@ -40,11 +43,19 @@ struct Blob {
     transcript: Transcript,
     /// None before there is anything to write.
     file: Result<Option<Arc<Draft>>, Outcome>,
-    /// Whether it was asked for a basis, and the one that serves.
-    asked: bool,
+    asked: Asked,
+    /// The basis that serves.
     basis: Option<Arc<Basis>>,
     /// Makes the signature of the new version, if there is a basis and it is not too much work.
     recorder: Option<Recorder>,
+}
+
+/// Whether a basis was asked for.
+enum Asked {
+    Not,
+    /// It is not looked for yet.
+    For(RelPath),
+    Looked,
 }
 
 impl std::fmt::Debug for Blob {
@@ -56,12 +67,15 @@ impl std::fmt::Debug for Blob {
 /// What a blob has become when its `Put` comes: the file, and what it was built from.
 type Content = (StagedFile, Option<Built>);
 
+/// A longer path of a basis is not kept until all is read that came with it.
+const KEPT: usize = 1024;
+
 /// What the peer did against the protocol, in words that follow on "the peer".
 pub(super) type Breach = String;
 
 impl<'a> Blobs<'a> {
     pub(super) fn new(grant: &'a Grant, pool: &'a Pool, retained: &'a Retained, outlet: Outlet) -> Blobs<'a> {
-        Blobs { open: HashMap::new(), grant, pool, retained, outlet, backlog: Backlog::default() }
+        Blobs { open: HashMap::new(), asked: Vec::new(), grant, pool, retained, outlet, backlog: Backlog::default() }
     }
 
     pub(super) fn open(&mut self, id: u32, size: u64) -> Result<(), Breach> {
@@ -80,7 +94,7 @@ impl<'a> Blobs<'a> {
             pieces: Pieces::default(),
             transcript: Transcript::new(),
             file,
-            asked: false,
+            asked: Asked::Not,
             basis: None,
             recorder: None,
         });
@@ -92,14 +106,32 @@ impl<'a> Blobs<'a> {
         let Some(blob) = self.open.get_mut(&id) else {
             return Err(format!("asked for a basis of blob {id}, which is not open"));
         };
-        if !blob.pieces.is_empty() || std::mem::replace(&mut blob.asked, true) {
+        if !blob.pieces.is_empty() || !matches!(blob.asked, Asked::Not) {
             return Err(format!("asked for a basis of blob {id} too late, or twice"));
         }
+        blob.asked = Asked::For(path.clone());
+        self.asked.push(id);
+        if path.as_bytes().len() > KEPT {
+            self.look();
+        }
+        Ok(())
+    }
+
+    /// Looks for all bases that were asked for.
+    pub(super) fn look(&mut self) {
+        for id in std::mem::take(&mut self.asked) {
+            self.look_for(id);
+        }
+    }
+
+    fn look_for(&mut self, id: u32) {
+        let Some(blob) = self.open.get_mut(&id) else { return };
+        let Asked::For(path) = std::mem::replace(&mut blob.asked, Asked::Looked) else { return };
         let signatures = &self.grant.signatures;
         let found = blob
             .file
             .is_ok()
-            .then(|| Basis::open(&self.grant.replica, path, signatures, self.retained.no_extra()))
+            .then(|| Basis::open(&self.grant.replica, &path, signatures, self.retained.no_extra()))
             .flatten();
         match found {
             Some((basis, rest)) => {
@@ -109,7 +141,6 @@ impl<'a> Blobs<'a> {
             }
             None => self.say(&ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true }),
         }
-        Ok(())
     }
 
     /// Chunks of the basis are the next piece.
@@ -148,6 +179,8 @@ impl<'a> Blobs<'a> {
     }
 
     pub(super) fn data(&mut self, id: u32, offset: u64, bytes: &[u8]) -> Result<(), Breach> {
+        // The signature of the new version begins with its first bytes.
+        self.look();
         let Some(blob) = self.open.get_mut(&id) else {
             return Err(format!("sent data for blob {id}, which is not open"));
         };
@@ -172,10 +205,17 @@ impl<'a> Blobs<'a> {
         let Blob { file, asked, .. } = blob;
         let staged = matches!(file, Ok(Some(_)));
         drop(file);
-        if asked {
-            self.pool.forget(id);
-        }
+        self.let_go(id, &asked);
         Ok(staged)
+    }
+
+    /// Nobody wants a signature of its basis any more, or the rest of one.
+    fn let_go(&mut self, id: u32, asked: &Asked) {
+        match asked {
+            Asked::Not => {}
+            Asked::For(_) => self.asked.retain(|asked| *asked != id),
+            Asked::Looked => self.pool.forget(id),
+        }
     }
 
     /// The content for a `Put` of `size` bytes, and how it was built, if it was.
@@ -186,10 +226,7 @@ impl<'a> Blobs<'a> {
         if blob.size != size {
             return Err(format!("put a file of {size} bytes with blob {id} of {} bytes", blob.size));
         }
-        if blob.asked {
-            // Nobody wants the rest of the signature of its basis.
-            self.pool.forget(id);
-        }
+        self.let_go(id, &blob.asked);
         let draft = match blob.draft(self.grant) {
             Ok(draft) => draft,
             Err(outcome) => return Ok(Err(outcome)),

@@ -47,6 +47,8 @@ pub(super) struct Intake<'a> {
     /// What is read just now, and what that stands in if it was packed.
     frames: Frames,
     around: Frames,
+    /// It comes out of a `Packed`.
+    is_packed: bool,
     /// Whether a ping may come there: none that was sent before is unanswered.
     may_ping: bool,
     bundle: Bundle,
@@ -64,7 +66,7 @@ impl<'a> Intake<'a> {
     ) -> Intake<'a> {
         let blobs = Blobs::new(grant, pool, line.retained(), outlet.clone());
         let (early, unpacking, bundle) = (None, Unpacking::default(), Bundle { first: 1, ..Bundle::default() });
-        let (frames, around, may_ping) = Default::default();
+        let (frames, around, is_packed, may_ping) = Default::default();
         Intake {
             line,
             pool,
@@ -79,6 +81,7 @@ impl<'a> Intake<'a> {
             unpacking,
             frames,
             around,
+            is_packed,
             may_ping,
             bundle,
             told,
@@ -143,10 +146,8 @@ impl<'a> Intake<'a> {
     fn buffer(&mut self, buffer: Bytes) -> Result<(), EndReason> {
         self.frames = Frames::received(buffer.len());
         self.may_ping = true;
-        self.frames(buffer, |intake, message| match message {
-            ToReceiver::Packed { length, bytes } => intake.packed(length, &bytes),
-            message => intake.message(message),
-        })?;
+        self.frames(buffer)?;
+        self.blobs.look();
         self.hand_over()?;
         self.frames = Frames::default();
         Ok(())
@@ -161,24 +162,24 @@ impl<'a> Intake<'a> {
         }
         self.frames.settle(&mut self.bundle, self.line.retained());
         self.around = mem::replace(&mut self.frames, Frames::unpacked(frames.len()));
-        let may_ping = mem::replace(&mut self.may_ping, false);
-        self.frames(frames, Intake::message)?;
-        self.may_ping = may_ping;
+        self.is_packed = true;
+        self.frames(frames)?;
+        self.is_packed = false;
         self.frames.settle(&mut self.bundle, self.line.retained());
         self.frames = mem::take(&mut self.around);
         Ok(())
     }
 
-    /// Whole frames and nothing else, each handed to `take`.
-    fn frames(
-        &mut self,
-        mut buffer: Bytes,
-        take: impl Fn(&mut Self, ToReceiver) -> Result<(), EndReason>,
-    ) -> Result<(), EndReason> {
+    /// Takes in whole frames and nothing else.
+    fn frames(&mut self, mut buffer: Bytes) -> Result<(), EndReason> {
         let broken = |error: codec::Error| EndReason::Violation(error.to_string());
         while let Some(frame) = codec::split(&mut buffer, FRAME).map_err(broken)? {
             self.frames.read(LENGTH + frame.len());
-            take(self, ToReceiver::decode(frame, self.grant.version).map_err(broken)?)?;
+            if self.is_packed && codec::is_never_packed(&frame) {
+                let words = "sent compressed what is not to be: a ping, a drop, or frames that are compressed already";
+                return Err(EndReason::Violation(words.to_owned()));
+            }
+            self.message(ToReceiver::decode(frame, self.grant.version).map_err(broken)?)?;
         }
         if !buffer.is_empty() {
             return Err(EndReason::Violation("sent a frame in parts".to_owned()));
@@ -200,9 +201,7 @@ impl<'a> Intake<'a> {
                 return self.blobs.copy(id, offset, first, count).map_err(EndReason::Violation);
             }
             ToReceiver::Drop { id } => return self.discard(id),
-            ToReceiver::Packed { .. } => {
-                return Err(EndReason::Violation("sent compressed frames among compressed frames".to_owned()));
-            }
+            ToReceiver::Packed { length, bytes } => return self.packed(length, &bytes),
             ToReceiver::Windowed { log } => return self.unpacking.windowed(log).map_err(EndReason::Violation),
             ToReceiver::Ping => return self.ping(),
             ToReceiver::Noted => return self.says(|said| &mut said.noted),
@@ -272,13 +271,11 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// One for each buffer, outside of `Packed`: what is answered takes memory.
+    /// One for each buffer: what is answered takes memory.
     fn ping(&mut self) -> Result<(), EndReason> {
         let may = mem::replace(&mut self.may_ping, false);
         if !may {
-            return Err(EndReason::Violation(
-                "sent a ping before the last one was answered, or a compressed one".to_owned(),
-            ));
+            return Err(EndReason::Violation("sent a ping before the last one was answered".to_owned()));
         }
         self.say(&ToSender::Pong)
     }
@@ -293,6 +290,8 @@ impl<'a> Intake<'a> {
         if self.bundle.operations.is_empty() {
             return Ok(());
         }
+        // Before what comes behind the questions is carried out.
+        self.blobs.look();
         let next = Bundle { first: self.bundle.first + self.bundle.operations.len() as u64, ..Bundle::default() };
         let mut bundle = mem::replace(&mut self.bundle, next);
         let few = bundle.operations.len() <= FEW && self.inbox.is_empty() && self.line.is_empty();

@@ -23,6 +23,7 @@ pub use frame::{Buffer, LENGTH, split, whole_frames};
 pub(crate) use login::REFUSED;
 pub use put::{NotWhole, OpenData, OpenPut, start_data, start_put};
 pub use sizes::{CHUNKS_THAT_FIT, entries_that_fit, links_that_fit};
+pub use to_receiver::is_never_packed;
 pub use to_sender::{Begun, asks, begun};
 
 use crate::message::{ToReceiver, ToSender};

@@ -46,6 +46,12 @@ const ASKED: u8 = 2;
 /// Flag of a `Put`.
 pub(super) const INEXACT: u8 = 1;
 
+/// Whether such a frame, without its length, is never compressed: what has an answer of its own, and what makes others cost
+/// something without an operation. So a peer that wants a receiver to do much has to send as much.
+pub fn is_never_packed(frame: &[u8]) -> bool {
+    matches!(frame.first(), Some(&(PACKED | PING | DROP)))
+}
+
 impl Body for ToReceiver {
     fn kind(&self) -> u8 {
         match self {

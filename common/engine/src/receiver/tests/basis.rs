@@ -190,15 +190,12 @@ fn blobs_that_are_dropped_hold_nothing_open_and_their_copies_are_answered() {
     let named: u64 = chunks[..600].iter().map(|chunk| u64::from(chunk.length)).sum();
     let mut messages: Vec<_> = (0..600).map(|at| copy(u64::from(at) << 24, at, 1)).collect();
     messages.push(ToReceiver::Drop { id: ID });
+    rig.send(&messages);
     // Each would read all of the basis.
     for id in 100..500 {
-        messages.extend([
-            ToReceiver::Blob { id, size: 1 },
-            ToReceiver::Basis { id, path: path("f") },
-            ToReceiver::Drop { id },
-        ]);
+        rig.send(&[ToReceiver::Blob { id, size: 1 }, ToReceiver::Basis { id, path: path("f") }]);
+        rig.send(&[ToReceiver::Drop { id }]);
     }
-    rig.send(&messages);
     let mut copied = 0;
     while copied < named {
         match rig.next() {

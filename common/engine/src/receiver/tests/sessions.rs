@@ -102,8 +102,10 @@ fn a_ping_that_comes_with_an_unanswered_one_and_a_compressed_one_end_the_session
     let packed = || {
         let mut frames = bytes::BytesMut::new();
         (0..1000).for_each(|_| proto::codec::put(&ToReceiver::Ping, &mut frames));
-        let mut packer = crate::pack::Packer::new(crate::pack::Compress::Level(1), Clock::system());
-        packer.pack(frames.freeze()).remove(0)
+        crate::channel::frame(&ToReceiver::Packed {
+            length: frames.len() as u32,
+            bytes: zstd::bulk::compress(&frames, 1).unwrap().into(),
+        })
     };
     let twice = || {
         let mut frames = bytes::BytesMut::new();
