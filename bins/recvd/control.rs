@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::ReleaseArgs;
 use crate::config;
+use crate::modules::Modules;
 use crate::serve::Service;
+use crate::sessions::spelled;
 
 /// How long a daemon may take: it may have to ask a disk, and write.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,10 +53,7 @@ pub async fn serve(server: Server, stop: Stop, service: Arc<Service>) {
 async fn answer(service: Arc<Service>, request: Request) -> Result<Reply, String> {
     let Request::Release { module, folder } = request;
     let folder = RelPath::parse(&folder).map_err(|error| format!("the folder {error}"))?;
-    let known = service.modules.named(&module).ok_or_else(|| {
-        let near = nearest(&module, service.modules.names()).map(|near| format!("; did you mean `{near}`?"));
-        format!("there is no module `{}`{}", Shown(module.as_bytes()), near.unwrap_or_default())
-    })?;
+    let known = service.modules.named(&module).ok_or_else(|| no_module(&service.modules, &module, &folder))?;
     let freed = match service.sessions.release(&known.name, &known.root, &folder).await {
         Ok(freed) => freed,
         Err(sentence) => return Ok(Reply::Later(sentence)),
@@ -66,12 +65,27 @@ async fn answer(service: Arc<Service>, request: Request) -> Result<Reply, String
         let (place, user, from) = (&freed.place, Shown(freed.user.as_bytes()), freed.from);
         tracing::info!("{place}: released by a person; it was of user {user} at {from}");
         format!(
-            "{place}: released; it was of user {user} at {from} since {}, which stays away for a minute: another host gets \
-             it if it comes before",
+            "{place}: released; it was of user {user} at {from} since {}, which stays away for two minutes: another host \
+             gets it if it comes before",
             freed.since
         )
     });
     Ok(Reply::Done(told.collect()))
+}
+
+fn no_module(modules: &Modules, name: &str, folder: &RelPath) -> String {
+    let near = meant(modules, name, folder).map(|near| format!("; did you mean `{near}`?"));
+    format!("there is no module `{}`{}", Shown(name.as_bytes()), near.unwrap_or_default())
+}
+
+/// What a person may have meant by a module that there is not. A target of `pushd.toml`, and the log, have a folder behind a
+/// slash.
+fn meant(modules: &Modules, name: &str, folder: &RelPath) -> Option<String> {
+    let (module, above) = name.split_once('/').unwrap_or((name, ""));
+    let near = modules.named(module).map(|known| &*known.name).or_else(|| nearest(module, modules.names()))?;
+    let above = RelPath::parse(above.trim_end_matches('/').as_bytes()).ok()?;
+    let folder = folder.names().try_fold(above, |path, name| path.join(&name)).ok()?;
+    Some(spelled(near, &folder))
 }
 
 /// `recvctl release`: asks the running daemon and prints what that says.

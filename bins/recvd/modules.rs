@@ -15,6 +15,7 @@ use proto::digest::Digest;
 use proto::limits::MARKS;
 use proto::login::{Durability, Open, Purpose, Refusal};
 use proto::policy::{Bounds, Policy};
+use proto::shown::Shown;
 use proto::{Capabilities, Keep, RelPath, Version};
 use sys::{FolderId, Place, Tree};
 
@@ -153,6 +154,13 @@ impl Modules {
         }
         if open.purpose != Purpose::Push {
             return Err(Refusal::Unsupported { what: "this release of recvd only receives".into() }.into());
+        }
+        if sys::stage::is_reserved_path(&open.folder) {
+            let reason = format!(
+                "asked for the folder {}, and names that begin with `.recvd-` are recvd's own: choose another one",
+                Shown(open.folder.as_bytes())
+            );
+            return Err(Refusal::Protocol { reason }.into());
         }
         let standing = module.root.standing(&open.folder, LOOK).await.map_err(Unpermitted::Down)?;
         let (module, folder, signatures) = (module.clone(), open.folder.clone(), self.signatures.clone());

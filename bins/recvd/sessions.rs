@@ -34,6 +34,7 @@ use book::{Book, Changed, Unwritten};
 use holder::Holder;
 pub use holder::Watched;
 use leases::{Held, Leases};
+pub use newcomer::spelled;
 use record::Shown;
 
 /// After what time a refused pushd may try again.

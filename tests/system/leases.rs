@@ -124,7 +124,12 @@ fn a_folder_goes_to_another_host_by_a_persons_word() {
         assert_eq!(done.code, code, "{}", done.text());
         done.text()
     };
-    assert!(told(&["mm"], 64).contains("did you mean `m`"));
+    assert!(told(&["mm"], 64).contains("did you mean `m`?"));
+    for (place, meant) in
+        [("m/some/folder", "m:some/folder"), ("m/some/", "m:some"), ("mm/some:folder", "m:some/folder")]
+    {
+        assert!(told(&[place], 64).contains(&format!("did you mean `{meant}`?")), "{place}");
+    }
     assert!(told(&["m:../x"], 64).contains("folder"));
     let done = told(&["m:some/folder"], 0);
     assert!(done.contains("m: released; it was of user web at 127.0.0.1 since"), "{done}");

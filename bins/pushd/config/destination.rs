@@ -31,6 +31,10 @@ impl FromValue for Destination {
         }
         let folder = folder.strip_suffix('/').unwrap_or(folder);
         match RelPath::parse(folder.as_bytes()) {
+            Ok(folder) if sys::stage::is_reserved_path(&folder) => {
+                Err("the folder inside of the module has a name that begins with `.recvd-`: those are recvd's own"
+                    .into())
+            }
             Ok(folder) => Ok(Destination { module: module.to_owned(), folder }),
             Err(error) => Err(format!("the folder inside of the module {error}").into()),
         }

@@ -103,6 +103,11 @@ fn bad_values() {
             "module = 'b1/../x'",
             "key `target.b1.module`: the folder inside of the module has a component '.'",
         ),
+        (
+            "module = 'b1'",
+            "module = 'b1/a/.recvd-x'",
+            "key `target.b1.module`: the folder inside of the module has a name that begins with `.recvd-`",
+        ),
         ("user = 'web'", "user = ''", "key `target.b1.user`: must have 1 to 255 bytes"),
         ("user = 'web'", "", "key `target.b1.user`: is missing, and has no default"),
         (

@@ -94,15 +94,21 @@ fn a_folder_that_another_session_made_meanwhile_is_used() {
 }
 
 #[test]
-fn no_way_leads_out_and_none_into_temporaries() {
+fn no_way_leads_out_and_none_into_what_is_recvds_own() {
     let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     symlink(outside.path(), dir.path().join("link")).unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
     let modules = modules(dir.path());
-    let reserved = format!("{}0", String::from_utf8_lossy(sys::stage::PREFIX));
-    for folder in ["link", "link/a", "file", "file/a", &reserved] {
+    for folder in ["link", "link/a", "file", "file/a"] {
         assert!(matches!(grant(&modules, folder), Err(Refusal::Busy { .. })), "{folder}");
     }
+    for folder in [".recvd-stage-0", ".recvd-x", "a/.recvd-leases/b"] {
+        let asked = permit(&modules, "p", &open("www", folder, Purpose::Push));
+        let Err(Unpermitted::Refused(Refusal::Protocol { reason })) = asked else { panic!("{folder}: {asked:?}") };
+        assert!(reason.contains("recvd's own"), "{reason}");
+    }
+    let asked = permit(&modules, "g", &open("www", ".recvd-x", Purpose::Push)).map(drop);
+    assert_eq!(asked, Err(Refusal::Denied.into()), "it is told to those who may push");
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 

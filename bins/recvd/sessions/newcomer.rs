@@ -139,7 +139,7 @@ fn absent(claim: &Claim, held: &Held) -> Refusal {
 }
 
 /// As a person names it.
-pub(super) fn spelled(module: &str, folder: &RelPath) -> String {
+pub fn spelled(module: &str, folder: &RelPath) -> String {
     match folder.is_root() {
         true => module.to_owned(),
         false => format!("{module}:{}", Printed(folder.as_bytes())),
