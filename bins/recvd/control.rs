@@ -65,9 +65,9 @@ async fn answer(service: Arc<Service>, request: Request) -> Result<Reply, String
         let (place, user, from) = (&freed.place, Shown(freed.user.as_bytes()), freed.from);
         tracing::info!("{place}: released by a person; it was of user {user} at {from}");
         format!(
-            "{place}: released; it was of user {user} at {from} since {}, which stays away for two minutes: another host \
-             gets it if it comes before",
-            freed.since
+            "{place}: released; it was of user {user} at {from} since {}, heard last {}; that host stays away for two \
+             minutes: another host gets it if it comes before",
+            freed.since, freed.heard
         )
     });
     Ok(Reply::Done(told.collect()))

@@ -35,7 +35,6 @@ use holder::Holder;
 pub use holder::Watched;
 use leases::{Held, Leases};
 pub use newcomer::spelled;
-use record::Shown;
 
 /// After what time a refused pushd may try again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -180,14 +179,15 @@ impl Sessions {
         if book.saved >= wanted {
             return Ok(());
         }
-        let (bytes, saved) = {
+        let (bytes, records, saved) = {
             let state = self.state();
             let Some(module) = state.modules.get(module) else { return Ok(()) };
-            (module.leases.bytes(), module.changes)
+            (module.leases.bytes(), module.leases.records(), module.changes)
         };
         let (root, name, reminder) = (root.clone(), module.to_owned(), book::reminder(&self.state_dir, module));
         let writing = tokio::task::spawn_blocking(move || {
-            book.write(&|| root.open().ok(), &bytes, changed, (&name, &reminder)).inspect(|()| book.saved = saved)
+            let written = book.write(&|| root.open().ok(), (&bytes, records), &changed, (&name, &reminder));
+            written.inspect(|()| book.saved = saved)
         });
         writing.await.unwrap_or(Err(Unwritten { stale: true }))
     }
@@ -225,9 +225,7 @@ impl Lease {
     pub async fn begin(&self) -> Result<(), Refusal> {
         let before = self.make_way().await?;
         self.began.store(true, Ordering::Relaxed);
-        let hands = before.iter().any(|held| held.record.shown_by(&self.claim) == Shown::Nothing);
-        let changed = if hands { Changed::Hands } else { Changed::Begun };
-        match self.write_down(changed).await {
+        match self.write_down(Changed::Begun(Box::new(self.claim.clone()))).await {
             Err(Unwritten { stale: true }) => {
                 self.change(|leases| leases.give_back(&self.holder, before));
                 Err(busy("the backup host cannot write down whose folder it is", RETRY))
@@ -261,7 +259,7 @@ impl Lease {
 
     /// Its peer is still there: that is written down, as is that leases have changed.
     pub fn lives(&self) {
-        self.set(|held| held.record.heard = kit::units::Moment::now());
+        self.set(|held| held.record.heard = held.heard_at());
     }
 
     /// Its connection is driven from now on: newcomers may look whether anybody is there.

@@ -14,15 +14,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use proto::RelPath;
 use sys::slots::Found;
 use sys::{RootId, Slots, Tree};
 use tracing::warn;
 
 use super::leases::Leases;
-use super::record;
+use super::record::{self, Record, Shown};
+use super::{Claim, leases};
 
 /// The name of the file.
 const NAME: &str = ".recvd-leases";
+
+/// Beyond so many records that may stand in it, all may.
+const STANDING: usize = 4 * leases::MOST;
 
 /// The file of one module, as far as it is open.
 #[derive(Debug, Default)]
@@ -30,8 +35,8 @@ pub(super) struct Book {
     /// The root that it was read in.
     root: Option<RootId>,
     slots: Option<Slots>,
-    /// Whether there is something in it.
-    is_written: bool,
+    /// The records that may stand in it: of the last write, and of those that have failed since.
+    standing: Vec<Record>,
     /// How far it is known to have been.
     least: u64,
     /// The state of the leases that it has.
@@ -41,13 +46,13 @@ pub(super) struct Book {
 }
 
 /// What has changed since leases were written down last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Changed {
-    /// Somebody has a folder that was another's.
-    Hands,
-    /// A session begins in a folder that was its own, or nobody's.
-    Begun,
-    /// Something of one that stays whose it is.
+    /// A session begins, which takes the place of all that overlap with it.
+    Begun(Box<Claim>),
+    /// A folder was released.
+    Freed(RelPath),
+    /// Something of one that stays whose it is, or that was given back.
     Details,
 }
 
@@ -103,7 +108,7 @@ impl Book {
                 Leases::default()
             }
             Ok(Some((epoch, mut records))) => {
-                self.is_written = true;
+                self.standing.clone_from(&records);
                 if remembered.is_none() {
                     // It may have been brought back, too.
                     records.iter_mut().for_each(|record| record.folder_id = None);
@@ -118,11 +123,11 @@ impl Book {
     pub(super) fn write(
         &mut self,
         tree: &dyn Fn() -> Option<Arc<Tree>>,
-        bytes: &[u8],
-        changed: Changed,
+        (bytes, records): (&[u8], Vec<Record>),
+        changed: &Changed,
         (module, reminder): (&str, &Path),
     ) -> Result<(), Unwritten> {
-        if self.slots.is_none() && changed == Changed::Details {
+        if self.slots.is_none() && matches!(changed, Changed::Details) {
             // It could not be made when the session began. To make it amid its work could take the root's mtime back.
             return Err(Unwritten { stale: false });
         }
@@ -134,19 +139,43 @@ impl Book {
         });
         match written {
             Ok(number) => {
-                self.is_written = true;
+                self.standing = records;
                 let reminded = sys::paths::leave_word(reminder, number.to_string().as_bytes());
                 self.tell(module, reminded.err().map(|error| format!("{}: {error}", reminder.display())));
                 Ok(())
             }
             Err(error) => {
                 self.tell(module, Some(format!("{NAME} cannot be written: {error}")));
-                let is_stale = self.is_written && changed == Changed::Hands;
+                self.may_have(records);
+                let is_stale = self.contradicts(changed);
                 let cleared =
                     is_stale && tree().zip(self.slots.as_mut()).is_some_and(|(tree, slots)| slots.clear(&tree).is_ok());
-                self.is_written &= !cleared;
+                if cleared {
+                    self.standing.clear();
+                }
                 let stale = is_stale && !cleared;
                 Err(Unwritten { stale })
+            }
+        }
+    }
+
+    /// Whether a record that may stand in it would say what is not so any more: that a folder is somebody's who has lost it.
+    /// What leases were in memory before says nothing: one may have gone from there and not from the disk.
+    fn contradicts(&self, changed: &Changed) -> bool {
+        let is_lost = |record: &Record| match changed {
+            Changed::Begun(claim) => record.overlaps(&claim.folder) && record.shown_by(claim) == Shown::Nothing,
+            Changed::Freed(folder) => record.overlaps(folder),
+            Changed::Details => false,
+        };
+        let is_known = self.standing.len() <= STANDING || matches!(changed, Changed::Details);
+        !is_known || self.standing.iter().any(is_lost)
+    }
+
+    /// A write has failed: these records stand in it, or those before.
+    fn may_have(&mut self, records: Vec<Record>) {
+        for record in records {
+            if self.standing.len() <= STANDING && !self.standing.contains(&record) {
+                self.standing.push(record);
             }
         }
     }

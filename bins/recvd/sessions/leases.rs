@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kit::units::Moment;
 use proto::RelPath;
 use proto::login::Token;
 use tokio::time::Instant;
@@ -68,6 +69,11 @@ impl Held {
         let now = Instant::now();
         self.heard = now.checked_sub(silence).unwrap_or(now);
         self.record.heard = ago(silence);
+    }
+
+    /// When its last sign of life was, about.
+    pub(super) fn heard_at(&self) -> Moment {
+        self.holder.as_ref().map_or(self.record.heard, |holder| ago(holder.silence()))
     }
 
     fn silent(&self) -> Duration {
@@ -198,11 +204,16 @@ impl Leases {
         record::write(self.epoch, held.into_iter().map(|held| &held.record))
     }
 
+    /// A record for each, in no order.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.held.iter().map(|held| held.record.clone()).collect()
+    }
+
     /// Frees all that overlaps with the folder: the sessions that are to end, and what is to be told of each lease.
     pub(super) fn release(&mut self, folder: &RelPath) -> Vec<Held> {
         let mut released = Vec::new();
         for held in self.held.iter_mut().filter(|held| held.overlaps(folder)) {
-            held.returned = true;
+            (held.returned, held.record.heard) = (true, held.heard_at());
             released.push(held.clone());
             let Record { current, noted, .. } = &held.record;
             self.away.push(Away { tokens: [Some(*current), *noted], until: Instant::now() + AWAY });
@@ -230,7 +241,7 @@ impl Leases {
     }
 }
 
-fn ago(length: Duration) -> kit::units::Moment {
+fn ago(length: Duration) -> Moment {
     let now = std::time::SystemTime::now();
-    kit::units::Moment(now.checked_sub(length).unwrap_or(now))
+    Moment(now.checked_sub(length).unwrap_or(now))
 }

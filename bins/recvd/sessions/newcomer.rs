@@ -10,10 +10,13 @@ use tokio::time::{Instant, timeout};
 
 use super::holder::{Holder, Life, Question};
 use super::leases::{Held, Obstacle};
+use super::record::Record;
 use super::{Claim, Lease, RETRY, busy};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// Who writes there is not told to another user.
+const STRANGER: &str = "another user's session writes to that folder";
 /// After what time one may try again whose place another took meanwhile.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -88,13 +91,14 @@ impl Lease {
     ) -> Result<(), Refusal> {
         let Some(holder) = &held.holder else { return Ok(()) };
         if held.record.user != claim.user && !held.returned {
-            return Err(busy("another user's session writes to that folder", RETRY));
+            return Err(busy(STRANGER, RETRY));
         }
         // Who was released is not asked.
         let life =
             if held.returned && entitled && holder.is_asked_to_leave() { Life::Gone } else { asked.life(holder) };
         match life {
             Life::Unknown => Ok(()),
+            Life::Lives if held.record.user != claim.user => Err(busy(STRANGER, RETRY)),
             Life::Lives => Err(in_use(claim, holder)),
             // It may have said that it gives the folder back, with its last bytes.
             Life::Gone if !entitled && holder.is_closing() && asked.wait() < handover => Ok(()),
@@ -133,8 +137,10 @@ fn absent(claim: &Claim, held: &Held) -> Refusal {
     if record.user != claim.user {
         return busy(&format!("another user's pushd wrote to that folder last, and may come back: {release}"), RETRY);
     }
-    let (user, from, since) = (&record.user, record.from, record.since);
-    let who = format!("another pushd of user {user}, at {from}, wrote to it last, from {since} on, and may come back");
+    let Record { user, from, since, heard, .. } = record;
+    let who = format!(
+        "another pushd of user {user}, at {from}, wrote to it last, from {since} to {heard}, and may come back"
+    );
     busy(&format!("the folder is in use: {who}: {release} on the backup host"), RETRY)
 }
 

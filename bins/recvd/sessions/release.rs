@@ -21,6 +21,8 @@ pub struct Released {
     pub user: String,
     pub from: IpAddr,
     pub since: Moment,
+    /// Its last sign of life, about.
+    pub heard: Moment,
 }
 
 impl Sessions {
@@ -43,7 +45,7 @@ impl Sessions {
             .iter()
             .filter_map(|held| held.holder.as_ref())
             .for_each(|holder| holder.ask_to_leave(newcomer::released(leases::AWAY)));
-        if self.write_down(module, root, Changed::Hands).await.is_err() {
+        if self.write_down(module, root, Changed::Freed(folder.clone())).await.is_err() {
             return Err("it is released, but that cannot be written down: see the log of recvd".to_owned());
         }
         Ok(freed.into_iter().map(|held| released(module, held)).collect())
@@ -53,5 +55,5 @@ impl Sessions {
 fn released(module: &str, held: leases::Held) -> Released {
     let record = held.record;
     let place = spelled(module, &record.folder);
-    Released { place, user: record.user, from: record.from, since: record.since }
+    Released { place, user: record.user, from: record.from, since: record.since, heard: record.heard }
 }

@@ -129,6 +129,41 @@ async fn what_cannot_be_read_is_as_if_nothing_were_known() {
     assert!(!house.visit("a", &mut ours).await);
 }
 
+/// What was given back is gone from memory, and stands on the disk.
+#[tokio::test]
+async fn who_begins_where_a_lease_stands_that_could_not_be_taken_away_is_not_forgotten() {
+    let mut house = House::new();
+    let (mut ours, mut theirs) = (host(1), host(2));
+    let lease = house.write("a", &mut ours).await.unwrap();
+    settled(&house).await;
+    let (file, aside) = (house.module.path().join(FILE), house.state.path().join("aside"));
+    // Nothing can be written, nor taken away.
+    fs::rename(&file, &aside).unwrap();
+    fs::create_dir(&file).unwrap();
+    lease.returned();
+    lease.end().await;
+    assert!(reason(house.enter("a", &theirs).await).contains("cannot write down whose folder it is"));
+    let freed = house.sessions.release("www", &house.root, &path("")).await;
+    assert!(freed.is_err(), "what is released would be found again: {freed:?}");
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&aside, &file).unwrap();
+    assert!(!house.visit("a", &mut theirs).await);
+    house.restart();
+    assert!(!house.sessions.open(house.claim("a", &ours)).await.unwrap().continued(), "another one has written there");
+}
+
+#[tokio::test]
+async fn when_one_was_heard_last_is_told_also_after_a_restart() {
+    let mut house = House::new();
+    house.visit("a", &mut host(1)).await;
+    let heard = house.sessions.state().modules["www"].leases.held[0].record.heard;
+    house.restart();
+    let told = reason(house.enter("a", &host(2)).await);
+    assert!(told.contains(&format!(" to {heard}, and may come back")), "{told}");
+    let freed = house.sessions.release("www", &house.root, &path("a")).await.unwrap();
+    assert_eq!(freed[0].heard.to_string(), heard.to_string());
+}
+
 #[tokio::test]
 async fn the_root_of_the_module_keeps_its_mtime_and_nobody_else_reads_the_file() {
     use std::os::unix::fs::MetadataExt;

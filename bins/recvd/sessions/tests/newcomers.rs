@@ -134,6 +134,8 @@ async fn what_was_given_back_is_anybodys() {
     old.watched(Wire::answering());
     old.returned();
     assert!(house.enter("a", &host(2)).await.is_err(), "not before its session has ended");
+    let stranger = Host { user: "v", ..host(3) };
+    assert_eq!(reason(house.enter("a", &stranger).await), "another user's session writes to that folder");
     old.end().await;
     assert!(house.enter("a", &ours).await.is_ok(), "whatever it shows");
     house.release("a").await;
