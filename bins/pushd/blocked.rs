@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use engine::blocked::Blocked;
-use engine::mirror::Mirror;
+use engine::mirror::{ASKS, Mirror};
 use proto::RelPath;
 use sys::Lack;
 
@@ -23,9 +23,9 @@ impl Known {
     /// began, and all that needs no room has arrived, or nothing is sent at all. `None` while something may still move.
     pub fn sentence(&self, mirror: &Mirror, place: &RelPath, moment: Instant) -> Option<String> {
         if mirror.keeps_asking().is_some() {
-            let (error, pending) = (mirror.target.last_error().unwrap_or_default(), mirror.pending());
+            let pending = mirror.pending();
             let waits = pending.owes(place, moment);
-            return waits.then(|| format!("{error}; paths that are owed: {}", pending.len()));
+            return waits.then(|| format!("{ASKS}; paths that are owed: {}", pending.len()));
         }
         let blocked = mirror.target.blocked().filter(|blocked| blocked.tries > 0)?;
         let tried = self.0.as_ref().is_none_or(|then| (then.since, then.tries) != (blocked.since, blocked.tries));

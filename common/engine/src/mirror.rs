@@ -20,7 +20,7 @@ use crate::hint::{Cause, Hint};
 use crate::pending::{Pending, Rules};
 use crate::view::Selection;
 pub(crate) use account::{Account, Amount, Occasion, Past, Standing, Stock};
-pub use condition::Condition;
+pub use condition::{ASKS, Condition};
 pub use entries::Entries;
 use halt::Halts;
 pub use halt::{Deletes, Halt};

@@ -118,12 +118,18 @@ impl Account {
         Account { books: Mutex::new(Books::new()), clock }
     }
 
-    /// A person has asked for all of it: what was sent before does not count.
+    /// A person has asked for all of it: what was sent before does not count, and a target that goes on asking is told of anew.
+    /// Nothing else begins it anew: neither a connection nor a pass, as a target can have as many of those as it likes.
     pub fn begin_anew(&self) {
         let mut books = lock(&self.books);
         let counted = books.ledger.counted();
-        *books = Books::new();
+        let asked = std::mem::replace(&mut *books, Books::new()).asks;
         books.ledger.count(counted);
+        if asked.is_some() {
+            tracing::info!(
+                "a person has the target sent all there is: what it has asked for so far does not count any more"
+            );
+        }
     }
 
     /// When what stands under this name may be sent, if not now: the target has got this version again and again.
@@ -191,18 +197,18 @@ impl Account {
     /// Whether anything may be sent. Says in the log once that the target keeps asking, and once that it does not any more.
     pub fn standing(&self) -> Standing {
         let (now, mut books) = (self.clock.now(), lock(&self.books));
-        let books = &mut *books;
-        let standing = books.ledger.standing(now);
+        let balance = books.ledger.balance(now);
+        let standing = balance.standing();
         if let Standing::UsedUp(_) = standing
             && books.asks.is_none()
         {
             books.asks = Some(self.clock.wall());
-            let Amount { bytes, entries } = books.ledger.again(now);
+            let Amount { bytes, entries } = balance.again;
             tracing::error!(
                 "the target keeps asking for what it was sent: in an hour {entries} entries and {bytes} bytes left again \
                  without a change at the source; what it is owed waits"
             );
-        } else if books.asks.is_some() && books.ledger.is_calm(now) {
+        } else if books.asks.is_some() && balance.is_calm() {
             books.asks = None;
             tracing::info!("the target does not keep asking any more");
         }
@@ -212,7 +218,7 @@ impl Account {
     /// What was sent again in the last hour.
     #[cfg(test)]
     pub fn again(&self) -> Amount {
-        lock(&self.books).ledger.again(self.clock.now())
+        lock(&self.books).ledger.balance(self.clock.now()).again
     }
 
     /// What there is, as far as it was counted, each file once.
@@ -224,7 +230,7 @@ impl Account {
     /// Since when the target keeps asking, while something has to wait for that.
     pub fn asks(&self) -> Option<SystemTime> {
         let mut books = lock(&self.books);
-        let held = matches!(books.ledger.standing(self.clock.now()), Standing::UsedUp(_));
+        let held = books.ledger.balance(self.clock.now()).standing() != Standing::Open;
         books.asks.filter(|_| held)
     }
 }

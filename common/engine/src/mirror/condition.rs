@@ -10,6 +10,10 @@ use proto::login::Durability;
 use super::lock;
 use crate::blocked::Blocked;
 
+/// Why a target gets nothing that has got too much again.
+pub const ASKS: &str =
+    "the target keeps asking for what it was sent: what it is owed waits until enough of that is an hour old";
+
 /// See the module. Each value is replaced whole, and true by itself.
 #[derive(Debug, Default)]
 pub struct Condition {
@@ -34,10 +38,27 @@ impl Condition {
     pub(crate) fn set_blocked(&self, blocked: Option<Blocked>) {
         let now = blocked.as_ref().map(Blocked::to_string);
         let before = std::mem::replace(&mut *lock(&self.blocked), blocked).map(|before| before.to_string());
-        let mut error = lock(&self.last_error);
-        if now.is_some() || *error == before {
-            *error = now;
+        if let Some(before) = before {
+            self.ends(&before);
         }
+        if let Some(now) = now {
+            self.begins(&now);
+        }
+    }
+
+    /// The target keeps asking, or does not any more.
+    pub(crate) fn set_asks(&self, asks: bool) {
+        if asks { self.begins(ASKS) } else { self.ends(ASKS) }
+    }
+
+    /// The last trouble is this one, which lasts.
+    fn begins(&self, trouble: &str) {
+        *lock(&self.last_error) = Some(trouble.to_owned());
+    }
+
+    /// It does not any more. If another one has come since, that stays.
+    fn ends(&self, trouble: &str) {
+        lock(&self.last_error).take_if(|last| last == trouble);
     }
 
     /// Somebody wants to know soon whether a blocked target is blocked still.
@@ -97,5 +118,37 @@ impl Condition {
 
     pub(crate) fn set_stuck(&self, stuck: bool) {
         self.stuck.store(stuck, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sys::Lack;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_what_lasts_is_not_the_end_of_what_has_come_since() {
+        let target = Condition::default();
+        let since = std::time::SystemTime::UNIX_EPOCH;
+        let blocked = Blocked { lack: Lack::Room, reason: "so".into(), since, paths: 0, tries: 0, told: false };
+        let begin: [&dyn Fn(bool); 2] = [&|begins| target.set_asks(begins), &|begins| {
+            target.set_blocked(begins.then(|| blocked.clone()));
+        }];
+        for set in begin {
+            set(true);
+            assert!(target.last_error().is_some());
+            set(false);
+            assert_eq!(target.last_error(), None);
+            set(true);
+            target.set_last_error(Some("another".into()));
+            set(false);
+            assert_eq!(target.last_error().as_deref(), Some("another"));
+        }
+        // Two that last: the end of one is not that of the other.
+        target.set_blocked(Some(blocked));
+        target.set_asks(true);
+        target.set_blocked(None);
+        assert_eq!(target.last_error().as_deref(), Some(ASKS));
     }
 }

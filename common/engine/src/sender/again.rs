@@ -4,25 +4,21 @@ use proto::RelPath;
 use sys::Stat;
 
 use super::looks::{Look, Why};
-use super::pass::{Difference, Pass};
+use super::pass::Difference;
 use super::walk::Children;
 use super::{Session, Until};
 use crate::hint::Cause;
-use crate::mirror::{Amount, Occasion, Past, Standing, Stock};
+use crate::mirror::{ASKS, Amount, Occasion, Past, Standing, Stock};
 use crate::pending::Ticket;
 use crate::view::Inode;
-
-/// Why a target gets nothing for a while.
-const ASKS: &str = "the target keeps asking for what it was sent: what it is owed waits, for an hour at most";
 
 impl Session<'_> {
     /// Looks whether the target may get more.
     pub(super) fn take_stock(&mut self) {
         let standing = self.mirror.account.standing();
-        match (self.standing, standing) {
-            (Standing::Open, Standing::UsedUp(_)) => self.mirror.target.set_last_error(Some(ASKS.into())),
-            (Standing::UsedUp(_), Standing::Open) => self.mirror.target.set_last_error(None),
-            _ => {}
+        let waits = |standing| matches!(standing, Standing::UsedUp(_));
+        if waits(self.standing) != waits(standing) {
+            self.mirror.target.set_asks(waits(standing));
         }
         self.standing = standing;
     }
@@ -55,7 +51,7 @@ impl Session<'_> {
         let mut once = named;
         if let Children::Listing(listing) = children {
             for (name, inode) in &listing.linked {
-                if !self.passes.counts(ticket, inode.node()) {
+                if !self.passes.count_once(ticket, inode.node()) {
                     let size = listing.find(name).map_or(0, |(entry, _)| entry.size);
                     once.bytes = once.bytes.saturating_sub(size);
                 }
@@ -69,7 +65,7 @@ impl Session<'_> {
         let is_news = look.size.is_none() && look.why == Why::Differs(Difference::Missing);
         if self.sends_for(look.ticket) == Occasion::FullPass && is_news {
             let named = Amount { bytes: stat.size, entries: 0 };
-            let new = stat.nlink < 2 || self.passes.counts(look.ticket, Inode::of(stat).node());
+            let new = stat.nlink < 2 || self.passes.count_once(look.ticket, Inode::of(stat).node());
             self.mirror.account.count(Stock { named, once: if new { named } else { Amount::default() } });
         }
     }
@@ -95,6 +91,6 @@ impl Session<'_> {
     }
 
     fn sends_for(&self, ticket: Ticket) -> Occasion {
-        if self.passes.get(ticket).is_some_and(Pass::is_full) { Occasion::FullPass } else { Occasion::Other }
+        if self.passes.is_full(ticket) { Occasion::FullPass } else { Occasion::Other }
     }
 }

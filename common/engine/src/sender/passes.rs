@@ -99,9 +99,10 @@ impl Passes {
         self.tell(ticket, |pass| pass.meet(inode, path.clone())).is_some()
     }
 
-    /// Whether the pass of this work counts this file with several names, as it has not under another of them.
-    pub fn counts(&mut self, ticket: Ticket, node: Node) -> bool {
-        self.passes.get_mut(&ticket).is_some_and(|pass| pass.counts(node))
+    /// The pass of this work, if it has one, counts this file with several names. Whether it does so for the first time, and
+    /// has not met another of them before.
+    pub fn count_once(&mut self, ticket: Ticket, node: Node) -> bool {
+        self.tell(ticket, |pass| pass.count_once(node)).unwrap_or_default()
     }
 
     /// Takes a pass out that is over.

@@ -29,6 +29,28 @@ impl Sums {
     }
 }
 
+/// What was sent again in the last hour, and what may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Balance {
+    /// Of what may have been sent before, what is more than there is under all names.
+    pub again: Amount,
+    budget: Amount,
+    /// When the oldest of it is forgotten.
+    less_from: Instant,
+}
+
+impl Balance {
+    pub fn standing(&self) -> Standing {
+        let open = self.again.bytes < self.budget.bytes && self.again.entries < self.budget.entries;
+        if open { Standing::Open } else { Standing::UsedUp(self.less_from) }
+    }
+
+    /// Whether it is far from too much.
+    pub fn is_calm(&self) -> bool {
+        self.again.bytes < self.budget.bytes / 2 && self.again.entries < self.budget.entries / 2
+    }
+}
+
 /// Sums of the last hour, in slots: at most 13.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -88,35 +110,17 @@ impl Ledger {
         }
     }
 
-    fn sums(&self) -> Sums {
-        self.slots.iter().fold(Sums::default(), |all, (_, sums)| all.plus(*sums))
-    }
-
-    /// What was sent again in the last hour: of what may have been sent before, what is more than there is under all names.
-    pub fn again(&mut self, now: Instant) -> Amount {
+    /// The last hour, as it is known now.
+    pub fn balance(&mut self, now: Instant) -> Balance {
         self.expire(now);
-        let sums = self.sums();
-        sums.again.plus(sums.perhaps.beyond(self.counted().plus(sums.grown).named))
-    }
-
-    /// What may be sent again in an hour.
-    fn budget(&self) -> Amount {
-        let Amount { bytes, entries } = self.counted().plus(self.sums().grown).once;
-        LEAST.max(Amount { bytes: bytes.saturating_mul(TIMES), entries: entries.saturating_mul(TIMES) })
-    }
-
-    pub fn standing(&mut self, now: Instant) -> Standing {
-        let (again, budget) = (self.again(now), self.budget());
-        if again.bytes < budget.bytes && again.entries < budget.entries {
-            return Standing::Open;
+        let sums = self.slots.iter().fold(Sums::default(), |all, (_, sums)| all.plus(*sums));
+        let there_is = self.counted().plus(sums.grown);
+        let Amount { bytes, entries } = there_is.once;
+        let twice = Amount { bytes: bytes.saturating_mul(TIMES), entries: entries.saturating_mul(TIMES) };
+        Balance {
+            again: sums.again.plus(sums.perhaps.beyond(there_is.named)),
+            budget: LEAST.max(twice),
+            less_from: self.slots.front().map_or(now, |(since, _)| *since) + HOUR + SLOT,
         }
-        let next = self.slots.front().map_or(now, |(since, _)| *since);
-        Standing::UsedUp(next + HOUR + SLOT)
-    }
-
-    /// Whether it is far from too much.
-    pub fn is_calm(&mut self, now: Instant) -> bool {
-        let (again, budget) = (self.again(now), self.budget());
-        again.bytes < budget.bytes / 2 && again.entries < budget.entries / 2
     }
 }

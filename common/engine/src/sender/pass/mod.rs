@@ -88,7 +88,7 @@ pub(super) struct Pass {
     matched: u64,
     /// Files with more than one name, and the names met.
     groups: HashMap<Node, (Inode, Vec<RelPath>)>,
-    /// Those that are counted: all of them stand in `groups`, or will.
+    /// Those that are counted, each once.
     counted: HashSet<Node>,
     /// Those of them that are still to be named, the first of them last.
     to_name: Vec<(Inode, Vec<RelPath>)>,
@@ -181,8 +181,8 @@ impl Pass {
         }
     }
 
-    /// Whether this file with several names is to be counted: it is once.
-    pub fn counts(&mut self, node: Node) -> bool {
+    /// This file with several names is counted. Whether it was not yet, under another of them.
+    pub fn count_once(&mut self, node: Node) -> bool {
         self.counted.insert(node)
     }
 
