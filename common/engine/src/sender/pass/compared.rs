@@ -40,6 +40,15 @@ pub(super) struct Compared {
     pub matched: u64,
 }
 
+/// What is held of that which only the target has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extras {
+    /// So many bytes: it is to be deleted.
+    UpTo(usize),
+    /// What is in the way of an entry here, which is named. Nothing is deleted.
+    InTheWay,
+}
+
 /// What one part of the target's listing says.
 pub(super) struct Stretch {
     pub found: Differences,
@@ -80,11 +89,6 @@ impl Compared {
         self.here.entries.len()
     }
 
-    /// Whether there is such an entry here.
-    pub fn has(&self, name: &Name) -> bool {
-        self.here.find(name).is_some()
-    }
-
     pub fn into_here(self) -> Listing {
         self.here
     }
@@ -103,14 +107,13 @@ impl Compared {
         self.told.as_ref()
     }
 
-    /// The next part of this folder. Of what only the target has there is room for so many bytes. `stands` says whether
-    /// something is here by now under a name.
+    /// The next part of this folder. `stands` says whether something is here by now under a name.
     pub fn told(
         &mut self,
         folder: &RelPath,
         there: &[Entry],
         last: bool,
-        room: usize,
+        extras: Extras,
         stands: impl Fn(&Name) -> bool,
     ) -> Result<Stretch, Wrong> {
         let first = self.told.is_none();
@@ -142,9 +145,13 @@ impl Compared {
         self.matched += stretch.found.matched + stretch.came.len() as u64;
         let before = self.held;
         for (name, kind) in stretch.found.extras.drain(..) {
-            if self.held - before >= room {
-                self.beyond += 1;
-                continue;
+            match extras {
+                Extras::InTheWay if self.here.find(&name).is_none() => continue,
+                Extras::UpTo(room) if self.held - before >= room => {
+                    self.beyond += 1;
+                    continue;
+                }
+                _ => {}
             }
             self.held += cost(folder, &name);
             self.extras.push((name, kind));

@@ -2,7 +2,7 @@
 
 use proto::{Entry, Kind, Name, RelPath};
 
-use super::compared::{Compared, Stretch, Wrong, cost};
+use super::compared::{Compared, Extras, Stretch, Wrong, cost};
 use super::{Action, Children, Difference, Differing, Pass, blank};
 
 impl Pass {
@@ -62,7 +62,8 @@ impl Pass {
     ) -> Result<(), Wrong> {
         let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
         let held = compared.held;
-        let stretch = compared.told(path, there, last, room, stands)?;
+        let extras = if self.delete { Extras::UpTo(room) } else { Extras::InTheWay };
+        let stretch = compared.told(path, there, last, extras, stands)?;
         self.held += compared.held - held;
         match compared.last_told().filter(|_| !last).cloned() {
             Some(name) => self.to_ask.push_back((path.clone(), name)),
@@ -137,8 +138,9 @@ impl Pass {
         for (name, kind) in std::mem::take(&mut compared.extras) {
             match path.join(&name) {
                 Ok(path) if self.delete => self.deletions.add(path, kind),
-                Ok(path) if compared.has(&name) => self.todo.push_back(Action::SayInTheWay(path)),
-                _ => {}
+                Ok(path) => self.todo.push_back(Action::SayInTheWay(path)),
+                // A path that is too long here is not at the target, either.
+                Err(_) => {}
             }
         }
     }

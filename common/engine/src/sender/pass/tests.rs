@@ -381,3 +381,18 @@ fn more_is_asked_only_when_more_may_be_looked_at() {
     assert_eq!(said(&mut pass), ["ask on in . behind a"]);
     assert!(!pass.is_held_up());
 }
+
+#[test]
+fn of_what_is_not_deleted_only_that_is_held_which_is_in_the_way() {
+    let mut pass = Pass { delete: false, ..pass("", Reach::Subtree, MaxDelete::Entries(0)) };
+    said(&mut pass);
+    list(&mut pass, "", &[("m", Kind::File)]);
+    said(&mut pass);
+    let extras: Vec<_> = (0..10_000).map(|n| format!("a{n:05}")).collect();
+    let extras: Vec<_> = extras.iter().map(|name| &**name).collect();
+    part(&mut pass, "", &extras, false, &[]);
+    assert_eq!(pass.held(), 0, "bytes for nothing");
+    there(&mut pass, "", &[("m", Kind::Dir), ("z", Kind::File)]);
+    assert!(said(&mut pass).iter().any(|action| action.starts_with("SayInTheWay")));
+    assert_eq!(pass.held(), 0);
+}
