@@ -14,7 +14,7 @@ use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::passes::{About, Question};
 use super::walk::{Children, Listed};
-use super::{Ended, LOOKS, Session};
+use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
@@ -77,8 +77,7 @@ impl Session<'_> {
     /// Takes in listed folders and asks for more.
     pub(super) fn step_passes(&mut self) -> Result<bool, Ended> {
         let mut worked = self.advance_held_up()?;
-        while self.may_send()
-            && self.looks.len() < LOOKS
+        while self.may_look()
             && self.passes.take_more()
             && let Some(listed) = self.walker.listed()
         {
@@ -87,7 +86,7 @@ impl Session<'_> {
             worked = true;
         }
         while let Some((ticket, path, detail)) = self.passes.next_folder() {
-            let asked = self.walker.list(ticket, path, detail);
+            let asked = self.walker.list(&self.view, (ticket, path, detail));
             asked.map_err(|error| Ended::Fault(format!("cannot start a thread: {error}")))?;
         }
         Ok(self.walker.step() || worked)
@@ -240,7 +239,7 @@ impl Session<'_> {
 
     /// Whether a pass may ask what leads to more looks.
     fn window(&self) -> Window {
-        if self.may_send() && self.looks.len() < LOOKS { Window::Open } else { Window::Full }
+        if self.may_look() { Window::Open } else { Window::Full }
     }
 
     fn carry_out(&mut self, ticket: Ticket, action: Action) -> Result<(), Ended> {

@@ -1,6 +1,9 @@
 //! Operations that are sent and not acknowledged, and the work that they belong to. Numbers operations as the receiver
 //! does, and tells which work is through.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -171,10 +174,27 @@ impl Flight {
         }
     }
 
+    /// Where this operation stands among those in flight, if it is one of them.
+    fn at(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.first)?).ok().filter(|at| *at < self.ops.len())
+    }
+
+    /// How many of them are no later than this one.
+    fn upto(&self, number: u64) -> usize {
+        usize::try_from(number.saturating_add(1).saturating_sub(self.first)).unwrap_or(usize::MAX)
+    }
+
+    fn op(&self, number: u64) -> Option<&Op> {
+        self.at(number).map(|at| &self.ops[at])
+    }
+
+    fn op_mut(&mut self, number: u64) -> Option<&mut Op> {
+        self.at(number).map(|at| &mut self.ops[at])
+    }
+
     /// What operation `number` was; `None` when it is not in flight, which is the peer's mistake.
     pub fn get(&self, number: u64) -> Option<(Ticket, &Sent)> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.ops.get(at).filter(|op| op.ticket != 0).map(|op| (op.ticket, &op.sent))
+        self.op(number).filter(|op| op.ticket != 0).map(|op| (op.ticket, &op.sent))
     }
 
     /// Where the entry that operation `number` knew as `place` stands at the target after all renames that were sent
@@ -183,7 +203,7 @@ impl Flight {
         if self.moves == 0 {
             return place.clone();
         }
-        let later = usize::try_from((number + 1).saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let later = self.upto(number);
         let mut at = place.clone();
         for op in self.ops.iter().skip(later) {
             let moved = match &op.sent {
@@ -215,8 +235,7 @@ impl Flight {
 
     /// What the target has said of this operation.
     pub fn answer(&self, number: u64) -> Answer {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        at.and_then(|at| self.ops.get(at)).map_or(Answer::None, |op| op.answer)
+        self.op(number).map_or(Answer::None, |op| op.answer)
     }
 
     /// Operations up to `upto` are acknowledged. `None` when it names one that was never sent.
@@ -248,8 +267,7 @@ impl Flight {
 
     /// What the target said of this operation, and with what there is trouble.
     pub fn answered(&mut self, number: u64, answer: Answer, troubled: &[RelPath]) {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
+        if let Some(op) = self.op_mut(number) {
             op.answer = answer;
         }
         self.troubled.extend(troubled.iter().map(|place| (place.clone(), number)));
@@ -257,7 +275,7 @@ impl Flight {
 
     /// Folders that the target has listed, by a receipt up to this number; where they stand there by now.
     pub fn listed(&self, upto: u64) -> Vec<RelPath> {
-        let good = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        let good = self.unanswered().zip(&self.ops).take(self.upto(upto));
         good.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0)
             .filter_map(|((number, sent), _)| match sent {
                 Sent::Compare(path) => Some(self.forwarded(number, path)),
@@ -269,7 +287,7 @@ impl Flight {
     /// The places that are whole at the target by a receipt up to this number, after all renames that were sent since.
     /// Without those that a later operation, of which the answer is here already, had trouble with.
     pub fn whole(&self, upto: u64) -> Vec<RelPath> {
-        let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        let acknowledged = self.unanswered().zip(&self.ops).take(self.upto(upto));
         let good = acknowledged.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0);
         let mut whole = Vec::new();
         for ((number, sent), _) in good {
@@ -288,8 +306,7 @@ impl Flight {
     /// The receiver could not do this now. Its work does not wait for a receipt, which may not come before more is
     /// sent.
     pub fn failed(&mut self, number: u64, after: Duration) {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
+        if let Some(op) = self.op_mut(number) {
             let ticket = std::mem::take(&mut op.ticket);
             self.end_with(ticket, End::Again(after));
             self.let_go(ticket);
@@ -298,8 +315,7 @@ impl Flight {
 
     /// All is said about this operation: its work does not wait for a receipt.
     pub fn conclude(&mut self, number: u64) {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        if let Some(op) = at.and_then(|at| self.ops.get_mut(at)) {
+        if let Some(op) = self.op_mut(number) {
             let ticket = std::mem::take(&mut op.ticket);
             self.let_go(ticket);
         }
@@ -307,8 +323,7 @@ impl Flight {
 
     /// The target wants more for this operation: its receipt says nothing.
     pub fn wanted(&mut self, number: u64) {
-        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        if let Some(op) = at.and_then(|at| self.ops.get_mut(at))
+        if let Some(op) = self.op_mut(number)
             && let Sent::LinkedOffer(path, _) = &op.sent
         {
             op.sent = Sent::Offer(path.clone());
@@ -317,8 +332,7 @@ impl Flight {
 
     /// The files with several names that the target has as they are, by a receipt up to this number.
     pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath, Inode)> {
-        let most = usize::try_from(upto.saturating_sub(self.first).saturating_add(1)).unwrap_or(usize::MAX);
-        let acknowledged = self.ops.iter().take(most).filter(|op| op.ticket != 0);
+        let acknowledged = self.ops.iter().take(self.upto(upto)).filter(|op| op.ticket != 0);
         acknowledged
             .filter_map(|op| match &op.sent {
                 Sent::LinkedOffer(path, inode) => Some((op.ticket, path.clone(), *inode)),
@@ -361,37 +375,4 @@ impl Flight {
 /// The content of a file, if it travels in one piece with it.
 fn small(bytes: u64) -> u64 {
     if bytes <= proto::limits::INLINE as u64 { bytes } else { 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> RelPath {
-        RelPath::parse(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn an_answer_is_read_with_the_renames_sent_after_its_operation() {
-        let mut flight = Flight::new();
-        let put = flight.sent(1, Sent::Remove(path("a/x")));
-        let rename = flight.sent(2, Sent::Rename(path("a"), path("b"), Vec::new()));
-        let exchange = flight.sent(3, Sent::Exchange(path("b"), path("c"), Vec::new()));
-        assert_eq!(flight.forwarded(put, &path("a/x")), path("c/x"));
-        assert_eq!(flight.forwarded(rename, &path("c/y")), path("b/y"));
-        assert_eq!(flight.forwarded(exchange, &path("b/x")), path("b/x"));
-        flight.acknowledged(put);
-        assert_eq!(flight.forwarded(rename, &path("b")), path("c"));
-    }
-
-    #[test]
-    fn receipts_rise_and_an_answer_is_remembered_until_its_receipt() {
-        let mut flight = Flight::new();
-        let [one, two] = ["a", "b"].map(|name| flight.sent(1, Sent::Offer(path(name))));
-        assert_eq!([flight.applied(one), flight.applied(one), flight.applied(3)], [Some(true), Some(false), None]);
-        flight.answered(two, Answer::Partly, &[]);
-        assert_eq!((flight.answer(one), flight.answer(two)), (Answer::None, Answer::Partly));
-        flight.acknowledged(one);
-        assert_eq!((flight.is_old(one), flight.is_old(two), flight.answer(two)), (true, false, Answer::Partly));
-    }
 }

@@ -1,5 +1,6 @@
 //! The sending role: takes work from what is owed, looks at the source, sends what it finds, and lets go of work when it
-//! is acknowledged. Blind to who dialled; blocking, on a thread of its own.
+//! is acknowledged. Blind to who dialled. It never waits within a step: [`Sender::run`] does between two,
+//! on a thread of its own.
 //!
 //! One turn of the loop: answers in, a piece of each upload, some looks, some comparisons, new work; then it waits. Looks
 //! (`look`) are where all content and metadata leaves; passes (`compare`) only find out where to look.
@@ -207,7 +208,7 @@ impl Sender {
             // It is the last error still.
             self.mirror.target.set_blocked(Some(blocked));
         }
-        let view = Arc::new(View::of_source(Arc::clone(&self.root.tree), keep, self.mirror.selection()));
+        let view = View::of_source(Arc::clone(&self.root.tree), keep, self.mirror.selection());
         Session {
             root: &self.root,
             options: self.options,
@@ -215,8 +216,8 @@ impl Sender {
             groups: &mut self.groups,
             origins: &mut self.origins,
             room: &mut self.room,
-            walker: Walker::new(&view, self.options.workers, &self.mirror),
-            view,
+            walker: Walker::new(self.options.workers, &self.mirror),
+            view: Arc::new(view),
             policy: None,
             durability,
             version,
@@ -287,7 +288,12 @@ impl Session<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.may_send() && self.looks.len() < LOOKS && !self.room.is_closed()
+        self.may_look() && !self.room.is_closed()
+    }
+
+    /// Whether more may be done that leads to looks.
+    fn may_look(&self) -> bool {
+        self.may_send() && self.looks.len() < LOOKS
     }
 
     /// Whether one more operation may be sent: the peer takes what is sent, and neither is too much unanswered nor was too much

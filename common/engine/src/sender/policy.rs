@@ -6,7 +6,6 @@ use std::sync::Arc;
 use proto::RelPath;
 use proto::policy::Policy;
 
-use super::walk::Walker;
 use super::{Ended, Session};
 use crate::view::View;
 
@@ -23,8 +22,6 @@ impl Session<'_> {
         }
         self.mirror.target.set_disk(policy.capabilities);
         self.view = Arc::new(View::clone(&self.view).for_disk(policy.capabilities));
-        // The one before has not been asked for anything.
-        self.walker = Walker::new(&self.view, self.options.workers, self.mirror);
         self.policy = Some(policy);
         Ok(())
     }

@@ -110,7 +110,6 @@ pub(super) struct Walker {
 
 /// What the threads share.
 struct Task {
-    view: Arc<View>,
     mirror: Arc<Mirror>,
     workers: Workers,
     send: mpsc::Sender<Listed>,
@@ -120,13 +119,14 @@ struct Task {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<(Arc<View>, Job)>,
     state: State,
     /// Threads that there are, and those of them that wait for a job.
     alive: usize,
     idle: usize,
 }
 
+/// For which pass, which folder, and how much of it.
 type Job = (Ticket, RelPath, Detail);
 
 /// Whether there may be jobs still.
@@ -139,21 +139,20 @@ enum State {
 
 impl Walker {
     /// `mirror` is woken when folders are listed.
-    pub fn new(view: &Arc<View>, workers: Workers, mirror: &Arc<Mirror>) -> Walker {
+    pub fn new(workers: Workers, mirror: &Arc<Mirror>) -> Walker {
         let (send, listed) = mpsc::channel();
-        let (view, mirror) = (Arc::clone(view), Arc::clone(mirror));
         let (queue, some) = Default::default();
-        let task = Task { view, mirror, workers, send, queue, some };
+        let task = Task { mirror: Arc::clone(mirror), workers, send, queue, some };
         Walker { task: Arc::new(task), listed, threads: Vec::new() }
     }
 
-    /// Asks for a folder.
+    /// Asks for a folder of this view.
     ///
     /// # Errors
     /// When no thread can be started to list it.
-    pub fn list(&mut self, pass: Ticket, path: RelPath, detail: Detail) -> io::Result<()> {
+    pub fn list(&mut self, view: &Arc<View>, job: Job) -> io::Result<()> {
         let mut queue = self.task.lock();
-        queue.jobs.push_back((pass, path, detail));
+        queue.jobs.push_back((Arc::clone(view), job));
         let Workers::Threads(most) = self.task.workers else { return Ok(()) };
         let another = queue.idle < queue.jobs.len() && queue.alive < most.max(1);
         queue.alive += usize::from(another);
@@ -236,8 +235,8 @@ impl Task {
         }
     }
 
-    fn list(&self, (pass, path, detail): Job) -> Listed {
-        let children = self.view.folder(&path).and_then(|folder| match detail {
+    fn list(&self, (view, (pass, path, detail)): (Arc<View>, Job)) -> Listed {
+        let children = view.folder(&path).and_then(|folder| match detail {
             Detail::Metadata => folder.list(self.workers.at_once()).map(Children::Listing),
             Detail::Names => folder.names().map(Children::Names),
         });
@@ -245,7 +244,7 @@ impl Task {
     }
 
     /// `None` when the thread is to end.
-    fn next(&self, news: &mut News<'_>) -> Option<Job> {
+    fn next(&self, news: &mut News<'_>) -> Option<(Arc<View>, Job)> {
         let mut queue = self.lock();
         let mut since = None;
         loop {

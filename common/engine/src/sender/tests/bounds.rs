@@ -1,6 +1,6 @@
 //! What there is much of, and what may not be sent.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use proto::{Entry, Kind, Name, ToReceiver, ToSender, codec, limits};
 
 use super::scripted::Scripted;
@@ -81,9 +81,7 @@ fn a_sender_whose_outbox_is_full_goes_on_hearing_and_keeps_little() {
         Until::Stopped,
     );
     let says = |message: &ToSender| {
-        let mut bytes = BytesMut::new();
-        codec::put(message, &mut bytes);
-        answers.try_send(bytes.freeze()).expect("it does not take what it is told");
+        answers.try_send(frame(message)).expect("it does not take what it is told");
     };
     // The target has nothing.
     while session.step() == Step::Worked {}

@@ -4,7 +4,7 @@
 //!
 //! `LIES_SEED` repeats one liar; `LIES_SECONDS` (3) is how long new ones are heard.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fastrand::Rng;
 use proto::login::Refusal;
 use proto::{Chunk, Device, Entry, Kind, Name, Outcome, Time, ToReceiver, ToSender, codec, limits};
@@ -194,9 +194,7 @@ impl Liar {
         if self.wild && self.rng.u8(..4) == 0 {
             return (0..self.rng.usize(..100)).map(|_| self.rng.u8(..)).collect();
         }
-        let mut bytes = BytesMut::new();
-        codec::put(&self.message().unwrap_or(ToSender::Pong), &mut bytes);
-        bytes.freeze()
+        frame(&self.message().unwrap_or(ToSender::Pong))
     }
 }
 
