@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -109,14 +110,15 @@ fn build_shut(source: &Path) {
     }
 }
 
-/// All folders beneath, with their modes.
+/// All folders beneath, with their modes; but recvd's own, which come and go.
 fn folders(root: &Path) -> BTreeMap<PathBuf, u32> {
+    let is_recvds = |path: &Path| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".recvd-"));
     let mut found = BTreeMap::new();
     let mut left = vec![root.to_owned()];
     while let Some(folder) = left.pop() {
         found.insert(folder.strip_prefix(root).unwrap().to_owned(), fs::metadata(&folder).unwrap().mode() & 0o7777);
         let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        left.extend(entries.filter(|path| crate::rig::fs::is_folder(path)));
+        left.extend(entries.filter(|path| !is_recvds(path) && crate::rig::fs::is_folder(path)));
     }
     found
 }
