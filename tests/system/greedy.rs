@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto::login::Refusal;
+use proto::report::Report;
 use proto::{Content, Device, Kind, Meta, RelPath, Time, ToReceiver, ToSender, Xattrs};
 
 use crate::rig::eventually;
@@ -135,6 +136,26 @@ fn answers_that_nobody_reads_are_held_up_to_the_bound() {
     println!("answers: {} MiB before, {} MiB after", before >> 20, after >> 20);
     assert!(peer.is_served());
     assert!(after.saturating_sub(before) < BOUND, "{} MiB", (after - before) >> 20);
+}
+
+/// Nothing of them is kept but the last, and they cost what any frame does; but nobody sends so many in order.
+#[test]
+fn reports_without_end_are_a_violation() {
+    let mut pair = Pair::new("reports", Setup::default());
+    pair.recvd.start();
+    let report = |owed_paths| ToReceiver::Report(Report { owed_paths, ..Report::default() });
+    let mut peer = Peer::login(&pair.recvd, "greedy");
+    let some: Vec<ToReceiver> = (0..proto::limits::REPORTS).map(report).collect();
+    peer.send(frames(&some));
+    peer.send(frames(&[put("f", b"x")]));
+    peer.applied(1);
+    peer.send(packed(&frames(&(0..20_000).map(report).collect::<Vec<_>>())));
+    let goodbye = peer.goodbye();
+    assert!(
+        matches!(&goodbye, Some(Refusal::Protocol { reason }) if reason.contains("more often than once a second")),
+        "{goodbye:?}"
+    );
+    assert!(pair.recvd.daemon.is_running());
 }
 
 #[test]

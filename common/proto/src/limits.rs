@@ -94,6 +94,8 @@ pub const REASON: usize = 1024;
 pub const CHATTER: u32 = 4096;
 /// How long one of the [`CHATTER`] counts.
 pub const CHATTER_PAUSE: Duration = Duration::from_millis(100);
+/// Reports that a sender may send beside one for each second of its session.
+pub const REPORTS: u64 = 64;
 /// Operations that a sender may have unacknowledged.
 pub const WINDOW: u64 = 16 * 1024;
 /// Bytes that a receiver holds in memory for one session: operations that it has taken and answers that it has not sent.

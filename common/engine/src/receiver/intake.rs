@@ -21,7 +21,7 @@ use super::line::Line;
 use super::operation::{Bundle, Item, Operation};
 use super::over::Over;
 use super::pool::Pool;
-use super::told::Told;
+use super::told::{Reports, Told};
 use super::unpacking::Unpacking;
 use super::{EndReason, Grant, Said, Stop};
 use crate::channel::{self, Inbox, Outlet};
@@ -53,6 +53,7 @@ pub(super) struct Intake<'a> {
     may_ping: bool,
     bundle: Bundle,
     told: &'a Told,
+    reports: Reports,
 }
 
 impl<'a> Intake<'a> {
@@ -85,6 +86,7 @@ impl<'a> Intake<'a> {
             may_ping,
             bundle,
             told,
+            reports: Reports::new(line.now()),
         }
     }
 
@@ -207,6 +209,9 @@ impl<'a> Intake<'a> {
             ToReceiver::Noted => return self.says(|said| &mut said.noted),
             ToReceiver::Return => return self.says(|said| &mut said.returned),
             ToReceiver::Done(_) | ToReceiver::Problem { .. } | ToReceiver::Report(_) => {
+                if matches!(message, ToReceiver::Report(_)) && !self.reports.heard(self.line.now()) {
+                    return Err(EndReason::Violation("reports more often than once a second".to_owned()));
+                }
                 self.told.hear(message, self.line.wall());
                 return Ok(());
             }

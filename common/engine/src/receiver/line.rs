@@ -84,6 +84,11 @@ impl Line {
         &self.retained
     }
 
+    /// What time it is.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// What time it is for people.
     pub(super) fn wall(&self) -> SystemTime {
         self.clock.wall()

@@ -136,7 +136,9 @@ fn step(model: &mut Model, dice: &mut Dice, n: usize) -> (ToReceiver, Verdict) {
 fn aside(dice: &mut Dice) -> Option<ToReceiver> {
     Some(match dice.below(20) {
         0 => ToReceiver::Pong,
-        1 => ToReceiver::Report(Report { owed_paths: dice.below(9) as u64, ..Report::default() }),
+        1 if dice.below(32) == 0 => {
+            ToReceiver::Report(Report { owed_paths: dice.below(9) as u64, ..Report::default() })
+        }
         2 => ToReceiver::Problem { path: path(&dice.path()), reason: "cannot be read".into() },
         3 => ToReceiver::Extra { kind: 128 + dice.below(32) as u8, body: vec![7; dice.below(9000)].into() },
         _ => return None,

@@ -15,7 +15,10 @@ pub fn to_receiver(rng: &mut Rng) -> Option<Bytes> {
     (rng.u8(..SELDOM) == 0).then(|| {
         frame(&match rng.u8(..6) {
             0 => ToReceiver::Pong,
-            1 => ToReceiver::Report(Report { owed_paths: rng.u64(..), in_sync: rng.bool(), ..Report::default() }),
+            // Of these not as many as one likes.
+            1 if rng.u8(..32) == 0 => {
+                ToReceiver::Report(Report { owed_paths: rng.u64(..), in_sync: rng.bool(), ..Report::default() })
+            }
             2 => ToReceiver::Problem { path: RelPath::parse(b"anchor").unwrap(), reason: "cannot be read".into() },
             3 => ToReceiver::Done(Done { entries: rng.u64(..), ..Done::default() }),
             _ => ToReceiver::Extra { kind: rng.u8(128..160), body: unknown(rng) },
