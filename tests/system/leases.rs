@@ -42,7 +42,7 @@ fn other(pair: &Pair, name: &str) -> Pushd {
     Pushd::prepare(&pair.scratch, name, &tables, &[])
 }
 
-fn copy(pair: &Pair, name: &str) -> Pushd {
+pub fn copy(pair: &Pair, name: &str) -> Pushd {
     let copy = other(pair, name);
     let (from, to) = (pair.pushd.dir.join("state"), copy.dir.join("state"));
     fs::create_dir(to.join("leases")).unwrap();

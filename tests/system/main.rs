@@ -26,6 +26,7 @@ mod full;
 mod greedy;
 mod hostile;
 mod later;
+mod lease_faults;
 mod leases;
 mod left_out;
 mod limits;
