@@ -9,10 +9,10 @@ use std::thread::JoinHandle;
 
 use rustix::fs::FileType;
 
-use crate::rig::eventually;
 use crate::rig::fs::mknod;
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::rng::Rng;
+use crate::rig::{eventually, is_root};
 
 const MANY: u64 = 1200;
 const MIB: usize = 1024 * 1024;
@@ -116,6 +116,12 @@ impl Drop for Writer {
 fn what_changed_while_it_was_read_is_no_problem_when_it_has_settled() {
     let source = "open_files = { settle = \"50ms\", max_delay = \"100ms\" }";
     let pair = Pair::live("settled", Setup { source: source.into(), ..Setup::default() });
+    // On a machine with one processor the two would hardly meet: each read lasts for a while.
+    let names = ["small", "large", "new~"].map(|name| pair.source.join(name).display().to_string());
+    let paths = names.iter().flat_map(|path| ["-P", path]);
+    let slow = ["-o", "/dev/null", "-e", "trace=pread64,read", "-e", "inject=pread64,read:delay_exit=20000"];
+    let words: Vec<&str> = slow.into_iter().chain(paths).collect();
+    let _slow = is_root("slow reads").then(|| pair.pushd.daemon.follow(&words));
     // In one piece, in several, and one that gets another name at its end, as what is written to a temporary does.
     for (size, name, last) in [(200_000, "small", "small"), (9_000_000, "large", "large"), (9_000_000, "new~", "new")] {
         let path = pair.source.join(name);
