@@ -60,7 +60,8 @@ mod tests {
     fn a_round_trip_is_measured_where_there_is_one() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert!((Duration::from_nanos(1)..Duration::from_secs(1)).contains(&round_trip(&ours)));
+        // Seconds on a busy machine, and no hours by a mistaken unit.
+        assert!((Duration::from_nanos(1)..Duration::from_secs(60)).contains(&round_trip(&ours)));
         assert_eq!(round_trip(&UnixStream::pair().unwrap().0), Duration::ZERO);
     }
 }
