@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use engine::pack::Compress;
 use kit::config::{Complaint, Complaints, Document, Share, Table};
+use kit::control::Defaults;
 use link::{Address, Trust, Turns};
 use proto::login::{Purpose, SenderId, Token};
 
@@ -24,6 +25,8 @@ use proto::login::{Purpose, SenderId, Token};
 pub const SOFTWARE: &str = concat!("pushd ", env!("CARGO_PKG_VERSION"));
 /// Where the configuration is, unless `--config` says otherwise.
 pub const DEFAULT_FILE: &str = "/etc/pushd/pushd.toml";
+/// What `pushctl` goes by: to ask for the status must work while somebody edits the file.
+pub const DEFAULTS: Defaults = Defaults { program: "pushd", config: DEFAULT_FILE, socket: "/run/pushd/control.sock" };
 
 /// Everything that `pushd.toml` says.
 #[derive(Debug)]
@@ -139,9 +142,6 @@ pub struct Retry {
 mod default {
     use super::{Duration, OpenFiles, PathBuf, Retry, Share};
 
-    pub(super) fn control_socket() -> PathBuf {
-        PathBuf::from("/run/pushd/control.sock")
-    }
     pub(super) fn state_dir() -> PathBuf {
         PathBuf::from("/var/lib/pushd")
     }
@@ -173,7 +173,7 @@ impl Config {
 
     fn from_document(doc: Document) -> Result<Config, Complaints> {
         let root = doc.root();
-        let control_socket = root.or("control_socket", default::control_socket());
+        let control_socket = root.or("control_socket", PathBuf::from(DEFAULTS.socket));
         let state_dir = root.or("state_dir", default::state_dir());
         let targets = targets::read_targets(&root);
         let (sources, unused) = sources::read_sources(&root, &targets);
@@ -220,20 +220,6 @@ impl Target {
             terms: None,
             software: SOFTWARE.to_owned(),
         })
-    }
-}
-
-/// Where a running daemon answers, by a configuration that may have mistakes elsewhere: asking for the status must work
-/// while somebody edits the file. A default file that is missing means the default socket.
-pub fn control_socket(path: &Path) -> Result<PathBuf, Complaints> {
-    let doc = match Document::read(path) {
-        Err(_) if path == Path::new(DEFAULT_FILE) && !sys::paths::exists(path) => return Ok(default::control_socket()),
-        read => read?,
-    };
-    match doc.root().take("control_socket") {
-        Some(socket) => Ok(socket),
-        None if doc.root().has("control_socket") => doc.finish().map(|_| default::control_socket()),
-        None => Ok(default::control_socket()),
     }
 }
 

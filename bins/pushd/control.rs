@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kit::control::{AskError, CONVERSATIONS, Server, ask};
+use kit::control::{CONVERSATIONS, Server, ask};
 use kit::progress::Done;
 use kit::{Exit, Stop, out};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::cli::{SourceArgs, StatusArgs, WaitArgs};
-use crate::config;
+use crate::config::DEFAULTS;
 use crate::report::{Brake, Far, Outcome, Pair};
 use crate::status::{Status, render};
 
@@ -254,7 +254,7 @@ pub fn wait_for_all(config: &Path, args: &WaitArgs) -> Exit {
             Exit::Busy
         }
         Ok(_) => unexpected(&socket),
-        Err(error) => unanswered(&socket, &error),
+        Err(error) => DEFAULTS.unanswered(&error),
     }
 }
 
@@ -293,7 +293,7 @@ fn order(config: &Path, request: &Request) -> Exit {
             Exit::Ok
         }
         Ok(_) => unexpected(&socket),
-        Err(error) => unanswered(&socket, &error),
+        Err(error) => DEFAULTS.unanswered(&error),
     }
 }
 
@@ -301,38 +301,15 @@ fn ask_status(socket: &Path) -> Result<Status, Exit> {
     match ask(socket, &Request::Status, PATIENCE) {
         Ok(Reply::Status(status)) => Ok(*status),
         Ok(_) => Err(unexpected(socket)),
-        Err(error) => Err(unanswered(socket, &error)),
+        Err(error) => Err(DEFAULTS.unanswered(&error)),
     }
 }
 
 fn socket(config: &Path) -> Result<std::path::PathBuf, Exit> {
-    config::control_socket(config).map_err(|complaints| {
+    DEFAULTS.socket(config).map_err(|complaints| {
         out::complain(complaints);
         Exit::Config
     })
-}
-
-fn unanswered(socket: &Path, error: &AskError) -> Exit {
-    let path = socket.display();
-    match error {
-        AskError::Silent { .. } => {
-            out::complain(format_args!("pushd is not running (no answer at {path})"));
-            Exit::Unreachable
-        }
-        AskError::Denied { .. } => {
-            out::complain(format_args!("pushd: {error}"));
-            Exit::Login
-        }
-        AskError::Broken { .. } => {
-            out::complain(format_args!("pushd: {error}"));
-            Exit::Unreachable
-        }
-        AskError::Refused(sentence) => {
-            out::complain(format_args!("pushd: {sentence}"));
-            // A source that does not exist, or a daemon of another version: the question does not fit.
-            Exit::Usage
-        }
-    }
 }
 
 fn unexpected(socket: &Path) -> Exit {

@@ -4,10 +4,10 @@
 //! The token is written down before recvd hears of that, so at any moment the file has one that recvd takes. A copy of the
 //! host has the same number, but only one of the two has the last token.
 
-use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kit::{hex, unhex};
 use proto::login::{SenderId, Token};
 
 use crate::config::Target;
@@ -107,24 +107,8 @@ fn unusable(why: &str) -> String {
 fn read(path: &Path) -> Result<[u8; 16], String> {
     let bytes = sys::read_secret(path).map_err(|error| error.to_string())?;
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut sixteen = [0; 16];
-    let is_whole = line.len() == 32
-        && line.chunks(2).zip(&mut sixteen).all(|(pair, byte)| match (digit(pair[0]), digit(pair[1])) {
-            (Some(high), Some(low)) => {
-                *byte = high << 4 | low;
-                true
-            }
-            _ => false,
-        });
+    let sixteen = unhex(line).and_then(|bytes| bytes.try_into().ok());
     let wrong =
         || format!("{} does not begin with 32 hexadecimal digits: was it written by pushd? Remove it", path.display());
-    is_whole.then_some(sixteen).ok_or_else(wrong)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    sixteen.ok_or_else(wrong)
 }

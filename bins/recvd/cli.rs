@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use kit::Exit;
 use kit::log::{Format, Level};
+use kit::units;
 
 use crate::config::{DEFAULT_FILE, DEFAULT_USERS};
+use crate::sessions::AWAY;
 
 /// Takes in what pushd sends, over TLS, and keeps it in modules.
 #[derive(Debug, Parser)]
@@ -35,8 +37,13 @@ pub enum Command {
     Passwd(PasswdArgs),
     /// Make a self-signed certificate and its key
     Cert(CertArgs),
-    /// Give a folder to another host: who had it stays away for a minute
+    /// Give a folder to another host: who had it stays away for 2 minutes
     Release(ReleaseArgs),
+}
+
+/// How long whoever had a folder stays away, in words.
+pub fn away() -> String {
+    units::counted(AWAY.as_secs() / 60, "minute", "minutes")
 }
 
 /// Options of `recvd release`.
@@ -116,6 +123,13 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_says_how_long_who_had_a_folder_stays_away() {
+        let command = Cli::command();
+        let about = command.find_subcommand("release").unwrap().get_about().unwrap().to_string();
+        assert!(about.ends_with(&format!("for {}", away())), "{about}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use engine::receiver::{Memory, SURE};
 use kit::config::{ByteSize, Complaint, Complaints, Document, FromValue, Table, Value, Wrong, nearest};
+use kit::control::Defaults;
 use link::{ServerTls, TlsError};
 use proto::login::Durability;
 use proto::{Keep, Kept};
@@ -21,8 +22,8 @@ pub const DEFAULT_FILE: &str = "/etc/recvd/recvd.toml";
 /// Where the users are, for `recvd passwd`, unless said otherwise.
 pub const DEFAULT_USERS: &str = "/etc/recvd/users.toml";
 
-/// Where `recvctl` asks the daemon, unless said otherwise.
-const CONTROL_SOCKET: &str = "/run/recvd/control.sock";
+/// What `recvctl` goes by.
+pub const DEFAULTS: Defaults = Defaults { program: "recvd", config: DEFAULT_FILE, socket: "/run/recvd/control.sock" };
 /// Where recvd keeps what it knows beside the modules, unless said otherwise.
 const STATE_DIR: &str = "/var/lib/recvd";
 
@@ -69,20 +70,6 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Complaint>), Complaints> {
     Err(Complaints(all))
 }
 
-/// Where a running daemon answers, by a configuration that may have mistakes elsewhere. A default file that is missing means
-/// the default socket.
-pub fn control_socket(path: &Path) -> Result<PathBuf, Complaints> {
-    let document = match Document::read(path) {
-        Err(_) if path == Path::new(DEFAULT_FILE) && !sys::paths::exists(path) => return Ok(CONTROL_SOCKET.into()),
-        read => read?,
-    };
-    match document.root().take("control_socket") {
-        Some(socket) => Ok(socket),
-        None if document.root().has("control_socket") => document.finish().map(|_| CONTROL_SOCKET.into()),
-        None => Ok(CONTROL_SOCKET.into()),
-    }
-}
-
 fn read_users(root: &Table) -> (Option<Users>, Option<Complaints>) {
     let Some(path) = root.require::<PathBuf>("users_file") else { return (None, None) };
     match Users::read(&path) {
@@ -93,7 +80,7 @@ fn read_users(root: &Table) -> (Option<Users>, Option<Complaints>) {
 
 fn read(root: &Table, users: Option<Users>) -> Option<Config> {
     let listen = read_listen(root);
-    let control_socket = root.or("control_socket", PathBuf::from(CONTROL_SOCKET));
+    let control_socket = root.or("control_socket", PathBuf::from(DEFAULTS.socket));
     let state_dir = root.or("state_dir", PathBuf::from(STATE_DIR));
     let max_connections = at_least_one(root, "max_connections", MAX_CONNECTIONS);
     let max_handshakes = at_least_one(root, "max_handshakes", MAX_HANDSHAKES);

@@ -2,19 +2,18 @@
 //!
 //! The daemon's side is [`serve`], the client's side one function for each command.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kit::config::nearest;
-use kit::control::{AskError, Server, ask};
+use kit::control::{Server, ask};
 use kit::{Exit, Stop, out};
 use proto::RelPath;
 use proto::shown::Shown;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::ReleaseArgs;
-use crate::config;
+use crate::cli::{ReleaseArgs, away};
+use crate::config::DEFAULTS;
 use crate::modules::Modules;
 use crate::serve::Service;
 use crate::sessions::spelled;
@@ -65,9 +64,11 @@ async fn answer(service: Arc<Service>, request: Request) -> Result<Reply, String
         let (place, user, from) = (&freed.place, Shown(freed.user.as_bytes()), freed.from);
         tracing::info!("{place}: released by a person; it was of user {user} at {from}");
         format!(
-            "{place}: released; it was of user {user} at {from} since {}, heard last {}; that host stays away for two \
-             minutes: another host gets it if it comes before",
-            freed.since, freed.heard
+            "{place}: released; it was of user {user} at {from} since {}, heard last {}; that host stays away for {}: another \
+             host gets it if it comes before",
+            freed.since,
+            freed.heard,
+            away()
         )
     });
     Ok(Reply::Done(told.collect()))
@@ -93,7 +94,7 @@ pub fn release(args: &ReleaseArgs) -> Exit {
     let (module, folder) = args.place.split_once(':').unwrap_or((&args.place, ""));
     let folder = folder.trim_end_matches('/').as_bytes().to_vec();
     let request = Request::Release { module: module.to_owned(), folder };
-    let socket = match config::control_socket(&args.config) {
+    let socket = match DEFAULTS.socket(&args.config) {
         Ok(socket) => socket,
         Err(complaints) => {
             out::complain(complaints);
@@ -109,23 +110,6 @@ pub fn release(args: &ReleaseArgs) -> Exit {
             out::complain(format_args!("recvd: {sentence}"));
             Exit::Busy
         }
-        Err(error) => unanswered(&socket, &error),
-    }
-}
-
-fn unanswered(socket: &Path, error: &AskError) -> Exit {
-    let path = socket.display();
-    match error {
-        AskError::Silent { .. } => {
-            out::complain(format_args!("recvd is not running (no answer at {path})"));
-            return Exit::Unreachable;
-        }
-        error => out::complain(format_args!("recvd: {error}")),
-    }
-    match error {
-        AskError::Denied { .. } => Exit::Login,
-        // A module that does not exist, or a daemon of another version: the question does not fit.
-        AskError::Refused(_) => Exit::Usage,
-        AskError::Silent { .. } | AskError::Broken { .. } => Exit::Unreachable,
+        Err(error) => DEFAULTS.unanswered(&error),
     }
 }

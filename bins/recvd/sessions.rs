@@ -33,6 +33,7 @@ use crate::modules::{Root, learnt};
 use book::{Book, Changed, Unwritten};
 use holder::Holder;
 pub use holder::Watched;
+pub use leases::AWAY;
 use leases::{Held, Leases};
 pub use newcomer::spelled;
 

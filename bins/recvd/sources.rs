@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use engine::receiver::{Counters, Tale};
-use kit::Stop;
+use kit::{Stop, hex, unhex};
 use proto::RelPath;
 use proto::login::SenderId;
 use proto::report::Report;
@@ -256,7 +256,7 @@ impl Line {
 
     fn known(self) -> Option<(Key, Entry)> {
         let Line { user, module, folder, sender, from, heard, report, done, problems } = self;
-        let folder = RelPath::parse(&unhex(&folder)?).ok()?;
+        let folder = RelPath::parse(&unhex(folder.as_bytes())?).ok()?;
         let report = report.map(|(told, at)| {
             let Told { software, owed_paths, owed_bytes, oldest_ms, problems, in_sync } = told;
             (Report { software, owed_paths, owed_bytes, oldest: oldest_ms, problems, in_sync }, at)
@@ -265,16 +265,6 @@ impl Line {
         let source = Source { from, heard, tale: Tale { report, done, problems }, connected: false };
         Some((Key { user, module, folder, sender }, Entry { source, live: None }))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let byte = |pair: &[u8]| u8::try_from(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?).ok();
-    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 fn parse(bytes: &[u8]) -> Result<BTreeMap<Key, Entry>, String> {

@@ -259,8 +259,8 @@ fn the_socket_is_found_in_a_file_with_mistakes() {
     let place = Place::new();
     let file = place.0.path().join("pushd.toml");
     std::fs::write(&file, "control_socket = 'c.sock'\nmistake = [1\n").unwrap();
-    assert_eq!(control_socket(&file), Ok(place.0.path().join("c.sock")));
+    assert_eq!(DEFAULTS.socket(&file), Ok(place.0.path().join("c.sock")));
     std::fs::write(&file, "control_socket = 5\n").unwrap();
-    assert!(control_socket(&file).is_err());
-    assert!(control_socket(&place.0.path().join("none.toml")).is_err());
+    assert!(DEFAULTS.socket(&file).is_err());
+    assert!(DEFAULTS.socket(&place.0.path().join("none.toml")).is_err());
 }

@@ -20,7 +20,7 @@ use super::record::{self, Record, Shown};
 /// Records of one module that are kept.
 pub(super) const MOST: usize = 1024;
 /// How long those who were released stay away, so that another one gets in: longer than the longest pause of one that waits.
-pub(super) const AWAY: Duration = Duration::from_secs(120);
+pub const AWAY: Duration = Duration::from_secs(120);
 /// How many of those are remembered.
 const MOST_AWAY: usize = 1024;
 

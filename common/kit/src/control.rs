@@ -3,6 +3,8 @@
 //!
 //! It carries requests and replies of types that each program defines; it does not know what they mean.
 
+mod defaults;
+
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream as BlockingStream;
@@ -17,6 +19,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::Stop;
+
+pub use defaults::Defaults;
 
 /// Longest request, in bytes: one that names thousands of targets.
 const REQUEST: u64 = 4 * 1024 * 1024;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod exit;
+pub mod hex;
 pub mod limits;
 pub mod log;
 pub mod out;
@@ -19,4 +20,5 @@ pub mod units;
 
 pub use apart::apart;
 pub use exit::Exit;
+pub use hex::{hex, unhex};
 pub use stop::Stop;
