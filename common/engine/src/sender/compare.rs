@@ -4,7 +4,6 @@
 use std::cell::OnceCell;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
@@ -12,16 +11,13 @@ use super::brake::{Leave, Reason, Weight};
 use super::flight::{Answer, End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
-use super::passes::{About, Question};
+use super::passes::{About, DOUBT, Question};
 use super::walk::{Children, Listed};
 use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
 use crate::view::{Rule, Skipped};
-
-/// What would delete too much is compared again after this time.
-const DOUBT: Duration = Duration::from_secs(2);
 
 /// A pass that deletes so many entries because they are not here is worth a look.
 const MANY: u64 = 100;
@@ -280,7 +276,7 @@ impl Session<'_> {
             Action::LookOnceMore(halt) => {
                 tracing::warn!("looking once more, as {halt}");
                 if let Some(root) = self.passes.get(ticket).map(|pass| pass.root().clone()) {
-                    self.passes.doubt(root);
+                    self.passes.doubt(root, self.mirror.now());
                 }
                 self.flight.end_with(ticket, End::Again(DOUBT));
             }
@@ -334,7 +330,8 @@ impl Session<'_> {
 
     fn judge_deletions(&mut self, ticket: Ticket) -> Result<(), Ended> {
         self.root.check().map_err(Ended::Halted)?;
-        let doubted = self.passes.get(ticket).is_some_and(|pass| self.passes.is_doubted(pass.root()));
+        let now = self.mirror.now();
+        let doubted = self.passes.get(ticket).is_some_and(|pass| self.passes.is_doubted(pass.root(), now));
         let leave = Leave { released: self.mirror.is_released(), doubted };
         self.passes.tell(ticket, |pass| pass.may_delete(leave));
         Ok(())

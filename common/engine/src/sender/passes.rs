@@ -1,7 +1,8 @@
 //! The passes of a session, by the work that they belong to, and what they share: folders that wait to be listed,
 //! comparisons that are not answered, deletions that were doubted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
@@ -19,6 +20,9 @@ const ENTRIES: usize = 65_536;
 /// Bytes of what is to be deleted that all passes hold, about: some hundred thousand names. Where a pass finds more, all of it
 /// is counted and judged, what is held is deleted, and the rest by the next pass.
 const HELD: usize = 64 * 1024 * 1024;
+
+/// What would delete too much is compared again after this time.
+pub(super) const DOUBT: Duration = Duration::from_secs(2);
 
 /// What the target was asked about a folder.
 #[derive(Debug, Clone)]
@@ -50,8 +54,8 @@ pub(super) struct Passes {
     /// Bytes of what is to be deleted in all of them, and how many there may be.
     held: usize,
     pub most: usize,
-    /// Where a comparison would have deleted too much, and is made once more before anybody is halted.
-    doubted: HashSet<RelPath>,
+    /// Where a comparison would have deleted too much, and is made once more before anybody is halted; since when.
+    doubted: HashMap<RelPath, Instant>,
     /// What passes that are over, but not acknowledged, will have met: where, and since when.
     met: BTreeMap<Ticket, (RelPath, Round)>,
 }
@@ -187,18 +191,37 @@ impl Passes {
         Some(first.remove())
     }
 
-    /// Whether a pass of this folder would have deleted too much, and is made once more.
-    pub fn is_doubted(&self, root: &RelPath) -> bool {
-        self.doubted.contains(root)
+    /// Whether a pass of this folder would have deleted too much, so long ago that another one is evidence by now.
+    pub fn is_doubted(&self, root: &RelPath, now: Instant) -> bool {
+        self.doubted.get(root).is_some_and(|since| now.saturating_duration_since(*since) >= DOUBT)
     }
 
-    /// A pass of this folder would have deleted too much, and is made once more.
-    pub fn doubt(&mut self, root: RelPath) {
-        self.doubted.insert(root);
+    /// A pass of this folder would have deleted too much, and is made once more. Others may come meanwhile, which tell nothing
+    /// new: the time runs from the first.
+    pub fn doubt(&mut self, root: RelPath, now: Instant) {
+        self.doubted.entry(root).or_insert(now);
     }
 
     /// It may delete what it found.
     pub fn trust(&mut self, root: &RelPath) {
         self.doubted.remove(root);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_that_comes_soon_after_one_that_was_doubted_is_no_second_look() {
+        let (mut passes, root, began) = (Passes::default(), RelPath::root(), Instant::now());
+        let at = |millis| began + Duration::from_millis(millis);
+        assert!(!passes.is_doubted(&root, began));
+        passes.doubt(root.clone(), began);
+        assert!(!passes.is_doubted(&root, at(30)), "the events are as late as they were");
+        passes.doubt(root.clone(), at(30));
+        assert!(passes.is_doubted(&root, began + DOUBT), "the time runs from the first");
+        passes.trust(&root);
+        assert!(!passes.is_doubted(&root, began + DOUBT));
     }
 }
