@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::channel::OUTBOX;
 use engine::clock::Clock;
 use engine::receiver::{EndReason, Grant, Receiver, Said, Tale};
 use engine::workers::Workers;
@@ -41,6 +40,8 @@ const LIVING: Duration = Duration::from_secs(600);
 const POOL: usize = 2;
 /// Buffers from the peer that wait for the receiver: half a MiB each where much is coming.
 const INBOX: usize = 2;
+/// Buffers to the peer that wait for it: a quarter of a MiB each where it asks for much.
+const OUTBOX: usize = 2;
 
 /// What all connections share.
 pub struct Service {
@@ -277,7 +278,7 @@ async fn receive(
     (key, from): (Key, IpAddr),
 ) -> (String, Severity) {
     let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(POOL));
-    let (counters, mut said) = (receiver.counters(), receiver.said());
+    let (counters, mut said, lending) = (receiver.counters(), receiver.said(), receiver.lending());
     let _heard = service.sources.begins(key, from, Arc::clone(&counters));
     let (to_role, inbox) = mpsc::channel(INBOX);
     let (outbox, from_role) = mpsc::channel(OUTBOX);
@@ -297,7 +298,8 @@ async fn receive(
         // Out of descriptors. Newcomers then take its peer to be alive.
         Err(error) => warn!("a session cannot be watched: {error}"),
     }
-    let mut driving = std::pin::pin!(link::drive(connection, from_role, Deliver::Receiver(to_role), clocks));
+    let deliver = Deliver::Receiver(to_role, Box::new(move |frames| lending.lend(frames)));
+    let mut driving = std::pin::pin!(link::drive(connection, from_role, deliver, clocks));
     let mut living = interval_at(tokio::time::Instant::now() + LIVING, LIVING);
     let link_ended = loop {
         tokio::select! {

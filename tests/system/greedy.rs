@@ -57,14 +57,19 @@ fn idles(pair: &Pair) {
     });
 }
 
+/// A folder of which one part of a listing is as large as may be.
+fn many_names(pair: &Pair, folder: &str) {
+    let many = pair.backup.join(folder).join("many");
+    fs::create_dir_all(&many).unwrap();
+    let name = "n".repeat(250);
+    (0..900).for_each(|n| fs::write(many.join(format!("{name}{n}")), "").unwrap());
+}
+
 /// A recvd with a large folder in the backup, and so much memory for two sessions.
 fn pair(test: &str, memory: &str) -> Pair {
     let server = format!("max_connections = 2\nmemory = \"{memory}\"");
     let mut pair = Pair::new(test, Setup { server, ..Setup::default() });
-    let many = pair.backup.join("greedy/many");
-    fs::create_dir_all(&many).unwrap();
-    let name = "n".repeat(250);
-    (0..900).for_each(|n| fs::write(many.join(format!("{name}{n}")), "").unwrap());
+    many_names(&pair, "greedy");
     let mut rng = Rng::new(1);
     fs::write(pair.backup.join("greedy/basis"), rng.bytes(BASIS as usize)).unwrap();
     pair.recvd.start();
@@ -201,4 +206,38 @@ fn lengths_that_are_none_are_answered_by_a_goodbye() {
     }
     let log = pair.recvd.daemon.log();
     assert!(log.contains("the peer broke the protocol") && !log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn many_peers_that_read_nothing_share_what_there_is() {
+    const PEERS: usize = 12;
+    // As much for each as it has in any case.
+    const MEMORY: u64 = PEERS as u64 * (4 << 20);
+    let server = format!("max_connections = {PEERS}\nmemory = \"{}MiB\"", MEMORY >> 20);
+    let mut pair = Pair::new("many-deaf", Setup { server, ..Setup::default() });
+    let folders: Vec<String> = (0..PEERS).map(|peer| format!("p{peer}")).collect();
+    folders.iter().for_each(|folder| many_names(&pair, folder));
+    pair.recvd.start();
+    let before = most(&pair);
+    let files: Vec<ToReceiver> = (0..230).map(|n| put(&format!("f{n}"), &[b'x'; 4000])).collect();
+    let files = frames(&files);
+    let peers: Vec<Peer> = folders
+        .iter()
+        .map(|folder| {
+            let peer = Peer::login(&pair.recvd, folder);
+            (0..4).for_each(|_| peer.send(frames(&vec![compare(); 64])));
+            peer
+        })
+        .collect();
+    idles(&pair);
+    let brief = Duration::from_millis(300);
+    let taken: usize =
+        peers.iter().map(|peer| peer.send_while_taken(std::iter::repeat_n(files.clone(), 40), brief)).sum();
+    idles(&pair);
+    let after = most(&pair);
+    println!("many deaf: {taken} buffers taken, {} MiB before, {} MiB after", before >> 20, after >> 20);
+    assert!(peers.iter().all(Peer::is_served));
+    let grown = after - before;
+    // With threads and TLS. Before, it was two and a half times as much.
+    assert!(grown < MEMORY / 2 * 3, "{} MiB", grown >> 20);
 }

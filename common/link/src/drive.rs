@@ -12,7 +12,7 @@ mod waiting;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -36,6 +36,10 @@ const BUFFERS: usize = 4;
 /// are quiet most of the time.
 const QUIET: usize = BUFFERS + 1;
 const LITTLE: usize = 2 * ROOM;
+/// Bytes of a sender that are gathered for one write, while more is waiting.
+const WRITE: usize = 512 * 1024;
+/// The same of a receiver, which says less: what a peer does not read waits here.
+const ANSWERS: usize = 128 * 1024;
 /// Smallest room in the buffer that is worth a read: one TLS record.
 const ROOM: usize = 16 * 1024;
 /// How long a role that takes no more frames may still have something to say.
@@ -43,10 +47,21 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Where frames from the peer go: what waits there holds back the peer. It says which role stands behind it, too.
 pub enum Deliver {
-    /// A peer that does not read is given up, and one that breaks the framing is told.
-    Receiver(mpsc::Sender<Bytes>),
+    /// A peer that does not read is given up, and one that breaks the framing is told. What waits for the role is lent.
+    Receiver(mpsc::Sender<Bytes>, Lend),
     /// It takes frames whatever it waits for itself.
     Sender(mpsc::Sender<Bytes>),
+}
+
+/// Asked for memory before frames are handed on: gives them back, held as that memory is, and says until when nothing more is to
+/// be read, if there is not enough.
+pub type Lend = Box<dyn Fn(Bytes) -> (Bytes, Option<Free>) + Send + Sync>;
+/// Ready when there is memory again.
+pub type Free = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Memory without a bound.
+pub fn freely() -> Lend {
+    Box::new(|frames| (frames, None))
 }
 
 /// The clocks of a connection.
@@ -121,19 +136,19 @@ async fn run<S: AsyncRead + AsyncWrite>(
     limits: Drive,
     meter: Meter,
 ) -> Disconnect {
-    let (read, write) = tokio::io::split(stream);
+    let (read, write_half) = tokio::io::split(stream);
     // Only a receiver gives up on a peer that does not read: a sender's peer may be busy with its disk for long, and
     // proves with pongs that it lives.
-    let (beat, besides, stall, receives) = match &incoming {
-        Deliver::Receiver(_) => (frame(&ToSender::Pong), frame(&ToSender::Ping), Some(limits.idle), true),
-        Deliver::Sender(_) => (frame(&ToReceiver::Pong), frame(&ToReceiver::Pong), None, false),
+    let (beat, besides, stall, receives, write) = match &incoming {
+        Deliver::Receiver(..) => (frame(&ToSender::Pong), frame(&ToSender::Ping), Some(limits.idle), true, ANSWERS),
+        Deliver::Sender(_) => (frame(&ToReceiver::Pong), frame(&ToReceiver::Pong), None, false, WRITE),
     };
     let buffers = Buffers::new(2 * READ, BUFFERS);
     let mut reader =
         Reader { half: read, buffers, buffer: unread, quiet: 0, incoming, idle: limits.idle, meter: meter.clone() };
-    let waiting = Waiting::default();
+    let waiting = Waiting::of(write);
     let every = limits.keepalive;
-    let mut writer = Writer { half: write, outgoing, waiting, beat, besides, every, stall, meter };
+    let mut writer = Writer { half: write_half, outgoing, waiting, beat, besides, every, stall, meter };
 
     match first(reader.run(), writer.run()).await {
         Err(Disconnect::Violation(error)) => {
@@ -209,9 +224,16 @@ impl<S: AsyncRead + AsyncWrite> Reader<S> {
                     self.meter.prompt().raise();
                 }
                 self.meter.hold_back();
-                let (Deliver::Receiver(inbox) | Deliver::Sender(inbox)) = &self.incoming;
+                let (inbox, (frames, free)) = match &self.incoming {
+                    Deliver::Receiver(inbox, lend) => (inbox, lend(frames)),
+                    Deliver::Sender(inbox) => (inbox, (frames, None)),
+                };
                 if inbox.send(frames).await.is_err() {
                     return Ok(Stopped::InboxDropped);
+                }
+                if let Some(free) = free {
+                    self.buffers.let_go();
+                    free.await;
                 }
             }
             self.meter.listen();

@@ -23,7 +23,7 @@ mod verify;
 pub use address::Address;
 pub use connection::{Connection, Line, Meter};
 pub use dial::{DialError, Target, dial, policy};
-pub use drive::{Deliver, Disconnect, Drive, drive, drive_stream};
+pub use drive::{Deliver, Disconnect, Drive, Free, Lend, drive, drive_stream, freely};
 pub use fingerprint::Fingerprint;
 pub use tls::{ClientTls, ServerTls, TlsError, Trust, client_config, server_config};
 pub use turns::Turns;

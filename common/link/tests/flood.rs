@@ -101,7 +101,7 @@ async fn connected(desk: &Desk) -> (link::Connection, mpsc::Sender<Bytes>, JoinH
     let (incoming, mut inbox) = mpsc::channel(INBOX);
     // It takes whatever is sent.
     tokio::spawn(async move { while inbox.recv().await.is_some() {} });
-    let driving = tokio::spawn(link::drive(theirs, outgoing, Deliver::Receiver(incoming), CLOCKS));
+    let driving = tokio::spawn(link::drive(theirs, outgoing, Deliver::Receiver(incoming, link::freely()), CLOCKS));
     (connection, says, driving)
 }
 

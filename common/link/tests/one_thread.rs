@@ -178,7 +178,7 @@ async fn live(seed: u64) -> Vec<Piece> {
     codec::put(&ToSender::Policy(Box::default()), &mut policy);
     outbox.try_send(policy.freeze()).unwrap();
     let (incoming, inbox) = mpsc::channel(1);
-    let right = spawn_local(link::drive_stream(right, outgoing, Deliver::Receiver(incoming), CLOCKS));
+    let right = spawn_local(link::drive_stream(right, outgoing, Deliver::Receiver(incoming, link::freely()), CLOCKS));
     let (_stop, stopped) = watch::channel(None);
     let taking = spawn_local(receive(receiver(&there, durability, &clock), inbox, outbox, stopped, clock.clone()));
 

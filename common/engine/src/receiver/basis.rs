@@ -14,7 +14,7 @@ use proto::limits::{BASIS, CHUNK_LEAST};
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat};
 
-use super::memory::Charge;
+use super::memory::{Charge, Retained};
 use super::outcome;
 use super::signatures::{Hashed, Recorded, Signature, Signatures};
 use crate::channel::{Outlet, frame};
@@ -155,6 +155,7 @@ pub(super) struct Signing {
     rest: Rest,
     at: u64,
     part: Vec<Chunk>,
+    retained: Retained,
     outlet: Outlet,
     signatures: Arc<Signatures>,
 }
@@ -163,10 +164,10 @@ impl Signing {
     pub(super) fn new(
         id: u32,
         (basis, rest): (Arc<Basis>, Rest),
-        outlet: Outlet,
+        (retained, outlet): (Retained, Outlet),
         signatures: Arc<Signatures>,
     ) -> Signing {
-        Signing { id, basis, rest, at: 0, part: Vec::new(), outlet, signatures }
+        Signing { id, basis, rest, at: 0, part: Vec::new(), retained, outlet, signatures }
     }
 
     /// Whether it is for this blob.
@@ -189,7 +190,8 @@ impl Signing {
             return true;
         }
         let (chunks, size) = (std::mem::take(&mut self.part), self.basis.stat.size);
-        self.outlet.send(frame(&ToSender::Signature { id: self.id, size, chunks, last })).is_ok() && !last
+        let frame = frame(&ToSender::Signature { id: self.id, size, chunks, last });
+        self.outlet.send(self.retained.on_its_way(frame)).is_ok() && !last
     }
 
     /// The next chunks of a known signature. True at its end.

@@ -137,7 +137,8 @@ impl<'a> Blobs<'a> {
             Some((basis, rest)) => {
                 blob.recorder = Recorder::new(blob.size, basis.size(), self.retained.no_extra());
                 blob.basis = Some(basis.clone());
-                self.pool.sign(Signing::new(id, (basis, rest), self.outlet.clone(), signatures.clone()));
+                let way = (self.retained.clone(), self.outlet.clone());
+                self.pool.sign(Signing::new(id, (basis, rest), way, signatures.clone()));
             }
             None => self.say(&ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true }),
         }

@@ -3,8 +3,8 @@
 //!
 //! What is retained is charged, not what has travelled: a peer may send little that costs much here. There are two kinds of
 //! charge. For *operations*, and the contents that they keep alive, a session has [`SURE`] that nobody else can take, and an
-//! intake waits until there is room. *Extras* are all else: whoever is given none for them goes without, or, where it cannot,
-//! takes it anyway.
+//! intake waits until there is room. *Extras* are all else, what is on its way to the session and to the peer too: whoever is
+//! given none for them goes without, or, where it cannot, takes it anyway.
 //!
 //! Nothing waits in a circle. Only intakes wait for memory, each with nothing charged in its hands. What its session has
 //! charged for operations is with pool threads and publisher, who wait for no memory: it gets less until the next bundle
@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use proto::limits::RETAINED;
 
 use super::over::Over;
@@ -216,6 +217,11 @@ impl Retained {
         self.charge(Kind::Extra, bytes)
     }
 
+    /// Bytes on their way to the peer, charged until they are sent.
+    pub fn on_its_way(&self, bytes: Bytes) -> Bytes {
+        self.extra_anyway(bytes.len()).until_dropped(bytes)
+    }
+
     /// Whether somebody waits for memory.
     pub fn others_wait(&self) -> bool {
         !self.lock().waiting.is_empty()
@@ -257,12 +263,30 @@ impl Charge {
         }
     }
 
+    /// These bytes, for which it is from now on, until nobody holds them any more.
+    pub fn until_dropped(mut self, bytes: Bytes) -> Bytes {
+        self.becomes(bytes.len());
+        Bytes::from_owner(Charged { bytes, _charge: self })
+    }
+
     /// Takes another in, of the same account and kind.
     pub fn join(&mut self, mut other: Charge) {
         match self.of {
             None => mem::swap(self, &mut other),
             Some(_) => self.bytes += mem::take(&mut other.bytes),
         }
+    }
+}
+
+/// Bytes that are charged as long as anybody holds them.
+struct Charged {
+    bytes: Bytes,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -18,6 +18,7 @@ mod frames;
 mod grant;
 mod guesses;
 mod intake;
+mod lending;
 mod line;
 mod memory;
 mod operation;
@@ -46,6 +47,7 @@ pub use counters::Counters;
 pub use disk::{Disk, Shortage};
 pub use grant::{Grant, Limits};
 pub use guesses::Guesses;
+pub use lending::{Free, Lending};
 pub use memory::{Memory, SURE};
 pub use over::EndReason;
 #[cfg(test)]

@@ -5,7 +5,12 @@ use proto::{Outcome, ToSender, codec};
 use sys::Durable;
 
 use super::over::Over;
-use crate::channel::{BUFFER, Outlet};
+use crate::channel::Outlet;
+
+/// Bytes after which what has gathered is handed on.
+const GATHERED: usize = 64 * 1024;
+/// A frame of so many bytes goes by itself.
+const LARGE: usize = GATHERED / 4;
 
 #[derive(Debug)]
 pub(super) struct Receipts {
@@ -66,7 +71,7 @@ impl Receipts {
 
     /// A frame that was encoded elsewhere.
     pub(super) fn frame(&mut self, frame: Bytes) -> Result<(), Over> {
-        if frame.len() >= BUFFER / 4 {
+        if frame.len() >= LARGE {
             self.send()?;
             return self.outlet.send(frame).map_err(|_| Over);
         }
@@ -80,7 +85,7 @@ impl Receipts {
     }
 
     fn bound(&mut self) -> Result<(), Over> {
-        if self.buffer.len() >= BUFFER { self.send() } else { Ok(()) }
+        if self.buffer.len() >= GATHERED { self.send() } else { Ok(()) }
     }
 
     /// Hands on what has gathered. Waits while the outbox is full.

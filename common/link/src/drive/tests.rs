@@ -23,7 +23,7 @@ struct End {
 fn receiver_role(stream: DuplexStream, limits: Drive) -> End {
     let (outbox, outgoing) = mpsc::channel(16);
     let (incoming, inbox) = mpsc::channel(2);
-    let driving = drive_stream(stream, outgoing, Deliver::Receiver(incoming), limits);
+    let driving = drive_stream(stream, outgoing, Deliver::Receiver(incoming, freely()), limits);
     End { outbox, inbox, ended: tokio::spawn(driving) }
 }
 
@@ -51,7 +51,7 @@ async fn a_receiver_asks_when_it_is_told_to() {
     let (ours, mut peer) = duplex(4096);
     let ((_outbox, outgoing), (incoming, _inbox)) = (mpsc::channel(16), mpsc::channel(2));
     let meter = Meter::default();
-    let driving = run(ours, BytesMut::new(), outgoing, Deliver::Receiver(incoming), CLOCKS, meter.clone());
+    let driving = run(ours, BytesMut::new(), outgoing, Deliver::Receiver(incoming, freely()), CLOCKS, meter.clone());
     let _driving = tokio::spawn(driving);
     let question = frame(&ToSender::Ping);
     for _ in 0..2 {

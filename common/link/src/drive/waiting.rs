@@ -5,19 +5,23 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-/// Bytes that are gathered for one write, while more is waiting.
-const WRITE: usize = 512 * 1024;
 /// Buffers in one vectored write.
 const SLICES: usize = 64;
 
 /// Buffers that wait to be written, as one.
-#[derive(Default)]
 pub(super) struct Waiting {
+    /// Bytes that are gathered for one write, while more is waiting.
+    write: usize,
     buffers: VecDeque<Bytes>,
     bytes: usize,
 }
 
 impl Waiting {
+    /// That gathers so many bytes for one write.
+    pub(super) fn of(write: usize) -> Waiting {
+        Waiting { write, buffers: VecDeque::new(), bytes: 0 }
+    }
+
     pub(super) fn push(&mut self, frames: Bytes) {
         if !frames.is_empty() {
             self.bytes += frames.len();
@@ -27,7 +31,7 @@ impl Waiting {
 
     /// Whether another buffer would still go with the next write.
     pub(super) fn has_room(&self) -> bool {
-        self.buffers.len() < SLICES && self.bytes < WRITE
+        self.buffers.len() < SLICES && self.bytes < self.write
     }
 }
 

@@ -34,6 +34,11 @@ impl Buffers {
         buffer
     }
 
+    /// None is kept.
+    pub fn let_go(&mut self) {
+        self.lent.clear();
+    }
+
     /// Little is going on: one is let go.
     pub fn quiet(&mut self) {
         self.lent.pop_front();

@@ -11,13 +11,13 @@ impl Publisher<'_> {
     /// Answers questions about folders, in parallel, the answers in order.
     pub(super) fn look(&mut self, run: Vec<Ask>) -> Result<(), Over> {
         let mut asks = Asks::new(run);
-        // What an answer is charged for is free when it is on its way.
-        while let Some((answer, _charge)) = asks.next(self.pool, self.line.retained())? {
+        while let Some((answer, charge)) = asks.next(self.pool, self.line.retained())? {
             self.changes.note(&answer);
             if answer.problem {
                 self.counters.problem();
             }
-            answer.frame.into_iter().try_for_each(|frame| self.receipts.frame(frame))?;
+            let frame = answer.frame.map(|frame| charge.until_dropped(frame));
+            frame.into_iter().try_for_each(|frame| self.receipts.frame(frame))?;
         }
         self.changes.close_up();
         self.receipts.send()
