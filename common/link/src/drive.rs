@@ -7,12 +7,13 @@
 //! INVARIANT: of time it knows only the runtime's clock, it draws no lots and starts no task. On a runtime of one thread whose
 //! clock is paused the same input gives the same output at the same times.
 
+mod lend;
 mod waiting;
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::connection::{Connection, LINGER, Meter};
+pub use lend::{Free, Lend, freely};
 use waiting::Waiting;
 
 /// Bytes that are gathered before they are handed on, while more is coming.
@@ -51,17 +53,6 @@ pub enum Deliver {
     Receiver(mpsc::Sender<Bytes>, Lend),
     /// It takes frames whatever it waits for itself.
     Sender(mpsc::Sender<Bytes>),
-}
-
-/// Asked for memory before frames are handed on: gives them back, held as that memory is, and says until when nothing more is to
-/// be read, if there is not enough.
-pub type Lend = Box<dyn Fn(Bytes) -> (Bytes, Option<Free>) + Send + Sync>;
-/// Ready when there is memory again.
-pub type Free = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Memory without a bound.
-pub fn freely() -> Lend {
-    Box::new(|frames| (frames, None))
 }
 
 /// The clocks of a connection.

@@ -184,7 +184,7 @@ impl Entries {
 /// Who says so: what the target leaves out of an entry stands beside what leaves it out here.
 fn side(rule: Rule) -> Side {
     match rule {
-        Rule::Reserved | Rule::Kind(_) | Rule::Mounted => Side::Here,
+        Rule::Reserved | Rule::Kind(_) | Rule::Unheld(_) | Rule::Mounted => Side::Here,
         Rule::Setid => Side::There,
     }
 }

@@ -1,5 +1,5 @@
-//! Memory for what has come and the session has not taken yet. Whoever moves its bytes reads ahead as far as there is memory for
-//! that; where there is none it reads on when nobody holds any more what it has handed on.
+//! Memory for what has come and the session has not taken yet. Whoever moves its bytes reads ahead as far as there is memory
+//! for that; where there is none it reads on when nobody holds any more what it has handed on.
 
 use std::future::Future;
 use std::pin::Pin;

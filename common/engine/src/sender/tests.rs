@@ -14,6 +14,7 @@ mod links;
 mod owed;
 mod policy;
 mod progress;
+mod renames;
 mod room;
 mod scripted;
 mod storm;

@@ -145,9 +145,9 @@ impl Replica {
         Ok(problems)
     }
 
-    /// What may be set of a folder of which nobody knows who has put it there.
+    /// What may be set of a folder of which nobody knows who has put it there: attributes of users give nobody anything.
     fn narrow_keep(&self) -> Keep {
-        self.view().keep.iter().filter(|kept| matches!(kept, Kept::Mode | Kept::Mtime)).collect()
+        self.view().keep.iter().filter(|kept| matches!(kept, Kept::Mode | Kept::Mtime | Kept::Xattrs)).collect()
     }
 
     /// Of all that is about to leave its name.

@@ -60,7 +60,7 @@ impl View {
     /// The same for a target whose disk is like this.
     #[must_use]
     pub fn for_disk(self, disk: Capabilities) -> View {
-        View { disk, ..self }
+        View { selection: self.selection.for_disk(&disk), disk, ..self }
     }
 
     /// Of what is written to: whatever is selected exists, also what is not made there, so that it can be removed. What stands

@@ -34,7 +34,7 @@ impl Buffers {
         buffer
     }
 
-    /// None is kept.
+    /// Keeps none of them: where memory is short, fresh memory is the price.
     pub fn let_go(&mut self) {
         self.lent.clear();
     }

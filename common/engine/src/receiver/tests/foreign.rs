@@ -167,8 +167,12 @@ fn a_folder_that_was_moved_under_a_name_is_not_opened() {
         let now = fs::metadata(rig.at("pub/d")).unwrap();
         assert_eq!((now.mode() & 0o7777, now.uid()), (0o700, me));
     }
-    // What takes away is done all the same, and the mtime is the peer's.
-    let Outcome::Partly { .. } = rig.outcome(made("pub/d", 0o055)) else { panic!() };
+    // What takes away is done all the same, and the mtime and what users say of it are the peer's.
+    let xattrs = Xattrs::new(vec![(b"user.note"[..].into(), b"x"[..].into())]).unwrap();
+    let noted = Meta { mode: 0o055, xattrs, ..meta(Kind::Dir) };
+    let Outcome::Partly { .. } = rig.outcome(ToReceiver::Make { path: path("pub/d"), meta: noted }) else { panic!() };
+    let mut value = [0; 8];
+    assert_eq!(rustix::fs::getxattr(rig.at("pub/d"), "user.note", &mut value[..]), Ok(1));
     assert_eq!((mode(&rig.at("pub/d")), mtime(&rig.at("pub/d"))), (0o000, THEN));
     chmod(&rig.at("pub/d"), 0o755);
     rig.done(&[made("pub/d", 0o700)]);

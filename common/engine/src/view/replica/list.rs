@@ -38,7 +38,9 @@ pub(crate) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { whole: 64 * 1024, names: 8 * 1024 * 1024, rest: 8 * 1024 * 1024, linked: 4 * 1024 * 1024 }
+        let names = 8 * 1024 * 1024;
+        // A window of as many names as may be, and what was looked at of them.
+        Bounds { whole: 64 * 1024, names, rest: 2 * names, linked: 4 * 1024 * 1024 }
     }
 }
 
@@ -261,4 +263,37 @@ impl Replica {
 
 fn select(folder: &Folder, after: Option<&Name>, bounds: Bounds) -> io::Result<Window> {
     Window::select(after, bounds.names, |each| folder.each_name(each))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_room_for_a_full_window_and_what_was_looked_at_of_it() {
+        let bounds = Bounds::default();
+        let name = |n: usize| format!("{n:0250}").into_bytes();
+        let names = Window::select(None, bounds.names, |each| {
+            (0..bounds.names / 260).for_each(|n| each(&name(n)));
+            Ok(())
+        });
+        let (names, path) = (names.unwrap(), RelPath::root());
+        let waits = names.len();
+        assert!(names.weight() > bounds.names / 20 * 19 && !names.has_more());
+        let meta = proto::Meta {
+            kind: Kind::File,
+            size: 0,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: proto::Time::default(),
+            device: proto::Device::default(),
+            link: Box::default(),
+            xattrs: proto::Xattrs::default(),
+        };
+        let entries = (0..2 * LOOK).map(|n| digest::entry(Name::parse(&name(n)).unwrap(), &meta)).collect();
+        let mut rest = Rest { path, after: None, entries, reached: None, names };
+        rest.trim(bounds.rest);
+        assert_eq!((rest.names.len(), rest.entries.len()), (waits, 2 * LOOK));
+    }
 }
