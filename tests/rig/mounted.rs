@@ -50,6 +50,10 @@ pub enum Format {
     Btrfs,
     /// A btrfs that is mounted without ACLs.
     WithoutAcls,
+    /// An ext4 that does not tell case apart.
+    Folding,
+    /// A FAT.
+    Fat,
     /// In memory, a smaller one.
     Tmpfs,
 }
@@ -94,11 +98,22 @@ impl Disk {
             Format::Xfs => ("mkfs.xfs", &[]),
             Format::OldXfs => ("mkfs.xfs", &["-m", "bigtime=0"]),
             Format::Btrfs | Format::WithoutAcls => ("mkfs.btrfs", &[]),
+            Format::Folding => ("mkfs.ext4", &["-O", "casefold"]),
+            Format::Fat => ("mkfs.vfat", &[]),
             Format::Tmpfs => return self.is_mounted(),
         };
-        let made =
-            Command::new(mkfs).arg("-q").args(options).arg(&self.image).status().is_ok_and(|made| made.success());
-        made && self.is_mounted()
+        let quiet = (self.format != Format::Fat).then_some("-q");
+        let made = Command::new(mkfs).args(quiet).args(options).arg(&self.image).output();
+        made.is_ok_and(|made| made.status.success()) && self.is_mounted() && self.folds()
+    }
+
+    /// Has an empty disk of that kind tell no case apart, if the kernel can.
+    fn folds(&self) -> bool {
+        if self.format != Format::Folding {
+            return true;
+        }
+        std::fs::remove_dir(self.at.join("lost+found")).unwrap();
+        Command::new("chattr").arg("+F").arg(&self.at).output().is_ok_and(|set| set.status.success())
     }
 
     fn is_mounted(&self) -> bool {

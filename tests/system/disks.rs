@@ -15,13 +15,18 @@ use crate::rig::scratch::Scratch;
 
 /// A pair whose backup stands on such a disk; `None` where that cannot be made here.
 fn pair(test: &str, format: Format) -> Option<(Pair, Disk, Scratch)> {
+    pair_with(test, format, "")
+}
+
+/// The same, with this in the table of the module.
+fn pair_with(test: &str, format: Format, module: &str) -> Option<(Pair, Disk, Scratch)> {
     let scratch = Scratch::new(&format!("disk-{test}"));
     let disk = Disk::new(scratch.path(), format);
     if !is_root(test) || !disk.try_make() {
         eprintln!("there is no {format:?} here: {test} is not tried");
         return None;
     }
-    let setup = Setup { backup_base: Some(disk.path().into()), ..Setup::default() };
+    let setup = Setup { backup_base: Some(disk.path().into()), module: module.into(), ..Setup::default() };
     Some((Pair::new(test, setup), disk, scratch))
 }
 
@@ -202,4 +207,83 @@ fn what_the_disk_does_not_hold_is_no_problem_and_no_difference() {
     let found = differences(&pair);
     assert!(found.iter().all(|difference| difference.detail.contains("posix_acl")), "{found:?}");
     assert_eq!(pair.recvd.daemon.log().matches("its disk holds less than others: no ACLs").count(), 1);
+}
+
+/// What stands in the backup, by path from its root.
+fn stored(pair: &Pair) -> Vec<String> {
+    wait_without_stage(&pair.backup);
+    let mut found = Vec::new();
+    let mut folders = vec![pair.backup.clone()];
+    while let Some(folder) = folders.pop() {
+        for at in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = at.strip_prefix(&pair.backup).unwrap().to_str().unwrap().to_owned();
+            match at.is_dir() {
+                _ if name.starts_with(".recvd-") || name == "ballast" => {}
+                true => folders.push(at),
+                false => found.push(name),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The paths of what is not stored, of the report of a pass.
+fn unstored(done: &Done) -> Vec<String> {
+    let report = done.report();
+    let problems = report["problems"].as_array().cloned().unwrap_or_default();
+    assert!(
+        problems.iter().all(|problem| problem["reason"].as_str().unwrap().starts_with("not stored: ")),
+        "{report:#}"
+    );
+    let mut paths: Vec<_> = problems.iter().map(|problem| problem["path"].as_str().unwrap().to_owned()).collect();
+    paths.sort();
+    paths
+}
+
+/// Names that are one on the disk, and such as it cannot hold, do not take turns there.
+fn names_have_one_place(test: &str, format: Format, module: &str, bad: &[&str]) {
+    let Some((mut pair, _disk, _scratch)) = pair_with(test, format, module) else { return };
+    for name in ["README", "readme", "d/File", "d/fILE", "D/x"].iter().chain(bad) {
+        fs::create_dir_all(pair.source.join(name).parent().unwrap()).unwrap();
+        fs::write(pair.source.join(name), name).unwrap();
+    }
+    // The brake must not find that much of it goes.
+    fs::create_dir(pair.source.join("ballast")).unwrap();
+    (0..40).for_each(|n| fs::write(pair.source.join(format!("ballast/{n}")), "").unwrap());
+    pair.recvd.start();
+    let mut named: Vec<_> = ["readme", "d"].into_iter().chain(bad.iter().copied()).collect();
+    named.sort();
+    for pass in 0..3 {
+        let done = pair.sync(&["--json"]);
+        let report = done.report();
+        assert_eq!(unstored(&done), named, "{}", done.text());
+        assert_eq!(stored(&pair), ["D/x", "README", "anchor"]);
+        assert_eq!(fs::read_to_string(pair.backup.join("README")).unwrap(), "README");
+        assert!(pass == 0 || report["files"] == 0 && report["bytes"] == 0, "{}", done.text());
+    }
+    // What was in the way goes, and what gets another spelling has that at the backup.
+    fs::remove_file(pair.source.join("README")).unwrap();
+    fs::remove_dir_all(pair.source.join("D")).unwrap();
+    fs::remove_file(pair.source.join("d/fILE")).unwrap();
+    pair.sync(&["--json"]);
+    assert_eq!(stored(&pair), ["anchor", "d/File", "readme"]);
+    assert_eq!(fs::read_to_string(pair.backup.join("readme")).unwrap(), "readme");
+    let done = pair.sync(&["--json"]);
+    named.retain(|name| bad.contains(name));
+    assert_eq!(
+        (unstored(&done), done.report()["files"].as_u64()),
+        (named.into_iter().map(str::to_owned).collect(), Some(0))
+    );
+}
+
+#[test]
+fn of_names_that_differ_in_case_the_first_has_its_place_on_a_disk_that_folds_them() {
+    names_have_one_place("folding", Format::Folding, "", &[]);
+}
+
+#[test]
+fn names_that_a_fat_does_not_hold_are_named_and_not_sent_again() {
+    let module = r#"keep = ["mtime"]"#;
+    names_have_one_place("fat", Format::Fat, module, &["what: this?", "end.", "pipe|", "a\"b"]);
 }

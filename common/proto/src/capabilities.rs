@@ -3,11 +3,14 @@
 //! The receiver finds it out and tells it in `Policy`. The sender projects what it sees of its own tree through it, beside
 //! [`Keep`], before it compares, digests or sends: what the disk there cannot hold never looks like a difference.
 
+mod names;
+
 use std::fmt;
 
 use crate::keep::{Keep, Kept};
 use crate::limits;
 use crate::meta::Time;
+pub use names::Unheld;
 
 /// What can be kept there, in numbers and words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

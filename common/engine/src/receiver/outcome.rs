@@ -15,6 +15,9 @@ const ELSEWHERE: &str = "another file system is mounted there on the backup host
 /// What came of one operation: `Ok` when it did exactly what it says.
 pub(super) type Done = Result<(), Outcome>;
 
+/// Of a name that a file system cannot hold.
+const NAME: &str = "the disk does not hold such a name";
+
 /// `EILSEQ`, which has no `ErrorKind`: a name that the file system's encoding cannot hold.
 const EILSEQ: i32 = 84;
 
@@ -32,6 +35,8 @@ pub(super) fn failed(reason: impl Into<String>) -> Outcome {
 pub(super) fn of(doing: &str, error: &io::Error) -> Outcome {
     let reason = match error.kind() {
         ErrorKind::CrossesDevices => format!("cannot {doing}: {ELSEWHERE}"),
+        ErrorKind::InvalidFilename => format!("cannot {doing}: {NAME}: {error}"),
+        _ if error.raw_os_error() == Some(EILSEQ) => format!("cannot {doing}: {NAME}: {error}"),
         _ => format!("cannot {doing}: {error}"),
     };
     match Lack::of(error) {

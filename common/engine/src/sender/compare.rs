@@ -34,6 +34,9 @@ impl Session<'_> {
     }
 
     fn start_pass_for(&mut self, ticket: Ticket, path: RelPath, reach: Reach, reason: Reason) -> Result<(), Ended> {
+        if self.is_unheld(&path) {
+            return Ok(());
+        }
         tracing::trace!(%path, ?reach, "compare");
         if path.is_root() {
             self.root.check().map_err(Ended::Halted)?;
@@ -127,6 +130,7 @@ impl Session<'_> {
             match why {
                 Skipped::Rule(rule) => self.mirror.entries.leave_out(&path, *rule),
                 Skipped::Trouble(reason) => self.mirror.entries.problem(&path, reason.clone()),
+                Skipped::Unheld(reason) => self.mirror.entries.problem_there(&path, reason.clone()),
             }
         }
         let mut others = Vec::new();

@@ -6,7 +6,7 @@ use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
-use super::looks::Look;
+use super::looks::{Look, Why};
 use super::need::{self, Absence, Attributes, Doubt, FolderNeed, Linked, Need, Pace};
 use super::pass::Reach;
 use super::read::{self, Small};
@@ -36,6 +36,9 @@ impl Session<'_> {
         };
         tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
         let Some((folder, name, stat)) = found else { return self.nothing_there(look) };
+        if self.is_unheld(&look.path) {
+            return self.unheld_there(look);
+        }
         let mates = self.groups.seen(&look.path, &stat);
         self.look_at_mates(look.ticket, mates);
         if let Some(rule) = folder.leaves_out(&name, stat.kind) {
@@ -119,6 +122,9 @@ impl Session<'_> {
         match folder.and_then(|folder| folder.open(&name)) {
             Ok((file, stat)) => {
                 tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
+                if self.is_unheld(&look.path) {
+                    return self.unheld_there(look);
+                }
                 let mates = self.groups.seen(&look.path, &stat);
                 self.look_at_mates(look.ticket, mates);
                 self.tell_other_names(&look, &stat);
@@ -254,9 +260,14 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What stands here the target cannot hold under this name. What it has under it is something else.
+    fn unheld_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
+        if why == Why::Extra && self.options.delete { self.send_removal(ticket, path) } else { Ok(()) }
+    }
+
     fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
         self.mirror.entries.gone(&path);
-        if !self.options.delete {
+        if !self.options.delete || self.never_held(&path) {
             return Ok(());
         }
         let empty = self.root_is_empty()?;
@@ -264,7 +275,12 @@ impl Session<'_> {
         if empty && !in_pass && !self.mirror.is_released() {
             return self.start_told_empty(ticket);
         }
+        self.send_removal(ticket, path)
+    }
+
+    fn send_removal(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
         self.origins.removed(&path);
+        self.send_other_spelling(ticket, &path);
         self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
         Ok(())
     }

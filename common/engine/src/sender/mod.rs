@@ -13,6 +13,7 @@ mod delta;
 mod flight;
 mod folders;
 mod groups;
+mod held;
 mod links;
 mod look;
 mod looks;

@@ -1,6 +1,7 @@
 //! What stands at a path at the source. The folder of the last look is held, so that looks that come folder by folder do
 //! not each walk its whole path.
 
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use proto::{Kind, Name, RelPath};
 use sys::{Stat, is_absence};
 
 use super::Session;
-use crate::view::{Folder, View};
+use crate::view::{Folder, Spelled, View};
 
 /// A folder that is held open while queued looks are taken, and not longer. Should it be renamed meanwhile, looks that
 /// were queued before it was opened are made again anyhow.
@@ -17,6 +18,8 @@ use crate::view::{Folder, View};
 pub(super) struct Near {
     holds: bool,
     held: Option<Rc<Folder>>,
+    /// How the target's disk has the names of folders, where it does not tell all of them apart.
+    spelled: HashMap<RelPath, Rc<Spelled>>,
 }
 
 impl Near {
@@ -26,6 +29,22 @@ impl Near {
 
     pub fn end(&mut self) {
         *self = Near::default();
+    }
+
+    /// How the disk of the target has the names in a folder. Of one that cannot be listed nothing is known.
+    pub fn spelled(&mut self, view: &Arc<View>, path: &RelPath) -> Rc<Spelled> {
+        if let Some(spelled) = self.spelled.get(path) {
+            return Rc::clone(spelled);
+        }
+        let listed = self.open(view, path).and_then(|folder| {
+            let found = if view.disk().case { Vec::new() } else { folder.children()? };
+            Ok(Spelled::of(&folder, &found))
+        });
+        let spelled = Rc::new(listed.unwrap_or_else(|_| Spelled::unknown(*view.disk())));
+        if self.holds {
+            self.spelled.insert(path.clone(), Rc::clone(&spelled));
+        }
+        spelled
     }
 
     pub fn open(&mut self, view: &Arc<View>, path: &RelPath) -> io::Result<Rc<Folder>> {

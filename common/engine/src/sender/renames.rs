@@ -60,6 +60,7 @@ impl Session<'_> {
         self.look_at_mates(ticket, mates);
         let alike = self.origins.moved(&from, &to);
         let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
+        self.send_other_spelling(ticket, &from);
         self.send(ticket, &message, Sent::Rename(from, to, alike))?;
         Ok(())
     }

@@ -71,7 +71,12 @@ impl Session<'_> {
         }
         let whole = self.retries.whole(self.flight.whole(upto), || self.flight.listed(upto));
         let pending = self.mirror.pending();
-        whole.iter().for_each(|place| self.mirror.entries.resolved_there(&pending.forwarded(place)));
+        for place in whole.iter().map(|place| pending.forwarded(place)) {
+            // What was removed there was not what stands here under this name.
+            if self.unheld(&place).is_none() {
+                self.mirror.entries.resolved_there(&place);
+            }
+        }
     }
 
     fn outcome(&mut self, op: u64, outcome: Outcome) -> Result<(), Ended> {

@@ -11,6 +11,7 @@ mod inexact;
 mod liars;
 mod lies;
 mod links;
+mod names;
 mod owed;
 mod policy;
 mod progress;

@@ -30,7 +30,7 @@ impl Session<'_> {
             Task::Folder { path } => self.start_pass(ticket, path, Reach::Folder)?,
             Task::Subtree { path } => self.start_pass(ticket, path, Reach::Subtree)?,
             Task::Rename { from, to, parents, before } => {
-                if self.is_overtaken(&from, &to, before) {
+                if self.is_overtaken(&from, &to, before) || self.is_no_move(&from, &to) {
                     self.leave_overtaken(ticket, &from, stands);
                 } else {
                     self.rename(ticket, from, to, parents)?;

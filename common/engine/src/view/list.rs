@@ -5,8 +5,8 @@ use std::io;
 use proto::{Kind, Name, digest};
 use sys::{Child, Stat};
 
-use super::Folder;
 use super::listing::{Inode, Listing, Names, Skipped};
+use super::{Folder, Spelled};
 use crate::parts::in_parts;
 
 impl Folder {
@@ -16,13 +16,15 @@ impl Folder {
     /// # Errors
     /// As [`Dir::list`](sys::Dir::list); of a single entry it is noted in the listing.
     pub fn list(&self, threads: usize) -> io::Result<Listing> {
-        let names = sorted(self)?.into_iter().map(|found| found.name).collect();
+        let (found, unheld) = parted(self, sorted(self)?);
+        let names = found.into_iter().map(|found| found.name).collect();
         let mut parts = in_parts(names, threads, |part| look_at(self, part)).into_iter();
         let mut listing = parts.next().unwrap_or_default();
         for part in parts {
             listing.append(part);
         }
         listing.digest = digest::folder(&listing.entries);
+        skip_too(&mut listing.skipped, unheld);
         Ok(listing)
     }
 
@@ -31,7 +33,7 @@ impl Folder {
     /// # Errors
     /// The same as of [`list`](Folder::list).
     pub fn names(&self) -> io::Result<Names> {
-        let found = sorted(self)?;
+        let (found, unheld) = parted(self, sorted(self)?);
         let mut names = Names { entries: Vec::with_capacity(found.len()), skipped: Vec::new() };
         for Child { name, kind, .. } in found {
             let kind = kind.or_else(|| look(self, &name, &mut names.skipped).map(|stat| stat.kind));
@@ -41,6 +43,7 @@ impl Folder {
                 None => names.entries.push((name, kind)),
             }
         }
+        skip_too(&mut names.skipped, unheld);
         Ok(names)
     }
 }
@@ -49,6 +52,32 @@ fn sorted(folder: &Folder) -> io::Result<Vec<Child>> {
     let mut found = folder.children()?;
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// What the disk of the target can hold, and what it cannot.
+fn parted(folder: &Folder, found: Vec<Child>) -> (Vec<Child>, Vec<(Name, Skipped)>) {
+    if folder.view().disk().holds_every_name() {
+        return (found, Vec::new());
+    }
+    let spelled = Spelled::of(folder, &found);
+    let mut unheld = Vec::new();
+    let mut held = found;
+    held.retain(|child| match spelled.unheld(&child.name) {
+        Some(reason) => {
+            unheld.push((child.name.clone(), Skipped::Unheld(reason)));
+            false
+        }
+        None => true,
+    });
+    (held, unheld)
+}
+
+/// More that is skipped, in order of names.
+fn skip_too(skipped: &mut Vec<(Name, Skipped)>, more: Vec<(Name, Skipped)>) {
+    if !more.is_empty() {
+        skipped.extend(more);
+        skipped.sort_by(|(a, _), (b, _)| a.cmp(b));
+    }
 }
 
 /// What stands under the name; `None` when it has vanished. What cannot be looked at is noted.

@@ -54,6 +54,8 @@ pub enum Skipped {
     Rule(Rule),
     /// It could not be read, in words.
     Trouble(String),
+    /// The disk of the target cannot hold its name, or has another one for it; in words.
+    Unheld(String),
 }
 
 impl Inode {

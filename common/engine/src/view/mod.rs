@@ -1,5 +1,5 @@
-//! What a role sees of a tree: which entries exist for it ([`Selection`]), and what of them ([`Keep`], and the times that the
-//! target's disk can hold: [`Capabilities`]).
+//! What a role sees of a tree: which entries exist for it ([`Selection`]), and what of them ([`Keep`], and the times and
+//! names that the target's disk can hold: [`Capabilities`]).
 //!
 //! The sender asks the view of its source, the receiver the view of the folder that it was granted; neither asks a
 //! [`Tree`] by itself. So a restore is a sender over the other host's view, a verification compares what two views list, and a
@@ -18,6 +18,7 @@ mod replica;
 mod rule;
 mod selection;
 mod site;
+mod spelled;
 mod window;
 mod written;
 
@@ -39,6 +40,7 @@ pub(crate) use replica::{Bounds, Digested, Rest};
 pub use rule::Rule;
 pub use selection::Selection;
 pub(crate) use site::{By, Site};
+pub(crate) use spelled::Spelled;
 pub use written::Written;
 
 /// A tree as a role sees it. Shared by all threads of the role.

@@ -75,7 +75,9 @@ impl Differences {
     }
 
     fn only_there(&mut self, skipped: &[(Name, Skipped)], extra: &Entry) {
-        if skipped.binary_search_by(|(name, _)| name.cmp(&extra.name)).is_ok() {
+        // What has another name there is not what is skipped here.
+        let skipped_here = skipped.binary_search_by(|(name, _)| name.cmp(&extra.name)).ok();
+        if skipped_here.is_some_and(|at| !matches!(skipped[at].1, Skipped::Unheld(_))) {
             self.matched += 1;
         } else {
             self.extras.push((extra.name.clone(), extra.kind));
