@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::leases::copy;
+use super::leases::{copy, other};
 use crate::rig::fs::set_mtime;
 use crate::rig::mounted::{Disk, Format, Journal};
 use crate::rig::pair::{Pair, Pushd, Setup};
@@ -168,6 +168,64 @@ fn pushd_killed_while_it_notes_a_token_is_in_at_once_and_its_copy_not() {
     }
     println!("leases: {kills} kills of pushd");
     assert!(kills > 3, "only {kills} kills: the calls are others by now");
+}
+
+/// recvd, of which one call of each thread is killed while this happens. Whether one was.
+fn killed_amid(pair: &mut Pair, call: &str, count: u64, what: impl FnOnce(&Pair)) -> bool {
+    pair.recvd.daemon.kill();
+    pair.recvd.start_whole();
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={count}"));
+    let tracer = pair.recvd.daemon.follow(&words(&trace, &inject));
+    what(pair);
+    let killed = !pair.recvd.daemon.is_running();
+    drop(tracer);
+    pair.recvd.daemon.kill();
+    pair.recvd.start_whole();
+    killed
+}
+
+#[test]
+fn recvd_killed_while_a_folder_is_given_back_or_released_keeps_its_word() {
+    let source = "max_delete = \"100%\"".into();
+    let mut pair = Pair::new("lease-return", Setup { durability: "batch".into(), source, ..Setup::default() });
+    pair.recvd.start();
+    let other = other(&pair, "other");
+    let (mut returns, mut releases) = (0, 0);
+    for call in ["pwrite64", "fdatasync", "ftruncate"] {
+        for count in 1..10 {
+            fs::write(pair.source.join("latest"), format!("{call} {count}")).unwrap();
+            let killed = killed_amid(&mut pair, call, count, |pair| drop(pair.pushd.command(&["sync"])));
+            // Whatever of it is on the disk, the host itself is in at once.
+            let done = pair.sync(&[]);
+            assert_eq!(done.code, 0, "killed at {call} {count}: {}", done.text());
+            pair.assert_equal();
+            // It has given the folder back since.
+            let done = other.command(&["sync", "--release"]);
+            assert_eq!(done.code, 0, "killed at {call} {count}: {}", done.text());
+            if !killed {
+                break;
+            }
+            returns += 1;
+        }
+        for count in 1..10 {
+            pair.pushd.daemon.start();
+            pair.settle();
+            pair.pushd.daemon.kill();
+            let mut released = false;
+            let killed = killed_amid(&mut pair, call, count, |pair| {
+                released = pair.recvd.command(&["release", "m"]).code == 0;
+            });
+            let done = other.command(&["sync", "--release"]);
+            assert!(done.code == 0 || !released, "released, then killed at {call} {count}: {}", done.text());
+            assert!(released != killed, "{call} {count}");
+            if !killed {
+                break;
+            }
+            releases += 1;
+        }
+    }
+    println!("leases: {returns} kills while one was given back, {releases} while one was released");
+    assert!(returns > 3 && releases > 1, "{returns} and {releases} kills: the calls are others by now");
 }
 
 /// The power goes while a session begins, or a little later.

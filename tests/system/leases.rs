@@ -34,7 +34,7 @@ fn change(pair: &Pair, name: &str) {
 }
 
 /// Another host with its own files, and with all that pushd has written down on the first if it is its copy.
-fn other(pair: &Pair, name: &str) -> Pushd {
+pub fn other(pair: &Pair, name: &str) -> Pushd {
     let source = pair.scratch.folder(&format!("{name} source"));
     fs::write(source.join("of the other"), name).unwrap();
     let target = pair.recvd.target("t", pair.recvd.port, "");

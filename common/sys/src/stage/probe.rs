@@ -1,5 +1,6 @@
 //! Finds out by trial what the file system of a module can hold: what it says of itself is too little, and a network or a
-//! user's program may stand behind it. Called when recvd starts and when another disk is mounted at a module's root.
+//! user's program may stand behind it. Called when recvd starts, when another disk is mounted at a module's root, and
+//! again where the disk took nothing then.
 //!
 //! All of it happens in a stage of its own, which is gone afterwards; what a kill leaves is swept like any other.
 //!
