@@ -142,6 +142,8 @@ impl Place {
     /// Where the trees differ, and how.
     fn differences(&self, alike: Alike) -> Vec<(PathBuf, String)> {
         let (mut here, mut there) = (tree(&self.here), tree(&self.there));
+        // Marks stand there.
+        there.retain(|at, _| !at.as_os_str().as_bytes().starts_with(b".recvd-"));
         for shown in here.values_mut().chain(there.values_mut()) {
             if !alike.links {
                 shown.4 = 0;

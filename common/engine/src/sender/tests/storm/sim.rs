@@ -7,9 +7,11 @@
 //!
 //! Among all tests the worlds are the same each time. `SIM_SECONDS` tries new ones, `SIM_SEED` with `SIM_ROUNDS` (3) shows one.
 
+mod asked;
 mod pair;
 mod pipe;
 mod spell;
+mod weather;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,9 @@ use proto::login::Durability;
 use proto::{Keep, Kept, RelPath};
 use sys::{Mounts, Tree};
 
+use asked::Asked;
 use spell::Spell;
+use weather::Weather;
 
 use super::world::World;
 use super::{Alike, Place, closed_in, number, say};
@@ -54,6 +58,8 @@ struct Sim<'a> {
     spell: Option<Spell>,
     /// What became of this round while disks failed.
     troubled: Troubled,
+    /// What it was asked besides.
+    asked: Asked,
     /// The file that nobody touches was seen at the target.
     anchored: bool,
     /// Operations that are still to come in this round.
@@ -64,23 +70,6 @@ struct Sim<'a> {
     actions: usize,
     rounds: usize,
     operations: usize,
-}
-
-/// What a round is like, for its rounds differ: in some all goes well, in others nothing does.
-#[derive(Debug, Clone, Copy)]
-struct Weather {
-    /// How often one of a thousand actions cuts the link, ends the receiver, or starts the sender's program anew.
-    cuts: u16,
-    stops: u16,
-    restarts: u16,
-    /// The same for the begin of a spell.
-    spells: u16,
-    /// How long frames take at most, in microseconds.
-    slow: u64,
-    /// How long an action takes at most, in microseconds.
-    pace: u64,
-    /// How likely each is chosen, where it has something to do: operations, hints, sender, receiver, link.
-    shares: [u8; 5],
 }
 
 /// What a round in which disks failed has come to.
@@ -114,18 +103,6 @@ struct Outcome {
     trace: String,
 }
 
-impl Weather {
-    fn new(rng: &mut Rng) -> Weather {
-        let fair = rng.u8(..3) == 0;
-        let mut often = |most: u16| if fair || rng.bool() { 0 } else { rng.u16(..=most) };
-        let (cuts, stops, restarts, spells) = (often(20), often(8), often(4), often(20));
-        let slow = *rng.choice(&[0, 0, 300, 3_000, 50_000]).unwrap();
-        let pace = *rng.choice(&[1, 20, 300, 3_000]).unwrap();
-        let shares = [1, 1, 2, 2, 2].map(|share| share * *rng.choice(&[1, 1, 4, 16]).unwrap());
-        Weather { cuts, stops, restarts, spells, slow, pace, shares }
-    }
-}
-
 impl<'a> Sim<'a> {
     fn new(place: &'a Place, mut rng: Rng) -> Sim<'a> {
         let (world, durability) =
@@ -144,6 +121,7 @@ impl<'a> Sim<'a> {
             weather,
             spell: None,
             troubled: Troubled::No,
+            asked: Asked::default(),
             anchored: false,
             steps,
             drained: now,
@@ -189,7 +167,7 @@ impl<'a> Sim<'a> {
             self.weather.restarts = 0;
         }
         self.steps = self.rng.usize(2..30);
-        (self.spell, self.troubled) = (None, Troubled::No);
+        (self.spell, self.troubled, self.asked.done) = (None, Troubled::No, false);
         (self.began, self.actions) = (self.place.clock.now(), 0);
         let weather = self.weather;
         self.place.trace.say(|| format!("ROUND {weather:?}"));

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::super::asides;
 use super::super::trace::{shown_answers, shown_frames, without_moments};
+use super::asked::Question;
 use super::pipe::Pipe;
 use super::spell::Side;
 use super::{Left, Sim, Troubled};
@@ -53,8 +54,8 @@ struct Link {
     to_sender: mpsc::Sender<Bytes>,
 }
 
-struct Pair<'p, 's> {
-    sending: Session<'s>,
+pub(super) struct Pair<'p, 's> {
+    pub(super) sending: Session<'s>,
     taking: receiver::Session<'p>,
     sender: Role,
     receiver: Role,
@@ -99,6 +100,8 @@ impl Sim<'_> {
         let (stop, stopped) = watch::channel(None);
         let compress = *self.rng.choice(&[Compress::Auto, Compress::Off, Compress::Level(1)]).unwrap();
         self.record.update(b"connection");
+        // What was asked over the one before it was answered or not.
+        self.asked.open = None;
         let connection = Connection { outbox, receipts, keep, durability, compress, version: proto::Version::HIGHEST };
         let (there, back) = (Pipe::default(), Pipe::default());
         let mut pair = Pair {
@@ -162,6 +165,9 @@ impl Sim<'_> {
             }
             None if self.is_settled(pair) => {
                 pair.sender.wake();
+                if self.asks(pair)? {
+                    return Ok(None);
+                }
                 return self.judge();
             }
             None => self.sleep(pair)?,
@@ -174,7 +180,11 @@ impl Sim<'_> {
     fn is_settled(&self, pair: &Pair<'_, '_>) -> bool {
         let soon = self.place.clock.now() + TIDIED;
         let tidy = pair.receiver.due().is_some_and(|due| due > soon);
-        self.steps == 0 && tidy && !self.has_hints() && self.mirror.pending().is_empty()
+        self.steps == 0
+            && pair.sending.flight.is_empty()
+            && tidy
+            && !self.has_hints()
+            && self.mirror.pending().is_empty()
     }
 
     /// One of those that have something to do.
@@ -321,6 +331,11 @@ impl Sim<'_> {
     fn sender_ended(&mut self, pair: &mut Pair<'_, '_>, ended: Ended) -> Result<Left, String> {
         self.place.trace.say(|| format!("ENDED {ended:?}"));
         match ended {
+            // As it must be that has asked what no sender asks.
+            Ended::Violation(_) if self.asked.open == Some(Question::Other) => {
+                self.end(pair)?;
+                Ok(Left::Disconnected)
+            }
             Ended::Lost | Ended::Bye(_) => {
                 self.end(pair)?;
                 Ok(Left::Disconnected)
