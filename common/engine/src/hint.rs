@@ -64,6 +64,9 @@ impl Cause {
     /// Other names of the file are looked at by themselves, or need not be. It is no reason to look, and is dropped where a
     /// reason without it is added.
     pub(crate) const ALONE: Cause = Cause(256);
+    /// The target does not join this name with the others of its file, as it has been tried: it gets a file of its own. Like
+    /// `ALONE` it is no reason to look, and is dropped where a reason without it is added.
+    pub(crate) const APART: Cause = Cause(512);
 
     /// Whether any of `other` is in it.
     pub fn has(self, other: Cause) -> bool {
@@ -72,7 +75,7 @@ impl Cause {
 
     /// Whether nothing but (some of) `other` is in it.
     pub fn only(self, other: Cause) -> bool {
-        self.0 & !other.0 & !Cause::ALONE.0 == 0
+        self.0 & !other.0 & !Cause::ALONE.0 & !Cause::APART.0 == 0
     }
 }
 

@@ -6,8 +6,9 @@
 //! against a target. What is older may have been sent and forgotten.
 //!
 //! INVARIANT: in an hour the target gets each version once, and beyond that twice what there is (a little more where there is
-//! little). Of a file with several names each has a version, as it is sent under each, but there is only one such file. Then
-//! all that it is owed waits until enough of that is an hour old, or a person asks for it.
+//! little). A file whose names the target joins is one, under whichever it is sent. Where each is a file of its own there, each
+//! has a version, but there is only one such file at the source. Then all that the target is owed waits until enough of that is
+//! an hour old, or a person asks for it.
 
 mod ledger;
 mod repeats;
@@ -142,7 +143,8 @@ impl Account {
         books.repeats.due(books.versions.of(path, stat), now)
     }
 
-    /// This version is being sent, by so much at once, and by whom. What is known of it.
+    /// This version is being sent, by so much at once, and by whom. What is known of it. That of a file whose names the target
+    /// joins is sent under the root: it is the same under all of them.
     pub fn sends(&self, path: &RelPath, stat: &Stat, amount: Amount, by: Occasion) -> Past {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let mut books = lock(&self.books);
@@ -151,7 +153,7 @@ impl Account {
         if past == Past::New && by == Occasion::Other && versions::is_of_late(stat.ctime, wall) {
             let named = Amount { bytes: stat.size, entries: 1 };
             // Under another name it may have come before.
-            let known = stat.nlink > 1 && {
+            let known = stat.nlink > 1 && !path.is_root() && {
                 let file = books.versions.of_file(stat);
                 books.versions.meet(file, stat.ctime, (now, wall)) == Past::Sent
             };

@@ -81,7 +81,7 @@ impl Waiting {
 }
 
 /// Both reasons together. One that accounts for an empty name and one that does not exclude each other: the later one counts.
-/// Other names of the file are told if either reason has to tell them.
+/// Other names of the file are told, and joined, if either reason has to do that.
 fn both(old: Cause, new: Cause) -> Cause {
     let outdated = match new {
         new if new.has(Cause::VACATED) => Cause::LOST,
@@ -89,5 +89,7 @@ fn both(old: Cause, new: Cause) -> Cause {
         _ => Cause::default(),
     };
     let merged = old.without(outdated) | new;
-    if old.has(Cause::ALONE) && new.has(Cause::ALONE) { merged } else { merged.without(Cause::ALONE) }
+    let both = |flag| old.has(flag) && new.has(flag);
+    let dropped = [Cause::ALONE, Cause::APART].into_iter().filter(|flag| !both(*flag));
+    dropped.fold(merged, Cause::without)
 }

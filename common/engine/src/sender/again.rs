@@ -1,10 +1,12 @@
 //! What is sent again without a change at the source: told to the account of the target, and held back by it.
 
+use std::borrow::Cow;
+
 use proto::RelPath;
 use sys::Stat;
 
 use super::looks::{Look, Why};
-use super::pass::Difference;
+use super::pass::{Difference, Mates};
 use super::walk::Children;
 use super::{Session, Until};
 use crate::hint::Cause;
@@ -30,13 +32,14 @@ impl Session<'_> {
     }
 
     /// Whether the content of this file has to wait, as the target has got it again and again: it is owed then. Not that of one
-    /// with several names: the others are linked to this one, and each would call for it anew.
+    /// with several names that are files of their own there: each would call for the others anew.
     pub(super) fn is_sent_later(&mut self, look: &Look, stat: &Stat) -> bool {
-        if stat.nlink > 1 {
+        if stat.nlink > 1 && !self.is_joined(stat) {
             return false;
         }
-        let Some(due) = self.mirror.account.due(&look.path, stat) else { return false };
-        self.owe_entry(look.ticket, look.path.clone(), Cause::WRITTEN | Cause::ALONE);
+        let Some(due) = self.mirror.account.due(&self.sent_as(&look.path, stat), stat) else { return false };
+        let apart = if look.why.joins() { Cause::default() } else { Cause::APART };
+        self.owe_entry(look.ticket, look.path.clone(), Cause::WRITTEN | Cause::ALONE | apart);
         self.mirror.pending().postpone(&look.path, due);
         true
     }
@@ -47,7 +50,7 @@ impl Session<'_> {
             return;
         }
         let bytes = children.sized().filter_map(|(_, _, size)| size).fold(0, u64::saturating_add);
-        let named = Amount { bytes, entries: children.len() as u64 };
+        let mut named = Amount { bytes, entries: children.len() as u64 };
         let mut once = named;
         if let Children::Listing(listing) = children {
             for (name, inode) in &listing.linked {
@@ -57,6 +60,9 @@ impl Session<'_> {
                 }
             }
         }
+        if self.names() == Mates::Joined {
+            named = once;
+        }
         self.mirror.account.count(Stock { named, once });
     }
 
@@ -64,21 +70,34 @@ impl Session<'_> {
     pub(super) fn account_size(&mut self, look: &Look, stat: &Stat) {
         let is_news = look.size.is_none() && look.why == Why::Differs(Difference::Missing);
         if self.sends_for(look.ticket) == Occasion::FullPass && is_news {
-            let named = Amount { bytes: stat.size, entries: 0 };
+            let size = Amount { bytes: stat.size, entries: 0 };
             let new = stat.nlink < 2 || self.passes.count_once(look.ticket, Inode::of(stat).node());
-            self.mirror.account.count(Stock { named, once: if new { named } else { Amount::default() } });
+            let once = if new { size } else { Amount::default() };
+            let named = if self.names() == Mates::Joined { once } else { size };
+            self.mirror.account.count(Stock { named, once });
         }
+    }
+
+    /// The name that what is sent of a file counts under: all names of one that the target joins are one.
+    fn sent_as<'p>(&self, path: &'p RelPath, stat: &Stat) -> Cow<'p, RelPath> {
+        if self.is_joined(stat) { Cow::Owned(RelPath::root()) } else { Cow::Borrowed(path) }
+    }
+
+    /// All of the content of this file was sent.
+    pub(super) fn has_sent(&self, path: &RelPath, stat: &Stat, past: Past) {
+        self.mirror.account.has_sent(&self.sent_as(path, stat), stat, past);
     }
 
     /// The content of this file is sent, so much of it at once.
     pub(super) fn account_content(&mut self, look: &Look, stat: &Stat, bytes: u64) -> Past {
         self.account_size(look, stat);
-        self.mirror.account.sends(&look.path, stat, Amount { bytes, entries: 1 }, self.sends_for(look.ticket))
+        let (name, amount) = (self.sent_as(&look.path, stat), Amount { bytes, entries: 1 });
+        self.mirror.account.sends(&name, stat, amount, self.sends_for(look.ticket))
     }
 
     /// The file has become this while it was sent, which begins anew.
     pub(super) fn account_attempt(&self, ticket: Ticket, path: &RelPath, stat: &Stat) -> Past {
-        self.mirror.account.sends(path, stat, Amount::default(), self.sends_for(ticket))
+        self.mirror.account.sends(&self.sent_as(path, stat), stat, Amount::default(), self.sends_for(ticket))
     }
 
     /// What has no content, or whose content is not sent, is sent as a comparison has found that it differs, or an answer has

@@ -58,7 +58,7 @@ impl Session<'_> {
         // What is noted of the folder itself is met by this comparison too.
         let round = self.mirror.entries.begin_round();
         self.make_folder(ticket, &path)?;
-        let pass = Pass::new(path, reach, reason, round, &self.options);
+        let pass = Pass::new(path, reach, reason, round, &self.options, self.names());
         if pass.is_full() {
             self.mirror.progress.set_scanning(true);
             self.mirror.progress.begin();
@@ -296,7 +296,8 @@ impl Session<'_> {
                 }
                 paths.into_iter().for_each(|path| self.queue_look(Look::new(ticket, path, Why::Extra)));
             }
-            Action::Name(inode, names) => self.name_in_pass(ticket, inode, names)?,
+            Action::Choose(node) => self.choose(ticket, node),
+            Action::Name(inode, names, good) => self.name_in_pass(ticket, inode, names, good)?,
             Action::End => self.end_pass(ticket)?,
         }
         Ok(())

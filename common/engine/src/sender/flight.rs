@@ -10,7 +10,7 @@ use std::time::Duration;
 use proto::RelPath;
 
 use crate::pending::{Claim, Ticket};
-use crate::view::Inode;
+use crate::view::{Inode, Node};
 
 /// What an operation was, as far as an answer to it needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Sent {
     Offer(RelPath),
     /// Metadata of a file with several names, and what it was then: when the target has it, the group is named.
     LinkedOffer(RelPath, Inode),
+    /// Metadata of a file with several names that the target does not join: this one is a file of its own there.
+    Apart(RelPath),
     /// Metadata of a file that is renamed next. If the target has another content of it, the look at the new name finds
     /// that out.
     Forerunner(RelPath),
@@ -62,6 +64,10 @@ struct Op {
     sent: Sent,
     /// Bytes of a file's content that it brings.
     content: Option<u64>,
+    /// The file with several names whose content that is, if they are joined.
+    linked: Option<Node>,
+    /// Whether its place stays in trouble: it is not joined with others.
+    apart: bool,
     answer: Answer,
 }
 
@@ -162,7 +168,8 @@ impl Flight {
         self.hold(ticket);
         self.moves += usize::from(sent.is_move());
         self.changes += usize::from(sent.is_change());
-        self.ops.push_back(Op { ticket, sent, content: None, answer: Answer::None });
+        let apart = matches!(sent, Sent::Apart(_));
+        self.ops.push_back(Op { ticket, sent, content: None, linked: None, apart, answer: Answer::None });
         self.first + self.ops.len() as u64 - 1
     }
 
@@ -172,6 +179,19 @@ impl Flight {
             op.content = Some(bytes);
             self.content += small(bytes);
         }
+    }
+
+    /// That is the content of this file with several names, which are joined. With none it is apart from others that it should
+    /// be joined with.
+    pub fn is_linked(&mut self, joined: Option<Node>) {
+        if let Some(op) = self.ops.back_mut() {
+            (op.linked, op.apart) = (joined, joined.is_none());
+        }
+    }
+
+    /// The file with several names whose content operation `number` brings.
+    pub fn linked_as(&self, number: u64) -> Option<Node> {
+        self.op(number)?.linked
     }
 
     /// Where this operation stands among those in flight, if it is one of them.
@@ -288,7 +308,7 @@ impl Flight {
     /// Without those that a later operation, of which the answer is here already, had trouble with.
     pub fn whole(&self, upto: u64) -> Vec<RelPath> {
         let acknowledged = self.unanswered().zip(&self.ops).take(self.upto(upto));
-        let good = acknowledged.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0);
+        let good = acknowledged.filter(|(_, op)| op.answer == Answer::None && op.ticket != 0 && !op.apart);
         let mut whole = Vec::new();
         for ((number, sent), _) in good {
             let places = match sent {

@@ -39,11 +39,22 @@ pub(super) struct Want {
     /// What it was when it was sent, under which name, and the work that waits. None when nothing was, or when the
     /// connection has ended.
     pub sent: Option<(Inode, RelPath, Ticket)>,
+    /// Whether its content waits for the search.
+    pub first: First,
     /// What to look at the names for that are found, where each is a file of its own at the target. For [`Cause::ATTRIBUTES`]
     /// they are looked at only if the file has changed since it was sent.
     pub told: Cause,
     /// Searches that have found names of which one had moved on by then.
     pub tries: u8,
+}
+
+/// Whether the content of a file goes before the search for its other names, or that may make it needless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// The content: it was sent.
+    Sent,
+    /// The search: if it finds another name, the content is not sent.
+    Searched,
 }
 
 /// What a search has found, by file.
@@ -310,7 +321,14 @@ mod tests {
     fn one_search_at_a_time_and_none_for_work_of_a_connection_that_is_gone() {
         let mut groups = groups(&[]);
         let sent = |ino| Some((inode(ino), path("a"), 7));
-        let want = |ino| Want { node: (1, ino), since: since(), sent: sent(ino), told: Cause::WRITTEN, tries: 0 };
+        let want = |ino| Want {
+            node: (1, ino),
+            since: since(),
+            sent: sent(ino),
+            first: First::Sent,
+            told: Cause::WRITTEN,
+            tries: 0,
+        };
         groups.want(want(1));
         let (send, receive) = mpsc::channel();
         groups.search(|nodes| {

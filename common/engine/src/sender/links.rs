@@ -9,7 +9,7 @@ use proto::{Kept, Kind, RelPath, ToReceiver, codec};
 use sys::Stat;
 
 use super::flight::Sent;
-use super::groups::{Matches, Want};
+use super::groups::{First, Matches, Want};
 use super::looks::{Look, Why};
 use super::pass::Difference;
 use super::{Ended, Session};
@@ -39,11 +39,18 @@ impl Session<'_> {
     }
 
     /// The same of all names that a pass has met of a file, which was as it is `then` when it met the first.
-    pub(super) fn name_in_pass(&mut self, ticket: Ticket, then: Inode, names: Vec<RelPath>) -> Result<(), Ended> {
+    /// The target has it under the name `good`, if it has, and else other work brings it there.
+    pub(super) fn name_in_pass(
+        &mut self,
+        ticket: Ticket,
+        then: Inode,
+        names: Vec<RelPath>,
+        good: Option<RelPath>,
+    ) -> Result<(), Ended> {
         let Some(fresh) = names.first().cloned() else { return Ok(()) };
         self.groups.met(then, names, self.since(ticket));
         if self.view.keeps(Kept::Hardlinks) {
-            return self.send_group(ticket, then, fresh);
+            return good.map_or(Ok(()), |good| self.send_group(ticket, then, good));
         }
         self.find_other_names(ticket, then, fresh);
         self.look_if_changed(ticket, then);
@@ -90,7 +97,7 @@ impl Session<'_> {
         if self.groups.lacks(now, names.len()) && !self.passes.is_full(ticket) {
             self.flight.hold(ticket);
             let sent = Some((now, fresh.clone(), ticket));
-            self.groups.want(Want { node: id, since, sent, told: Cause::WRITTEN, tries: 0 });
+            self.groups.want(Want { node: id, since, sent, first: First::Sent, told: Cause::WRITTEN, tries: 0 });
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
         while !others.is_empty() {
@@ -129,7 +136,14 @@ impl Session<'_> {
         if self.groups.lacks(inode, others + 1) {
             self.flight.hold(ticket);
             let sent = Some((inode, path.clone(), ticket));
-            self.groups.want(Want { node: inode.node(), since, sent, told: Cause::WRITTEN, tries: 0 });
+            self.groups.want(Want {
+                node: inode.node(),
+                since,
+                sent,
+                first: First::Sent,
+                told: Cause::WRITTEN,
+                tries: 0,
+            });
         }
     }
 
@@ -143,7 +157,7 @@ impl Session<'_> {
         }
         self.flight.hold(ticket);
         let (since, sent) = (self.since(ticket), Some((then, path, ticket)));
-        self.groups.want(Want { node: id, since, sent, told: Cause::ATTRIBUTES, tries: 0 });
+        self.groups.want(Want { node: id, since, sent, first: First::Sent, told: Cause::ATTRIBUTES, tries: 0 });
     }
 
     /// Where a module keeps no hard links: a file that is no more what it was `then`, when it was sent, may have been written
@@ -202,8 +216,10 @@ impl Session<'_> {
         // A file that got a thousand names is wanted a thousand times.
         let mut counted = HashMap::new();
         for mut want in wanted {
-            let id = want.node;
+            let (id, mut new) = (want.node, None);
             if let Some(mut paths) = found.remove(&id) {
+                // Under such a name nothing is sent.
+                paths.retain(|path| self.unheld(path).is_none());
                 paths.sort_unstable();
                 want.tries += 1;
                 let found = paths.len();
@@ -216,6 +232,7 @@ impl Session<'_> {
                     let new = standing.iter().filter(|name| *name != path && !self.groups.knows(name, id));
                     new.for_each(|name| self.owe_entry(*ticket, name.clone(), want.told | Cause::ALONE));
                 }
+                new = standing.iter().find(|name| !self.groups.knows(name, id)).cloned();
                 self.groups.note(id, standing, want.since);
                 if moved && want.tries < TRIES {
                     self.groups.want(want);
@@ -228,7 +245,9 @@ impl Session<'_> {
                     let count = || self.groups.names(id).filter(|name| self.stands(name, id)).count();
                     let standing = *counted.entry(id).or_insert_with(count);
                     self.groups.has_searched(id, then.nlink, standing);
-                    if self.view.keeps(Kept::Hardlinks) {
+                    if want.first == First::Searched {
+                        self.searched_first(ticket, id, new);
+                    } else if self.view.keeps(Kept::Hardlinks) {
                         self.send_group(ticket, then, fresh)?;
                     } else {
                         self.look_if_changed(ticket, then);
@@ -258,20 +277,30 @@ impl Session<'_> {
         let standing = self.groups.names(id).find(|name| self.stands(name, id)).cloned();
         match standing {
             Some(path) => self.owe_since(since, Hint::Entry { path, cause: Cause::ATTRIBUTES }),
-            None => self.groups.want(Want { node: id, since, sent: None, told: Cause::WRITTEN, tries: 0 }),
+            None => self.groups.want(Want {
+                node: id,
+                since,
+                sent: None,
+                first: First::Sent,
+                told: Cause::WRITTEN,
+                tries: 0,
+            }),
         }
         tracing::trace!(inode = id.1, "a name was lost");
     }
 
     /// Whether this name is that file.
-    fn stands(&self, path: &RelPath, id: Node) -> bool {
+    pub(super) fn stands(&self, path: &RelPath, id: Node) -> bool {
         self.inode_here(path).is_some_and(|here| here.node() == id)
     }
 
     fn inode_here(&self, path: &RelPath) -> Option<Inode> {
+        self.stat_here(path).map(|stat| Inode::of(&stat))
+    }
+
+    pub(super) fn stat_here(&self, path: &RelPath) -> Option<Stat> {
         let (parent, name) = path.split()?;
-        let stat = self.view.folder(&parent).ok()?.look(&name).ok()??;
-        Some(Inode::of(&stat))
+        self.view.folder(&parent).ok()?.look(&name).ok()?
     }
 }
 

@@ -6,8 +6,8 @@ use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
-use super::looks::{Look, Why};
-use super::need::{self, Absence, Attributes, Doubt, FolderNeed, Linked, Need, Pace};
+use super::looks::Look;
+use super::need::{self, Attributes, Doubt, FolderNeed, Linked, Need, Pace};
 use super::pass::Reach;
 use super::read::{self, Small};
 use super::upload::{Upload, is_blob};
@@ -136,8 +136,8 @@ impl Session<'_> {
 
     fn file_there(&mut self, look: Look, folder: &Folder, name: &Name, stat: Stat) -> Result<(), Ended> {
         let linked = if stat.nlink > 1 && self.view.keeps(Kept::Hardlinks) { Linked::Yes } else { Linked::No };
-        // What could not be read before may not have been sent.
-        let mended = self.mirror.entries.is_troubled_here(&look.path);
+        // What could not be read before may not have been sent. Of what is not joined it is known.
+        let mended = look.why.joins() && self.mirror.entries.is_troubled_here(&look.path);
         let need = if mended { Need::Content } else { need::of_file(look.why, self.attributes(), linked) };
         if !matches!(need, Need::Nothing | Need::Later) {
             self.tell_other_names(&look, &stat);
@@ -155,10 +155,11 @@ impl Session<'_> {
                     self.account_entry(&look, &stat);
                     let message = ToReceiver::Offer { path: look.path.clone(), meta };
                     // A pass names its groups at its end.
-                    let in_pass = self.passes.has(look.ticket);
-                    let sent = match linked == Linked::Yes && !in_pass {
-                        true => Sent::LinkedOffer(look.path, Inode::of(&stat)),
-                        false => Sent::Offer(look.path),
+                    let in_pass = linked == Linked::Yes && self.passes.meet(look.ticket, Inode::of(&stat), &look.path);
+                    let sent = match linked {
+                        Linked::Yes if !look.why.joins() => Sent::Apart(look.path),
+                        Linked::Yes if !in_pass => Sent::LinkedOffer(look.path, Inode::of(&stat)),
+                        _ => Sent::Offer(look.path),
                     };
                     self.send(look.ticket, &message, sent)?;
                     Ok(())
@@ -176,7 +177,11 @@ impl Session<'_> {
         if self.is_too_large(&look.path, stat.size) {
             return self.drop_older(&look);
         }
+        if self.comes_by_link(&look, &stat) {
+            return Ok(());
+        }
         if self.is_sent_later(&look, &stat) || !self.admit(&look, &file, &stat)? {
+            self.comes_later(&look, &stat);
             return Ok(());
         }
         // A file that is written all the time would begin again with each look, and never come to an end.
@@ -190,11 +195,12 @@ impl Session<'_> {
             let known = look.why.replaces() || self.origins.sent_as(&look.path).is_some();
             let replaces = known && !stat.is_hollow();
             let past = self.account_content(&look, &stat, 0);
-            let upload = Upload::new(look.ticket, look.path, self.uploads.new_id(), (file, stat), replaces, past);
+            let id = self.uploads.new_id();
+            let upload = Upload::new(look.ticket, look.path, id, (file, stat), replaces, past).joined(look.why.joins());
             self.flight.hold(upload.ticket());
             return self.start_upload(upload);
         }
-        let (ticket, path) = (look.ticket, look.path.clone());
+        let (ticket, path, joins) = (look.ticket, look.path.clone(), look.why.joins());
         match read::small(&file, stat, &path, &self.view, &mut self.wire.buffer) {
             Ok(Small::Whole(bytes)) => {
                 let claim = self.claim(&stat);
@@ -203,13 +209,16 @@ impl Session<'_> {
                 self.mirror.progress.find(bytes);
                 self.mirror.progress.advance(bytes);
                 let past = self.account_content(&look, &stat, bytes);
-                self.mirror.account.has_sent(&path, &stat, past);
-                self.sent_content(&path, &stat, bytes);
+                self.has_sent(&path, &stat, past);
+                self.sent_content(&path, &stat, bytes, joins);
             }
             Ok(Small::Changing) => self.changing(ticket, look.path),
             Err(error) => self.unreadable(look, &error)?,
         }
-        self.link_others(ticket, path, &stat)
+        match joins {
+            true => self.link_others(ticket, path, &stat),
+            false => Ok(()),
+        }
     }
 
     /// What is on its way under this name is older: it must not arrive after what is there now.
@@ -220,9 +229,12 @@ impl Session<'_> {
     }
 
     /// The operation that was sent last brings this content.
-    pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64) {
+    pub(super) fn sent_content(&mut self, path: &RelPath, stat: &Stat, bytes: u64, joins: bool) {
         self.origins.sent(path, Inode::of(stat).node(), stat.mtime, self.mirror.now());
         self.flight.brings(bytes);
+        if self.is_joined(stat) {
+            self.flight.is_linked(joins.then_some(Inode::of(stat).node()));
+        }
         self.mirror.progress.complete();
         self.mirror.entries.resolved_here(path);
     }
@@ -233,68 +245,6 @@ impl Session<'_> {
         }
         self.mirror.entries.problem(&look.path, format!("cannot be read, the backup keeps its copy: {error}"));
         Ok(())
-    }
-
-    /// Nothing has this name.
-    fn nothing_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
-        let mates = self.groups.left(&path);
-        self.look_at_mates(ticket, mates);
-        match need::of_absence(why) {
-            Absence::Gone => return self.remove(ticket, path),
-            Absence::Explained => self.mirror.entries.gone(&path),
-            Absence::Unexplained => {
-                let mut folder = path.parent().unwrap_or_default();
-                while self.kind_here(&folder) != Some(Kind::Dir)
-                    && let Some(above) = folder.parent()
-                {
-                    folder = above;
-                }
-                self.owe(ticket, Hint::Folder { path: folder });
-            }
-            Absence::LostSight => self.flight.end_with(ticket, End::LostSight),
-            Absence::ListAgain => {
-                let folder = path.parent().unwrap_or_default();
-                self.owe(ticket, Hint::Folder { path: folder });
-            }
-        }
-        Ok(())
-    }
-
-    /// What stands here the target cannot hold under this name. What it has under it is something else.
-    fn unheld_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
-        if why == Why::Extra && self.options.delete { self.send_removal(ticket, path) } else { Ok(()) }
-    }
-
-    fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
-        self.mirror.entries.gone(&path);
-        if !self.options.delete || self.never_held(&path) {
-            return Ok(());
-        }
-        let empty = self.root_is_empty()?;
-        let in_pass = self.passes.has(ticket);
-        if empty && !in_pass && !self.mirror.is_released() {
-            return self.start_told_empty(ticket);
-        }
-        self.send_removal(ticket, path)
-    }
-
-    fn send_removal(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
-        self.origins.removed(&path);
-        self.send_other_spelling(ticket, &path);
-        self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
-        Ok(())
-    }
-
-    /// Whether the root, which must be the folder that it was, has no entries. Asked once a turn.
-    fn root_is_empty(&mut self) -> Result<bool, Ended> {
-        match self.root_empty {
-            Some(empty) => Ok(empty),
-            None => {
-                let empty = self.root.check().map_err(Ended::Halted)?;
-                self.root_empty = Some(empty);
-                Ok(empty)
-            }
-        }
     }
 
     /// Counts what the target gets without its setuid or setgid bit, as the module's rule is.

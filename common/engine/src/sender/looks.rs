@@ -36,6 +36,11 @@ pub(super) enum Why {
 }
 
 impl Why {
+    /// Whether the names of what is looked at are joined, where it has several and the module does that.
+    pub fn joins(self) -> bool {
+        !matches!(self, Why::Event(cause) if cause.has(Cause::APART))
+    }
+
     /// Whether the target is likely to have an older version.
     pub fn replaces(self) -> bool {
         match self {

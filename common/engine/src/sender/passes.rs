@@ -98,15 +98,25 @@ impl Passes {
         Some(said)
     }
 
-    /// A name of a file with several, if this work has a pass: it tells of them at its end.
+    /// A file with several names was sent under this one. Whether this work has a pass that is to tell of them at its end.
     pub fn meet(&mut self, ticket: Ticket, inode: Inode, path: &RelPath) -> bool {
-        self.tell(ticket, |pass| pass.meet(inode, path.clone())).is_some()
+        self.tell(ticket, |pass| pass.meet(inode, path.clone())).unwrap_or_default()
+    }
+
+    /// Whether the content that a look of this work has found under a name of several waits, as [`Pass::defers`].
+    pub fn defers(&mut self, ticket: Ticket, inode: Inode, path: &RelPath) -> bool {
+        self.tell(ticket, |pass| pass.defers(inode, path)).unwrap_or_default()
+    }
+
+    /// The target has refused a file under this name of several, as [`Pass::refused`].
+    pub fn refused(&mut self, ticket: Ticket, node: Node, path: &RelPath) -> bool {
+        self.tell(ticket, |pass| pass.refused(node, path)).unwrap_or_default()
     }
 
     /// The pass of this work, if it has one, counts this file with several names. Whether it does so for the first time, and
     /// has not met another of them before.
     pub fn count_once(&mut self, ticket: Ticket, node: Node) -> bool {
-        self.tell(ticket, |pass| pass.count_once(node)).unwrap_or_default()
+        self.tell(ticket, |pass| pass.links_mut().count_once(node)).unwrap_or_default()
     }
 
     /// Takes a pass out that is over.
@@ -136,7 +146,7 @@ impl Passes {
 
     /// Whether all that differs is found.
     pub fn are_compared(&self) -> bool {
-        self.passes.values().all(Pass::is_compared)
+        self.passes.values().all(Pass::has_found_all)
     }
 
     /// These folders are to be listed for a pass, the last of them first.

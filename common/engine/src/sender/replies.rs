@@ -88,8 +88,13 @@ impl Session<'_> {
         if self.hear_answer(op, ticket, &outcome)? {
             return Ok(());
         }
-        if !matches!(outcome, Outcome::Want | Outcome::Partly { .. }) {
-            self.doubt_origins(op, &sent);
+        match (&outcome, &sent) {
+            (Outcome::Want | Outcome::Partly { .. }, _) => {}
+            // Each is offered by itself, and compared there.
+            (Outcome::Refused { .. }, Sent::Link(_, others)) => {
+                others.iter().for_each(|other| self.origins.removed(&self.flight.forwarded(op, other)));
+            }
+            _ => self.doubt_origins(op, &sent),
         }
         let (answer, trouble) = match &outcome {
             Outcome::Partly { .. } => (Answer::Partly, troubled(&sent)),
@@ -121,6 +126,10 @@ impl Session<'_> {
                     self.retries.is_unlisted(self.flight.forwarded(op, path));
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
+                self.is_refused(op, ticket, &sent);
+                if let Sent::Link(_, others) = &sent {
+                    self.is_not_joined(op, ticket, others);
+                }
                 self.forget_question(op)?;
             }
             Outcome::Full { reason } => self.lacking(op, Lack::Room, &reason)?,
@@ -157,7 +166,7 @@ impl Session<'_> {
             Answer::Partly => !matches!(outcome, Outcome::Want | Outcome::Absent | Outcome::Partly { .. }),
             Answer::Told | Answer::Not => false,
         };
-        let offers = matches!(sent, Sent::Offer(_) | Sent::LinkedOffer(..) | Sent::Forerunner(_));
+        let offers = matches!(sent, Sent::Offer(_) | Sent::Apart(_) | Sent::LinkedOffer(..) | Sent::Forerunner(_));
         let fits = match outcome {
             Outcome::Want => offers || matches!(sent, Sent::Asked(..)),
             Outcome::Partly { .. } => sent.is_change() || matches!(sent, Sent::Forerunner(_) | Sent::Settle(_)),
@@ -193,10 +202,15 @@ impl Session<'_> {
     /// The content of an offered file is not there.
     fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         // Of a file that was renamed meanwhile it may be wanted for its metadata alone, which nothing else would bring.
-        if let Sent::Offer(path) | Sent::LinkedOffer(path, _) | Sent::Forerunner(path) = sent {
-            let path = self.flight.forwarded(op, &path);
-            self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
-        }
+        let (path, why) = match sent {
+            Sent::Offer(path) | Sent::LinkedOffer(path, _) | Sent::Forerunner(path) => {
+                (path, Why::Differs(Difference::Content))
+            }
+            Sent::Apart(path) => (path, Why::Event(Cause::WRITTEN | Cause::APART)),
+            _ => return,
+        };
+        let path = self.flight.forwarded(op, &path);
+        self.queue_look(Look::new(ticket, path, why));
     }
 
     /// Something that an operation needs is missing at the target: it is sent from the missing folder on, wherever that
@@ -207,6 +221,7 @@ impl Session<'_> {
             | Sent::Folder(path, _)
             | Sent::Standing(path)
             | Sent::Offer(path)
+            | Sent::Apart(path)
             | Sent::LinkedOffer(path, _) => {
                 self.flight.wanted(op);
                 self.send_folder_of(ticket, &self.by_now(op, &path));
@@ -298,7 +313,7 @@ fn undone(sent: &Sent) -> &'static str {
     match sent {
         Sent::Remove(_) => "not deleted at the target",
         Sent::Rename(..) | Sent::Exchange(..) => "not renamed at the target",
-        Sent::Link(..) => "not joined with its other names at the target, which may have another content",
+        Sent::Link(..) => "not joined with all its other names at the target",
         Sent::Compare(_) | Sent::List(_) | Sent::Count(_) => "cannot be compared with the target",
         _ => "not stored",
     }
@@ -316,7 +331,7 @@ fn troubled(sent: &Sent) -> &[RelPath] {
 fn place(sent: &Sent) -> &RelPath {
     match sent {
         Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
-        Sent::Offer(path) | Sent::Remove(path) | Sent::Settle(path) => path,
+        Sent::Offer(path) | Sent::Apart(path) | Sent::Remove(path) | Sent::Settle(path) => path,
         Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
         Sent::Link(path, _) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => path,
         Sent::Rename(_, to, _) => to,

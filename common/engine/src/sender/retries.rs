@@ -24,6 +24,8 @@ pub(super) struct Retries {
     absences: HashMap<RelPath, (u32, Instant)>,
     /// Folders that the target has refused since the last full pass began: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
+    /// Names of files with several that it has refused since then.
+    refused_names: HashSet<RelPath>,
     /// Folders that it could not list when it was asked last.
     unlisted: HashSet<RelPath>,
     /// There were more, so that it may be any folder: nothing is said to be whole then, before a pass has met it.
@@ -34,8 +36,8 @@ pub(super) struct Retries {
 
 impl Retries {
     pub fn new() -> Retries {
-        let (absences, refused, unlisted, more_unlisted, changed) = Default::default();
-        Retries { pause: RETRY.0, failures: 0, absences, refused, unlisted, more_unlisted, changed }
+        let (absences, refused, refused_names, unlisted, more_unlisted, changed) = Default::default();
+        Retries { pause: RETRY.0, failures: 0, absences, refused, refused_names, unlisted, more_unlisted, changed }
     }
 
     /// How long what failed waits before it is tried again.
@@ -67,6 +69,7 @@ impl Retries {
     pub fn begin_pass(&mut self) {
         self.absences.clear();
         self.refused.clear();
+        self.refused_names.clear();
     }
 
     /// The target takes no such folder. One too many is sent again with the next thing beneath it.
@@ -74,6 +77,16 @@ impl Retries {
         if self.refused.len() < FOLDERS {
             self.refused.insert(folder);
         }
+    }
+
+    /// The target does not take a file with several names under this one. Whether that is remembered, and was not known.
+    pub fn refuse_name(&mut self, name: RelPath) -> bool {
+        self.refused_names.len() < FOLDERS && self.refused_names.insert(name)
+    }
+
+    /// Whether the target does not take a file with several names under this one.
+    pub fn is_refused_name(&self, name: &RelPath) -> bool {
+        self.refused_names.contains(name)
     }
 
     /// The folder, this one or one above it, that the target takes no more.

@@ -12,6 +12,7 @@ mod liars;
 mod lies;
 mod links;
 mod names;
+mod once;
 mod owed;
 mod policy;
 mod progress;

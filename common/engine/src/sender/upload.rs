@@ -43,6 +43,8 @@ pub(super) struct Upload {
     earlier: Option<[u8; 32]>,
     /// Whether the target has got this version before.
     past: Past,
+    /// Whether its other names are joined to it, if it has any.
+    joins: bool,
 }
 
 /// What the next step of an upload is.
@@ -96,6 +98,7 @@ impl Upload {
             attempt: 1,
             earlier: None,
             past,
+            joins: true,
         }
     }
 
@@ -117,6 +120,16 @@ impl Upload {
     /// Whether the file is still compared with what the target has.
     pub fn compares(&self) -> bool {
         self.delta.is_some()
+    }
+
+    /// The same, after which its other names are joined to it, or not.
+    pub fn joined(self, joins: bool) -> Upload {
+        Upload { joins, ..self }
+    }
+
+    /// Whether the other names of its file are joined to it.
+    pub fn joins(&self) -> bool {
+        self.joins
     }
 
     /// Whether the target had got this version before it was sent here.

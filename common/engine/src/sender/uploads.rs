@@ -210,13 +210,15 @@ impl Session<'_> {
         let sent = Sent::Entry(upload.path().clone(), self.claim(stat));
         self.send(upload.ticket(), put, sent)?;
         self.mirror.progress.advance(upload.sent_bytes().saturating_sub(upload.told()));
-        self.mirror.account.has_sent(upload.path(), stat, upload.past());
-        self.sent_content(upload.path(), stat, upload.sent_bytes());
+        self.has_sent(upload.path(), stat, upload.past());
+        self.sent_content(upload.path(), stat, upload.sent_bytes(), upload.joins());
         if part == Part::Beginning {
             // What told of the rest may have been about another name of it, and have been sent before this.
             self.owe_rest(upload.ticket(), upload.path().clone(), Cause::WRITING);
         }
-        self.link_others(upload.ticket(), upload.path().clone(), stat)?;
+        if upload.joins() {
+            self.link_others(upload.ticket(), upload.path().clone(), stat)?;
+        }
         self.looked(upload.ticket())
     }
 

@@ -4,14 +4,17 @@
 //! `Compare` sees, and which of them a `Link` says belong together; `Settle` parts the rest.
 
 use proto::login::Durability;
-use proto::{Kept, Kind, Outcome, RelPath};
+use proto::{Kept, Kind, Name, Outcome, RelPath};
+use sys::Stat;
 
 use super::Changes;
 use super::book::Joined;
 use crate::receiver::outcome::{self, Done};
+use crate::view::Folder;
 
 impl Changes {
-    /// Makes `others` names of what stands at `first`.
+    /// Makes `others` names of what stands at `first`. One that cannot be is no reason to leave the next as it is: of several
+    /// the first that could not be is told.
     pub(super) fn link(&mut self, first: &RelPath, others: &[RelPath]) -> Done {
         if !self.replica.view().keeps(Kept::Hardlinks) {
             return Err(outcome::refused("the module keeps no hard links"));
@@ -22,16 +25,33 @@ impl Changes {
         if stat.kind == Kind::Dir {
             return Err(Outcome::Absent);
         }
+        let (mut joined, mut done) = (Vec::new(), Ok(()));
         for other in others {
-            let (other_folder, other_name) = self.parent(other)?;
-            let there = other_folder.look(&other_name).map_err(failed)?;
-            if there.is_none_or(|there| (there.dev, there.ino) != (stat.dev, stat.ino)) {
-                let staged = self.replica.link(&folder, &name).map_err(failed)?;
-                self.publish(other, staged)?;
+            let one = self.join((&folder, &name), &stat, other);
+            if outcome::is_done(&one) {
+                joined.push(other.clone());
+            }
+            let goes_on =
+                matches!(one, Ok(()) | Err(Outcome::Partly { .. } | Outcome::Refused { .. } | Outcome::Absent));
+            done = if goes_on { done.and(one) } else { one };
+            if !goes_on {
+                break;
             }
         }
-        self.links.join(first, others);
-        Ok(())
+        self.links.join(first, &joined);
+        done
+    }
+
+    /// Makes `other` one more name of the file that has this one.
+    fn join(&mut self, (folder, name): (&Folder, &Name), file: &Stat, other: &RelPath) -> Done {
+        let failed = |error| outcome::of("link it", &error);
+        let (other_folder, other_name) = self.parent(other)?;
+        let there = other_folder.look(&other_name).map_err(failed)?;
+        if there.is_some_and(|there| there.same_inode(file)) {
+            return Ok(());
+        }
+        let staged = self.replica.link(folder, name).map_err(failed)?;
+        self.publish(other, staged)
     }
 
     /// Parts names within `path` that share a file but are in no group together.

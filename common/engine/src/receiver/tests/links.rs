@@ -31,6 +31,17 @@ fn names_become_one_file() {
 }
 
 #[test]
+fn a_name_that_cannot_be_one_of_a_file_leaves_the_others_joined() {
+    let mut rig = Rig::new();
+    rig.done(&[folder("d"), put("a", "1"), put("c", "1")]);
+    assert_eq!(rig.outcome(link("a", &["none/b", "c", "d/e"])), Outcome::Absent);
+    assert_eq!([inode(&rig, "c"), inode(&rig, "d/e")], [inode(&rig, "a"); 2]);
+    // They are known to be a group: nothing is parted.
+    rig.done(&[settle("")]);
+    assert_eq!([inode(&rig, "c"), inode(&rig, "d/e")], [inode(&rig, "a"); 2]);
+}
+
+#[test]
 fn a_module_without_hard_links_refuses_them() {
     let keep: Keep = Keep::DEFAULT.iter().filter(|kept| *kept != Kept::Hardlinks).collect();
     let mut rig = Rig::with(Settings { keep, ..Settings::default() }, |_| {});

@@ -6,7 +6,7 @@ use super::Differing;
 use crate::mirror::Halt;
 use crate::sender::brake::Weight;
 use crate::sender::walk::Children;
-use crate::view::Inode;
+use crate::view::{Inode, Node};
 
 /// Whether operations may be sent, as far as a pass has to heed that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,11 @@ pub(in crate::sender) enum Action {
     Delete(Vec<RelPath>, Weight),
     /// Compare again when this is through: there is more to be deleted than was held.
     CompareAgain,
-    /// Note that these are the names of one file, and tell the target where it keeps that.
-    Name(Inode, Vec<RelPath>),
+    /// Send this file, which the target has under none of its names, under one of them: [`links`](super::Pass::links) has them.
+    Choose(Node),
+    /// Note that these are the names of one file, and tell the target where it keeps that. It has the file under the last of
+    /// these, if under any.
+    Name(Inode, Vec<RelPath>, Option<RelPath>),
     /// Let go of the pass: there is nothing more to do.
     End,
 }

@@ -12,8 +12,9 @@ use std::fmt;
 use proto::limits::{LISTED, LISTED_PART};
 use proto::{Entry, Kind, Name, RelPath};
 
-use super::differences::{Differences, compare};
-use crate::view::Listing;
+use super::differences::{Differences, Differing, compare};
+use super::links::{Mates, Standing};
+use crate::view::{Inode, Listing};
 
 /// What a name that is to be deleted takes beside the bytes of its path, with its look.
 const EXTRA: usize = 128;
@@ -24,6 +25,8 @@ pub(super) struct Compared {
     /// Files in it under whose names the target has others, whatever their size and time. Of those that the target has not told
     /// of.
     others: Vec<Name>,
+    /// What becomes of files with several names.
+    names: Mates,
     /// So many entries of `here` are compared.
     reached: usize,
     /// The last name that the target has told of.
@@ -56,6 +59,8 @@ pub(super) struct Stretch {
     pub others: Vec<Name>,
     /// What has come here since the folder was listed.
     pub came: Vec<Name>,
+    /// Names of files with several that differ.
+    pub linked: Vec<(Name, Inode, Standing)>,
     /// Whether the target has nothing in the folder.
     pub blank: bool,
 }
@@ -79,9 +84,9 @@ impl fmt::Display for Wrong {
 }
 
 impl Compared {
-    pub fn new(here: Listing, others: Vec<Name>) -> Compared {
+    pub fn new(here: Listing, others: Vec<Name>, names: Mates) -> Compared {
         let (reached, told, there, extras, held, beyond, matched) = Default::default();
-        Compared { here, others, reached, told, there, extras, held, beyond, matched }
+        Compared { here, others, names, reached, told, there, extras, held, beyond, matched }
     }
 
     /// How many entries it has here, compared or not.
@@ -93,8 +98,38 @@ impl Compared {
         self.here
     }
 
-    pub fn into_others(self) -> Vec<Name> {
-        self.others
+    /// Files in it that are no others than those that the target has, though it is alike; of those with several names apart.
+    pub fn into_others(mut self) -> (Vec<Name>, Vec<(Name, Inode, Standing)>) {
+        let mut others = std::mem::take(&mut self.others);
+        let linked = self.take_linked_others(&mut others);
+        (others, linked)
+    }
+
+    /// Names of files with several, where those are joined.
+    pub fn linked(&self) -> &[(Name, Inode)] {
+        if self.names == Mates::Joined { &self.here.linked } else { &[] }
+    }
+
+    fn linked_as(&self, name: &Name) -> Option<Inode> {
+        let at = self.linked().binary_search_by(|(linked, _)| linked.cmp(name)).ok()?;
+        Some(self.here.linked[at].1)
+    }
+
+    fn take_linked_others(&self, others: &mut Vec<Name>) -> Vec<(Name, Inode, Standing)> {
+        let linked = others.extract_if(.., |name| self.linked_as(name).is_some());
+        linked.filter_map(|name| Some((name.clone(), self.linked_as(&name)?, Standing::Content))).collect()
+    }
+
+    /// Those that differ: what becomes of them depends on the other names.
+    fn take_linked(&self, found: &mut Differences) -> Vec<(Name, Inode, Standing)> {
+        if self.linked().is_empty() {
+            return Vec::new();
+        }
+        let is_linked = |one: &mut Differing| one.kind == Kind::File && self.linked_as(&one.name).is_some();
+        let differing = found.here.extract_if(.., is_linked).map(|one| (one.name, one.difference.into()));
+        let in_the_way = found.extras.iter().map(|(name, _)| (name.clone(), Standing::Barred));
+        let linked = differing.chain(in_the_way);
+        linked.filter_map(|(name, standing)| Some((name.clone(), self.linked_as(&name)?, standing))).collect()
     }
 
     /// Whether the target has told of what it has under this name.
@@ -169,13 +204,15 @@ impl Compared {
 
     fn compare(&mut self, upto: usize, there: &[Entry], last: bool) -> Stretch {
         let here = self.here.entries.get(self.reached..upto).unwrap_or_default();
-        let found = compare(here, &self.here.skipped, there);
+        let mut found = compare(here, &self.here.skipped, there);
         self.reached = upto;
         let told = self.told.as_ref();
         let mut others: Vec<_> =
             self.others.extract_if(.., |name| last || told.is_some_and(|told| *name <= *told)).collect();
         others.retain(|name| !found.has_dealt_with(name));
-        Stretch { found, others, came: Vec::new(), blank: false }
+        let mut linked = self.take_linked(&mut found);
+        linked.extend(self.take_linked_others(&mut others));
+        Stretch { found, others, came: Vec::new(), linked, blank: false }
     }
 }
 

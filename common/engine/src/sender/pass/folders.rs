@@ -3,7 +3,9 @@
 use proto::{Entry, Kind, Name, RelPath};
 
 use super::compared::{Compared, Extras, Stretch, Wrong, cost};
+use super::links::Standing;
 use super::{Action, Children, Difference, Differing, Pass, blank};
+use crate::view::Inode;
 
 impl Pass {
     /// What stands in a folder. Of `others` the target has another file under the same name, whatever size and time say.
@@ -21,12 +23,12 @@ impl Pass {
             Children::Listing(here) if !self.blank.contains(&path) => {
                 for (name, inode) in &here.linked {
                     if let Ok(path) = path.join(name) {
-                        self.meet(*inode, path);
+                        self.links.met(*inode, path);
                     }
                 }
                 self.entries += here.entries.len();
                 self.todo.push_back(Action::Compare(path.clone(), here.digest));
-                self.comparing.insert(path, Compared::new(here, others));
+                self.comparing.insert(path, Compared::new(here, others, self.names));
             }
             children => self.todo.push_back(Action::LookAtAll(path, children)),
         }
@@ -41,7 +43,9 @@ impl Pass {
     pub fn is_alike(&mut self, path: &RelPath) {
         if let Some(compared) = self.take(path) {
             self.matched += compared.len() as u64;
-            self.send(path, compared.into_others());
+            let (others, linked) = compared.into_others();
+            self.send(path, others);
+            self.meet_differing(path, linked);
         }
         self.take_up_missing(path);
     }
@@ -95,8 +99,23 @@ impl Pass {
 
     /// The comparison of this folder failed: nothing is concluded from it, and nothing in it is deleted.
     pub fn uncompared(&mut self, path: &RelPath) {
-        self.take(path);
+        if let Some(compared) = self.take(path) {
+            self.meet_differing(
+                path,
+                compared.linked().iter().map(|(name, inode)| (name.clone(), *inode, Standing::Unknown)),
+            );
+        }
         self.take_up_missing(path);
+    }
+
+    /// What is known of these names of files with several.
+    fn meet_differing(&mut self, folder: &RelPath, linked: impl IntoIterator<Item = (Name, Inode, Standing)>) {
+        for (name, inode, standing) in linked {
+            let ignored = standing == Standing::Metadata && !self.attributes;
+            if let Some(path) = folder.join(&name).ok().filter(|_| !ignored) {
+                self.links.differs(inode, path, standing);
+            }
+        }
     }
 
     /// The target has told more of a folder, or all that it will: those in it that it does not have go on, or wait again.
@@ -113,8 +132,9 @@ impl Pass {
     }
 
     /// What is here and differs, up to where the target has told.
-    fn found(&mut self, path: &RelPath, Stretch { found, others, came, blank }: Stretch) {
+    fn found(&mut self, path: &RelPath, Stretch { found, others, came, linked, blank }: Stretch) {
         self.send(path, others);
+        self.meet_differing(path, linked);
         if !came.is_empty() {
             self.todo.push_back(Action::LookAtNew(path.clone(), came));
         }
@@ -171,6 +191,11 @@ impl Pass {
         for path in asked {
             self.missing.remove(&path);
             if let Some(compared) = self.take(&path) {
+                let linked = compared.linked().iter();
+                self.meet_differing(
+                    &path,
+                    linked.map(|(name, inode)| (name.clone(), *inode, Standing::Unknown)).collect::<Vec<_>>(),
+                );
                 self.todo.push_back(Action::LookAtAll(path, Children::Listing(compared.into_here())));
             }
         }

@@ -10,12 +10,13 @@ mod compared;
 mod deletions;
 mod differences;
 mod folders;
+mod links;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use proto::{Name, RelPath};
 
@@ -29,6 +30,8 @@ use blank::Blank;
 use compared::Compared;
 use deletions::{Deletions, Whole};
 pub(super) use differences::{Difference, Differing};
+pub(super) use links::Mates;
+use links::{Links, Told};
 
 /// How far down a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,8 @@ enum Phase {
     Judging,
     /// Looks are under way, the last of them at what is to be deleted.
     Looking,
+    /// Files with several names that the target has under none of them are sent under one.
+    Choosing,
     /// The names of files with several are told.
     Naming,
     Over,
@@ -86,19 +91,21 @@ pub(super) struct Pass {
     held: usize,
     /// Entries of the target that have a place here.
     matched: u64,
-    /// Files with more than one name, and the names met.
-    groups: HashMap<Node, (Inode, Vec<RelPath>)>,
-    /// Those that are counted, each once.
-    counted: HashSet<Node>,
-    /// Those of them that are still to be named, the first of them last.
-    to_name: Vec<(Inode, Vec<RelPath>)>,
+    /// Whether a change of metadata alone is mirrored.
+    attributes: bool,
+    /// What becomes of files with more than one name, and those that were met.
+    names: Mates,
+    links: Links,
+    /// Those of them that are still to be sent under one name, and those that are still to be named, the first of them last.
+    to_choose: Vec<Node>,
+    to_name: Vec<Told>,
     /// Whether the root of the source has no entries.
     empty: bool,
 }
 
 impl Pass {
     /// Of the folder at `root`. What is noted of entries since it began is of `round`, or later.
-    pub fn new(root: RelPath, reach: Reach, reason: Reason, round: Round, options: &Options) -> Pass {
+    pub fn new(root: RelPath, reach: Reach, reason: Reason, round: Round, options: &Options, names: Mates) -> Pass {
         Pass {
             todo: VecDeque::from([Action::List(vec![root.clone()])]),
             root,
@@ -118,8 +125,10 @@ impl Pass {
             deletions: Deletions::new(),
             held: 0,
             matched: 0,
-            groups: HashMap::new(),
-            counted: HashSet::new(),
+            attributes: options.attributes,
+            names,
+            links: Links::default(),
+            to_choose: Vec::new(),
             to_name: Vec::new(),
             empty: false,
         }
@@ -148,9 +157,16 @@ impl Pass {
         self.listing == 0 && self.comparing.is_empty()
     }
 
+    /// Whether all that is to be sent is found: that, and under which names files with several are.
+    pub fn has_found_all(&self) -> bool {
+        let chosen = self.phase == Phase::Choosing && self.to_choose.is_empty();
+        self.is_compared() && (chosen || !self.is_before_naming() || !self.links.any_differ())
+    }
+
     /// Whether there is something that it says only when operations may be sent.
     pub fn is_held_up(&self) -> bool {
-        !self.to_ask.is_empty() || self.deletions.has_questions() || !self.to_name.is_empty()
+        let named = self.to_choose.is_empty() && self.to_name.is_empty();
+        !self.to_ask.is_empty() || self.deletions.has_questions() || !named
     }
 
     /// Entries of the folders that are compared and not answered.
@@ -173,17 +189,40 @@ impl Pass {
         if self.blank.contains(folder) { Detail::Names } else { Detail::Metadata }
     }
 
-    /// A name of a file that has more than one.
-    pub fn meet(&mut self, inode: Inode, path: RelPath) {
-        let (_, names) = self.groups.entry(inode.node()).or_insert_with(|| (inode, Vec::new()));
-        if names.last() != Some(&path) {
-            names.push(path);
+    /// A file that has more names than one was sent under this one. Whether it is named by this pass.
+    pub fn meet(&mut self, inode: Inode, path: RelPath) -> bool {
+        let names = self.is_before_naming();
+        if names {
+            self.links.sent(inode, path);
         }
+        names
     }
 
-    /// This file with several names is counted. Whether it was not yet, under another of them.
-    pub fn count_once(&mut self, node: Node) -> bool {
-        self.counted.insert(node)
+    fn is_before_naming(&self) -> bool {
+        !matches!(self.phase, Phase::Naming | Phase::Over)
+    }
+
+    /// Whether the content that a look has found under this name of several waits: it is sent under another, or when it is
+    /// known under which names the target has it.
+    pub fn defers(&mut self, inode: Inode, path: &RelPath) -> bool {
+        let before = !matches!(self.phase, Phase::Choosing | Phase::Naming | Phase::Over);
+        let at_once = self.is_full() && self.blank.contains(&RelPath::root());
+        self.names == Mates::Joined && before && self.links.defers(inode, path, at_once)
+    }
+
+    /// The target has refused a file under this name of several. Whether the pass finds another for it.
+    pub fn refused(&mut self, node: Node, path: &RelPath) -> bool {
+        self.is_before_naming() && self.links.refused(node, path)
+    }
+
+    /// The files with several names that it has met.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The same, to be told of them.
+    pub fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
     }
 
     /// A look was queued for this pass: it does not end before that is through.
@@ -284,22 +323,32 @@ impl Pass {
                     return Some(Action::Judge);
                 }
                 Phase::Counting if self.deletions.are_counted() => self.delete(),
-                Phase::Looking if self.looking == 0 => self.begin_naming(),
+                Phase::Looking if self.looking == 0 => self.begin_choosing(),
+                Phase::Choosing if window == Window::Open && !self.to_choose.is_empty() => {
+                    return self.to_choose.pop().map(Action::Choose);
+                }
+                // What was tried in vain is tried under the next name.
+                Phase::Choosing if self.looking == 0 && self.to_choose.is_empty() => self.begin_choosing(),
                 Phase::Naming if self.to_name.is_empty() => {
                     self.phase = Phase::Over;
                     return Some(Action::End);
                 }
                 Phase::Naming if window == Window::Open => {
-                    return self.to_name.pop().map(|(inode, names)| Action::Name(inode, names));
+                    return self.to_name.pop().map(|Told { inode, names, good }| Action::Name(inode, names, good));
                 }
                 _ => return None,
             }
         }
     }
 
-    fn begin_naming(&mut self) {
-        self.phase = Phase::Naming;
-        self.to_name = std::mem::take(&mut self.groups).into_values().collect();
-        self.to_name.sort_unstable_by(|(_, a), (_, b)| b.cmp(a));
+    fn begin_choosing(&mut self) {
+        self.phase = Phase::Choosing;
+        if self.names == Mates::Joined {
+            self.to_choose = self.links.lacking();
+        }
+        if self.to_choose.is_empty() {
+            self.phase = Phase::Naming;
+            self.to_name = self.links.take();
+        }
     }
 }

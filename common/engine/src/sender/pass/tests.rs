@@ -31,7 +31,7 @@ fn options(max_delete: MaxDelete) -> Options {
 }
 
 fn pass(at: &str, reach: Reach, max_delete: MaxDelete) -> Pass {
-    Pass::new(path(at), reach, Reason::Unknown, Round::default(), &options(max_delete))
+    Pass::new(path(at), reach, Reason::Unknown, Round::default(), &options(max_delete), Mates::Joined)
 }
 
 /// All that it says now, in short; with an open window.

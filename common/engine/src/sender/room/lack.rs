@@ -52,6 +52,7 @@ impl Session<'_> {
             Sent::Folder(path, _) | Sent::Standing(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => {
                 vec![(path, Wait::Entry(Cause::ATTRIBUTES))]
             }
+            Sent::Apart(path) => vec![(path, Wait::Entry(Cause::ATTRIBUTES.and(Cause::APART)))],
             Sent::Forerunner(path) | Sent::Link(path, _) => vec![(path, Wait::Entry(Cause::ATTRIBUTES))],
             Sent::Remove(path) => vec![(path, Wait::Entry(Cause::GONE))],
             Sent::Rename(from, to, _) => vec![(from, Wait::Entry(Cause::GONE)), (to, Wait::Doubt)],

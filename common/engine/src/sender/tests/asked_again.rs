@@ -56,6 +56,7 @@ fn outcome(op: u64, outcome: Outcome) -> Option<ToSender> {
 fn none(op: u64, message: &ToReceiver) -> Option<ToSender> {
     match message {
         ToReceiver::Compare { .. } => Some(ToSender::NoFolder { op }),
+        ToReceiver::Put { content: proto::Content::Asked { .. }, .. } => outcome(op, Outcome::Want),
         ToReceiver::Basis { id, .. } => Some(ToSender::Signature { id: *id, size: 0, chunks: Vec::new(), last: true }),
         _ => None,
     }
@@ -75,27 +76,48 @@ fn four_folders(pair: &Pair, large: usize, names: usize) {
     }
 }
 
+/// To a module that joins them, and to one to which each is a file of its own.
 #[test]
-fn names_of_one_file_are_sent_each_once_and_beyond_that_twice_the_files() {
+fn of_files_with_ten_names_a_target_gets_three_times_the_files_in_an_hour() {
+    const FILES: u64 = 40 * 1_800_000;
     const TREE: u64 = 40 * 900_000;
-    let lies: [(&str, Says); 3] = [
+    let lies: [(&str, Says); 6] = [
         ("it has nothing, at each connection", none),
         ("the names are not there", |op, message| match message {
             ToReceiver::Link { .. } => outcome(op, Outcome::Absent),
+            _ => none(op, message),
+        }),
+        ("no name can be joined, nor has one the content", |op, message| match message {
+            ToReceiver::Link { .. } => outcome(op, Outcome::Refused { reason: reason() }),
+            ToReceiver::Offer { .. } => outcome(op, Outcome::Want),
+            _ => none(op, message),
+        }),
+        ("no name takes a file", |op, message| match message {
+            ToReceiver::Put { .. } => outcome(op, Outcome::Refused { reason: reason() }),
             _ => none(op, message),
         }),
         ("each file has failed", |op, message| match message {
             ToReceiver::Put { .. } => outcome(op, Outcome::Failed { reason: reason() }),
             _ => none(op, message),
         }),
+        ("what is offered is not there", |op, message| match message {
+            ToReceiver::Link { .. } => outcome(op, Outcome::Absent),
+            ToReceiver::Offer { .. } => outcome(op, Outcome::Want),
+            _ => none(op, message),
+        }),
     ];
     for (what, says) in lies {
         let (pair, clock) = Pair::stepped();
-        four_folders(&pair, 7_200_000, 3);
+        four_folders(&pair, 16_200_000, 10);
         let (content, _) = an_hour(&pair, &clock, says, Duration::from_secs(40));
-        assert!(content >= 3 * TREE, "{what}: only {content} bytes in all");
-        assert!(content <= 5 * TREE + TREE / 4, "{what}: {content} bytes for {TREE}");
+        assert!(content >= FILES, "{what}: only {content} bytes in all");
+        assert!(content <= 3 * FILES + FILES / 4, "{what}: {content} bytes for {FILES}");
     }
+    let (mut pair, clock) = Pair::stepped();
+    pair.keep = Keep::DEFAULT.iter().filter(|kept| *kept != proto::Kept::Hardlinks).collect();
+    four_folders(&pair, 7_200_000, 3);
+    let (content, _) = an_hour(&pair, &clock, none, Duration::from_secs(40));
+    assert!((3 * TREE..=5 * TREE + TREE / 4).contains(&content), "{content} bytes for {TREE}");
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! What follows from nothing standing where a look was at: an entry of the target goes, or it is looked for elsewhere.
+
+use proto::{Kind, RelPath, ToReceiver};
+
+use super::flight::{End, Sent};
+use super::looks::{Look, Why};
+use super::need::{self, Absence};
+use super::{Ended, Session};
+use crate::hint::Hint;
+use crate::pending::Ticket;
+
+impl Session<'_> {
+    /// Nothing has this name.
+    pub(super) fn nothing_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
+        let mates = self.groups.left(&path);
+        self.look_at_mates(ticket, mates);
+        match need::of_absence(why) {
+            Absence::Gone => return self.remove(ticket, path),
+            Absence::Explained => self.mirror.entries.gone(&path),
+            Absence::Unexplained => {
+                let mut folder = path.parent().unwrap_or_default();
+                while self.kind_here(&folder) != Some(Kind::Dir)
+                    && let Some(above) = folder.parent()
+                {
+                    folder = above;
+                }
+                self.owe(ticket, Hint::Folder { path: folder });
+            }
+            Absence::LostSight => self.flight.end_with(ticket, End::LostSight),
+            Absence::ListAgain => {
+                let folder = path.parent().unwrap_or_default();
+                self.owe(ticket, Hint::Folder { path: folder });
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands here the target cannot hold under this name. What it has under it is something else.
+    pub(super) fn unheld_there(&mut self, Look { ticket, path, why, .. }: Look) -> Result<(), Ended> {
+        if why == Why::Extra && self.options.delete { self.send_removal(ticket, path) } else { Ok(()) }
+    }
+
+    fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+        self.mirror.entries.gone(&path);
+        if !self.options.delete || self.never_held(&path) {
+            return Ok(());
+        }
+        let empty = self.root_is_empty()?;
+        let in_pass = self.passes.has(ticket);
+        if empty && !in_pass && !self.mirror.is_released() {
+            return self.start_told_empty(ticket);
+        }
+        self.send_removal(ticket, path)
+    }
+
+    fn send_removal(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+        self.origins.removed(&path);
+        self.send_other_spelling(ticket, &path);
+        self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
+        Ok(())
+    }
+
+    /// Whether the root, which must be the folder that it was, has no entries. Asked once a turn.
+    fn root_is_empty(&mut self) -> Result<bool, Ended> {
+        match self.root_empty {
+            Some(empty) => Ok(empty),
+            None => {
+                let empty = self.root.check().map_err(Ended::Halted)?;
+                self.root_empty = Some(empty);
+                Ok(empty)
+            }
+        }
+    }
+}
