@@ -48,7 +48,8 @@ impl Backoff {
     /// Returns when the pause is over, or at once on `stop`.
     pub async fn wait(&mut self, pause: Pause, stop: &Stop) {
         let Some(pause) = self.next(pause) else { return };
-        let share = sys::process::random_u64() as f64 / u64::MAX as f64;
+        // Without randomness all wait for the same time.
+        let share = sys::process::random().map_or(0.5, |bytes| u64::from_ne_bytes(bytes) as f64 / u64::MAX as f64);
         tokio::select! {
             () = tokio::time::sleep(pause.mul_f64(0.5 + share)) => {}
             () = stop.requested() => {}

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kit::{hex, unhex};
 use proto::login::{SenderId, Token};
@@ -36,10 +37,8 @@ impl Identity {
         // A daemon and a `sync` may come at the same time.
         let _turn = sys::paths::take_turn(&path).map_err(|error| failed(state_dir, error))?;
         if !sys::exists(&path) {
-            let id: SenderId = sys::process::random();
-            if id == SenderId::default() {
-                return Err("cannot fill `state_dir`: the kernel gives no random numbers".to_owned());
-            }
+            let none = |_| "cannot fill `state_dir`: the kernel gives no random numbers".to_owned();
+            let id: SenderId = sys::process::random().map_err(none)?;
             let text = format!("{}\n", hex(&id));
             sys::replace(&path, text.as_bytes(), 0o600).map_err(|error| failed(&path, error))?;
         }
@@ -49,7 +48,13 @@ impl Identity {
 
     /// One of the moment, for a pass of its own.
     pub fn of_the_moment() -> Identity {
-        Identity { id: sys::process::random(), state_dir: None }
+        let other = |_| {
+            // No secret; it only has to be another one than everybody else's.
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let (boot, process) = (sys::process::boot_id(), std::process::id());
+            proto::digest::of(boot.as_bytes(), &process.to_le_bytes(), &now.to_le_bytes())
+        };
+        Identity { id: sys::process::random().unwrap_or_else(other), state_dir: None }
     }
 
     /// Whether [`kept`](Identity::kept) can work in this folder, as far as that can be seen without changing anything. The
@@ -94,7 +99,7 @@ impl Identity {
 
     fn path(&self, target: &Target) -> Option<PathBuf> {
         let destination = target.destination.to_string();
-        let name = proto::digest::mark(&[], target.name.as_bytes(), destination.as_bytes());
+        let name = proto::digest::of(&[], target.name.as_bytes(), destination.as_bytes());
         Some(self.state_dir.as_ref()?.join(LEASES).join(hex(&name)))
     }
 }

@@ -35,13 +35,13 @@ pub fn nesting(source: &Tree, mounts: Mounts, target: &[Digest]) -> Option<Nesti
     let own = target.first()?;
     // A source that is not seen from the root of this process cannot be compared, and is not refused for it.
     let tops = tops(source, mounts).ok()?;
-    if tops.first().is_some_and(|source| source.mark() == *own) {
+    if tops.first().is_some_and(|source| source.digest() == *own) {
         return Some(Nesting::Same);
     }
-    if tops.iter().any(|top| target.contains(&top.mark())) {
+    if tops.iter().any(|top| target.contains(&top.digest())) {
         return Some(Nesting::TargetWithin);
     }
-    tops.iter().any(|top| top.marks().contains(own)).then_some(Nesting::SourceWithin)
+    tops.iter().any(|top| top.digests().contains(own)).then_some(Nesting::SourceWithin)
 }
 
 /// The same for a source that is not open; nothing where it is missing.

@@ -12,7 +12,7 @@ use engine::receiver::{Disk, Grant, Guesses, Limits, Memory, Signatures};
 use engine::view::{Replica, Written};
 use kit::config::{FromValue, Value, Wrong};
 use proto::digest::Digest;
-use proto::limits::MARKS;
+use proto::limits::PLACES;
 use proto::login::{Durability, Open, Purpose, Refusal};
 use proto::policy::{Bounds, Policy};
 use proto::shown::Shown;
@@ -196,11 +196,11 @@ impl Permit {
         Policy { limits, capabilities: self.disk, ..Policy::default() }
     }
 
-    /// The marks of the peer's folder and of those above it, nearest first.
-    pub fn marks(&self) -> Vec<Digest> {
-        let mut marks = self.standing.place.as_ref().map(Place::marks).unwrap_or_default();
-        marks.truncate(MARKS);
-        marks
+    /// Where the peer's folder and those above it stand, as digests, nearest first.
+    pub fn digests(&self) -> Vec<Digest> {
+        let mut places = self.standing.place.as_ref().map(Place::digests).unwrap_or_default();
+        places.truncate(PLACES);
+        places
     }
 
     /// Makes the peer's folder where it is missing, and hands out what a receiver needs. Blocks on the disk.

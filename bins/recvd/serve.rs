@@ -147,7 +147,7 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
         continued: lease.continued(),
         epoch: lease.epoch(),
         token: Some(lease.token()),
-        place: permit.marks(),
+        place: permit.digests(),
         extensions: Extensions::default(),
     };
     let deadline = tokio::time::Instant::now() + MODULE;

@@ -133,6 +133,9 @@ impl Sessions {
     /// Opens one, or says why not now.
     pub async fn open(&self, claim: Claim) -> Result<Lease, Refusal> {
         self.know(&claim.module, &claim.root).await?;
+        // A token that somebody else could know would be none.
+        let token =
+            sys::process::random().map_err(|_| busy("the kernel of the server gives no random numbers", RETRY))?;
         let mut state = self.state();
         let module = state.modules.entry(claim.module.clone()).or_default();
         if module.running >= claim.most {
@@ -146,7 +149,7 @@ impl Sessions {
         }
         state.running += 1;
         kit::readiness::changed();
-        let (holder, token) = (Arc::new(Holder::new(claim.from)), Token(sys::process::random()));
+        let (holder, token) = (Arc::new(Holder::new(claim.from)), Token(token));
         let (sessions, began) = (self.clone(), AtomicBool::new(false));
         Ok(Lease { sessions, claim, holder, continued, token, epoch, began })
     }

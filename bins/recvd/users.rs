@@ -27,24 +27,18 @@ pub struct Users {
 /// What has fitted, so that a host that comes back, as all do after a break, need not wait for argon2 again: a hash of
 /// each user's last right password under a key that only this process has ever had. A wrong password takes its time.
 struct Proven {
-    key: [u8; 32],
+    key: Option<[u8; 32]>,
     hashes: Mutex<BTreeMap<String, blake3::Hash>>,
 }
 
 impl Proven {
     fn new() -> Proven {
-        let mut key = [0; 32];
         // Without randomness no key, and nothing is remembered.
-        let random = key.chunks_exact_mut(8).all(|part| {
-            let number = sys::process::random_u64();
-            part.copy_from_slice(&number.to_ne_bytes());
-            number != 0
-        });
-        Proven { key: if random { key } else { [0; 32] }, hashes: Mutex::default() }
+        Proven { key: sys::process::random().ok(), hashes: Mutex::default() }
     }
 
     fn hash(&self, password: &[u8]) -> Option<blake3::Hash> {
-        (self.key != [0; 32]).then(|| blake3::keyed_hash(&self.key, password))
+        self.key.as_ref().map(|key| blake3::keyed_hash(key, password))
     }
 
     fn hashes(&self) -> MutexGuard<'_, BTreeMap<String, blake3::Hash>> {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proto::RelPath;
-use sys::slots::Found;
+use sys::slots::Stored;
 use sys::{RootId, Slots, Tree};
 use tracing::warn;
 
@@ -65,7 +65,7 @@ pub(super) struct Unwritten {
 
 /// Where recvd remembers how far the leases of a module were.
 pub(super) fn reminder(state_dir: &Path, module: &str) -> PathBuf {
-    let digest = proto::digest::mark(&[], &[], module.as_bytes());
+    let digest = proto::digest::of(&[], &[], module.as_bytes());
     let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     state_dir.join(format!("{name}.leases"))
 }
@@ -83,13 +83,13 @@ impl Book {
         *self = Book { root: Some(id), least, ..Book::default() };
         let (slots, found) = match Slots::open(tree, NAME) {
             Ok(opened) => opened,
-            Err(error) => (None, Found::Foreign(error.to_string())),
+            Err(error) => (None, Stored::Foreign(error.to_string())),
         };
         self.slots = slots;
         let read = match found {
-            Found::Nothing => Ok(None),
-            Found::Content(bytes) => record::read(&bytes).map(Some),
-            Found::Foreign(why) => Err(why),
+            Stored::Nothing => Ok(None),
+            Stored::Content(bytes) => record::read(&bytes).map(Some),
+            Stored::Foreign(why) => Err(why),
         };
         let number = self.slots.as_ref().map_or(0, Slots::number);
         let ignored = |why: &str| {

@@ -80,14 +80,14 @@ fn short(hash: &blake3::Hash) -> Digest {
     digest
 }
 
-/// The mark of a folder by where it stands: the same for the same folder until its host is started anew. It tells nothing
-/// to anybody who does not know all three parts. `boot` is another after each start, `device` and `path` name a folder of a
-/// file system.
-pub fn mark(boot: &[u8], device: &[u8], path: &[u8]) -> Digest {
+/// Of three texts, of which none runs into the next. Of a folder by where it stands they are the `boot_id` of its host, the
+/// device and the path there: the same for the same folder until its host is started anew, and nothing to anybody who does not
+/// know all three.
+pub fn of(one: &[u8], two: &[u8], three: &[u8]) -> Digest {
     let mut buf = BytesMut::with_capacity(256);
-    wire::put_bytes16(boot, &mut buf);
-    wire::put_bytes16(device, &mut buf);
-    buf.extend_from_slice(path);
+    wire::put_bytes16(one, &mut buf);
+    wire::put_bytes16(two, &mut buf);
+    buf.extend_from_slice(three);
     short(&blake3::hash(&buf))
 }
 

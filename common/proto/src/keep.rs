@@ -1,7 +1,8 @@
 //! Which attributes a module keeps. Both sides look at entries through the same `Keep`, so that what one of them cannot
 //! hold never looks like a difference.
 //!
-//! The receiver tells it in `Opened`; sender and receiver project every [`Meta`] before they compare, digest or apply.
+//! Whoever receives tells it: a server in `Opened`, a client in `Open`. Sender and receiver project every [`Meta`] before
+//! they compare, digest or apply.
 
 use std::fmt;
 use std::str::FromStr;

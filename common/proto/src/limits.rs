@@ -16,8 +16,9 @@ pub const LOGIN_FRAME: usize = 4 * 1024;
 pub const USER: usize = 255;
 /// Bytes of the text by which a peer names its program, in `Hello` and `Welcome`.
 pub const SOFTWARE: usize = 128;
-/// Marks of a folder and of those above it, in `Opened`: what fits into a frame of the login, with room to spare.
-pub const MARKS: usize = 128;
+/// Digests in `Opened` that say where a folder and those above it stand: what fits into a frame of the login, with room to
+/// spare.
+pub const PLACES: usize = 128;
 /// Largest password, in bytes: refused before anything is hashed.
 pub const PASSWORD: usize = 1024;
 /// Largest file content that travels inside its `Put`; more is a blob.
@@ -66,7 +67,7 @@ pub const PACKED: usize = 960 * 1024;
 /// least.
 pub const PACKED_WINDOW: u8 = 20;
 /// The windows that a receiver may grant, likewise.
-pub const WINDOWS: std::ops::RangeInclusive<u8> = 20..=23;
+pub const WINDOWS: std::ops::RangeInclusive<u8> = PACKED_WINDOW..=23;
 /// Bytes of one path, all components and separators.
 pub const PATH: usize = 65_535;
 /// Components of one path.

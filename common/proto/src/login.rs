@@ -219,9 +219,9 @@ pub struct Opened {
     /// What the next session is to show. It is the new one once the client has said that it is [written
     /// down](crate::ToReceiver::Noted); until then the one before is as good. Only to push.
     pub token: Option<Token>,
-    /// The [marks](crate::digest::mark) of the folder and of those above it, at most [`MARKS`](crate::limits::MARKS): a sender
-    /// on the same host sees by them that its source is within the folder, or the folder within its source. Empty where the
-    /// receiver cannot tell.
+    /// The [digests](crate::digest::of) of where the folder and those above it stand, at most
+    /// [`PLACES`](crate::limits::PLACES): a sender on the same host sees by them that its source is within the folder, or the
+    /// folder within its source. Empty where the receiver cannot tell.
     pub place: Vec<Digest>,
     /// What a later version may say besides.
     pub extensions: Extensions,

@@ -53,12 +53,7 @@ impl Enclosure {
 }
 
 fn lets_in_nobody(stat: &Stat) -> bool {
-    is_ours(stat.uid) && stat.mode & PASS == 0
-}
-
-/// Whether it is our own id, or that of root, who can do everything anyway.
-fn is_ours(uid: u32) -> bool {
-    uid == 0 || uid == process::effective_uid()
+    process::is_ours(stat.uid) && stat.mode & PASS == 0
 }
 
 /// Whether other users of this host can come to the folder at `path`; they can where that cannot be seen.
@@ -72,7 +67,7 @@ pub fn is_open(path: &Path) -> bool {
 pub fn to_close(path: &Path, modules: &[&Path]) -> Option<PathBuf> {
     let ours = |path: &&Path| {
         let opened = rustix::fs::openat(CWD, *path, HANDLE, Mode::empty()).map_err(io::Error::from);
-        opened.and_then(Stat::of).is_ok_and(|stat| is_ours(stat.uid))
+        opened.and_then(Stat::of).is_ok_and(|stat| process::is_ours(stat.uid))
     };
     // Folders such as /srv are there for much else, even where nothing else is in them now.
     let above = path.parent().filter(|above| above.components().count() > 2);

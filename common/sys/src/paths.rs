@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags};
 
-use crate::remove::random;
+use crate::process::random;
 
 /// Largest configuration file, in bytes.
 pub const LARGEST_CONFIG: u64 = 1024 * 1024;
@@ -77,7 +77,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut beside = OsString::from(".");
     beside.push(name);
-    beside.push(format!(".{:016x}", random()?));
+    beside.push(format!(".{:016x}", u64::from_ne_bytes(random()?)));
     let beside = path.with_file_name(beside);
     let renamed = write_beside(&beside, bytes, mode, owner).and_then(|()| fs::rename(&beside, &path));
     if renamed.is_err() {

@@ -72,19 +72,19 @@ impl Place {
     }
 
     /// Tells the folder from all others of this host, and nobody its path.
-    pub fn mark(&self) -> Digest {
-        self.mark_of(&self.path)
+    pub fn digest(&self) -> Digest {
+        self.digest_of(&self.path)
     }
 
-    /// Its mark and those of the folders above it, up to the root of the file system.
-    pub fn marks(&self) -> Vec<Digest> {
+    /// Its digest and those of the folders above it, up to the root of the file system.
+    pub fn digests(&self) -> Vec<Digest> {
         let above =
             self.path.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &self.path[..at]);
-        std::iter::once(&self.path[..]).chain(above).map(|path| self.mark_of(path)).collect()
+        std::iter::once(&self.path[..]).chain(above).map(|path| self.digest_of(path)).collect()
     }
 
-    fn mark_of(&self, path: &[u8]) -> Digest {
-        digest::mark(self.boot.as_bytes(), self.device.as_bytes(), path)
+    fn digest_of(&self, path: &[u8]) -> Digest {
+        digest::of(self.boot.as_bytes(), self.device.as_bytes(), path)
     }
 }
 
@@ -168,8 +168,8 @@ mod tests {
         let (a, b, c) = (place("a"), place("a/b"), place("a/b/c"));
         assert_eq!(place("link"), b);
         assert_eq!(a.clone().beneath(&RelPath::parse(b"b/c").unwrap()), c);
-        assert_eq!(c.marks()[..3], [c.mark(), b.mark(), a.mark()]);
-        assert!(!a.marks().contains(&b.mark()));
-        assert_ne!(place("").mark(), a.mark());
+        assert_eq!(c.digests()[..3], [c.digest(), b.digest(), a.digest()]);
+        assert!(!a.digests().contains(&b.digest()));
+        assert_ne!(place("").digest(), a.digest());
     }
 }

@@ -6,18 +6,14 @@ use std::sync::LazyLock;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
-/// A random number, for names and identities that must not meet another's; 0 when the kernel gives none.
-pub fn random_u64() -> u64 {
-    u64::from_ne_bytes(random())
-}
-
-/// As many random bytes, at most 256; zeros when the kernel gives none.
-pub fn random<const N: usize>() -> [u8; N] {
+/// As many random bytes, at most 256, for what must not meet another's or be guessed.
+///
+/// # Errors
+/// When the kernel gives none.
+pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
-        Ok(given) if given == N => bytes,
-        _ => [0; N],
-    }
+    let given = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
+    if given == N { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Tells the time from one start of this host to the next from all others; empty where the kernel does not say.
@@ -102,9 +98,20 @@ pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Whether it is our own id, or that of root, who can do everything anyway.
+pub fn is_ours(uid: u32) -> bool {
+    uid == 0 || uid == effective_uid()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_bytes_are_all_there_or_none() {
+        assert_ne!(random::<32>().unwrap(), random::<32>().unwrap());
+        assert!(random::<32>().unwrap()[16..] != [0; 16]);
+    }
 
     #[test]
     fn a_process_that_hides_its_memory_still_reaches_its_own_descriptors() {

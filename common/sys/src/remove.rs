@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::listing::{self, Line};
 use crate::moves::{self, At};
+use crate::process::random;
 use crate::resolve::FOLDER;
 use proto::Kind;
 
@@ -24,7 +25,7 @@ pub(crate) fn remove(stage: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
         Err(Errno::ISDIR) => {}
         done => return Ok(done?),
     }
-    let mut work = Work { stage, seed: random()?, next: 0, left: vec![name.into()] };
+    let mut work = Work { stage, seed: u64::from_ne_bytes(random()?), next: 0, left: vec![name.into()] };
     let mut first = Ok(());
     while let Some(folder) = work.left.pop() {
         first = first.and(work.folder(&folder));
@@ -60,14 +61,6 @@ pub(crate) fn unlink(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
         },
         done => done,
     }
-}
-
-/// Sixty-four random bits, for names that collide with none.
-pub(crate) fn random() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    // The kernel gives up to 256 bytes whole.
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(u64::from_ne_bytes(bytes))
 }
 
 struct Work<'a> {

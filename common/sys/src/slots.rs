@@ -13,6 +13,7 @@ use proto::digest::{self, Digest as Sum};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::process::effective_uid;
 use crate::stat::Stat;
 use crate::tree::Tree;
 
@@ -35,7 +36,7 @@ pub struct Slots {
 
 /// What [`Slots::open`] has found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum Stored {
     /// No such file, or one that was never written.
     Nothing,
     /// What was written last, whole.
@@ -49,24 +50,23 @@ impl Slots {
     ///
     /// # Errors
     /// Of the operating system.
-    pub fn open(tree: &Tree, name: &str) -> io::Result<(Option<Slots>, Found)> {
+    pub fn open(tree: &Tree, name: &str) -> io::Result<(Option<Slots>, Stored)> {
         let file = match open(tree, name, OFlags::RDONLY) {
             Ok(file) => file,
-            Err(Errno::NOENT) => return Ok((None, Found::Nothing)),
+            Err(Errno::NOENT) => return Ok((None, Stored::Nothing)),
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
-                return Ok((None, Found::Foreign("it is no regular file".into())));
+                return Ok((None, Stored::Foreign("it is no regular file".into())));
             }
             Err(error) => return Err(error.into()),
         };
         let stat = rustix::fs::fstat(&file)?;
-        let ours = rustix::process::geteuid().as_raw();
         if Stat::of(&file)?.kind != proto::Kind::File {
-            return Ok((None, Found::Foreign("it is no regular file".into())));
+            return Ok((None, Stored::Foreign("it is no regular file".into())));
         }
-        if stat.st_uid != ours || stat.st_nlink != 1 {
+        if !is_own(&stat) {
             return Ok((
                 None,
-                Found::Foreign(format!("it belongs to uid {} and has {} names", stat.st_uid, stat.st_nlink)),
+                Stored::Foreign(format!("it belongs to uid {} and has {} names", stat.st_uid, stat.st_nlink)),
             ));
         }
         if stat.st_mode & 0o7777 != 0o600 {
@@ -76,15 +76,15 @@ impl Slots {
         Slots::read(&file, name)
     }
 
-    fn read(file: &File, name: &str) -> io::Result<(Option<Slots>, Found)> {
+    fn read(file: &File, name: &str) -> io::Result<(Option<Slots>, Stored)> {
         let size = file.metadata()?.len();
         let name = name.to_owned();
         let places = [read_place(file, 0)?, read_place(file, 1)?];
         let best = (0u64..).zip(places).filter_map(|(at, place)| place.map(|(number, content)| (number, at, content)));
         match best.max_by_key(|(number, ..)| *number) {
-            Some((number, at, content)) => Ok((Some(Slots { name, number, at }), Found::Content(content))),
-            None if size == 0 => Ok((Some(Slots { name, number: 0, at: 1 }), Found::Nothing)),
-            None => Ok((None, Found::Foreign("it was written by somebody else, or is not whole".into()))),
+            Some((number, at, content)) => Ok((Some(Slots { name, number, at }), Stored::Content(content))),
+            None if size == 0 => Ok((Some(Slots { name, number: 0, at: 1 }), Stored::Nothing)),
+            None => Ok((None, Stored::Foreign("it was written by somebody else, or is not whole".into()))),
         }
     }
 
@@ -136,7 +136,7 @@ impl Slots {
         Ok(())
     }
 
-    /// Takes away all that it holds: afterwards [`Found::Nothing`] is found, also after a power cut. For when it cannot be
+    /// Takes away all that it holds: afterwards [`Stored::Nothing`] is found, also after a power cut. For when it cannot be
     /// written: this needs no room.
     ///
     /// # Errors
@@ -149,17 +149,15 @@ impl Slots {
 
     /// To be written to. One that was removed, or replaced by something else, is made anew.
     fn file(&self, tree: &Tree) -> io::Result<File> {
-        let ours = rustix::process::geteuid().as_raw();
-        let is_ours = |stat: &rustix::fs::Stat| stat.st_uid == ours && stat.st_nlink == 1;
         if let Ok(file) = open(tree, &self.name, OFlags::RDWR)
             && file.metadata()?.is_file()
-            && is_ours(&rustix::fs::fstat(&file)?)
+            && is_own(&rustix::fs::fstat(&file)?)
         {
             return Ok(file);
         }
         match rustix::fs::statat(tree.fd(), &*self.name, AtFlags::SYMLINK_NOFOLLOW) {
             // It is the one, and cannot be written to.
-            Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() && is_ours(&stat) => {}
+            Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() && is_own(&stat) => {}
             _ => drop(Slots::make(tree, &self.name)?),
         }
         Ok(open(tree, &self.name, OFlags::RDWR)?)
@@ -179,6 +177,11 @@ impl Slots {
 fn open(tree: &Tree, name: &str, access: OFlags) -> Result<File, Errno> {
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     rustix::fs::openat(tree.fd(), name, flags, Mode::empty()).map(File::from)
+}
+
+/// Whether nobody else can have made it, or has a name for it.
+fn is_own(stat: &rustix::fs::Stat) -> bool {
+    stat.st_uid == effective_uid() && stat.st_nlink == 1
 }
 
 fn read_place(file: &File, at: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
@@ -205,7 +208,7 @@ fn read_place(file: &File, at: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
 }
 
 fn sum(number: u64, content: &[u8]) -> Sum {
-    digest::mark(&number.to_le_bytes(), &[], content)
+    digest::of(&number.to_le_bytes(), &[], content)
 }
 
 #[cfg(test)]
@@ -218,7 +221,7 @@ mod tests {
 
     const NAME: &str = ".recvd-x";
 
-    fn found(tree: &Tree) -> Found {
+    fn found(tree: &Tree) -> Stored {
         Slots::open(tree, NAME).unwrap().1
     }
 
@@ -227,16 +230,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::open(dir.path(), Mounts::Stay).unwrap();
         let before = fs::metadata(dir.path()).unwrap().modified().unwrap();
-        assert_eq!(found(&tree), Found::Nothing);
+        assert_eq!(found(&tree), Stored::Nothing);
         let mut slots = Slots::make(&tree, NAME).unwrap();
-        assert_eq!(found(&tree), Found::Nothing);
+        assert_eq!(found(&tree), Stored::Nothing);
         slots.write(&tree, b"one").unwrap();
         slots.write(&tree, b"two, which is longer").unwrap();
         let path = dir.path().join(NAME);
         let two = fs::read(&path).unwrap();
         slots.write(&tree, b"three").unwrap();
         let three = fs::read(&path).unwrap();
-        assert_eq!(found(&tree), Found::Content(b"three".to_vec()));
+        assert_eq!(found(&tree), Stored::Content(b"three".to_vec()));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(fs::metadata(dir.path()).unwrap().modified().unwrap(), before, "the root's mtime is mirrored");
         // Any part of the third that reached the disk, from its beginning or its end.
@@ -245,17 +248,17 @@ mod tests {
         for cut in first..=last {
             let torn = [&three[..cut], &two[cut..]].concat();
             fs::write(&path, torn).unwrap();
-            assert_eq!(found(&tree), Found::Content(b"two, which is longer".to_vec()), "{cut}");
+            assert_eq!(found(&tree), Stored::Content(b"two, which is longer".to_vec()), "{cut}");
         }
         // Another one goes on from what it finds.
         let (slots, _) = Slots::open(&tree, NAME).unwrap();
         slots.unwrap().write(&tree, b"again").unwrap();
-        assert_eq!(found(&tree), Found::Content(b"again".to_vec()));
+        assert_eq!(found(&tree), Stored::Content(b"again".to_vec()));
         let mut slots = Slots::open(&tree, NAME).unwrap().0.unwrap();
         slots.clear(&tree).unwrap();
-        assert_eq!(found(&tree), Found::Nothing);
+        assert_eq!(found(&tree), Stored::Nothing);
         slots.write(&tree, b"after").unwrap();
-        assert_eq!(found(&tree), Found::Content(b"after".to_vec()));
+        assert_eq!(found(&tree), Stored::Content(b"after".to_vec()));
         assert!(slots.write(&tree, &vec![0; LARGEST]).is_ok() && slots.write(&tree, &vec![0; LARGEST + 1]).is_err());
     }
 
@@ -264,7 +267,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::open(dir.path(), Mounts::Stay).unwrap();
         let path = dir.path().join(NAME);
-        let is_foreign = || matches!(found(&tree), Found::Foreign(_));
+        let is_foreign = || matches!(found(&tree), Stored::Foreign(_));
         fs::write(&path, "a text of somebody").unwrap();
         assert!(is_foreign());
         fs::write(&path, vec![0xff; 3 * PLACE as usize]).unwrap();
@@ -273,12 +276,12 @@ mod tests {
         symlink("/etc/passwd", &path).unwrap();
         assert!(is_foreign());
         Slots::make(&tree, NAME).unwrap().write(&tree, b"ours").unwrap();
-        assert_eq!(found(&tree), Found::Content(b"ours".to_vec()));
+        assert_eq!(found(&tree), Stored::Content(b"ours".to_vec()));
         fs::hard_link(&path, dir.path().join("second")).unwrap();
         assert!(is_foreign(), "somebody else could have a name of it");
         fs::remove_file(dir.path().join("second")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(found(&tree), Found::Content(b"ours".to_vec()));
+        assert_eq!(found(&tree), Stored::Content(b"ours".to_vec()));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         fs::remove_file(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();

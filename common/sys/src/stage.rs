@@ -103,7 +103,7 @@ impl State {
 impl Stage {
     /// A stage in the root of `tree`, the module. Touches no disk.
     pub fn new(tree: Arc<Tree>) -> io::Result<Stage> {
-        let name = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
+        let name = format!("{}{:016x}", PREFIX.escape_ascii(), u64::from_ne_bytes(process::random()?));
         Ok(Stage { tree, name, next: AtomicU64::new(0), wide: Mutex::default(), state: Mutex::default() })
     }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use proto::codec::CHUNKS_THAT_FIT;
 use proto::limits::{BASIS, CHUNK_LEAST};
 use proto::{Chunk, Outcome, RelPath, ToSender, digest};
 use sys::{File, StagedFile, Stat};
@@ -23,10 +24,10 @@ use crate::view::Replica;
 
 /// Chunks after which a part of a signature is sent, so that the sender can begin.
 const PART: usize = 64;
-/// Chunks of a remembered signature that are told at a time: all, but of very large files. A sender that has heard all sends
-/// what is new in the order of the file, so that the next signature can be recorded. While more may come, it keeps to the end
-/// what it has not found.
-const KNOWN: u32 = 12 * 1024;
+/// Chunks of a remembered signature that are told at a time: all, but of very large files, as many as fit into a frame. A
+/// sender that has heard all sends what is new in the order of the file, so that the next signature can be recorded. While
+/// more may come, it keeps to the end what it has not found.
+const KNOWN: u32 = CHUNKS_THAT_FIT as u32;
 /// Longest chunks that are read at a time.
 const READ: usize = 4;
 /// Bytes that are copied in one step, so that other work is not held up.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Instant;
 
+use proto::limits::GUESS_PAUSE;
 use proto::{Outcome, RelPath};
 use sys::File;
 
@@ -118,7 +119,9 @@ impl Equals {
     /// Opens the file. Where too many answers were *other* none is given at all: it would tell the same.
     pub(super) fn ask(&mut self, op: u64, claim: &Claim, now: Instant) -> Begun {
         if !self.guesses.take(now) {
-            let reason = "too many files had another content than was said: this is told one file each 10 s";
+            let each = GUESS_PAUSE.as_secs();
+            let reason =
+                format!("too many files had another content than was said: this is told one file each {each} s");
             return Begun::Answered(Err(outcome::failed(reason)));
         }
         let opened = self.replica.open(&claim.path);

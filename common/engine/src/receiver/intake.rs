@@ -334,23 +334,7 @@ impl<'a> Intake<'a> {
 /// Whether no name is one of the receiver's own. All else that can be wrong in an operation, as a root, a kind or nested
 /// paths where they may not be, the codec has refused.
 fn check(view: &View, operation: &Operation) -> Result<(), String> {
-    let unreserved = |path: &RelPath| unreserved(view, path);
-    match operation {
-        Operation::Put { path, .. }
-        | Operation::Ask { path, .. }
-        | Operation::Make { path, .. }
-        | Operation::Offer { path, .. }
-        | Operation::Remove { path }
-        | Operation::Folder { path, .. }
-        | Operation::Count { path }
-        | Operation::Equal(Claim { path, .. })
-        | Operation::Settle { path } => unreserved(path),
-        Operation::Mark { .. } => Ok(()),
-        Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => {
-            unreserved(one).and_then(|()| unreserved(two))
-        }
-        Operation::Link { first, others } => std::iter::once(first).chain(others).try_for_each(unreserved),
-    }
+    operation.paths().try_for_each(|path| unreserved(view, path))
 }
 
 fn unreserved(view: &View, path: &RelPath) -> Result<(), String> {

@@ -3,7 +3,7 @@
 //! Entry point: [`Receiver::run`], on a thread of its own, by whoever moves the bytes. It knows no socket and no user;
 //! what it may touch is the [`Grant`]. The way of an operation: `intake` (bytes → checked operations, blobs) → `pool`
 //! (contents into temporaries) → `line` (back in order) → `publisher` (batches, flushing, receipts) → `change` (names), or
-//! `answer` for what changes nothing.
+//! `answer` and `equal` for what changes nothing.
 
 mod answer;
 mod asks;

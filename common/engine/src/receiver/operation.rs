@@ -137,11 +137,11 @@ impl Bundle {
 }
 
 impl Operation {
-    /// Bytes that it holds in memory, but for its content.
-    pub(super) fn weight(&self) -> usize {
-        let (one, two): (&RelPath, Option<&RelPath>) = match self {
-            Operation::Mark { name } => return size_of::<Operation>() + name.len() + PIECE,
-            Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => (one, Some(two)),
+    /// All paths that it names.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &RelPath> {
+        let (one, two) = match self {
+            Operation::Mark { .. } => (None, None),
+            Operation::Rename { from: one, to: two } | Operation::Exchange { a: one, b: two } => (Some(one), Some(two)),
             Operation::Put { path, .. }
             | Operation::Ask { path, .. }
             | Operation::Make { path, .. }
@@ -151,19 +151,24 @@ impl Operation {
             | Operation::Folder { path, .. }
             | Operation::Count { path }
             | Operation::Equal(Claim { path, .. })
-            | Operation::Settle { path } => (path, None),
+            | Operation::Settle { path } => (Some(path), None),
         };
         let others = match self {
             Operation::Link { others, .. } => &others[..],
             _ => &[],
         };
-        let paths = std::iter::once(one).chain(two).chain(others);
-        let paths: usize = paths.map(|path| size_of::<RelPath>() + path.as_bytes().len() + PIECE).sum();
-        let after = match self {
+        one.into_iter().chain(two).chain(others)
+    }
+
+    /// Bytes that it holds in memory, but for its content.
+    pub(super) fn weight(&self) -> usize {
+        let paths: usize = self.paths().map(|path| size_of::<RelPath>() + path.as_bytes().len() + PIECE).sum();
+        let name = match self {
             Operation::Folder { about: About::Behind(Some(name)), .. } => PIECE + name.as_bytes().len(),
+            Operation::Mark { name } => PIECE + name.len(),
             _ => 0,
         };
-        size_of::<Operation>() + paths + after + self.meta().map_or(0, meta_weight)
+        size_of::<Operation>() + paths + name + self.meta().map_or(0, meta_weight)
     }
 
     /// Metadata that it holds.

@@ -209,16 +209,17 @@ impl Pool {
         }
     }
 
-    /// One step of the work on large files, here and now. Whether there was one.
-    pub(super) fn step(&self) -> bool {
+    /// One step of the work on large files, here and now: whether the publisher is to look what came of it. `None` when there
+    /// is none.
+    pub(super) fn step(&self) -> Option<bool> {
         let job = self.lock().take_large();
-        match job {
-            Some(Job::Copy(copying)) => self.copy_on(copying),
-            Some(Job::Sign(signing, buffer)) => self.sign_on(signing, buffer),
-            Some(Job::Read(reading)) => drop(self.read_on(reading)),
-            _ => return false,
+        match job? {
+            Job::Copy(copying) => self.copy_on(copying),
+            Job::Sign(signing, buffer) => self.sign_on(signing, buffer),
+            Job::Read(reading) => return Some(self.read_on(reading) == Read::Whole),
+            Job::Stage(..) | Job::Compare(..) => return None,
         }
-        true
+        Some(false)
     }
 
     fn answer(&self, asks: Vec<Charged<Ask>>, answers: &Sender<Vec<Charged<Answer>>>) {

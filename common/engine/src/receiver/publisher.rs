@@ -35,6 +35,7 @@ const AGE: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_millis(500);
 /// How often an idle session looks whether its folder still stands at its path.
 const LOOK: Duration = Duration::from_secs(4);
+
 pub(super) struct Publisher<'a> {
     line: &'a Line,
     pool: &'a Pool,

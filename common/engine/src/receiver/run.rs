@@ -129,8 +129,11 @@ impl Session<'_> {
         let read = intake.step()?;
         let published = publisher.step().map_err(|Over| EndReason::Closed)?;
         let helped = self.receiver.pool.step();
+        if helped == Some(true) {
+            self.receiver.line.nudge();
+        }
         match published {
-            Err(due) if !read && !helped => Ok(Step::Idle(Some(due))),
+            Err(due) if !read && helped.is_none() => Ok(Step::Idle(Some(due))),
             _ => Ok(Step::Worked),
         }
     }

@@ -63,7 +63,7 @@ impl Told {
         }
     }
 
-    /// As a sender may have told it.
+    /// From now on it is this, as if a sender had told it: for tests of who reads it.
     pub fn is(&self, tale: Tale) {
         *self.lock() = tale;
     }

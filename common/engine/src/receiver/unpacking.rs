@@ -5,13 +5,13 @@
 //! it makes of that, so nothing depends on what crosses on the way.
 
 use bytes::Bytes;
-use proto::limits::PACKED_WINDOW;
+use proto::limits::{PACKED_WINDOW, WINDOWS};
 
 use super::memory::{Charge, Retained};
 use crate::pack::Unpacker;
 
 /// The window that is granted, as a power of two: more helps few trees.
-const LARGE: u8 = 23;
+const LARGE: u8 = *WINDOWS.end();
 /// Bytes out of one zstd frame after which a larger window is worth to be granted: it has more coming.
 const MUCH: u64 = 64 * 1024;
 /// What a decoder holds beside its window, in bytes: its tables, a block, what it reads into.

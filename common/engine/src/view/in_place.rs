@@ -17,6 +17,7 @@
 use std::io;
 
 use proto::{Kept, Kind, Meta, Xattrs};
+use sys::process::is_ours;
 use sys::{Birth, Enclosure, Found, Stat};
 
 use super::Folder;
@@ -120,10 +121,6 @@ impl Replica {
 
 /// What makes a program root's in part.
 const CAPABILITY: &[u8] = b"security.capability";
-
-fn is_ours(uid: u32) -> bool {
-    uid == 0 || uid == sys::process::effective_uid()
-}
 
 /// Whether a folder with the one metadata lets anybody do more than it does with the other.
 pub(crate) fn gives_more(old: &Meta, new: &Meta) -> bool {

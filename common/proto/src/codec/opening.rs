@@ -62,9 +62,9 @@ impl Body for Opened {
         buf.put_u8(self.continued.into());
         buf.put_u64_le(self.epoch);
         put_token(self.token.as_ref(), buf);
-        let marks = &self.place[..self.place.len().min(limits::MARKS)];
-        buf.put_u8(marks.len() as u8);
-        marks.iter().for_each(|mark| buf.put_slice(mark));
+        let places = &self.place[..self.place.len().min(limits::PLACES)];
+        buf.put_u8(places.len() as u8);
+        places.iter().for_each(|place| buf.put_slice(place));
         self.extensions.put(buf);
     }
 
@@ -74,9 +74,9 @@ impl Body for Opened {
         let continued = from.flag("continued")?;
         let epoch = from.u64("epoch")?;
         let token = take_token(from)?;
-        let count = usize::from(from.u8("marks")?);
-        if count > limits::MARKS {
-            return Err(Error::TooLong { what: "marks", len: count as u64, max: limits::MARKS as u64 });
+        let count = usize::from(from.u8("places")?);
+        if count > limits::PLACES {
+            return Err(Error::TooLong { what: "places", len: count as u64, max: limits::PLACES as u64 });
         }
         let place = (0..count).map(|_| from.array("mark")).collect::<Result<_, _>>()?;
         Ok(Opened { terms, continued, epoch, token, place, extensions: Extensions::take(from)? })

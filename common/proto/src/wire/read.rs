@@ -88,13 +88,13 @@ impl Reader {
         self.flags(0).map(drop)
     }
 
-    /// Bits, of which only these have a meaning.
-    /// Of compression, as a power of two.
+    /// A window of compression, as a power of two.
     pub fn window(&mut self) -> Result<u8, Error> {
         let log = self.u8("window")?;
         if WINDOWS.contains(&log) { Ok(log) } else { Err(Error::Unknown { what: "window", value: log.into() }) }
     }
 
+    /// Bits, of which only these have a meaning.
     pub fn flags(&mut self, known: u8) -> Result<u8, Error> {
         let flags = self.u8("flags")?;
         if flags & !known == 0 { Ok(flags) } else { Err(Error::Unknown { what: "flags", value: flags.into() }) }

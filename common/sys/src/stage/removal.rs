@@ -14,6 +14,7 @@ use super::{PREFIX, RESTLESS, Seat, Stage, StageDir, TRIES};
 use crate::dir::Dir;
 use crate::faults::{self, Verb};
 use crate::moves::{self, At};
+use crate::process;
 use crate::procfs::ProcPath;
 use crate::remove;
 use crate::room::Lack;
@@ -59,7 +60,7 @@ impl Stage {
     /// Where there is no room for the stage: the folder itself gets a name that nobody sees, and is emptied there.
     fn remove_here(&self, dir: &Dir, name: &Name) -> io::Result<()> {
         let root = self.tree.root()?;
-        let hidden = format!("{}{:016x}", PREFIX.escape_ascii(), remove::random()?);
+        let hidden = format!("{}{:016x}", PREFIX.escape_ascii(), u64::from_ne_bytes(process::random()?));
         let mut state = self.state();
         let before = state.mtime_of(&root)?;
         let away = At { folder: root.fd(), name: hidden.as_bytes() };

@@ -43,7 +43,7 @@ impl Publisher<'_> {
         }
         while self.equals.is_full() {
             // On one thread nobody else reads.
-            while self.pool.works_inline() && self.pool.step() {}
+            while self.pool.works_inline() && self.pool.step().is_some() {}
             if let Some((op, verdict)) = self.equals.wait()? {
                 self.report(op, verdict)?;
             }

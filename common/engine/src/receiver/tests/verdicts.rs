@@ -176,3 +176,22 @@ fn what_a_sender_tells_of_itself_is_known() {
     let tale = rig.counters.told.tale();
     assert_eq!((tale.report.unwrap().0, tale.done, tale.problems), (report(0), Some(done), 2));
 }
+
+#[test]
+fn on_one_thread_an_answer_waits_for_no_timer() {
+    use crate::channel::{OUTBOX, frame};
+    let scratch = tempfile::tempdir().unwrap();
+    // More than is read in one step: the batch is closed before the answer is there.
+    std::fs::File::create(scratch.path().join("f")).unwrap().set_len(20 << 20).unwrap();
+    let tree = sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap();
+    let replica = crate::view::Replica::new(tree.into(), proto::Keep::DEFAULT).unwrap();
+    let grant = crate::receiver::Grant::alone(replica.into(), Durability::None);
+    let (clock, workers) = (crate::clock::Clock::manual(), crate::workers::Workers::Inline);
+    let mut receiver = crate::receiver::Receiver::new(grant, clock, workers);
+    let ((to, inbox), (outbox, mut frames)) = (tokio::sync::mpsc::channel(1), tokio::sync::mpsc::channel(OUTBOX));
+    let (_stop, stopped) = tokio::sync::watch::channel(None);
+    let mut session = receiver.begin(inbox, outbox, stopped);
+    to.try_send(frame(&equal("f", &vec![0; 20 << 20]))).unwrap();
+    while session.step() == crate::workers::Step::Worked {}
+    assert_eq!(frames.try_recv(), Ok(frame(&proto::ToSender::Applied { upto: 1 })));
+}
