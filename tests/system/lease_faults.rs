@@ -16,8 +16,9 @@ use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
 use crate::rig::{eventually, patience};
 
-/// In which the host that has the folder is in again: far less than the ten minutes that others wait.
-const AT_ONCE: &str = "30s";
+/// In which the host that has the folder is in again: far less than the ten minutes that others wait. A recvd whose disk fails
+/// asks for 30 seconds.
+const AT_ONCE: &str = "90s";
 
 /// A folder of the source in which nothing ever happens.
 pub const STILL: &str = "still";
