@@ -143,7 +143,7 @@ impl Replica {
     /// The file at a path, for reading, if its mode lets us.
     ///
     /// # Errors
-    /// As [`Tree::dir`] and [`Dir::open_file`].
+    /// As [`Tree::dir`] and [`open_file`](sys::Dir::open_file).
     pub(crate) fn open(&self, path: &RelPath) -> io::Result<(File, Stat)> {
         let (folder, name) = path.split().ok_or(io::ErrorKind::IsADirectory)?;
         self.tree().dir(&folder)?.open_file(&name)
@@ -152,7 +152,7 @@ impl Replica {
     /// The metadata of a folder itself, of which this is the `Stat`.
     ///
     /// # Errors
-    /// As [`Dir::own_meta`].
+    /// As [`own_meta`](sys::Dir::own_meta).
     pub(crate) fn meta_of_folder(&self, folder: &Folder, stat: &Stat) -> io::Result<Meta> {
         let mut meta = folder.own_meta()?;
         if let Some(mode) = self.mode_before(stat) {
