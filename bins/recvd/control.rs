@@ -16,7 +16,7 @@ use crate::cli::{ReleaseArgs, away};
 use crate::config::DEFAULTS;
 use crate::modules::Modules;
 use crate::serve::Service;
-use crate::sessions::spelled;
+use crate::sessions::{Kept, spelled};
 
 /// How long a daemon may take: it may have to ask a disk, and write.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,7 +55,8 @@ async fn answer(service: Arc<Service>, request: Request) -> Result<Reply, String
     let known = service.modules.named(&module).ok_or_else(|| no_module(&service.modules, &module, &folder))?;
     let freed = match service.sessions.release(&known.name, &known.root, &folder).await {
         Ok(freed) => freed,
-        Err(sentence) => return Ok(Reply::Later(sentence)),
+        Err(Kept::Later(sentence)) => return Ok(Reply::Later(sentence)),
+        Err(Kept::Beneath(above)) => return Err(beneath(&spelled(&known.name, &folder), &above)),
     };
     if freed.is_empty() {
         return Ok(Reply::Done(vec!["nobody has it: the next host that comes gets it".to_owned()]));
@@ -72,6 +73,13 @@ async fn answer(service: Arc<Service>, request: Request) -> Result<Reply, String
         )
     });
     Ok(Reply::Done(told.collect()))
+}
+
+/// Nobody has just this folder.
+fn beneath(place: &str, above: &str) -> String {
+    format!(
+        "`{place}` is a part of `{above}`, which one host has as a whole: to release that, type `recvctl release {above}`"
+    )
 }
 
 fn no_module(modules: &Modules, name: &str, folder: &RelPath) -> String {

@@ -36,6 +36,7 @@ pub use holder::Watched;
 pub use leases::AWAY;
 use leases::{Held, Leases};
 pub use newcomer::spelled;
+pub use release::Kept;
 
 /// After what time a refused pushd may try again.
 const RETRY: Duration = Duration::from_secs(5);

@@ -131,7 +131,11 @@ fn a_folder_goes_to_another_host_by_a_persons_word() {
         assert!(told(&[place], 64).contains(&format!("did you mean `{meant}`?")), "{place}");
     }
     assert!(told(&["m:../x"], 64).contains("folder"));
-    let done = told(&["m:some/folder"], 0);
+    for typo in ["m:some/folder", "m:.recvd-x"] {
+        assert!(told(&[typo], 64).contains("type `recvctl release m`"), "{typo}");
+    }
+    assert!(pair.recvd.daemon.log().matches("ended after").count() == 0, "a slip of the hand has ended the session");
+    let done = told(&["m"], 0);
     assert!(done.contains("m: released; it was of user web at 127.0.0.1 since"), "{done}");
     eventually("the first is told", || {
         pair.pushd.target("t")["last_error"].as_str().is_some_and(|error| error.contains("a person has released"))

@@ -209,6 +209,12 @@ impl Leases {
         self.held.iter().map(|held| held.record.clone()).collect()
     }
 
+    /// The lease of a folder above this one.
+    pub(super) fn above(&self, folder: &RelPath) -> Option<&Held> {
+        let is_above = |held: &&Held| held.record.folder != *folder && folder.is_within(&held.record.folder);
+        self.held.iter().find(is_above)
+    }
+
     /// Frees all that overlaps with the folder: the sessions that are to end, and what is to be told of each lease.
     pub(super) fn release(&mut self, folder: &RelPath) -> Vec<Held> {
         let mut released = Vec::new();

@@ -25,19 +25,32 @@ pub struct Released {
     pub heard: Moment,
 }
 
+/// Why a folder was not released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It is a part of this one, as a person names it, which somebody has as a whole.
+    Beneath(String),
+    /// The module cannot work now: why, in a sentence.
+    Later(String),
+}
+
 impl Sessions {
-    /// Frees the folder, with those above and beneath it. Whoever had it stays away for two minutes.
+    /// Frees the folder, with those beneath it. Whoever had it stays away for two minutes.
     ///
     /// # Errors
-    /// In words, where the module cannot work now.
-    pub async fn release(&self, module: &str, root: &Arc<Root>, folder: &RelPath) -> Result<Vec<Released>, String> {
+    /// Where somebody has a folder above it: nothing is released then, for a person may have mistaken its name. And where the
+    /// module cannot work now.
+    pub async fn release(&self, module: &str, root: &Arc<Root>, folder: &RelPath) -> Result<Vec<Released>, Kept> {
         self.know(module, root).await.map_err(|refusal| match refusal {
-            Refusal::Busy { reason, .. } => reason,
-            other => other.to_string(),
+            Refusal::Busy { reason, .. } => Kept::Later(reason),
+            other => Kept::Later(other.to_string()),
         })?;
         let freed = {
             let mut state = self.state();
             let known = state.modules.entry(module.to_owned()).or_default();
+            if let Some(above) = known.leases.above(folder) {
+                return Err(Kept::Beneath(spelled(module, &above.record.folder)));
+            }
             known.changes += 1;
             known.leases.release(folder)
         };
@@ -46,7 +59,9 @@ impl Sessions {
             .filter_map(|held| held.holder.as_ref())
             .for_each(|holder| holder.ask_to_leave(newcomer::released(leases::AWAY)));
         if self.write_down(module, root, Changed::Freed(folder.clone())).await.is_err() {
-            return Err("it is released, but that cannot be written down: see the log of recvd".to_owned());
+            return Err(Kept::Later(
+                "it is released, but that cannot be written down: see the log of recvd".to_owned(),
+            ));
         }
         Ok(freed.into_iter().map(|held| released(module, held)).collect())
     }

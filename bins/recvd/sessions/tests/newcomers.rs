@@ -191,7 +191,12 @@ async fn who_was_released_stays_away_for_two_minutes() {
     // One that writes is ended, whether it answers or not.
     let old = house.write("a", &mut ours).await.unwrap();
     old.watched(Wire::answering());
-    assert_eq!(house.release("a/b/c").await, ["www:a"]);
+    for typo in ["a/b/c", "a/.recvd-x"] {
+        let kept = house.sessions.release("www", &house.root, &path(typo)).await;
+        assert_eq!(kept, Err(Kept::Beneath("www:a".into())));
+    }
+    assert!(!is_asked_to_leave(&old).await);
+    assert_eq!(house.release("a").await, ["www:a"]);
     let Refusal::Busy { reason, retry } = old.asked_to_leave().await else { panic!("it is to hear why") };
     assert!(reason.contains("a person has released") && retry == super::super::leases::AWAY);
     let newcomer = house.sessions.open(house.claim("a", &theirs)).await.unwrap();
