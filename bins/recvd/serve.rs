@@ -146,7 +146,7 @@ async fn enter(service: &Service, tcp: TcpStream, peer: SocketAddr, caller: &Cal
         terms: Some(Terms { keep: permit.keep(), durability: service.durability }),
         continued: lease.continued(),
         epoch: lease.epoch(),
-        token: Some(lease.token()),
+        token: lease.token(),
         place: permit.digests(),
         extensions: Extensions::default(),
     };

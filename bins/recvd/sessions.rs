@@ -71,6 +71,8 @@ struct Module {
     leases: Leases,
     /// How often they have changed.
     changes: u64,
+    /// Whether what a session is given could not be written down: the next are given nothing, until that is over.
+    forgets: bool,
     book: Arc<tokio::sync::Mutex<Book>>,
 }
 
@@ -107,6 +109,8 @@ pub struct Lease {
     holder: Arc<Holder>,
     continued: bool,
     token: Token,
+    /// Whether its sender is told the token.
+    is_given: bool,
     epoch: u64,
     began: AtomicBool,
 }
@@ -143,6 +147,7 @@ impl Sessions {
             return Err(busy("the module has all the sessions that it may have", RETRY));
         }
         let (continued, epoch) = (module.leases.continued(&claim), module.leases.epoch_of(&claim));
+        let is_given = !module.forgets;
         module.running += 1;
         if state.running >= self.most {
             state.leave(&claim.module);
@@ -152,7 +157,7 @@ impl Sessions {
         kit::readiness::changed();
         let (holder, token) = (Arc::new(Holder::new(claim.from)), Token(token));
         let (sessions, began) = (self.clone(), AtomicBool::new(false));
-        Ok(Lease { sessions, claim, holder, continued, token, epoch, began })
+        Ok(Lease { sessions, claim, holder, continued, token, is_given, epoch, began })
     }
 
     /// Reads the leases of the module, where that was not done, or its root is another one since.
@@ -194,7 +199,15 @@ impl Sessions {
             let written = book.write(&|| root.open().ok(), (&bytes, records), &changed, (&name, &reminder));
             written.inspect(|()| book.saved = saved)
         });
-        writing.await.unwrap_or(Err(Unwritten { stale: true }))
+        let written = writing.await.unwrap_or(Err(Unwritten { stale: true, forgets: false }));
+        if written.is_ok() {
+            self.forgets(module, false);
+        }
+        written
+    }
+
+    fn forgets(&self, module: &str, forgets: bool) {
+        self.state().modules.entry(module.to_owned()).or_default().forgets = forgets;
     }
 
     fn book(&self, module: &str) -> Arc<tokio::sync::Mutex<Book>> {
@@ -212,9 +225,9 @@ impl Lease {
         self.continued
     }
 
-    /// What the sender is to show next time.
-    pub fn token(&self) -> Token {
-        self.token
+    /// What the sender is to show next time; `None` where it is to show what it has, as another would not be remembered.
+    pub fn token(&self) -> Option<Token> {
+        self.is_given.then_some(self.token)
     }
 
     /// How often the folder has changed hands, about.
@@ -231,9 +244,12 @@ impl Lease {
         let before = self.make_way().await?;
         self.began.store(true, Ordering::Relaxed);
         match self.write_down(Changed::Begun(Box::new(self.claim.clone()))).await {
-            Err(Unwritten { stale: true }) => {
+            Err(Unwritten { stale, forgets }) if stale || forgets && self.is_given => {
                 self.change(|leases| leases.give_back(&self.holder, before));
-                Err(busy("the backup host cannot write down whose folder it is", RETRY))
+                // It was told a token already, and comes again for a session without one.
+                self.sessions.forgets(&self.claim.module, forgets);
+                let retry = if stale { RETRY } else { Duration::from_millis(500) };
+                Err(busy("the backup host cannot write down whose folder it is", retry))
             }
             _ => Ok(()),
         }
@@ -244,7 +260,7 @@ impl Lease {
         if self.continued && folder != self.claim.standing {
             return Err(busy("the folder was replaced meanwhile", Duration::from_millis(500)));
         }
-        if folder != self.claim.standing {
+        if folder != self.claim.standing && self.is_given {
             self.set(|held| held.record.folder_id = folder);
         }
         Ok(())
@@ -252,7 +268,8 @@ impl Lease {
 
     /// The sender has written its token down: the one before is worth nothing from now on.
     pub fn noted(&self) {
-        if self.change(|leases| leases.of(&self.holder).is_some_and(|held| held.record.noted != Some(self.token))) {
+        let is_new = |held: &mut Held| held.record.noted != Some(held.record.current);
+        if self.is_given && self.change(|leases| leases.of(&self.holder).is_some_and(is_new)) {
             self.set(|held| held.record.noted = Some(held.record.current));
         }
     }
@@ -331,6 +348,7 @@ impl Module {
         let before = std::mem::replace(&mut self.leases, found);
         self.leases.go_on(before);
         self.changes += 1;
+        self.forgets = false;
     }
 }
 

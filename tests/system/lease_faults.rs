@@ -14,7 +14,7 @@ use crate::rig::pair::{Pair, Pushd, Setup};
 use crate::rig::process::{Daemon, Done, Tracer};
 use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
-use crate::rig::{eventually, patience};
+use crate::rig::{eventually, is_root, patience};
 
 /// In which the host that has the folder is in again: far less than the ten minutes that others wait. A recvd whose disk fails
 /// asks for 30 seconds.
@@ -238,6 +238,36 @@ fn recvd_killed_while_a_folder_is_given_back_or_released_keeps_its_word() {
     }
     println!("leases: {returns} kills while one was given back, {releases} while one was released");
     assert!(returns > 3 && releases > 1, "{returns} and {releases} kills: the calls are others by now");
+}
+
+/// Nothing can be written down, so the host goes on with the token that it has.
+#[test]
+fn a_disk_that_becomes_read_only_keeps_no_host_out_of_its_own_folder() {
+    if !is_root("a disk that becomes read-only") {
+        return;
+    }
+    let room = Scratch::new("lease-readonly");
+    let disk = Disk::make(room.path(), Format::Ext4);
+    let backup_base = Some(disk.path().to_path_buf());
+    let mut pair = Pair::live("lease-disk", Setup { backup_base, ..Setup::default() });
+    pair.settle();
+    let begun = |pair: &Pair| pair.recvd.daemon.log().matches("session of web in m begins").count();
+    disk.remount("ro");
+    for _ in 0..3 {
+        let before = begun(&pair);
+        pair.recvd.daemon.kill();
+        pair.recvd.start_whole();
+        eventually("the host is in", || begun(&pair) > before);
+    }
+    disk.remount("rw");
+    arrives(&pair, "writable");
+    pair.recvd.daemon.kill();
+    pair.recvd.start_whole();
+    arrives(&pair, "remembered");
+    let log = pair.pushd.daemon.log();
+    assert!(!log.contains("the folder is in use"), "{log}");
+    pair.pushd.daemon.kill();
+    pair.recvd.daemon.kill();
 }
 
 /// The power goes while a session begins, or a little later.

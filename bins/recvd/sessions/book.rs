@@ -8,6 +8,12 @@
 //! under another. A copy of the module has another inode or birth; one that was brought back to an older state is behind the
 //! number that recvd keeps of it in its `state_dir`.
 //!
+//! A token that cannot be written down is not given where an older record of its session's peer stands: that peer goes on with
+//! the one that it has, and is known by it after a restart as well.
+//!
+//! LIMIT: such a session leaves nothing on the disk. A copy of the host that has the same token, and writes in one, is not told
+//! from the host after a restart of recvd.
+//!
 //! LIMIT: that number rises with each change of a lease, and a change is made at least every ten minutes of a session. A state
 //! that is younger, and is brought back after recvd was killed or the power failed, is not seen to be one.
 
@@ -61,6 +67,8 @@ pub(super) enum Changed {
 pub(super) struct Unwritten {
     /// Whether an older one may be found after a restart.
     pub stale: bool,
+    /// Whether one may be found then that knows the peer of the session by what it has shown, and not by what it is given.
+    pub forgets: bool,
 }
 
 /// Where recvd remembers how far the leases of a module were.
@@ -129,7 +137,7 @@ impl Book {
     ) -> Result<(), Unwritten> {
         if self.slots.is_none() && matches!(changed, Changed::Details) {
             // It could not be made when the session began. To make it amid its work could take the root's mtime back.
-            return Err(Unwritten { stale: false });
+            return Err(Unwritten { stale: false, forgets: false });
         }
         let opened = tree().ok_or_else(|| std::io::Error::other("the module's folder cannot be opened"));
         let written = opened.and_then(|tree| {
@@ -146,6 +154,7 @@ impl Book {
             }
             Err(error) => {
                 self.tell(module, Some(format!("{NAME} cannot be written: {error}")));
+                let forgets = self.knows(changed);
                 self.may_have(records);
                 let is_stale = self.contradicts(changed);
                 let cleared =
@@ -154,7 +163,7 @@ impl Book {
                     self.standing.clear();
                 }
                 let stale = is_stale && !cleared;
-                Err(Unwritten { stale })
+                Err(Unwritten { stale, forgets: forgets && !cleared })
             }
         }
     }
@@ -171,8 +180,17 @@ impl Book {
         !is_known || self.standing.iter().any(is_lost)
     }
 
-    /// A write has failed: these records stand in it, or those before.
+    /// Whether a record that may stand in it is of the one that begins.
+    fn knows(&self, changed: &Changed) -> bool {
+        let Changed::Begun(claim) = changed else { return false };
+        self.standing.iter().any(|record| record.shown_by(claim) != Shown::Nothing)
+    }
+
+    /// A write has failed: these records stand in it, or those before. In a file that could not be made stand none.
     fn may_have(&mut self, records: Vec<Record>) {
+        if self.slots.is_none() {
+            return;
+        }
         for record in records {
             if self.standing.len() <= STANDING && !self.standing.contains(&record) {
                 self.standing.push(record);

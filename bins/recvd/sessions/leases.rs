@@ -166,6 +166,17 @@ impl Leases {
         gone
     }
 
+    /// The session that has taken this was given no token: what was good before stays so. It has nothing that a copy of its
+    /// host has not, so the next one does not continue.
+    pub(super) fn keep_tokens(&mut self, claim: &Claim, holder: &Arc<Holder>, before: &[Held]) {
+        let own = before.iter().find(|held| held.record.shown_by(claim) != Shown::Nothing);
+        let Some(held) = self.of(holder) else { return };
+        held.record.folder_id = None;
+        if let Some(Held { record, .. }) = own {
+            (held.record.current, held.record.noted) = (record.current, record.noted);
+        }
+    }
+
     /// What was taken stands again as before, as nothing came of it.
     pub(super) fn give_back(&mut self, holder: &Arc<Holder>, before: Vec<Held>) {
         self.held.retain(|held| !held.is(holder));

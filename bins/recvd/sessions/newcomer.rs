@@ -75,7 +75,11 @@ impl Lease {
             }
             None => {
                 module.changes += 1;
-                Ok(Some(module.leases.take(claim, (*token, *epoch), holder.clone())))
+                let before = module.leases.take(claim, (*token, *epoch), holder.clone());
+                if self.token().is_none() {
+                    module.leases.keep_tokens(claim, holder, &before);
+                }
+                Ok(Some(before))
             }
         }
     }

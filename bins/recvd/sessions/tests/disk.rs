@@ -25,7 +25,7 @@ async fn a_session_continues_over_a_restart_wherever_recvd_was_killed() {
     // Killed before it was told that the token is noted: both are good, and only the last one continues.
     let before = ours.clone();
     let lease = house.enter("a", &ours).await.unwrap();
-    ours.token = Some(lease.token());
+    ours.token = lease.token();
     house.restart();
     assert!(house.sessions.open(house.claim("a", &ours)).await.unwrap().continued());
     assert!(!house.sessions.open(house.claim("a", &before)).await.unwrap().continued());
@@ -127,6 +127,39 @@ async fn what_cannot_be_read_is_as_if_nothing_were_known() {
     assert!(house.visit("a", &mut ours).await);
     house.restart();
     assert!(!house.visit("a", &mut ours).await);
+}
+
+/// As on a disk that is read-only for a while, or fails.
+#[tokio::test]
+async fn a_token_that_would_not_be_remembered_is_not_given() {
+    let mut house = House::new();
+    let mut ours = host(1);
+    house.visit("a", &mut ours).await;
+    let (file, aside) = (house.module.path().join(FILE), house.state.path().join("aside"));
+    for _ in 0..3 {
+        house.restart();
+        assert!(house.sessions.open(house.claim("a", &ours)).await.unwrap().continued());
+        fs::rename(&file, &aside).unwrap();
+        fs::create_dir(&file).unwrap();
+        // It is told one before that is known.
+        assert!(reason(house.enter("a", &ours).await).contains("cannot write down whose folder it is"));
+        for continued in [true, false] {
+            let lease = house.write("a", &mut ours).await.unwrap();
+            assert_eq!((lease.token(), lease.continued()), (None, continued));
+            lease.end().await;
+        }
+        assert!(house.enter("a", &host(2)).await.is_err());
+        fs::remove_dir(&file).unwrap();
+        fs::rename(&aside, &file).unwrap();
+    }
+    // It can be written again, which the next session finds out.
+    assert!(!house.visit("a", &mut ours).await);
+    let before = ours.token;
+    assert!(!house.visit("a", &mut ours).await);
+    assert_ne!(ours.token, before);
+    assert!(house.visit("a", &mut ours).await);
+    house.restart();
+    assert!(house.visit("a", &mut ours).await);
 }
 
 /// What was given back is gone from memory, and stands on the disk.
