@@ -2,7 +2,9 @@
 //! Both are kept in `state_dir`.
 //!
 //! The token is written down before recvd hears of that, so at any moment the file has one that recvd takes. A copy of the
-//! host has the same number, but only one of the two has the last token.
+//! host has the same number and, at first, the same token; once one of the two has had a session, only that one has the last.
+//!
+//! LIMIT: until then recvd cannot tell a copy from the host, and lets in which of them comes first while none is connected.
 
 use std::io;
 use std::path::{Path, PathBuf};
