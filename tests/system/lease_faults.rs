@@ -240,6 +240,29 @@ fn recvd_killed_while_a_folder_is_given_back_or_released_keeps_its_word() {
     assert!(returns > 3 && releases > 1, "{returns} and {releases} kills: the calls are others by now");
 }
 
+/// What recvd gives the host cannot be written down, and recvd does not live to try it again.
+#[test]
+fn recvd_whose_disk_fails_at_a_begin_knows_the_holder_after_a_restart() {
+    let mut pair = Pair::live("lease-failed", Setup { durability: "batch".into(), ..Setup::default() });
+    let rival = Rival::of(&mut pair);
+    let begun = |pair: &Pair| pair.recvd.daemon.log().matches("session of web in m begins").count();
+    for (call, error) in [("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO")] {
+        pair.pushd.daemon.stop();
+        pair.recvd.daemon.kill();
+        pair.recvd.start_whole();
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error={error}"));
+        let tracer = pair.recvd.daemon.follow(&words(&trace, &inject));
+        let before = begun(&pair);
+        pair.pushd.daemon.go_on();
+        eventually("a session begins", || begun(&pair) > before);
+        // The host writes down what it is given, if it is given anything.
+        std::thread::sleep(Duration::from_secs(1));
+        pair.recvd.daemon.kill();
+        drop(tracer);
+        rival.comes_first(&mut pair, &format!("{call} failed with {error}"));
+    }
+}
+
 /// Nothing can be written down, so the host goes on with the token that it has.
 #[test]
 fn a_disk_that_becomes_read_only_keeps_no_host_out_of_its_own_folder() {
