@@ -289,6 +289,8 @@ fn a_disk_that_becomes_read_only_keeps_no_host_out_of_its_own_folder() {
     arrives(&pair, "remembered");
     let log = pair.pushd.daemon.log();
     assert!(!log.contains("the folder is in use"), "{log}");
+    let log = pair.recvd.daemon.log();
+    assert!(!log.contains("cannot remove"), "nothing could be made there: {log}");
     pair.pushd.daemon.kill();
     pair.recvd.daemon.kill();
 }

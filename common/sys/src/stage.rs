@@ -92,7 +92,9 @@ impl State {
         self.owed = None;
         match root.set_mtime(mtime) {
             Err(error) if is_passing(&error) => {
-                self.owed = root.stat().ok().map(|now| (mtime, now.mtime));
+                // On a disk that is read-only nothing has come or gone, and nothing is owed.
+                let is_other = |now: &Stat| now.mtime != mtime;
+                self.owed = root.stat().ok().filter(is_other).map(|now| (mtime, now.mtime));
                 Err(error)
             }
             _ => Ok(()),
