@@ -93,6 +93,9 @@ pub fn shown_frames(frames: &Bytes, unpacker: &mut Unpacker, ops: &mut u64, trac
             shown_frames(&frames, unpacker, ops, trace);
             continue;
         }
+        if let ToReceiver::Windowed { log } = &message {
+            unpacker.windowed(*log).unwrap();
+        }
         *ops += u64::from(message.is_operation());
         let text = match &message {
             ToReceiver::Put { path, .. } => format!("put {path}"),
