@@ -205,12 +205,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whether a single transfer was whole, and what the sender could not send.
+/// Whether a single transfer was whole, and what it left out, as the sender says.
 fn told(Tale { report, done, .. }: &Tale) -> String {
     let entries = |count| units::counted(count, "entry", "entries");
     match (done, report) {
         (Some(done), _) if done.problems == 0 => "; complete".into(),
-        (Some(done), _) => format!("; complete but for {} that could not be sent", entries(done.problems)),
+        (Some(done), _) => format!("; complete but for {} that are not mirrored", entries(done.problems)),
         (None, Some((report, _))) if report.problems > 0 => {
             format!("; {} in trouble, as the sender says", entries(report.problems))
         }

@@ -77,7 +77,7 @@ pub enum ToReceiver {
     Return,
     /// All that was to be sent is sent and acknowledged.
     Done(Done),
-    /// An entry could not be sent, and why, in at most [`REASON`](crate::limits::REASON) bytes of plain text.
+    /// An entry is not mirrored, or not all of it, and why, in at most [`REASON`](crate::limits::REASON) bytes of plain text.
     Problem { path: RelPath, reason: String },
     /// How far the sender is.
     Report(Report),

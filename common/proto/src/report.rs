@@ -24,6 +24,7 @@ pub struct Done {
     pub entries: u64,
     /// Bytes of content that were sent.
     pub bytes: u64,
-    /// Entries that could not be sent, each of which a `Problem` has named, as far as there was room for that.
+    /// Entries that are not mirrored, or not all of them, whoever has found that. Each was named by a `Problem`, as far as
+    /// there was room for that.
     pub problems: u64,
 }

@@ -115,16 +115,6 @@ impl Notes {
         self.count.iter().sum()
     }
 
-    /// Those of the source that are kept, in order of their paths.
-    pub(crate) fn here(&self) -> impl Iterator<Item = (&RelPath, &Note)> {
-        self.kept.iter().filter_map(|(path, notices)| Some((path, notices[Side::Here as usize].as_ref()?)))
-    }
-
-    /// How many there are of the source.
-    pub(crate) fn count_here(&self) -> u64 {
-        self.count[Side::Here as usize]
-    }
-
     /// How many there are of what is at and beneath a place, and of the folders above it.
     pub fn len_at(&self, place: &RelPath) -> u64 {
         let above = std::iter::successors(place.parent(), RelPath::parent);

@@ -18,7 +18,7 @@ pub struct Tale {
     pub report: Option<(Report, SystemTime)>,
     /// All that was to be sent had been sent.
     pub done: Option<Done>,
-    /// Entries that it named as those that could not be sent.
+    /// Entries that it named as those that are not mirrored.
     pub problems: u64,
 }
 

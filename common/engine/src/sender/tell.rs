@@ -1,5 +1,5 @@
 //! What a sender tells of itself, for the one who looks after the receiver: how far it is and, at the end of a single pass,
-//! that it was whole and what could not be sent. Nothing waits for it, and nothing is decided by it.
+//! that it was whole and what is not mirrored. Nothing waits for it, and nothing is decided by it.
 
 use std::time::{Duration, Instant};
 
@@ -94,14 +94,15 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// What cannot be sent, as far as it is named, and how much that is. What the target has refused it knows.
+    /// What is not mirrored, as far as it is named, and how much that is, whoever has found it: what the target's rules or its
+    /// disk keep from being sent it would hear of from nobody else.
     fn problems(&self) -> (Vec<(proto::RelPath, String)>, u64) {
         let problems = self.mirror.entries.problems();
         let mut bytes = 0;
-        let named = problems.here().take(NAMED).take_while(|(path, note)| {
+        let named = problems.iter().take(NAMED).take_while(|(path, note)| {
             bytes += path.as_bytes().len() + note.reason.len();
             bytes <= BYTES
         });
-        (named.map(|(path, note)| (path.clone(), note.reason.clone())).collect(), problems.count_here())
+        (named.map(|(path, note)| (path.clone(), note.reason.clone())).collect(), problems.len())
     }
 }

@@ -87,14 +87,40 @@ fn a_single_pass_ends_with_what_it_was_and_names_what_could_not_be_sent() {
     assert_eq!(target.hears().unwrap().len(), 1);
     assert_eq!(target.told, []);
     assert_eq!(target.says(&ToSender::Applied { upto: 1 }), Err(Ended::InSync));
-    let [ToReceiver::Problem { path: named, reason }, ToReceiver::Report(report), ToReceiver::Done(done)] =
-        &target.told[..]
+    let [
+        ToReceiver::Problem { path: named, reason },
+        ToReceiver::Problem { path: refused, reason: why },
+        ToReceiver::Report(report),
+        ToReceiver::Done(done),
+    ] = &target.told[..]
     else {
         panic!("{:?}", target.told)
     };
     assert_eq!((named, reason.as_str()), (&path("locked"), "cannot be read"));
+    assert_eq!((refused, why.as_str()), (&path("refused"), "the target knows"));
     assert!(report.in_sync && report.problems == 2, "{report:?}");
-    assert_eq!(*done, Done { entries: 1, bytes: 7, problems: 1 });
+    assert_eq!(*done, Done { entries: 1, bytes: 7, problems: 2 });
+}
+
+#[test]
+fn what_the_rules_or_the_disk_of_the_target_keep_from_being_sent_is_told_by_name() {
+    let (mut pair, _) = Pair::stepped();
+    pair.policy.limits.file_size = Some(1024);
+    pair.policy.capabilities.name = 5;
+    for (name, size) in [("large", 5000), ("a long name", 1), ("f", 1)] {
+        fs::write(pair.here.join(name), vec![1; size]).unwrap();
+        pair.entry(name, Cause::CREATED | Cause::WRITTEN);
+    }
+    let mut sender = pair.new_sender();
+    let mut target = Scripted::new(&pair, &mut sender, Until::InSync);
+    assert_eq!(target.hears().unwrap().len(), 1);
+    assert_eq!(target.says(&ToSender::Applied { upto: 1 }), Err(Ended::InSync));
+    let named = target.told.iter().filter_map(|message| match message {
+        ToReceiver::Problem { path, .. } => Some(path.to_string()),
+        _ => None,
+    });
+    assert_eq!(named.collect::<Vec<_>>(), ["a long name", "large"]);
+    assert_eq!(target.told.last(), Some(&ToReceiver::Done(Done { entries: 1, bytes: 1, problems: 2 })));
 }
 
 #[test]
