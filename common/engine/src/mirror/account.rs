@@ -171,6 +171,11 @@ impl Account {
         }
     }
 
+    /// An entry without content is sent again, as the target has said that it did not take it.
+    pub fn sends_again(&self) {
+        lock(&self.books).ledger.sends(Past::Sent, Amount { bytes: 0, entries: 1 }, self.clock.now());
+    }
+
     /// All of this version was sent, of which that was known.
     pub fn has_sent(&self, path: &RelPath, stat: &Stat, past: Past) {
         if past == Past::Sent {

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use proto::RelPath;
+use proto::{Outcome, RelPath};
 use sys::Stat;
 
+use super::flight::Sent;
 use super::looks::{Look, Why};
 use super::pass::{Difference, Mates};
 use super::walk::Children;
@@ -106,6 +107,18 @@ impl Session<'_> {
         if let Why::Differs(_) = look.why {
             let amount = Amount { bytes: 0, entries: 1 };
             self.mirror.account.sends(&look.path, stat, amount, self.sends_for(look.ticket));
+        }
+    }
+
+    /// This was not done, and is sent again without a change at the source. What has content counts when that leaves.
+    pub(super) fn account_answer(&self, op: u64, sent: &Sent, outcome: &Outcome) {
+        let again = match outcome {
+            Outcome::Absent => !matches!(sent, Sent::Remove(_)),
+            Outcome::Failed { .. } | Outcome::Full { .. } | Outcome::ReadOnly { .. } => true,
+            _ => false,
+        };
+        if again && sent.is_change() && !self.flight.has_content(op) {
+            self.mirror.account.sends_again();
         }
     }
 

@@ -135,17 +135,8 @@ pub(super) struct Flight {
 
 impl Flight {
     pub fn new() -> Flight {
-        Flight {
-            ops: VecDeque::new(),
-            first: 1,
-            applied: 0,
-            unfinished: HashMap::new(),
-            moves: 0,
-            changes: 0,
-            content: 0,
-            troubled: HashMap::new(),
-            ended: Vec::new(),
-        }
+        let (ops, applied, unfinished, moves, changes, content, troubled, ended) = Default::default();
+        Flight { ops, first: 1, applied, unfinished, moves, changes, content, troubled, ended }
     }
 
     /// Operations that are sent and not acknowledged.
@@ -179,6 +170,11 @@ impl Flight {
             op.content = Some(bytes);
             self.content += small(bytes);
         }
+    }
+
+    /// Whether this operation brings the content of a file.
+    pub fn has_content(&self, number: u64) -> bool {
+        self.op(number).is_some_and(|op| op.content.is_some())
     }
 
     /// That is the content of this file with several names, which are joined. With none it is apart from others that it should

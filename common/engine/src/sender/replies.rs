@@ -1,5 +1,7 @@
 //! What the receiver says: receipts let go of operations, outcomes and listings lead to new looks.
 
+use std::time::Duration;
+
 use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
 use sys::Lack;
@@ -10,6 +12,9 @@ use super::pass::Difference;
 use super::{Ended, Session, Until};
 use crate::hint::{Cause, Hint};
 use crate::pending::Ticket;
+
+/// Said of what the target does not have again and again.
+const MISSING: &str = "the target says again and again that it is missing there: it is sent ever later";
 
 impl Session<'_> {
     pub(super) fn reply(&mut self, message: ToSender) -> Result<(), Ended> {
@@ -102,6 +107,7 @@ impl Session<'_> {
             _ => (Answer::Not, &[][..]),
         };
         self.flight.answered(op, answer, trouble);
+        self.account_answer(op, &sent, &outcome);
         match outcome {
             Outcome::Want => {
                 if let Sent::Asked(path, claim) = &sent {
@@ -135,7 +141,7 @@ impl Session<'_> {
             Outcome::Full { reason } => self.lacking(op, Lack::Room, &reason)?,
             Outcome::ReadOnly { reason } => {
                 // What was done in a folder before may have left it with another mtime.
-                self.look_at_folders_of(op, ticket, &sent);
+                self.look_at_folders_of(op, ticket, &sent, self.retries.pause());
                 self.lacking(op, Lack::Writing, &reason)?;
             }
             Outcome::Failed { reason } => {
@@ -145,8 +151,9 @@ impl Session<'_> {
                     .say(place(&sent), &format!("the target could not store it, trying again: {reason}"));
                 self.forget_question(op)?;
                 self.retries.failed();
-                self.flight.failed(op, self.retries.pause());
-                self.look_at_folders_of(op, ticket, &sent);
+                let pause = self.retries.pause_of(&self.by_now(op, place(&sent)), self.mirror.now());
+                self.flight.failed(op, pause);
+                self.look_at_folders_of(op, ticket, &sent, pause);
                 let stuck = self.retries.is_stuck();
                 self.mirror.target.set_stuck(stuck);
                 if self.until == Until::InSync && stuck {
@@ -185,7 +192,7 @@ impl Session<'_> {
     }
 
     /// What failed may have left the folders that hold it with another mtime.
-    fn look_at_folders_of(&mut self, op: u64, ticket: Ticket, sent: &Sent) {
+    fn look_at_folders_of(&mut self, op: u64, ticket: Ticket, sent: &Sent, pause: Duration) {
         let other = match sent {
             Sent::Rename(from, ..) => Some(from),
             Sent::Exchange(_, b, _) => Some(b),
@@ -194,7 +201,7 @@ impl Session<'_> {
         for place in [place(sent)].into_iter().chain(other) {
             if let Some(folder) = self.by_now(op, place).parent() {
                 self.owe_entry(ticket, folder.clone(), Cause::ENTRIES);
-                self.mirror.pending().postpone(&folder, self.mirror.now() + self.retries.pause());
+                self.mirror.pending().postpone(&folder, self.mirror.now() + pause);
             }
         }
     }
@@ -240,16 +247,15 @@ impl Session<'_> {
             // first finds out whether its content is there.
             Sent::Link(first, others) => {
                 let places: Vec<_> = others.iter().map(|other| self.by_now(op, other)).collect();
-                let mut later = false;
+                let mut later = None;
                 for other in &places {
-                    later |= self.send_folder_of(ticket, other);
+                    later = later.max(self.send_folder_of(ticket, other));
                 }
                 let first = self.by_now(op, &first);
                 self.owe_entry(ticket, first.clone(), Cause::ATTRIBUTES);
-                if later {
+                if let Some(pause) = later {
                     // Without the folder it would be refused at once, and again.
-                    let due = self.mirror.now() + self.retries.pause();
-                    self.mirror.pending().postpone(&first, due);
+                    self.mirror.pending().postpone(&first, self.mirror.now() + pause);
                 }
             }
             Sent::Asked(path, _) => {
@@ -281,30 +287,38 @@ impl Session<'_> {
     }
 
     /// The folder of `path` is missing at the target: send it, with all that is in it. A target that keeps losing it is
-    /// asked at growing intervals; one that refused it is not asked again. Whether it may not be sent before some time.
-    fn send_folder_of(&mut self, ticket: Ticket, path: &RelPath) -> bool {
-        let Some(folder) = path.parent() else { return false };
+    /// asked at growing intervals; one that refused it is not asked again. For how long it may not be sent.
+    fn send_folder_of(&mut self, ticket: Ticket, path: &RelPath) -> Option<Duration> {
+        let folder = path.parent()?;
         if folder.is_root() {
             // That is there in any case: something else was missing, and is not any more.
-            self.owe_entry(ticket, path.clone(), Cause::ATTRIBUTES);
-            return false;
+            return self.send_missing(ticket, Hint::Entry { path: path.clone(), cause: Cause::ATTRIBUTES }, path);
         }
         if let Some(refused) = self.retries.refused(&folder) {
             let reason = format!("not stored: the target refused the folder {refused}");
             self.mirror.entries.problem_there(path, reason);
-            return false;
+            return None;
         }
-        let (now, since) = (self.mirror.now(), self.since(ticket));
-        if self.mirror.pending().is_covered(&path.clone(), since) {
+        let since = self.since(ticket);
+        if self.mirror.pending().is_covered(path, since) {
             // The folder waits to be compared, or for room.
-            return true;
+            return Some(self.retries.pause());
         }
-        let pause = self.retries.is_absent(&folder, now);
-        self.owe(ticket, Hint::Subtree { path: folder.clone() });
-        if let Some(pause) = pause {
-            self.mirror.pending().postpone(&folder, now + pause);
+        self.send_missing(ticket, Hint::Subtree { path: folder.clone() }, &folder)
+    }
+
+    /// Has this looked at, and sent, as the target does not have it: ever later, if it says so again and again.
+    fn send_missing(&mut self, ticket: Ticket, hint: Hint, place: &RelPath) -> Option<Duration> {
+        let now = self.mirror.now();
+        let pause = self.retries.is_absent(place, now);
+        self.owe(ticket, hint);
+        let pause = pause?;
+        self.mirror.pending().postpone(place, now + pause);
+        if self.retries.is_absent_again_and_again(place) {
+            self.mirror.target.set_last_error(Some(format!("{place}: {MISSING}")));
+            self.mirror.entries.say(place, MISSING);
         }
-        pause.is_some()
+        Some(pause)
     }
 }
 

@@ -9,8 +9,12 @@ use proto::RelPath;
 const PATIENCE: u32 = 5;
 /// First and longest time before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// Longest pause before a folder that the target keeps missing is sent again.
+/// How often what the target is missing is sent again before the pauses grow.
+const TRIES: u32 = 4;
+/// Longest pause before it is.
 const ABSENT: Duration = Duration::from_secs(60);
+/// What was not missing for so long is sent as if it never was.
+const QUIET: Duration = Duration::from_secs(120);
 
 /// Folders of which the target's word is remembered, of each kind.
 const FOLDERS: usize = 16 * 1024;
@@ -20,7 +24,7 @@ pub(super) struct Retries {
     pause: Duration,
     /// Operations that failed since one did not.
     failures: u32,
-    /// How often a missing folder was sent again since the last full pass began, and when last.
+    /// How often what was missing, a folder or an entry of the root, or has failed was sent again, and when last.
     absences: HashMap<RelPath, (u32, Instant)>,
     /// Folders that the target has refused since the last full pass began: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
@@ -45,6 +49,13 @@ impl Retries {
         self.pause
     }
 
+    /// The same of what failed at this place now: after some tries it is longer, also where other work succeeds between each
+    /// two of them.
+    pub fn pause_of(&mut self, place: &RelPath, now: Instant) -> Duration {
+        let again = self.is_absent(place, now).unwrap_or_default();
+        self.pause.max(again.min(RETRY.1))
+    }
+
     /// The target could not carry out an operation now.
     pub fn failed(&mut self) {
         self.failures += 1;
@@ -65,9 +76,8 @@ impl Retries {
         self.failures > PATIENCE && self.pause >= RETRY.0 * 16
     }
 
-    /// A full pass begins: what was missing may be there, and what stood in the way may be gone.
+    /// A full pass begins: what stood in the way may be gone. What was missing may be what it is made for, again and again.
     pub fn begin_pass(&mut self) {
-        self.absences.clear();
         self.refused.clear();
         self.refused_names.clear();
     }
@@ -114,7 +124,8 @@ impl Retries {
         stored
     }
 
-    /// This folder is missing at the target and is sent again: after this pause, if it has been missing for some times.
+    /// This folder, or entry of the root, is missing at the target and is sent again: after this pause, if it has been missing
+    /// for some times, or just now.
     pub fn is_absent(&mut self, folder: &RelPath, now: Instant) -> Option<Duration> {
         if self.absences.len() >= FOLDERS && !self.absences.contains_key(folder) {
             self.absences.clear();
@@ -123,13 +134,21 @@ impl Retries {
             Some(known) => known,
             None => self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0)),
         };
-        // Once for each try: everything in a folder that is missing says so.
-        if now.saturating_duration_since(*last) >= RETRY.0 {
-            (*times, *last) = (*times + 1, now);
+        // Once for each try: everything in a folder that is missing says so. What says so after that was tried is the next
+        // try, which is not made at once: answers may come as fast as what they are to.
+        let since = now.saturating_duration_since(*last);
+        let least = RETRY.0.checked_sub(since).filter(|left| !left.is_zero());
+        if least.is_none() {
+            (*times, *last) = (if since < QUIET { *times + 1 } else { 1 }, now);
         }
-        let beyond = times.checked_sub(3)?;
-        let doublings = beyond.checked_sub(1).map(|times| times.min(16));
-        Some(doublings.map_or(Duration::ZERO, |doublings| ABSENT.min(RETRY.0 * (1 << doublings))))
+        let doublings = times.checked_sub(TRIES).map(|times| times.min(16));
+        let pause = doublings.map(|doublings| ABSENT.min(RETRY.0 * (1 << doublings)));
+        pause.max(least)
+    }
+
+    /// Whether this was sent again so often that it is sent ever later.
+    pub fn is_absent_again_and_again(&self, place: &RelPath) -> bool {
+        self.absences.get(place).is_some_and(|(times, _)| *times > TRIES)
     }
 
     /// A file changed each time it was read, in a run that is to end. Whether it is to be left at that.
@@ -167,14 +186,16 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..12 {
             let pause = retries.is_absent(&folder, now);
-            assert_eq!(retries.is_absent(&folder, now), pause, "one try, however much is in it");
+            let more = retries.is_absent(&folder, now);
+            assert_eq!(more, pause.max(Some(RETRY.0)), "one try, however much is in it, and the next is not at once");
             pauses.push(pause.map(|pause| pause.as_millis()));
             now += RETRY.0;
         }
-        assert_eq!(pauses[..6], [None, None, Some(0), Some(500), Some(1000), Some(2000)]);
+        assert_eq!(pauses[..6], [None, None, None, Some(500), Some(1000), Some(2000)]);
         assert_eq!(pauses[11], Some(ABSENT.as_millis()));
         retries.begin_pass();
-        assert_eq!(retries.is_absent(&folder, now), None);
+        assert_eq!(retries.is_absent(&folder, now), Some(ABSENT));
+        assert_eq!(retries.is_absent(&folder, now + QUIET), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod asked_again;
 mod bounds;
 mod brake;
 mod delta;
+mod each_outcome;
 mod fake;
 mod gaps;
 mod inexact;
