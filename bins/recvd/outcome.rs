@@ -210,7 +210,7 @@ fn told(Tale { report, done, .. }: &Tale) -> String {
     let entries = |count| units::counted(count, "entry", "entries");
     match (done, report) {
         (Some(done), _) if done.problems == 0 => "; complete".into(),
-        (Some(done), _) => format!("; complete but for {} that are not mirrored", entries(done.problems)),
+        (Some(done), _) => format!("; complete but for {} in trouble", entries(done.problems)),
         (None, Some((report, _))) if report.problems > 0 => {
             format!("; {} in trouble, as the sender says", entries(report.problems))
         }

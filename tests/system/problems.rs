@@ -87,7 +87,7 @@ fn every_refused_file_counts_and_none_is_sent() {
     assert_eq!((&report["files"], &report["bytes"]), (&0.into(), &0.into()), "{report:#}");
     assert_eq!(report["problems"].as_array().map(Vec::len), Some(1000));
     // recvd hears of them as well.
-    let but_for = ["; complete but for 12", " entries that are not mirrored"];
+    let but_for = ["; complete but for 12", " entries in trouble"];
     eventually("recvd says so", || but_for.iter().all(|words| pair.recvd.daemon.log().contains(words)));
 }
 
