@@ -310,11 +310,11 @@ impl Session<'_> {
     /// Has this looked at, and sent, as the target does not have it: ever later, if it says so again and again.
     fn send_missing(&mut self, ticket: Ticket, hint: Hint, place: &RelPath) -> Option<Duration> {
         let now = self.mirror.now();
-        let pause = self.retries.is_absent(place, now);
+        let pause = self.retries.resend(place, now);
         self.owe(ticket, hint);
         let pause = pause?;
         self.mirror.pending().postpone(place, now + pause);
-        if self.retries.is_absent_again_and_again(place) {
+        if self.retries.is_resent_often(place) {
             self.mirror.target.set_last_error(Some(format!("{place}: {MISSING}")));
             self.mirror.entries.say(place, MISSING);
         }

@@ -16,8 +16,8 @@ const ABSENT: Duration = Duration::from_secs(60);
 /// What was not missing for so long is sent as if it never was.
 const QUIET: Duration = Duration::from_secs(120);
 
-/// Folders of which the target's word is remembered, of each kind.
-const FOLDERS: usize = 16 * 1024;
+/// Places of which the target's word is remembered, of each kind.
+const PLACES: usize = 16 * 1024;
 
 /// Counts of a session.
 pub(super) struct Retries {
@@ -25,7 +25,7 @@ pub(super) struct Retries {
     /// Operations that failed since one did not.
     failures: u32,
     /// How often what was missing, a folder or an entry of the root, or has failed was sent again, and when last.
-    absences: HashMap<RelPath, (u32, Instant)>,
+    resent: HashMap<RelPath, (u32, Instant)>,
     /// Folders that the target has refused since the last full pass began: what is beneath them cannot be stored.
     refused: HashSet<RelPath>,
     /// Names of files with several that it has refused since then.
@@ -40,8 +40,8 @@ pub(super) struct Retries {
 
 impl Retries {
     pub fn new() -> Retries {
-        let (absences, refused, refused_names, unlisted, more_unlisted, changed) = Default::default();
-        Retries { pause: RETRY.0, failures: 0, absences, refused, refused_names, unlisted, more_unlisted, changed }
+        let (resent, refused, refused_names, unlisted, more_unlisted, changed) = Default::default();
+        Retries { pause: RETRY.0, failures: 0, resent, refused, refused_names, unlisted, more_unlisted, changed }
     }
 
     /// How long what failed waits before it is tried again.
@@ -52,7 +52,7 @@ impl Retries {
     /// The same of what failed at this place now: after some tries it is longer, also where other work succeeds between each
     /// two of them.
     pub fn pause_of(&mut self, place: &RelPath, now: Instant) -> Duration {
-        let again = self.is_absent(place, now).unwrap_or_default();
+        let again = self.resend(place, now).unwrap_or_default();
         self.pause.max(again.min(RETRY.1))
     }
 
@@ -84,14 +84,14 @@ impl Retries {
 
     /// The target takes no such folder. One too many is sent again with the next thing beneath it.
     pub fn refuse(&mut self, folder: RelPath) {
-        if self.refused.len() < FOLDERS {
+        if self.refused.len() < PLACES {
             self.refused.insert(folder);
         }
     }
 
     /// The target does not take a file with several names under this one. Whether that is remembered, and was not known.
     pub fn refuse_name(&mut self, name: RelPath) -> bool {
-        self.refused_names.len() < FOLDERS && self.refused_names.insert(name)
+        self.refused_names.len() < PLACES && self.refused_names.insert(name)
     }
 
     /// Whether the target does not take a file with several names under this one.
@@ -107,7 +107,7 @@ impl Retries {
 
     /// The target cannot list this folder.
     pub fn is_unlisted(&mut self, folder: RelPath) {
-        if self.unlisted.len() < FOLDERS {
+        if self.unlisted.len() < PLACES {
             self.unlisted.insert(folder);
         } else {
             self.more_unlisted = true;
@@ -124,15 +124,15 @@ impl Retries {
         stored
     }
 
-    /// This folder, or entry of the root, is missing at the target and is sent again: after this pause, if it has been missing
-    /// for some times, or just now.
-    pub fn is_absent(&mut self, folder: &RelPath, now: Instant) -> Option<Duration> {
-        if self.absences.len() >= FOLDERS && !self.absences.contains_key(folder) {
-            self.absences.clear();
+    /// This place, which is missing at the target or has failed there, is sent again: after this pause, if that was so for some
+    /// times, or just now.
+    pub fn resend(&mut self, place: &RelPath, now: Instant) -> Option<Duration> {
+        if self.resent.len() >= PLACES && !self.resent.contains_key(place) {
+            self.resent.clear();
         }
-        let (times, last) = match self.absences.get_mut(folder) {
+        let (times, last) = match self.resent.get_mut(place) {
             Some(known) => known,
-            None => self.absences.entry(folder.clone()).or_insert((0, now - RETRY.0)),
+            None => self.resent.entry(place.clone()).or_insert((0, now - RETRY.0)),
         };
         // Once for each try: everything in a folder that is missing says so. What says so after that was tried is the next
         // try, which is not made at once: answers may come as fast as what they are to.
@@ -147,8 +147,8 @@ impl Retries {
     }
 
     /// Whether this was sent again so often that it is sent ever later.
-    pub fn is_absent_again_and_again(&self, place: &RelPath) -> bool {
-        self.absences.get(place).is_some_and(|(times, _)| *times > TRIES)
+    pub fn is_resent_often(&self, place: &RelPath) -> bool {
+        self.resent.get(place).is_some_and(|(times, _)| *times > TRIES)
     }
 
     /// A file changed each time it was read, in a run that is to end. Whether it is to be left at that.
@@ -185,8 +185,8 @@ mod tests {
         let mut now = Instant::now();
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            let pause = retries.is_absent(&folder, now);
-            let more = retries.is_absent(&folder, now);
+            let pause = retries.resend(&folder, now);
+            let more = retries.resend(&folder, now);
             assert_eq!(more, pause.max(Some(RETRY.0)), "one try, however much is in it, and the next is not at once");
             pauses.push(pause.map(|pause| pause.as_millis()));
             now += RETRY.0;
@@ -194,8 +194,8 @@ mod tests {
         assert_eq!(pauses[..6], [None, None, None, Some(500), Some(1000), Some(2000)]);
         assert_eq!(pauses[11], Some(ABSENT.as_millis()));
         retries.begin_pass();
-        assert_eq!(retries.is_absent(&folder, now), Some(ABSENT));
-        assert_eq!(retries.is_absent(&folder, now + QUIET), None);
+        assert_eq!(retries.resend(&folder, now), Some(ABSENT));
+        assert_eq!(retries.resend(&folder, now + QUIET), None);
     }
 
     #[test]
@@ -223,10 +223,10 @@ mod tests {
     fn where_too_many_folders_could_not_be_listed_none_is_said_to_be_whole() {
         let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
         let mut retries = Retries::new();
-        (0..=FOLDERS).for_each(|n| retries.is_unlisted(path(&format!("{n}"))));
-        (0..=FOLDERS).for_each(|n| retries.refuse(path(&format!("{n}"))));
-        assert_eq!((retries.unlisted.len(), retries.refused.len()), (FOLDERS, FOLDERS));
-        assert_eq!(retries.whole(vec![path(&format!("{FOLDERS}"))], Vec::new), []);
+        (0..=PLACES).for_each(|n| retries.is_unlisted(path(&format!("{n}"))));
+        (0..=PLACES).for_each(|n| retries.refuse(path(&format!("{n}"))));
+        assert_eq!((retries.unlisted.len(), retries.refused.len()), (PLACES, PLACES));
+        assert_eq!(retries.whole(vec![path(&format!("{PLACES}"))], Vec::new), []);
         assert_eq!(retries.whole(vec![], || vec![path("7")]), [path("7")]);
     }
 

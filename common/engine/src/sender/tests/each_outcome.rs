@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use proto::{Content, Kept, Kind, Outcome, ToReceiver, ToSender};
 
-use super::liars::reason;
+use super::liars::{entry, reason};
 use super::scripted::Scripted;
 use super::*;
 
@@ -66,21 +66,7 @@ fn fits(message: &ToReceiver, outcome: &Outcome) -> bool {
 
 /// What a target says that has nothing, or has what nobody knows, in parts.
 fn says(op: u64, message: &ToReceiver, has_others: bool) -> Option<ToSender> {
-    let others = |range: std::ops::Range<u8>| {
-        let entry = |n| proto::Entry {
-            name: proto::Name::parse(format!("zz{n:03}").as_bytes()).unwrap(),
-            kind: Kind::File,
-            size: 1,
-            mode: 0o600,
-            uid: 0,
-            gid: 0,
-            mtime: proto::Time::default(),
-            device: proto::Device::default(),
-            extra: [0; 16],
-            inexact: false,
-        };
-        range.map(entry).collect()
-    };
+    let others = |range: std::ops::Range<u8>| range.map(|n| entry(&format!("zz{n:03}"), Kind::File)).collect();
     Some(match message {
         ToReceiver::Compare { .. } if has_others => ToSender::Listing { op, entries: others(0..20), last: false },
         ToReceiver::List { .. } => ToSender::Listing { op, entries: others(20..25), last: true },

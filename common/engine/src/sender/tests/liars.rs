@@ -50,11 +50,11 @@ fn an_operation_has_one_outcome() {
     }
 }
 
-/// Of folders.
-fn listing(op: u64, names: &[&str], last: bool) -> ToSender {
-    let entry = |name: &&str| proto::Entry {
+/// As a target tells of it.
+pub(super) fn entry(name: &str, kind: proto::Kind) -> proto::Entry {
+    proto::Entry {
         name: proto::Name::parse(name.as_bytes()).unwrap(),
-        kind: proto::Kind::Dir,
+        kind,
         size: 0,
         mode: 0o755,
         uid: 0,
@@ -63,8 +63,13 @@ fn listing(op: u64, names: &[&str], last: bool) -> ToSender {
         device: proto::Device::default(),
         extra: [0; 16],
         inexact: false,
-    };
-    ToSender::Listing { op, entries: names.iter().map(entry).collect(), last }
+    }
+}
+
+/// Of folders.
+fn listing(op: u64, names: &[&str], last: bool) -> ToSender {
+    let entries = names.iter().map(|name| entry(name, proto::Kind::Dir)).collect();
+    ToSender::Listing { op, entries, last }
 }
 
 /// The question that has been asked about `d`.
