@@ -66,7 +66,7 @@ impl AllSeen {
 
 impl Barrier for AllSeen {
     fn look(&mut self) -> Option<Waited> {
-        if let Some(sentence) = self.asked.iter().find_map(|asked| asked.live.held()) {
+        if let Some(sentence) = self.asked.iter().find_map(|asked| asked.live.held(&asked.place)) {
             return Some(Waited::Held(sentence));
         }
         if self.seen_at.is_none() && self.asked.iter().all(|Asked { live, number, .. }| live.has_passed(*number)) {

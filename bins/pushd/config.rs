@@ -64,8 +64,10 @@ pub struct Source {
     pub open_files: OpenFiles,
     /// What happens before going live.
     pub initial_sync: InitialSync,
-    /// A pass that would delete more than this halts the source.
+    /// Of what a pass would delete more than this is held until a person lets it go.
     pub max_delete: Share,
+    /// Masses of deletions that are seen live wait so long after the last of them.
+    pub delete_hold: Duration,
     /// Threads that list folders for one target, 1 to 64.
     pub workers: usize,
 }
@@ -159,6 +161,9 @@ mod default {
     }
     pub(super) fn max_delete() -> Share {
         Share::Percent(50)
+    }
+    pub(super) fn delete_hold() -> Duration {
+        Duration::from_secs(30)
     }
     pub(super) fn workers() -> u64 {
         2

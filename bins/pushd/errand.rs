@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::mirror::{Halt, Totals};
+use engine::mirror::Totals;
 use kit::Exit;
 use kit::progress::Done;
 use proto::RelPath;
@@ -118,7 +118,10 @@ impl Leg {
         }
         let done = match (self.failed(), self.is_through()) {
             (Some(failed), _) => Err(failed),
-            (None, true) => Ok(()),
+            (None, true) => match self.lane.mirror.deletions_held() {
+                Some(held) if held.left.is_none() => Err(report::held(&held)),
+                _ => Ok(()),
+            },
             (None, false) => return,
         };
         let pair = (&*self.live.source.name, &*self.lane.target.name);
@@ -137,14 +140,11 @@ impl Leg {
         {
             return Some((Exit::Busy, sentence));
         }
-        match mirror.halted() {
-            Some(Halt::Root(_)) | None if mirror.target.is_stuck() => Some((
-                Exit::Busy,
-                mirror.target.last_error().unwrap_or_else(|| "the target cannot store it".to_owned()),
-            )),
-            Some(Halt::Root(_)) | None => self.lane.trouble().since(&self.before.1),
-            Some(halt) => Some(report::halted(&halt)),
+        if mirror.target.is_stuck() {
+            let error = mirror.target.last_error().unwrap_or_else(|| "the target cannot store it".to_owned());
+            return Some((Exit::Busy, error));
         }
+        self.lane.trouble().since(&self.before.1)
     }
 
     fn is_through(&mut self) -> bool {
@@ -166,7 +166,7 @@ impl Leg {
     }
 
     fn owes(&self, moment: Instant) -> bool {
-        self.lane.mirror.pending().owes(&RelPath::root(), moment)
+        self.lane.mirror.pending().moves_at(&RelPath::root(), moment)
     }
 
     fn done(&self) -> Done {

@@ -14,6 +14,8 @@ use crate::status::{SourceState, TargetState};
 struct Seen {
     state: TargetState,
     owed: u64,
+    /// Entries whose deletion waits.
+    held: u64,
     problems: u64,
 }
 
@@ -25,11 +27,12 @@ impl Seen {
             TargetState::Connecting if lane.mirror.target.last_error().is_some() => TargetState::Offline,
             state => state,
         };
-        Seen { state, owed, problems }
+        let held = lane.mirror.deletions_held().map_or(0, |held| held.entries);
+        Seen { state, owed, held, problems }
     }
 
     fn is_in_sync(self) -> bool {
-        self.state == TargetState::Live && self.owed == 0
+        self.state == TargetState::Live && self.owed == 0 && self.held == 0
     }
 }
 
@@ -61,13 +64,15 @@ fn sentence(sources: &[(&str, (SourceState, u64))], targets: &[Seen]) -> String 
         (all, in_sync) => format!("{in_sync} of {all} targets in sync"),
     };
     for word in ["connecting", "scanning", "catching up", "blocked", "offline", "halted"] {
-        let count = targets.iter().filter(|seen| !seen.is_in_sync() && seen.state.word() == word).count();
+        let is_so = |seen: &&Seen| !seen.is_in_sync() && (seen.owed > 0 || seen.held == 0) && seen.state.word() == word;
+        let count = targets.iter().filter(is_so).count();
         if count > 0 {
             out.push_str(&format!(", {count} {word}"));
         }
     }
     let sum = |of: fn(&Seen) -> u64| targets.iter().map(of).sum::<u64>();
-    for (count, word) in [(sum(|seen| seen.owed), "owed"), (sum(|seen| seen.problems), "not mirrored")] {
+    let (owed, held) = (sum(|seen| seen.owed), sum(|seen| seen.held));
+    for (count, word) in [(owed, "owed"), (held, "deletions held"), (sum(|seen| seen.problems), "not mirrored")] {
         if count > 0 {
             out.push_str(&format!("; {} {word}", units::count(count)));
         }
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     const fn seen(state: TargetState, owed: u64, problems: u64) -> Seen {
-        Seen { state, owed, problems }
+        Seen { state, owed, held: 0, problems }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::hint::Hint;
-use engine::mirror::{Halt, Mirror};
+use engine::mirror::Mirror;
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::units::Moment;
 use kit::{Stop, apart};
@@ -22,6 +22,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::backoff::{Backoff, Pause};
 use crate::config::{Source, Target};
+use crate::held::Deletions;
 use crate::identity::Identity;
 use crate::status::{SourceState, TargetState};
 use crate::tries::Tries;
@@ -78,15 +79,20 @@ impl Lane {
         self.hurry.notify_waiters();
     }
 
-    /// What a person has to look at before anything more is sent, with the command that lets it go on. A root that is lost is
-    /// the business of its source.
-    pub fn held(&self) -> Option<String> {
-        let sentence = match self.mirror.halted() {
-            Some(Halt::Root(_)) => return None,
-            Some(halt) => self.sentence_of(&halt),
-            None => self.troubles.nested()?.to_string(),
+    /// What a person has to look at before all at or beneath `place` can be sent, with the command that lets it go on. A root
+    /// that is lost is the business of its source.
+    pub fn held(&self, place: &RelPath) -> Option<String> {
+        let deletions = || self.deletions().filter(|_| self.mirror.pending().waits_for_word(place));
+        let sentence = match self.troubles.nested() {
+            Some(nesting) => nesting.to_string(),
+            None => deletions()?.why,
         };
         Some(format!("{}: {sentence}", self.target.name))
+    }
+
+    /// Deletions that wait, for who asks.
+    pub fn deletions(&self) -> Option<Deletions> {
+        self.mirror.deletions_held().map(|held| Deletions::of(&held, &self.source))
     }
 
     /// How many paths the target is owed, what the lane is doing, and why they do not arrive, in a sentence.
@@ -101,13 +107,6 @@ impl Lane {
     pub fn ask_again(&self) {
         if self.troubles.forget_nested() {
             self.hurry();
-        }
-    }
-
-    fn sentence_of(&self, halt: &Halt) -> String {
-        match halt {
-            Halt::Root(reason) => format!("halted: {reason}"),
-            halt => format!("halted: {halt}; look, then run `pushctl release {}`", self.source),
         }
     }
 
@@ -214,9 +213,7 @@ impl Lane {
             Err(SourceState::Absent) => TargetState::Offline,
             Err(SourceState::Halted) => TargetState::Halted,
         };
-        // A pass that was stopped for its deletions waits for a person, whether the source is there or not.
-        let braked = matches!(self.mirror.halted(), Some(Halt::Empty { .. } | Halt::Deletes { .. }));
-        self.enter(if braked { TargetState::Halted } else { state });
+        self.enter(state);
         tokio::select! {
             _ = roots.changed() => {}
             () = stop.requested() => {}
@@ -226,11 +223,13 @@ impl Lane {
 
     /// Whether the target is halted; then it has waited a moment.
     async fn wait_while_halted(&self, root: &Root, stop: &Stop) -> bool {
-        let Some(halt) = self.mirror.halted() else { return false };
+        if self.mirror.halted().is_none() {
+            return false;
+        }
         self.enter(TargetState::Halted);
-        if matches!(halt, Halt::Root(_)) && is_back(root, stop).await {
+        if is_back(root, stop).await {
             tracing::info!(target_name = %self.target.name, "the source's root is back");
-            self.mirror.release(engine::mirror::Deletes::Braked);
+            self.mirror.go_on();
             self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
             return false;
         }
@@ -300,7 +299,7 @@ impl Lane {
         match &session.ended {
             Ended::Stopped | Ended::InSync => return,
             Ended::Halted(halt) => {
-                let sentence = self.sentence_of(halt);
+                let sentence = format!("halted: {halt}");
                 tracing::error!(target_name = %name, "{sentence}");
                 self.mirror.target.set_last_error(Some(sentence));
                 return self.enter(TargetState::Halted);

@@ -14,6 +14,7 @@ mod config;
 mod control;
 mod errand;
 mod headline;
+mod held;
 mod identity;
 mod lane;
 mod nesting;

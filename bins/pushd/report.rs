@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine::mirror::{Halt, Mirror, Totals};
+use engine::mirror::{Held, Mirror, Totals};
 use kit::progress::{All, Done, Search};
 use kit::{Exit, out, units};
 use proto::{Digest, digest};
@@ -94,9 +94,9 @@ pub fn cut(outcomes: &mut [Outcome]) {
     shown::cut(outcomes.iter_mut().map(|outcome| &mut outcome.report.left_out.paths).collect());
 }
 
-/// Of a pass that would delete too much.
-pub fn halted(halt: &Halt) -> Failed {
-    (Exit::Busy, format!("halted: {halt}; if that is right, run again with --release"))
+/// Of a pass that has done all but delete what is too much.
+pub fn held(held: &Held) -> Failed {
+    (Exit::Busy, format!("{}; if that is right, run again with --release", crate::held::reason(held)))
 }
 
 impl Outcome {

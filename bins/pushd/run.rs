@@ -247,7 +247,7 @@ impl Control for Daemon {
             .map(|live| live.source.name.as_str())
             .collect();
         Ok(match released.as_slice() {
-            [] => "nothing was halted".into(),
+            [] => "nothing was held or halted".into(),
             names => format!("released: {}", names.join(", ")),
         })
     }
@@ -312,6 +312,7 @@ fn target_status(at: usize, lane: &Lane, board: &Board, (problems, left_out): Sh
         durability: mirror.target.durability().map(Into::into),
         disk: mirror.target.disk().map(Into::into),
         owed: mirror.owed().into(),
+        held: lane.deletions(),
         lag_ms: u64::try_from(mirror.lag().as_millis()).unwrap_or(u64::MAX),
         last_in_sync: in_sync_at.map(|moment| Moment(board.known(at, moment))),
         sent: mirror.sent.totals().into(),
@@ -333,7 +334,7 @@ impl Source {
             settle: self.settle,
             open_settle: self.open_files.settle,
             open_max_delay: self.open_files.max_delay,
-            holds: engine::pending::Holds::default(),
+            holds: engine::pending::Holds { mass: self.delete_hold, ..engine::pending::Holds::default() },
         }
     }
 

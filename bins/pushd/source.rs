@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use engine::hint::Hint;
-use engine::mirror::{Deletes, Halt};
 use engine::sender::Root;
 use kit::Stop;
 use proto::RelPath;
@@ -103,31 +102,28 @@ impl Live {
         }
     }
 
-    /// Lets what is halted go on: a root that was replaced is accepted, a mass deletion is let through once. Returns
-    /// whether anything was halted.
+    /// Lets what waits for a person go on: a root that was replaced is accepted, deletions that are held are made. Returns
+    /// whether anything waited.
     pub fn release(&self) -> bool {
-        let mut halted = self.accept_root();
+        let mut waited = self.accept_root();
         for lane in &self.lanes {
-            if matches!(lane.mirror.halted(), Some(Halt::Empty { .. } | Halt::Deletes { .. })) {
-                lane.mirror.release(Deletes::Once);
-                self.resync_one(lane);
-                halted = true;
+            if lane.mirror.release() {
+                lane.hurry();
+                waited = true;
             }
         }
-        halted
+        waited
     }
 
     /// The next full pass to this target may delete whatever it finds, and a root that was replaced is accepted.
     pub fn release_once(&self, lane: &Lane) {
         self.accept_root();
-        if !matches!(lane.mirror.halted(), Some(Halt::Root(_))) {
-            lane.mirror.release(Deletes::Once);
-        }
+        lane.mirror.release_pass();
     }
 
     /// Accepts the root as it is now, where a person was told to look at it. Returns whether that was so.
     fn accept_root(&self) -> bool {
-        let lost = self.lanes.iter().any(|lane| matches!(lane.mirror.halted(), Some(Halt::Root(_))));
+        let lost = self.lanes.iter().any(|lane| lane.mirror.halted().is_some());
         let halted = lost || self.board().state == SourceState::Halted;
         if halted {
             self.accept.store(true, Ordering::Release);
@@ -147,13 +143,13 @@ impl Live {
         stands.then(|| (board.state, board.reason.clone().unwrap_or_default()))
     }
 
-    /// What a person has to look at before all that is owed can be sent, with the command that lets it go on. `None` once that
-    /// command was given.
-    pub fn held(&self) -> Option<String> {
+    /// What a person has to look at before all that is owed at or beneath `place` can be sent, with the command that lets it go
+    /// on. `None` once that command was given.
+    pub fn held(&self, place: &RelPath) -> Option<String> {
         match self.standstill() {
             Some((SourceState::Halted, reason)) => Some(reason),
             _ if self.accept.load(Ordering::Acquire) => None,
-            _ => self.lanes.iter().find_map(|lane| lane.held()),
+            _ => self.lanes.iter().find_map(|lane| lane.held(place)),
         }
     }
 
@@ -216,20 +212,24 @@ impl Live {
         kit::readiness::changed();
     }
 
-    /// Waits until a folder stands at the path that is the one from before, or is accepted. `None` when the program stops.
+    /// Waits until a folder stands at the path that is the one from before, or has taken its place on the same file system, as by
+    /// a deploy, or is accepted. `None` when the program stops.
     fn wait_for_root(&self, before: Option<RootId>, stop: &Stop) -> Option<Root> {
         let path = &self.source.path;
         while !stop.is_requested() {
             let root = Tree::open(path, self.source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
             match root {
-                Ok(root)
-                    if before.is_none_or(|before| before == root.id()) || self.accept.swap(false, Ordering::AcqRel) =>
-                {
+                Ok(root) if before.is_none_or(|before| before == root.id()) => return Some(root),
+                // How much goes with the one before is judged by the pass that follows.
+                Ok(root) if before.is_some_and(|before| before.dev == root.id().dev) => {
+                    let (name, path) = (&self.source.name, path.display());
+                    tracing::info!(source_name = %name, "another folder of the same file system stands at {path}");
                     return Some(root);
                 }
+                Ok(root) if self.accept.swap(false, Ordering::AcqRel) => return Some(root),
                 Ok(_) => {
                     let reason = format!(
-                        "{} is another folder than it was (replaced, or a file system is missing): nothing is sent or \
+                        "{} is on another file system than it was (or that is missing): nothing is sent or \
                          deleted; if it is right, run `pushctl release {}`",
                         path.display(),
                         self.source.name
@@ -276,8 +276,8 @@ impl Live {
             self.resync();
         }
         for lane in &self.lanes {
-            if matches!(lane.mirror.halted(), Some(Halt::Root(_))) {
-                lane.mirror.release(Deletes::Braked);
+            if lane.mirror.halted().is_some() {
+                lane.mirror.go_on();
             }
         }
         self.roots.send_modify(|footing| *footing = Ok(root.clone()));

@@ -16,6 +16,8 @@ use kit::progress::Done;
 use kit::units::Moment;
 use serde::{Deserialize, Serialize};
 
+pub use crate::held::Deletions;
+
 /// The whole daemon. Field names are a contract with scripts: add, never rename.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -90,6 +92,8 @@ pub struct TargetStatus {
     pub disk: Option<Disk>,
     /// What is not yet acknowledged.
     pub owed: Owed,
+    /// Deletions that wait; `null` when there are none.
+    pub held: Option<Deletions>,
     /// Age of the oldest change that is not yet acknowledged; 0 when in sync.
     pub lag_ms: u64,
     /// When all was last acknowledged; `null` when never since the start.
@@ -240,8 +244,13 @@ impl Status {
 }
 
 impl TargetStatus {
+    /// Whether all that is left to do are deletions that wait.
+    pub fn is_all_but_held(&self) -> bool {
+        self.state == TargetState::Live && self.owed.paths == 0 && self.held.is_some()
+    }
+
     /// Whether the target is known to hold all that the source holds, but for the problems.
     pub fn is_in_sync(&self) -> bool {
-        self.state == TargetState::Live && self.owed.paths == 0 && self.lag_ms == 0
+        self.state == TargetState::Live && self.owed.paths == 0 && self.lag_ms == 0 && self.held.is_none()
     }
 }

@@ -113,7 +113,7 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
             const KINDS: [Kind; 5] = [Kind::Symlink, Kind::Fifo, Kind::Socket, Kind::CharDevice, Kind::BlockDevice];
             ToReceiver::Make { path, meta: meta(KINDS[dice.below(5)], dice) }
         }
-        6 => ToReceiver::Offer { path, meta: Meta { size: dice.below(40) as u64, ..meta(Kind::File, dice) } },
+        6 => ToReceiver::Offer { path, meta: Meta { size: dice.below(40) as u64, ..meta(Kind::File, dice) }, digest: None },
         7 => {
             let others: Vec<RelPath> =
                 (0..1 + dice.below(3)).map(|_| below(dice)).filter(|other| *other != path).collect();

@@ -297,8 +297,10 @@ impl Pair {
         let recvd = Recvd::prepare(&scratch, "recvd", &setup);
         let proxy = setup.proxy.then(|| Proxy::to(recvd.address()));
         let port = proxy.as_ref().map_or(recvd.port, Proxy::port);
+        // Shorter than in earnest.
+        let hold = if setup.source.contains("delete_hold") { "" } else { "delete_hold = \"1s\"\n" };
         let tables = format!(
-            "{}\n[source.s]\npath = {:?}\ntargets = [\"t\"]\n{}\n",
+            "{}\n[source.s]\npath = {:?}\ntargets = [\"t\"]\n{hold}{}\n",
             recvd.target("t", port, &setup.target),
             source.display().to_string(),
             setup.source

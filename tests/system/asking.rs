@@ -16,13 +16,13 @@ fn wait(pair: &Pair, words: &[&str]) -> Done {
 }
 
 #[test]
-fn a_halted_target_ends_a_wait_at_once_and_says_what_to_type() {
+fn deletions_that_are_held_end_a_wait_at_once_and_say_what_to_type() {
     let pair = Pair::live("halted", Setup { source: "max_delete = 3".into(), ..Setup::default() });
     for n in 0..10 {
         fs::write(pair.backup.join(format!("stranger {n}")), b"x").unwrap();
     }
     assert_eq!(pair.pushd.command(&["resync"]).code, 0);
-    eventually("the target is halted", || pair.pushd.target("t")["state"] == "halted");
+    eventually("they are held", || pair.pushd.target("t")["held"]["entries"] == 10);
     let waited = wait(&pair, &[FOR_EVER]);
     assert_eq!(waited.code, 75, "{}", waited.text());
     let shown = pair.pushd.command(&["status"]);

@@ -59,7 +59,7 @@ fn a_brake_and_its_release_are_those_of_a_sync() {
     for _ in 0..2 {
         let done = pair.sync(&[]);
         assert_eq!(done.code, 75, "{}", done.text());
-        assert!(done.err.contains("halted") && done.err.contains("--release"), "{}", done.text());
+        assert!(done.err.contains("held") && done.err.contains("--release"), "{}", done.text());
         assert!(pair.backup.join("stranger 4").exists());
     }
     let done = pair.sync(&["--release", "--json"]);

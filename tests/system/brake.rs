@@ -10,7 +10,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use crate::rig::compare::{Tree, mirrored};
 use crate::rig::mounted::Mounted;
 use crate::rig::pair::{Pair, Setup};
-use crate::rig::{compare, eventually, is_root, patience, stays};
+use crate::rig::{eventually, is_root, patience, stays};
 
 /// A live pair with 200 files in 10 folders.
 fn full(test: &str, setup: Setup) -> Pair {
@@ -31,9 +31,12 @@ fn fill(root: &Path) {
     }
 }
 
-fn is_halted(pair: &Pair) -> bool {
+/// Whether a person has to let something go on.
+fn waits(pair: &Pair) -> bool {
     let status = pair.pushd.status().unwrap_or_default();
-    status["sources"][0]["state"] == "halted" || pair.pushd.target("t")["state"] == "halted"
+    let target = pair.pushd.target("t");
+    let held = !target["held"].is_null() && target["held"]["until"].is_null();
+    held || status["sources"][0]["state"] == "halted" || target["state"] == "halted"
 }
 
 /// A root that is missing is waited for: that needs no release.
@@ -41,13 +44,13 @@ fn is_absent(pair: &Pair) -> bool {
     pair.pushd.status().unwrap_or_default()["sources"][0]["state"] == "absent"
 }
 
-/// Waits for the halt, and that nothing at all happens to the backup meanwhile and after.
-fn halts_without_a_delete(pair: &Pair, before: &Tree) {
-    eventually("the source halts", || {
+/// Waits until it waits for a person or the root, and that nothing at all happens to the backup meanwhile and after.
+fn waits_without_a_delete(pair: &Pair, before: &Tree) {
+    eventually("somebody is waited for", || {
         assert_eq!(paths(&pair.backup), before.keys().cloned().collect::<Vec<_>>(), "names vanished or appeared");
-        is_halted(pair) || is_absent(pair)
+        waits(pair) || is_absent(pair)
     });
-    assert!(stays(Duration::from_millis(1500), || paths(&pair.backup).len() == before.len()), "deleted after the halt");
+    assert!(stays(Duration::from_millis(1500), || paths(&pair.backup).len() == before.len()), "deleted after that");
     assert_eq!(&mirrored(&pair.backup), before);
 }
 
@@ -57,7 +60,7 @@ fn paths(root: &Path) -> Vec<Vec<u8>> {
 
 /// `pushd release` if it is still halted; then all is equal in the end.
 fn recovers(pair: &Pair) {
-    if is_halted(pair) {
+    if waits(pair) {
         let done = pair.pushd.command(&["release"]);
         assert_eq!(done.code, 0, "release: {}", done.text());
     }
@@ -70,7 +73,7 @@ fn a_root_moved_away_halts_and_comes_back() {
     let before = mirrored(&pair.backup);
     let aside = pair.scratch.path().join("aside");
     fs::rename(&pair.source, &aside).unwrap();
-    halts_without_a_delete(&pair, &before);
+    waits_without_a_delete(&pair, &before);
     fs::rename(&aside, &pair.source).unwrap();
     recovers(&pair);
 }
@@ -82,7 +85,7 @@ fn a_root_deleted_while_pushd_sleeps_halts() {
     pair.pushd.daemon.stop();
     fs::remove_dir_all(&pair.source).unwrap();
     pair.pushd.daemon.go_on();
-    halts_without_a_delete(&pair, &before);
+    waits_without_a_delete(&pair, &before);
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn a_root_that_is_missing_at_the_start_deletes_nothing() {
 }
 
 #[test]
-fn an_emptied_root_halts_and_a_release_lets_it_through() {
+fn an_emptied_root_waits_and_a_release_lets_it_through() {
     let mut pair = full("emptied", Setup::default());
     let before = mirrored(&pair.backup);
     pair.pushd.daemon.kill();
@@ -111,7 +114,7 @@ fn an_emptied_root_halts_and_a_release_lets_it_through() {
         crate::rig::fs::remove(&entry.unwrap().path()).unwrap();
     }
     pair.pushd.daemon.start();
-    halts_without_a_delete(&pair, &before);
+    waits_without_a_delete(&pair, &before);
     let done = pair.pushd.command(&["release"]);
     assert_eq!(done.code, 0, "{}", done.text());
     pair.settle();
@@ -119,28 +122,33 @@ fn an_emptied_root_halts_and_a_release_lets_it_through() {
 }
 
 #[test]
-fn a_replaced_root_halts() {
+fn a_root_that_another_tree_has_replaced_is_taken_over_and_what_only_the_other_had_waits() {
     let pair = full("replaced", Setup::default());
-    let before = mirrored(&pair.backup);
+    let before = paths(&pair.backup);
     pair.pushd.daemon.stop();
     fs::rename(&pair.source, pair.scratch.path().join("aside")).unwrap();
     fs::create_dir(&pair.source).unwrap();
     fs::write(pair.source.join("stranger"), b"another tree").unwrap();
     pair.pushd.daemon.go_on();
-    halts_without_a_delete(&pair, &before);
-    recovers_after_release(&pair);
+    eventually("what is new is there", || pair.backup.join("stranger").exists());
+    eventually("the rest waits", || waits(&pair));
+    let now = paths(&pair.backup);
+    assert!(before.iter().all(|path| now.contains(path)), "something was deleted");
+    recovers(&pair);
 }
 
-fn recovers_after_release(pair: &Pair) {
-    let done = pair.pushd.command(&["release"]);
-    assert_eq!(done.code, 0, "release: {}", done.text());
-    // The other tree may be halted once more, as a mass delete.
-    eventually("the other tree is taken over", || {
-        if is_halted(pair) {
-            pair.pushd.command(&["release"]);
-        }
-        compare::trees(&pair.source, &pair.backup).is_empty()
-    });
+#[test]
+fn a_root_on_another_file_system_halts() {
+    if !is_root("a_root_on_another_file_system_halts") {
+        return;
+    }
+    let pair = full("otherdisk", Setup::default());
+    let before = mirrored(&pair.backup);
+    let mounted = Mounted::tmpfs(&pair.source);
+    fs::write(pair.source.join("stranger"), b"another tree").unwrap();
+    waits_without_a_delete(&pair, &before);
+    drop(mounted);
+    recovers(&pair);
 }
 
 #[test]
@@ -157,7 +165,7 @@ fn an_unmounted_root_halts_and_comes_back() {
     pair.settle();
     let before = mirrored(&pair.backup);
     unmount(&pair.source, UnmountFlags::DETACH).unwrap();
-    halts_without_a_delete(&pair, &before);
+    waits_without_a_delete(&pair, &before);
     mounted.bind(&pair.source);
     recovers(&pair);
     // The pair's folder can only go when nothing is mounted in it.
@@ -191,14 +199,43 @@ fn a_mass_delete_waits_for_a_release() {
         fs::remove_dir_all(pair.source.join(format!("folder {folder}"))).unwrap();
     }
     pair.pushd.daemon.start();
-    eventually("the source halts", || is_halted(&pair));
+    eventually("they wait", || waits(&pair));
     assert!(stays(Duration::from_secs(1), || {
         let now = paths(&pair.backup);
         before.keys().all(|path| now.contains(path))
     }));
+    // All else goes on.
+    fs::write(pair.source.join("folder 7/new"), b"new").unwrap();
+    eventually("what is new is there", || pair.backup.join("folder 7/new").exists());
+    let status = pair.pushd.command(&["status"]);
+    assert!(status.code == 75 && status.out.contains("pushctl release s"), "{}", status.text());
+    let held = pair.pushd.target("t")["held"].clone();
+    assert_eq!((&held["entries"], &held["until"]), (&105.into(), &serde_json::Value::Null), "{held:#}");
     let done = pair.pushd.command(&["release"]);
     assert_eq!(done.code, 0, "{}", done.text());
     pair.settle();
+    assert!(pair.pushd.target("t")["held"].is_null());
+}
+
+#[test]
+fn what_was_held_and_is_there_again_stays() {
+    let mut pair = full("again", Setup { source: "max_delete = \"20%\"".into(), ..Setup::default() });
+    pair.pushd.daemon.kill();
+    let aside = pair.scratch.folder("aside");
+    for folder in 0..5 {
+        let name = format!("folder {folder}");
+        fs::rename(pair.source.join(&name), aside.join(&name)).unwrap();
+    }
+    pair.pushd.daemon.start();
+    eventually("they wait", || waits(&pair));
+    let before = pair.pushd.sent_bytes("t");
+    for folder in 0..4 {
+        let name = format!("folder {folder}");
+        fs::rename(aside.join(&name), pair.source.join(&name)).unwrap();
+    }
+    // The fifth is few enough.
+    pair.settle();
+    assert_eq!(pair.pushd.sent_bytes("t"), before, "what was there is sent again");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod commit;
 mod crash;
 mod crowd;
 mod delta;
+mod deploys;
 mod disks;
 mod fidelity;
 mod flood;

@@ -46,6 +46,7 @@ fn read_source(name: &str, table: &Table, targets: Option<Vec<Arc<Target>>>) -> 
     let settle = table.or("settle", default::settle());
     let open_files = read_open_files(table);
     let max_delete = table.or("max_delete", default::max_delete());
+    let delete_hold = table.or("delete_hold", default::delete_hold());
     let workers = table.or("workers", default::workers());
     if !(1..=64).contains(&workers) {
         table.complain("workers", "must be 1 to 64");
@@ -61,6 +62,7 @@ fn read_source(name: &str, table: &Table, targets: Option<Vec<Arc<Target>>>) -> 
         open_files,
         initial_sync,
         max_delete,
+        delete_hold,
         workers: usize::try_from(workers).ok()?,
     })
 }

@@ -32,7 +32,7 @@ impl Ending {
     pub fn pause(&self) -> Pause {
         match &self.ended {
             Ended::Bye(Refusal::Busy { retry, .. }) => Pause::Asked(*retry),
-            Ended::Halted(_) | Ended::Stopped | Ended::InSync => Pause::None,
+            Ended::Halted(_) | Ended::Held(_) | Ended::Stopped | Ended::InSync => Pause::None,
             _ => Pause::Usual,
         }
     }
@@ -45,7 +45,7 @@ pub fn exit_of(ended: &Ended) -> Exit {
         Ended::Lost => Exit::Unreachable,
         Ended::Violation(_) | Ended::Unsupported(_) => Exit::Protocol,
         Ended::Bye(refusal) => exit_of_refusal(refusal),
-        Ended::Blocked(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
+        Ended::Blocked(_) | Ended::Held(_) | Ended::Halted(_) | Ended::Fault(_) | Ended::Stopped => Exit::Busy,
     }
 }
 
@@ -68,6 +68,7 @@ pub fn sentence(ended: &Ended) -> String {
              release"
         ),
         Ended::Halted(halt) => halt.to_string(),
+        Ended::Held(held) => crate::held::reason(held),
         Ended::Blocked(why) => why.clone(),
         Ended::Fault(what) => what.clone(),
         Ended::Stopped => "stopped".into(),

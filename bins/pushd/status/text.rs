@@ -94,6 +94,9 @@ fn summary(source: &SourceStatus) -> String {
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Halted) => "halted",
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Blocked) => "blocked",
         SourceState::Live if source.targets.iter().any(|target| target.state == TargetState::Offline) => "degraded",
+        SourceState::Live if source.targets.iter().all(|target| target.is_in_sync() || target.is_all_but_held()) => {
+            "deletions held"
+        }
         SourceState::Live => "catching up",
     };
     word.to_owned()
@@ -114,6 +117,7 @@ fn state(source: &SourceStatus, target: &TargetStatus) -> String {
     }
     match target.is_in_sync() {
         true => in_sync(target.problems_total),
+        false if target.is_all_but_held() => "held".to_owned(),
         false => target.state.word().to_owned(),
     }
 }
@@ -165,6 +169,12 @@ fn remarks(target: &TargetStatus) -> String {
     let mut out = String::new();
     if let (Some(error), false) = (&target.last_error, target.is_in_sync()) {
         out.push_str(&format!("  {} ({}): {error}\n", target.name, target.address));
+    }
+    if let Some(held) = &target.held {
+        let since = units::duration(held.since.age());
+        let left = held.until.map_or(String::new(), |until| format!(", for {} more", units::duration(until.left())));
+        let entries = units::counted(held.entries, "deletion is", "deletions are");
+        out.push_str(&format!("  {}: {entries} held since {since} ago{left}: {}\n", target.name, held.why));
     }
     if let Some(done) = target.progress {
         out.push_str(&format!("  {}: {}\n", target.name, done.sentence(target.rate)));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use engine::channel::frame;
 use engine::hint::Hint;
-use engine::mirror::{Deletes, Mirror, Totals};
+use engine::mirror::{Mirror, Totals};
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::{Exit, Stop, apart};
 use proto::{RelPath, ToReceiver};
@@ -40,7 +40,7 @@ impl Own {
     ) -> Own {
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
         if brake == Brake::Released {
-            mirror.release(Deletes::Once);
+            mirror.release_pass();
         }
         let pass =
             Pass { source: source.clone(), target: target.clone(), identity: identity.clone(), mirror: mirror.clone() };
@@ -139,7 +139,7 @@ impl Pass {
                 let reason = driven.map_or_else(|error| error.to_string(), |ended| ended.to_string());
                 Err((Exit::Unreachable, reason))
             }
-            Ended::Halted(halt) => Err(report::halted(&halt)),
+            Ended::Held(held) => Err(report::held(&held)),
             ended => Err((lane::exit_of(&ended), lane::sentence(&ended))),
         }
     }

@@ -56,6 +56,8 @@ impl Cause {
     pub const GONE: Cause = Cause(16);
     /// A folder in which a name appeared or vanished: its own mtime changed.
     pub const ENTRIES: Cause = Cause(32);
+    /// With `GONE`: it was a folder, and went with all that was in it, of which nothing else tells.
+    pub const WITH_ALL: Cause = Cause(8192);
 
     /// What stood here has moved away: finding nothing needs no other explanation.
     pub(crate) const VACATED: Cause = Cause(64);
@@ -67,6 +69,12 @@ impl Cause {
     /// The target does not join this name with the others of its file, as it has been tried: it gets a file of its own. Like
     /// `ALONE` it is no reason to look, and is dropped where a reason without it is added.
     pub(crate) const APART: Cause = Cause(512);
+    /// That it is gone was weighed already, or a person has let it go.
+    pub(crate) const RELEASED: Cause = Cause(1024);
+    /// Something stood here that was seen to go, and the target has it as it was last: that it went was never told.
+    pub(crate) const REBUILT: Cause = Cause(2048);
+    /// What is not in this folder any more was seen to go.
+    pub(crate) const CLEARED: Cause = Cause(4096);
 
     /// Whether any of `other` is in it.
     pub fn has(self, other: Cause) -> bool {

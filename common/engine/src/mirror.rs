@@ -17,13 +17,14 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
-use crate::pending::{Pending, Rules};
+pub use crate::pending::{Held, Why};
+use crate::pending::{LetGo, Pending, Rules};
 use crate::view::Selection;
 pub(crate) use account::{Account, Amount, Occasion, Past, Standing, Stock};
 pub use condition::{ASKS, Condition};
 pub use entries::Entries;
+pub use halt::Halt;
 use halt::Halts;
-pub use halt::{Deletes, Halt};
 pub(crate) use notes::Round;
 pub use notes::{Note, Notes};
 pub use progress::{Far, Progress};
@@ -150,10 +151,32 @@ impl Mirror {
         self.halts.halt(halt);
     }
 
-    /// Ends a halt. With `Deletes::Once` the next pass may delete whatever it finds.
-    pub fn release(&self, deletes: Deletes) {
-        self.halts.release(deletes);
+    /// Ends a halt.
+    pub fn go_on(&self) {
+        self.halts.go_on();
         self.wake.notify_one();
+    }
+
+    /// Deletions that wait, if any do.
+    pub fn deletions_held(&self) -> Option<Held> {
+        self.pending().deletions_held(self.now())
+    }
+
+    /// A person lets deletions that are held go on. Returns whether there were any.
+    pub fn release(&self) -> bool {
+        let mut pending = self.pending();
+        let held = pending.holds();
+        if pending.let_go(self.now()) == LetGo::Compared {
+            self.halts.release();
+        }
+        drop(pending);
+        self.wake.notify_one();
+        held
+    }
+
+    /// The next pass over all there is may delete whatever it finds.
+    pub fn release_pass(&self) {
+        self.halts.release();
     }
 
     /// Whether the pass under way may delete without the brake.

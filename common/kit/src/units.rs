@@ -87,6 +87,22 @@ impl Moment {
         Moment(SystemTime::now())
     }
 
+    /// As long before now, as the clock shows it.
+    pub fn ago(age: Duration) -> Moment {
+        Moment(SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+
+    /// As long after now.
+    pub fn ahead(by: Duration) -> Moment {
+        let now = SystemTime::now();
+        Moment(now.checked_add(by).unwrap_or(now))
+    }
+
+    /// How long it is until then; nothing when it is past.
+    pub fn left(self) -> Duration {
+        self.0.duration_since(SystemTime::now()).unwrap_or_default()
+    }
+
     /// How long ago it was; nothing when it is yet to come.
     pub fn age(self) -> Duration {
         SystemTime::now().duration_since(self.0).unwrap_or_default()

@@ -21,8 +21,9 @@ pub enum ToReceiver {
     /// replaced. A folder never replaces a folder's content. The root may be named, as a folder.
     Make { path: RelPath, meta: Meta },
     /// The metadata of a regular file whose content is thought to be there: `Want` when kind, size or
-    /// mtime differ, or when other metadata does and the file has other names there.
-    Offer { path: RelPath, meta: Meta },
+    /// mtime differ, or when other metadata does and the file has other names there. With the BLAKE3 hash of the content, of a
+    /// file of at most [`INLINE`](crate::limits::INLINE) bytes, that decides instead of the mtime.
+    Offer { path: RelPath, meta: Meta, digest: Option<[u8; 32]> },
     /// These names are one file: `first`, with the content there, and all `others`,
     /// 1..=[`LINKS`](crate::limits::LINKS).
     Link { first: RelPath, others: Vec<RelPath> },

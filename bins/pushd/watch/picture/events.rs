@@ -67,7 +67,7 @@ impl Picture {
                 self.hint_parent(&place);
             }
             (Change::MovedFrom { .. }, object) => {
-                self.hint(&place, Cause::GONE);
+                self.hint(&place, if object == Object::Folder { Cause::GONE | Cause::WITH_ALL } else { Cause::GONE });
                 self.hint_parent(&place);
                 if object == Object::Folder {
                     let believed = self.tree.child(&place);

@@ -196,9 +196,11 @@ impl Account {
         lock(&self.books).ledger.count(found);
     }
 
-    /// It has found all.
-    pub fn end_count(&self) {
-        lock(&self.books).ledger.end_count();
+    /// It has found all. Returns how many entries that is.
+    pub fn end_count(&self) -> u64 {
+        let mut books = lock(&self.books);
+        books.ledger.end_count();
+        books.ledger.counted().named.entries
     }
 
     /// Whether anything may be sent. Says in the log once that the target keeps asking, and once that it does not any more.

@@ -1,44 +1,16 @@
-//! That a source is halted: nothing more is sent, and nothing deleted, until a person releases it.
+//! That a source is halted: nothing more is sent, and nothing deleted, until a person releases it or its root is back.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lock;
 
-/// Why a source was halted.
+/// Why a source was halted: its root is not there, is not readable or is not the folder that it was. In words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Halt {
-    /// The source's root is not there, is not readable or is not the folder that it was.
-    #[error("{0}")]
-    Root(String),
-    /// The source is empty and the backup is not.
-    #[error("the source is empty, and the backup is not (it has {entries}): nothing was deleted")]
-    Empty {
-        /// How many there are in the backup.
-        entries: u64,
-    },
-    /// More would be deleted than `max_delete` allows.
-    #[error(
-        "{deletes} of {total} entries of the backup would be deleted, more than max_delete allows: nothing was deleted"
-    )]
-    Deletes {
-        /// Entries that would go.
-        deletes: u64,
-        /// Entries in the backup before that.
-        total: u64,
-    },
-}
+#[error("{0}")]
+pub struct Halt(pub String);
 
-/// What a release allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletes {
-    /// The brake stays on.
-    Braked,
-    /// The next pass may delete whatever it finds.
-    Once,
-}
-
-/// Whether one is halted, and what a release has allowed.
+/// Whether one is halted, and whether a person has let deletions through.
 #[derive(Debug, Default)]
 pub(super) struct Halts {
     halt: Mutex<Option<Halt>>,
@@ -54,9 +26,12 @@ impl Halts {
         *lock(&self.halt) = Some(halt);
     }
 
-    pub fn release(&self, deletes: Deletes) {
-        self.released.store(deletes == Deletes::Once, Ordering::Release);
+    pub fn go_on(&self) {
         *lock(&self.halt) = None;
+    }
+
+    pub fn release(&self) {
+        self.released.store(true, Ordering::Release);
     }
 
     pub fn is_released(&self) -> bool {

@@ -38,6 +38,7 @@ pub(super) fn again(hints: &mut Hints, work: &Work, after: Duration, now: Instan
             }
             Task::Folder { .. } => hints.add(path, Depth::Folder, Cause::default(), since, now),
             Task::Rename { .. } if at == 0 => hints.add(path, Depth::Entry, Cause::GONE, since, now),
+            Task::Subtree { cleared: true, .. } => hints.clear(path, since, now),
             Task::Subtree { .. } => hints.subtree(path, since, now),
             Task::Rename { .. } | Task::Exchange { .. } => hints.doubt(path, since, now),
         }

@@ -14,7 +14,7 @@ use crate::hint::Cause;
 /// What may wait before it becomes bigger hints.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Capacity {
-    /// Hints, held or not.
+    /// Hints, parked or not.
     pub hints: usize,
     /// Renames that were not handed out.
     pub moves: usize,
@@ -54,27 +54,27 @@ pub(super) fn collapse(capacity: Capacity, hints: &mut Hints, moves: &mut Moves,
     }
 }
 
-/// This hint becomes one at the folder above. What comes of hints that are all held is held.
+/// This hint becomes one at the folder above. What comes of hints that are all parked is parked.
 fn widen(hints: &mut Hints, parent: RelPath, waiting: Waiting, now: Instant) {
-    let held = match (hints.store().get(&parent).map(|there| there.held), waiting.held) {
+    let parked = match (hints.store().get(&parent).map(|there| there.parked), waiting.parked) {
         (None, claim) => claim,
         (Some(Some(one)), Some(other)) => Some(one.min(other)),
         _ => None,
     };
     let depth = if waiting.depth == Depth::Entry { Depth::Folder } else { Depth::Subtree };
     hints.add(parent.clone(), depth, Cause::default(), waiting.since, now);
-    hints.hold_back(parent, held);
+    hints.park_at(parent, parked);
 }
 
 fn collapse_all(hints: &mut Hints, moves: &mut Moves, now: Instant) {
     let moved = moves.clear();
     let moving = hints.store().first_due().is_some() || moved.is_some();
     let oldest = hints.store().oldest().into_iter().chain(moved).min().unwrap_or(Since::noticed(now));
-    let least = hints.store().iter().filter_map(|(_, waiting)| waiting.held).min();
+    let least = hints.store().iter().filter_map(|(_, waiting)| waiting.parked).min();
     let paths: Vec<RelPath> = hints.store().iter().map(|(path, _)| path.clone()).collect();
     for path in paths {
         hints.remove(&path);
     }
     hints.add(RelPath::root(), Depth::Subtree, Cause::default(), oldest, now);
-    hints.hold_back(RelPath::root(), least.filter(|_| !moving));
+    hints.park_at(RelPath::root(), least.filter(|_| !moving));
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use proto::RelPath;
 
 use super::ages::Since;
-use super::held::Claim;
+use super::parked::Claim;
 use super::rules::Rules;
 use super::store::Store;
 use super::waiting::{Depth, Waiting};
@@ -77,6 +77,11 @@ impl Hints {
         self.whole(path, Cause::default(), since, now);
     }
 
+    /// Has everything at and beneath compared, of which what is not there any more was seen to go.
+    pub fn clear(&mut self, path: RelPath, since: Since, now: Instant) {
+        self.whole(path, Cause::CLEARED, since, now);
+    }
+
     /// Has everything at and beneath compared, where it is not known what a rename has left at the target. If a file stands
     /// there it is sent: two may be alike in size and time.
     pub fn doubt(&mut self, path: RelPath, since: Since, now: Instant) {
@@ -95,6 +100,16 @@ impl Hints {
             }
         }
         self.add(path, Depth::Subtree, cause, since, now);
+    }
+
+    /// The paths of entries that are seen to be gone, of which nothing else waits.
+    pub fn gone(&self) -> Vec<RelPath> {
+        let stands = Cause::CREATED | Cause::WRITTEN | Cause::WRITING | Cause::RELEASED;
+        let gone = |waiting: &Waiting| {
+            waiting.depth == Depth::Entry && waiting.cause.has(Cause::GONE) && !waiting.cause.has(stands)
+        };
+        let all = self.store.iter().filter(|(_, waiting)| gone(waiting));
+        all.map(|(path, _)| path.clone()).collect()
     }
 
     /// Takes out what waits here.
@@ -140,9 +155,9 @@ impl Hints {
         above.inspect(|(folder, _)| self.is_as_old(folder, since)).is_some()
     }
 
-    /// The same of a folder above, or of one at `path` that is held.
+    /// The same of a folder above, or of one at `path` that is parked.
     pub fn leave_to_comparison(&mut self, path: &RelPath, since: Since) -> bool {
-        if self.store.comparison(path).is_some_and(|waiting| waiting.held.is_some()) {
+        if self.store.comparison(path).is_some_and(|waiting| waiting.parked.is_some()) {
             self.is_as_old(path, since);
             return true;
         }
@@ -159,26 +174,26 @@ impl Hints {
     }
 
     /// What work of this age was to do at `path` waits for room. What is due there, or waits in a folder above, will meet it.
-    pub fn hold(&mut self, path: RelPath, wait: Wait, claim: Claim, since: Since, now: Instant) {
+    pub fn park(&mut self, path: RelPath, wait: Wait, claim: Claim, since: Since, now: Instant) {
         if self.leave_to_comparison(&path, since) {
             return;
         }
-        let due = self.store.get(&path).is_some_and(|waiting| waiting.held.is_none());
+        let due = self.store.get(&path).is_some_and(|waiting| waiting.parked.is_none());
         match wait {
             Wait::Entry(cause) => self.add(path.clone(), Depth::Entry, cause, since, now),
             Wait::Folder => self.add(path.clone(), Depth::Folder, Cause::default(), since, now),
             Wait::Subtree => self.subtree(path.clone(), since, now),
             Wait::Doubt => self.doubt(path.clone(), since, now),
         }
-        self.hold_back(path, Some(claim).filter(|_| !due));
+        self.park_at(path, Some(claim).filter(|_| !due));
     }
 
-    /// What waits here is held, where there is a claim.
-    pub fn hold_back(&mut self, path: RelPath, claim: Option<Claim>) {
+    /// What waits here is parked, where there is a claim.
+    pub fn park_at(&mut self, path: RelPath, claim: Option<Claim>) {
         if claim.is_some()
             && let Some(waiting) = self.store.remove(&path)
         {
-            self.store.put(path, Waiting { held: claim, ..waiting });
+            self.store.put(path, Waiting { parked: claim, ..waiting });
         }
     }
 

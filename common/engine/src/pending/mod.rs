@@ -12,13 +12,17 @@ mod ages;
 mod agreed;
 mod ended;
 mod full;
-mod held;
 mod hints;
+mod holding;
+mod inferred;
 mod lately;
 mod moves;
+mod parked;
 mod renamed;
 mod rules;
+mod seen;
 mod store;
+mod surge;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -31,10 +35,15 @@ use std::time::{Duration, Instant, SystemTime};
 use proto::RelPath;
 
 pub use ages::Since;
-pub use held::{Claim, Owner};
 pub(crate) use hints::Wait;
+pub use holding::Held;
+pub(crate) use holding::LetGo;
+pub use inferred::Why;
+pub(crate) use inferred::{Found, Scope};
+pub use parked::{Claim, Owner};
 pub(crate) use renamed::Turn;
 pub use rules::{Holds, Rules};
+pub(crate) use seen::Awaited;
 pub use task::{Task, Ticket, Work};
 
 use crate::clock::Clock;
@@ -43,9 +52,11 @@ use crate::view::Selection;
 use agreed::{Agreed, Owed};
 use full::Capacity;
 use hints::Hints;
+use inferred::Inferred;
 use lately::{Lately, Looked};
 use moves::{Move, Moves};
 use renamed::{Parts, Renamed};
+use seen::Seen;
 use under_way::{Deferred, UnderWay};
 use waiting::{Depth, Waiting};
 
@@ -58,6 +69,8 @@ pub struct Pending {
     under_way: UnderWay,
     lately: Lately,
     agreed: Agreed,
+    inferred: Inferred,
+    seen: Seen,
 }
 
 /// How things get in and out.
@@ -72,6 +85,8 @@ impl Pending {
             under_way: UnderWay::new(),
             lately: Lately::default(),
             agreed: Agreed::default(),
+            inferred: Inferred::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -91,7 +106,11 @@ impl Pending {
     /// Takes in a hint at something that was not known before. Of what is not selected nothing is owed.
     /// Returns what a rename turned out to be.
     pub(crate) fn hint(&mut self, hint: Hint, now: Instant) -> Option<Turn> {
-        self.owe(hint, Since::noticed(now), now)
+        let since = Since::noticed(now);
+        match self.heard(hint, since, now) {
+            Some(hint) => self.owe(hint, since, now),
+            None => None,
+        }
     }
 
     fn leaves_out(&self, path: &RelPath) -> bool {
@@ -114,6 +133,8 @@ impl Pending {
             Hint::Folder { path } => self.hints.add(path, Depth::Folder, Cause::default(), since, now),
             Hint::Subtree { path } => self.hints.subtree(path, since, now),
             Hint::Renamed { from, to, folder, since: before } => {
+                self.inferred.renamed(&from, &to);
+                self.seen.renamed(&from, &to, now);
                 let Pending { hints, moves, under_way, lately, .. } = self;
                 let mut parts = Parts { hints, moves, under_way, lately };
                 turn = Some(parts.rename(&Renamed { from, to, folder, before, since, now }));
@@ -145,8 +166,8 @@ impl Pending {
     }
 
     /// What work of this age was to do at `path` waits for room. What is due there, or waits in a folder above, will meet it.
-    pub(crate) fn hold(&mut self, path: RelPath, wait: Wait, claim: Claim, since: Since, now: Instant) {
-        self.hints.hold(path, wait, claim, since, now);
+    pub(crate) fn park(&mut self, path: RelPath, wait: Wait, claim: Claim, since: Since, now: Instant) {
+        self.hints.park(path, wait, claim, since, now);
     }
 
     /// Whether a folder at or above `path` waits to be compared with all beneath it; then it is as old as this.
@@ -161,6 +182,12 @@ impl Pending {
 
     /// The next piece of work whose time has come.
     pub fn take(&mut self, now: Instant) -> Option<Work> {
+        if self.seen_due().is_some_and(|due| due <= now) {
+            self.let_seen_go(Cause::default(), now);
+        }
+        for (folder, since) in self.seen.take_still(now) {
+            self.hints.subtree(folder, since, now);
+        }
         if let Some(step) = self.moves.pop() {
             return Some(self.begin_move(step, now));
         }
@@ -180,10 +207,10 @@ impl Pending {
     }
 
     /// Takes out what waits for room and needs least, of what `fits`.
-    pub(crate) fn take_held(&mut self, fits: impl Fn(Claim) -> bool, now: Instant) -> Option<(Work, Claim)> {
-        let path = self.hints.store().least_held(fits)?.clone();
+    pub(crate) fn take_parked(&mut self, fits: impl Fn(Claim) -> bool, now: Instant) -> Option<(Work, Claim)> {
+        let path = self.hints.store().least_parked(fits)?.clone();
         let waiting = self.hints.remove(&path)?;
-        let claim = waiting.held?;
+        let claim = waiting.parked?;
         Some((self.begin(path, waiting, now), claim))
     }
 
@@ -191,7 +218,7 @@ impl Pending {
         let task = match waiting.depth {
             Depth::Entry => Task::Entry { path, cause: waiting.cause },
             Depth::Folder => Task::Folder { path },
-            Depth::Subtree => Task::Subtree { path },
+            Depth::Subtree => Task::Subtree { path, cleared: waiting.cause.has(Cause::CLEARED) },
         };
         self.hand_out(task, waiting.since, now)
     }
@@ -315,7 +342,17 @@ impl Pending {
 impl Pending {
     /// When [`take`](Pending::take) will have something, if nothing else comes in.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
-        if self.moves.is_empty() { self.hints.store().first_due().map(|(due, _)| due) } else { Some(now) }
+        if !self.moves.is_empty() {
+            return Some(now);
+        }
+        self.hints
+            .store()
+            .first_due()
+            .map(|(due, _)| due)
+            .into_iter()
+            .chain(self.seen_due())
+            .chain(self.seen.next_still())
+            .min()
     }
 
     /// Pieces of work that wait, and that are handed out.
@@ -328,20 +365,22 @@ impl Pending {
         self.hints.store().len() + self.moves.len() + self.under_way.len()
     }
 
-    /// Whether nothing is owed.
+    /// Whether nothing is owed, nor held.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && !self.holds()
     }
 
     /// How many paths wait for room.
-    pub fn held(&self) -> usize {
-        self.hints.store().held()
+    pub fn parked(&self) -> usize {
+        self.hints.store().parked()
     }
 
     /// When the oldest change still owed was noticed.
     pub fn oldest(&self) -> Option<Instant> {
+        let held = [self.inferred.told().map(|(since, _)| since), self.seen.oldest()];
         let parts = [self.hints.store().oldest(), self.moves.oldest(), self.under_way.oldest()];
-        parts.into_iter().flatten().min().map(Since::at)
+        let parts = parts.into_iter().chain(held);
+        parts.flatten().min().map(Since::at)
     }
 
     /// When the oldest change was noticed that is owed and does not wait for room.
@@ -356,12 +395,21 @@ impl Pending {
         if place.is_root() {
             return self.oldest().is_some_and(|at| at <= moment);
         }
-        self.hints.owes(place, moment) || self.moves.owes(place, moment) || self.under_way.owes(place, moment)
+        let held = self.inferred.told().is_some_and(|(since, _)| since.at() <= moment) && self.inferred.concerns(place);
+        held || self.moves_at(place, moment)
+    }
+
+    /// The same without deletions that are held.
+    pub fn moves_at(&self, place: &RelPath, moment: Instant) -> bool {
+        self.seen.owes(place, moment)
+            || self.hints.owes(place, moment)
+            || self.moves.owes(place, moment)
+            || self.under_way.owes(place, moment)
     }
 
     /// What was noticed at `moment` or before and is still owed, if it is some single entries, `most` of them at most.
     pub(crate) fn stragglers(&self, moment: Instant, most: usize) -> Option<Vec<RelPath>> {
-        if self.moves.owes(&RelPath::root(), moment) {
+        if self.moves.owes(&RelPath::root(), moment) || self.holds() {
             return None;
         }
         let mut found = Vec::new();

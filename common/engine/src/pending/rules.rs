@@ -20,6 +20,10 @@ pub struct Rules {
 pub struct Holds {
     /// A deletion waits this long, so that a source that vanishes as a whole is seen as such before the first is sent.
     pub deleted: Duration,
+    /// Masses of deletions wait this long after the last of them, as what is gone may be about to come back. Zero: they do not.
+    pub mass: Duration,
+    /// What a mass is: more entries than this within a second, where that is more than a hundredth of the source.
+    pub many: u64,
     /// A look found nothing, and no event has told of a deletion or a rename: after this time the listing of the folder
     /// decides.
     pub lost: Duration,
@@ -27,6 +31,11 @@ pub struct Holds {
 
 impl Default for Holds {
     fn default() -> Holds {
-        Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) }
+        Holds {
+            deleted: Duration::from_millis(100),
+            mass: Duration::from_secs(30),
+            many: 100,
+            lost: Duration::from_secs(1),
+        }
     }
 }

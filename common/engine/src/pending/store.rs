@@ -7,19 +7,19 @@ use std::time::Instant;
 use proto::RelPath;
 
 use super::ages::{Ages, Since};
-use super::held::{Claim, Held};
+use super::parked::{Claim, Parked};
 use super::waiting::Waiting;
 use crate::beneath::range_beneath;
 
-/// INVARIANT: each path of `by_path` is in `held` if its hint is, else in `due` and `ages`; and in `comparisons` if all beneath
+/// INVARIANT: each path of `by_path` is in `parked` if its hint is, else in `due` and `ages`; and in `comparisons` if all beneath
 /// it is to be compared. So a hint changes only by being taken out and put back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Store {
     by_path: BTreeMap<RelPath, Waiting>,
     due: BTreeSet<(Instant, RelPath)>,
     comparisons: BTreeSet<RelPath>,
-    held: Held,
-    /// Of what is not held.
+    parked: Parked,
+    /// Of what is not parked.
     ages: Ages,
 }
 
@@ -28,7 +28,7 @@ impl Store {
         self.by_path.get(path)
     }
 
-    /// How many hints wait, held or not.
+    /// How many hints wait, parked or not.
     pub fn len(&self) -> usize {
         self.by_path.len()
     }
@@ -40,8 +40,8 @@ impl Store {
 
     /// Puts this where nothing waits.
     pub fn put(&mut self, path: RelPath, waiting: Waiting) {
-        match waiting.held {
-            Some(claim) => self.held.add(path.clone(), claim, waiting.since),
+        match waiting.parked {
+            Some(claim) => self.parked.add(path.clone(), claim, waiting.since),
             None => {
                 self.due.insert((waiting.due, path.clone()));
                 self.ages.add(waiting.since);
@@ -57,8 +57,8 @@ impl Store {
     pub fn remove(&mut self, path: &RelPath) -> Option<Waiting> {
         let waiting = self.by_path.remove(path)?;
         self.comparisons.remove(path);
-        match waiting.held {
-            Some(claim) => self.held.remove(path, claim, waiting.since),
+        match waiting.parked {
+            Some(claim) => self.parked.remove(path, claim, waiting.since),
             None => {
                 self.due.remove(&(waiting.due, path.clone()));
                 self.ages.remove(waiting.since);
@@ -67,9 +67,9 @@ impl Store {
         Some(waiting)
     }
 
-    /// The hint at this path, if one waits and is not held, is due at another time.
+    /// The hint at this path, if one waits and is not parked, is due at another time.
     pub fn reschedule(&mut self, path: &RelPath, due: impl FnOnce(Instant) -> Instant) {
-        if let Some(waiting) = self.by_path.get_mut(path).filter(|waiting| waiting.held.is_none()) {
+        if let Some(waiting) = self.by_path.get_mut(path).filter(|waiting| waiting.parked.is_none()) {
             self.due.remove(&(waiting.due, path.clone()));
             waiting.due = due(waiting.due);
             self.due.insert((waiting.due, path.clone()));
@@ -81,22 +81,22 @@ impl Store {
         self.due.first().map(|(due, path)| (*due, path))
     }
 
-    /// The path of what needs least, of what is held and `fits`.
-    pub fn least_held(&self, fits: impl Fn(Claim) -> bool) -> Option<&RelPath> {
-        self.held.least(fits)
+    /// The path of what needs least, of what is parked and `fits`.
+    pub fn least_parked(&self, fits: impl Fn(Claim) -> bool) -> Option<&RelPath> {
+        self.parked.least(fits)
     }
 
-    /// How many hints are held.
-    pub fn held(&self) -> usize {
-        self.held.len()
+    /// How many hints are parked.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
-    /// The age of the oldest, held or not.
+    /// The age of the oldest, parked or not.
     pub fn oldest(&self) -> Option<Since> {
-        self.ages.oldest().into_iter().chain(self.held.oldest()).min()
+        self.ages.oldest().into_iter().chain(self.parked.oldest()).min()
     }
 
-    /// The age of the oldest that is not held.
+    /// The age of the oldest that is not parked.
     pub fn oldest_moving(&self) -> Option<Since> {
         self.ages.oldest()
     }

@@ -29,6 +29,8 @@ pub enum Task {
     Subtree {
         /// Where it stood when the task was handed out.
         path: RelPath,
+        /// Whether all that is not there any more was seen to go.
+        cleared: bool,
     },
     /// Carry out a rename at the target.
     Rename {
@@ -65,7 +67,7 @@ impl Task {
     /// One or two, the old place of a rename first.
     pub(super) fn places(&self) -> impl Iterator<Item = &RelPath> {
         let (first, second) = match self {
-            Task::Entry { path, .. } | Task::Folder { path } | Task::Subtree { path } => (path, None),
+            Task::Entry { path, .. } | Task::Folder { path } | Task::Subtree { path, .. } => (path, None),
             Task::Rename { from, to, .. } => (from, Some(to)),
             Task::Exchange { a, b, .. } => (a, Some(b)),
         };

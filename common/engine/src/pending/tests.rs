@@ -14,7 +14,12 @@ use super::full::{self, CAPACITY};
 use super::{Holds, Pending, Rules, Task, Work};
 use crate::hint::{Cause, Hint};
 
-const HOLDS: Holds = Holds { deleted: Duration::from_millis(100), lost: Duration::from_secs(1) };
+const HOLDS: Holds = Holds {
+    deleted: Duration::from_millis(100),
+    mass: Duration::from_secs(30),
+    many: 100,
+    lost: Duration::from_secs(1),
+};
 pub(super) const RULES: Rules = Rules {
     settle: Duration::ZERO,
     open_settle: Duration::from_secs(1),
@@ -99,7 +104,8 @@ fn show(work: &Work) -> String {
         Task::Entry { path, cause } if cause.has(Cause::GONE) => format!("gone {path}"),
         Task::Entry { path, .. } => format!("look {path}"),
         Task::Folder { path } => format!("folder {path}"),
-        Task::Subtree { path } => format!("subtree {path}"),
+        Task::Subtree { path, cleared: true } => format!("clear {path}"),
+        Task::Subtree { path, .. } => format!("subtree {path}"),
         Task::Rename { from, to, parents, .. } if parents.is_empty() => format!("rename {from} {to}"),
         Task::Rename { from, to, parents, .. } => format!("rename {from} {to} after {parents:?}"),
         Task::Exchange { a, b, .. } => format!("exchange {a} {b}"),

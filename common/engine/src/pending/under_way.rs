@@ -117,7 +117,7 @@ impl UnderWay {
         if let Some(Taken { work, .. }) = self.taken.get_mut(&ticket)
             && let Task::Entry { path, .. } = &work.task
         {
-            work.task = Task::Subtree { path: path.clone() };
+            work.task = Task::Subtree { path: path.clone(), cleared: false };
         }
     }
 
@@ -202,7 +202,7 @@ impl UnderWay {
         for place in std::mem::replace(stands, vec![above.clone()]) {
             self.places.remove(&(place, ticket));
         }
-        taken.work.task = Task::Subtree { path: above.clone() };
+        taken.work.task = Task::Subtree { path: above.clone(), cleared: false };
         taken.scattered = true;
         self.places.insert((above, ticket));
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ages::Since;
-use super::held::Claim;
+use super::parked::Claim;
 use super::rules::Rules;
 use crate::hint::Cause;
 
@@ -28,22 +28,22 @@ pub(super) struct Waiting {
     pub writing: Option<Instant>,
     pub due: Instant,
     /// It is not due at all before there is so much room at the target.
-    pub held: Option<Claim>,
+    pub parked: Option<Claim>,
 }
 
 impl Waiting {
-    /// A hint that comes to where `old` waits, if anything does. It is due by the rules, held or not.
+    /// A hint that comes to where `old` waits, if anything does. It is due by the rules, parked or not.
     pub fn merged(old: Option<Waiting>, new: (Depth, Cause, Since), rules: &Rules, now: Instant) -> Waiting {
         let (depth, cause, since) = new;
         let mut merged = match old {
-            None => Waiting { depth, cause, since, writing: None, due: now, held: None },
+            None => Waiting { depth, cause, since, writing: None, due: now, parked: None },
             Some(old) => Waiting {
                 depth: old.depth.max(depth),
                 cause: both(old.cause, cause),
                 since: old.since.min(since),
                 writing: old.writing,
                 due: old.due,
-                held: None,
+                parked: None,
             },
         };
         merged.due = merged.due_after(cause, rules, now);

@@ -218,7 +218,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Pong | ToReceiver::Extra { .. } => return Ok(()),
             ToReceiver::Put { path, meta, content, inexact } => self.put(path, meta, content, inexact)?,
             ToReceiver::Make { path, meta } => Operation::Make { path, meta },
-            ToReceiver::Offer { path, meta } => Operation::Offer { path, meta },
+            ToReceiver::Offer { path, meta, digest } => Operation::Offer { path, meta, digest },
             ToReceiver::Link { first, others } => Operation::Link { first, others },
             ToReceiver::Remove { path } => Operation::Remove { path },
             ToReceiver::Rename { from, to } => Operation::Rename { from, to },

@@ -44,6 +44,7 @@ pub(super) enum Operation {
     Offer {
         path: RelPath,
         meta: Meta,
+        digest: Option<[u8; 32]>,
     },
     Link {
         first: RelPath,

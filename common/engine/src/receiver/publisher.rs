@@ -64,7 +64,7 @@ impl<'a> Publisher<'a> {
         counters: &'a Counters,
         clock: Clock,
     ) -> Publisher<'a> {
-        let (changes, durability) = (Changes::new(grant, line.retained()), grant.durability);
+        let (changes, durability) = (Changes::new(grant, clock.clone(), line.retained()), grant.durability);
         let (batch, equals, disk) = (Batch::default(), Equals::new(grant), Arc::clone(&grant.disk));
         let (restless, rests, uprooted) = (true, None, None);
         Publisher {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sys::{RootId, Tree};
 
 use crate::mirror::Halt;
+use crate::pending::Why;
 
 /// How much one pass may delete.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +17,11 @@ pub enum MaxDelete {
 }
 
 impl MaxDelete {
+    /// Whether nothing is ever too much.
+    pub(super) fn is_all(self) -> bool {
+        matches!(self, MaxDelete::Percent(most) if most >= 100.0)
+    }
+
     /// Whether deleting `deletes` of `total` entries is too much.
     pub(super) fn is_passed(self, deletes: u64, total: u64) -> bool {
         match self {
@@ -39,8 +45,8 @@ pub(super) enum Certainty {
 pub(super) enum Reason {
     /// What is there is to be found out.
     Unknown,
-    /// An event said that the root's last entry is gone.
-    Emptied,
+    /// All that is not there any more was seen to go.
+    Cleared,
 }
 
 /// What a pass is about to delete, and of what.
@@ -64,6 +70,8 @@ pub(super) struct Leave {
     pub released: bool,
     /// They were too many before, and were looked at once more.
     pub doubted: bool,
+    /// Entries that are held already, and that the pass does not meet.
+    pub held: u64,
 }
 
 /// What becomes of the deletions of a pass.
@@ -71,35 +79,35 @@ pub(super) struct Leave {
 pub(super) enum Judgement {
     /// The pass may make them.
     Delete,
-    /// They are too many by an estimate: they are counted before anybody is halted.
+    /// They are too many by an estimate: they are counted before any are held.
     Count,
     /// What seems to be missing may only have been moved: the events that say so can be late on a busy host, and then the
-    /// listing of a moment ago is no evidence. It is compared again; then this would be the reason to halt.
-    LookOnceMore(Halt),
-    /// A person has to look.
-    Halt(Halt),
+    /// listing of a moment ago is no evidence. It is compared again; then this would be the reason to hold them.
+    LookOnceMore(Why),
+    /// They are held until a person has looked.
+    Hold(Why),
 }
 
 impl Weight {
     /// Whether a pass may delete so much.
     pub fn judge(&self, most: MaxDelete, leave: Leave) -> Judgement {
-        match self.brake(most).filter(|_| !leave.released) {
+        match self.brake(most, leave.held).filter(|_| !leave.released) {
             None => Judgement::Delete,
             Some(_) if self.certainty == Certainty::Estimated => Judgement::Count,
-            Some(halt) if !leave.doubted => Judgement::LookOnceMore(halt),
-            Some(halt) => Judgement::Halt(halt),
+            Some(why) if !leave.doubted => Judgement::LookOnceMore(why),
+            Some(why) => Judgement::Hold(why),
         }
     }
 
-    fn brake(&self, most: MaxDelete) -> Option<Halt> {
-        let Weight { deletes, total, .. } = *self;
-        if self.reason == Reason::Emptied && deletes <= 1 {
+    fn brake(&self, most: MaxDelete, held: u64) -> Option<Why> {
+        let (deletes, total) = (self.deletes.saturating_add(held), self.total);
+        if most.is_all() || (self.reason == Reason::Cleared && !self.empty) {
             return None;
         }
         if self.empty {
-            return Some(Halt::Empty { entries: deletes });
+            return Some(Why::Emptied);
         }
-        most.is_passed(deletes, total).then_some(Halt::Deletes { deletes, total })
+        most.is_passed(deletes, total).then_some(Why::Many)
     }
 }
 
@@ -135,14 +143,12 @@ impl Root {
         match sys::identity_at(self.tree.path()) {
             Ok(id) if id == self.id => {}
             Ok(_) => {
-                return Err(Halt::Root(format!(
-                    "{path} is another folder than it was: replaced, mounted over or unmounted"
-                )));
+                return Err(Halt(format!("{path} is another folder than it was: replaced, mounted over or unmounted")));
             }
-            Err(error) => return Err(Halt::Root(format!("{path} is gone: {error}"))),
+            Err(error) => return Err(Halt(format!("{path} is gone: {error}"))),
         }
         let empty = self.tree.root().and_then(|root| root.is_empty());
-        empty.map_err(|error| Halt::Root(format!("{path} cannot be read: {error}")))
+        empty.map_err(|error| Halt(format!("{path} cannot be read: {error}")))
     }
 }
 
@@ -161,30 +167,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_by_an_estimate_is_counted_then_doubted_then_halts() {
+    fn what_is_too_much_by_an_estimate_is_counted_then_doubted_then_held() {
         let weight =
             Weight { deletes: 6, total: 10, certainty: Certainty::Estimated, empty: false, reason: Reason::Unknown };
-        let halt = Halt::Deletes { deletes: 6, total: 10 };
-        let judge =
-            |weight: Weight, released, doubted| weight.judge(MaxDelete::Percent(50.0), Leave { released, doubted });
+        let judge_with = |weight: Weight, released, doubted, held| {
+            weight.judge(MaxDelete::Percent(50.0), Leave { released, doubted, held })
+        };
+        let judge = |weight, released, doubted| judge_with(weight, released, doubted, 0);
         assert_eq!(judge(weight, false, true), Judgement::Count);
         let counted = Weight { certainty: Certainty::Counted, ..weight };
-        assert_eq!(judge(counted, false, false), Judgement::LookOnceMore(halt.clone()));
-        assert_eq!(judge(counted, false, true), Judgement::Halt(halt));
+        assert_eq!(judge(counted, false, false), Judgement::LookOnceMore(Why::Many));
+        assert_eq!(judge(counted, false, true), Judgement::Hold(Why::Many));
         for weight in [weight, counted] {
             assert_eq!(judge(weight, true, false), Judgement::Delete, "a person has let it through");
         }
-        assert_eq!(judge(Weight { deletes: 5, ..counted }, false, false), Judgement::Delete);
+        let few = Weight { deletes: 5, ..counted };
+        assert_eq!(judge(few, false, false), Judgement::Delete);
+        assert_eq!(judge_with(few, false, true, 1), Judgement::Hold(Why::Many), "with what is held it is too much");
     }
 
     #[test]
     fn an_empty_source_is_never_alike_a_few_deletions() {
         let certainty = Certainty::Counted;
         let weight = Weight { deletes: 1, total: 1000, certainty, empty: true, reason: Reason::Unknown };
-        let judge = |weight: Weight| weight.judge(MaxDelete::Percent(100.0), Leave { released: false, doubted: true });
-        assert_eq!(judge(weight), Judgement::Halt(Halt::Empty { entries: 1 }));
-        let told = Weight { reason: Reason::Emptied, ..weight };
-        assert_eq!(judge(told), Judgement::Delete, "its last entry was seen to go");
-        assert_eq!(judge(Weight { deletes: 2, ..told }), Judgement::Halt(Halt::Empty { entries: 2 }));
+        let leave = Leave { released: false, doubted: true, held: 0 };
+        let judge = |weight: Weight| weight.judge(MaxDelete::Percent(99.0), leave);
+        assert_eq!(judge(weight), Judgement::Hold(Why::Emptied));
+        assert_eq!(weight.judge(MaxDelete::Percent(100.0), leave), Judgement::Delete, "where all may go");
+        let cleared = Weight { reason: Reason::Cleared, deletes: 1000, ..weight };
+        assert_eq!(judge(cleared), Judgement::Hold(Why::Emptied));
+        assert_eq!(judge(Weight { empty: false, ..cleared }), Judgement::Delete, "all of it was seen to go");
     }
 }

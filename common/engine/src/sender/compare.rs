@@ -13,6 +13,7 @@ use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::passes::{About, DOUBT, Question};
 use super::walk::{Children, Listed};
+use super::withheld::excess;
 use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
@@ -28,12 +29,14 @@ impl Session<'_> {
         self.start_pass_for(ticket, path, reach, Reason::Unknown)
     }
 
-    /// An event said that the root's last entry is gone: whether to believe it depends on how much the backup has.
-    pub(super) fn start_told_empty(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        self.start_pass_for(ticket, RelPath::root(), Reach::Folder, Reason::Emptied)
-    }
-
-    fn start_pass_for(&mut self, ticket: Ticket, path: RelPath, reach: Reach, reason: Reason) -> Result<(), Ended> {
+    /// The same for this reason.
+    pub(super) fn start_pass_for(
+        &mut self,
+        ticket: Ticket,
+        path: RelPath,
+        reach: Reach,
+        reason: Reason,
+    ) -> Result<(), Ended> {
         if self.is_unheld(&path) {
             return Ok(());
         }
@@ -148,7 +151,7 @@ impl Session<'_> {
     /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
     fn unlisted(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
         if path.is_root() {
-            return Err(Ended::Halted(Halt::Root(format!("the source cannot be read: {error}"))));
+            return Err(Ended::Halted(Halt(format!("the source cannot be read: {error}"))));
         }
         if sys::is_absence(error) {
             if let Some(parent) = path.parent() {
@@ -207,6 +210,11 @@ impl Session<'_> {
         if self.flight.answer(number) != Answer::None {
             return Err(Ended::Violation(format!("operation {number} is counted twice")));
         }
+        if !self.passes.has(ticket) {
+            let path = self.by_now(number, path);
+            self.flight.answered(number, Answer::Told, &[]);
+            return self.weighed(ticket, path, entries);
+        }
         self.passes.tell(ticket, |pass| pass.counted(path, entries));
         self.flight.answered(number, Answer::Told, &[]);
         self.advance(ticket)
@@ -219,6 +227,11 @@ impl Session<'_> {
             Sent::Compare(path) | Sent::List(path) => {
                 self.passes.answered(number);
                 self.passes.tell(ticket, |pass| pass.uncompared(path));
+            }
+            Sent::Count(path) if !self.passes.has(ticket) => {
+                let path = self.by_now(number, path);
+                self.owe_entry(ticket, path, Cause::GONE);
+                return Ok(());
             }
             Sent::Count(path) => {
                 self.passes.tell(ticket, |pass| pass.uncounted(path));
@@ -273,19 +286,25 @@ impl Session<'_> {
                 let reason = "not stored: a folder stands there at the target, and delete is off";
                 self.mirror.entries.problem_there(&path, reason.into());
             }
+            Action::Sift => self.sift(ticket),
             Action::Count(path) => {
                 self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
             }
             Action::Judge => self.judge_deletions(ticket)?,
-            Action::LookOnceMore(halt) => {
-                tracing::warn!("looking once more, as {halt}");
+            Action::LookOnceMore(weight, why) => {
+                tracing::warn!("looking once more, as {}", excess(&weight, why));
                 if let Some(root) = self.passes.get(ticket).map(|pass| pass.root().clone()) {
                     self.passes.doubt(root, self.mirror.now());
                 }
                 self.flight.end_with(ticket, End::Again(DOUBT));
             }
             Action::CompareAgain => self.flight.end_with(ticket, End::Again(DOUBT)),
-            Action::Halt(halt) => return Err(Ended::Halted(halt)),
+            Action::Hold(found, weight, why) => self.hold(ticket, found, &weight, why),
+            Action::HoldNothing => {
+                if let Some(pass) = self.passes.get(ticket) {
+                    self.mirror.pending().holds_nothing(pass.scope());
+                }
+            }
             Action::Delete(paths, weight) => {
                 if let Some(pass) = self.passes.get(ticket) {
                     if let Some(one) = paths.first() {
@@ -336,8 +355,10 @@ impl Session<'_> {
     fn judge_deletions(&mut self, ticket: Ticket) -> Result<(), Ended> {
         self.root.check().map_err(Ended::Halted)?;
         let now = self.mirror.now();
-        let doubted = self.passes.get(ticket).is_some_and(|pass| self.passes.is_doubted(pass.root(), now));
-        let leave = Leave { released: self.mirror.is_released(), doubted };
+        let pass = self.passes.get(ticket);
+        let doubted = pass.is_some_and(|pass| self.passes.is_doubted(pass.root(), now));
+        let held = pass.map_or(0, |pass| self.mirror.pending().held_outside(pass.scope()));
+        let leave = Leave { released: self.mirror.is_released(), doubted, held };
         self.passes.tell(ticket, |pass| pass.may_delete(leave));
         Ok(())
     }
@@ -350,7 +371,8 @@ impl Session<'_> {
         }
         if pass.is_full() {
             self.mirror.rearm();
-            self.mirror.account.end_count();
+            let entries = self.mirror.account.end_count();
+            self.mirror.pending().source_has(entries);
             self.mirror.progress.set_scanning(false);
             self.passed = true;
         }

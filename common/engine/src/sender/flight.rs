@@ -7,7 +7,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use proto::RelPath;
+use proto::{RelPath, Time};
 
 use crate::pending::{Claim, Ticket};
 use crate::view::{Inode, Node};
@@ -43,6 +43,8 @@ pub(super) enum Sent {
     /// What is in this folder behind some name.
     List(RelPath),
     Count(RelPath),
+    /// Metadata and the hash of a file, and which file with what mtime that was.
+    Rebuilt(RelPath, Node, Time),
     Settle(RelPath),
 }
 
@@ -309,7 +311,9 @@ impl Flight {
         for ((number, sent), _) in good {
             let places = match sent {
                 Sent::Entry(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => std::slice::from_ref(path),
-                Sent::Remove(path) | Sent::Offer(path) | Sent::LinkedOffer(path, _) => std::slice::from_ref(path),
+                Sent::Remove(path) | Sent::Offer(path) | Sent::Rebuilt(path, ..) | Sent::LinkedOffer(path, _) => {
+                    std::slice::from_ref(path)
+                }
                 Sent::Link(_, others) => others,
                 _ => &[],
             };
@@ -352,6 +356,18 @@ impl Flight {
         acknowledged
             .filter_map(|op| match &op.sent {
                 Sent::LinkedOffer(path, inode) => Some((op.ticket, path.clone(), *inode)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The files of which the target has the content still, by a receipt up to this number, with their operations.
+    pub fn rebuilt(&self, upto: u64) -> Vec<(u64, RelPath, Node, Time)> {
+        let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        let equal = acknowledged.filter(|(_, op)| op.ticket != 0 && matches!(op.answer, Answer::None | Answer::Partly));
+        equal
+            .filter_map(|((number, _), op)| match &op.sent {
+                Sent::Rebuilt(path, node, mtime) => Some((number, path.clone(), *node, *mtime)),
                 _ => None,
             })
             .collect()

@@ -15,7 +15,7 @@ impl Session<'_> {
         let mates = self.groups.left(&path);
         self.look_at_mates(ticket, mates);
         match need::of_absence(why) {
-            Absence::Gone => return self.remove(ticket, path),
+            Absence::Gone => return self.remove(ticket, path, why),
             Absence::Explained => self.mirror.entries.gone(&path),
             Absence::Unexplained => {
                 let mut folder = path.parent().unwrap_or_default();
@@ -40,20 +40,22 @@ impl Session<'_> {
         if why == Why::Extra && self.options.delete { self.send_removal(ticket, path) } else { Ok(()) }
     }
 
-    fn remove(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+    fn remove(&mut self, ticket: Ticket, path: RelPath, why: Why) -> Result<(), Ended> {
         self.mirror.entries.gone(&path);
         if !self.options.delete || self.never_held(&path) {
             return Ok(());
         }
-        let empty = self.root_is_empty()?;
-        let in_pass = self.passes.has(ticket);
-        if empty && !in_pass && !self.mirror.is_released() {
-            return self.start_told_empty(ticket);
+        if self.is_held(ticket, &path, why)? {
+            return Ok(());
+        }
+        if self.is_to_be_weighed(why) {
+            self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
+            return Ok(());
         }
         self.send_removal(ticket, path)
     }
 
-    fn send_removal(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+    pub(super) fn send_removal(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
         self.origins.removed(&path);
         self.send_other_spelling(ticket, &path);
         self.send(ticket, &ToReceiver::Remove { path: path.clone() }, Sent::Remove(path))?;
@@ -61,7 +63,7 @@ impl Session<'_> {
     }
 
     /// Whether the root, which must be the folder that it was, has no entries. Asked once a turn.
-    fn root_is_empty(&mut self) -> Result<bool, Ended> {
+    pub(super) fn root_is_empty(&mut self) -> Result<bool, Ended> {
         match self.root_empty {
             Some(empty) => Ok(empty),
             None => {

@@ -36,6 +36,7 @@ impl Session<'_> {
         };
         tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
         let Some((folder, name, stat)) = found else { return self.nothing_there(look) };
+        self.is_taken(&look.path, stat.kind);
         if self.is_unheld(&look.path) {
             return self.unheld_there(look);
         }
@@ -122,6 +123,7 @@ impl Session<'_> {
         match folder.and_then(|folder| folder.open(&name)) {
             Ok((file, stat)) => {
                 tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
+                self.is_taken(&look.path, stat.kind);
                 if self.is_unheld(&look.path) {
                     return self.unheld_there(look);
                 }
@@ -153,7 +155,7 @@ impl Session<'_> {
                 Ok(meta) => {
                     self.note_setid(&look.path, &stat);
                     self.account_entry(&look, &stat);
-                    let message = ToReceiver::Offer { path: look.path.clone(), meta };
+                    let message = ToReceiver::Offer { path: look.path.clone(), meta, digest: None };
                     // A pass names its groups at its end.
                     let in_pass = linked == Linked::Yes && self.passes.meet(look.ticket, Inode::of(&stat), &look.path);
                     let sent = match linked {
@@ -199,6 +201,9 @@ impl Session<'_> {
             let upload = Upload::new(look.ticket, look.path, id, (file, stat), replaces, past).joined(look.why.joins());
             self.flight.hold(upload.ticket());
             return self.start_upload(upload);
+        }
+        if self.asks_first(&look, &file, &stat)? {
+            return Ok(());
         }
         let (ticket, path, joins) = (look.ticket, look.path.clone(), look.why.joins());
         match read::small(&file, stat, &path, &self.view, &mut self.wire.buffer) {

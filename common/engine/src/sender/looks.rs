@@ -22,6 +22,8 @@ pub(super) struct Look {
     pub size: Option<u64>,
     /// Bytes for which the target has promised room.
     pub room: Option<u64>,
+    /// Whether the target was asked if it has the content, and has another.
+    pub asked: bool,
 }
 
 /// What led to a look.
@@ -41,6 +43,11 @@ impl Why {
         !matches!(self, Why::Event(cause) if cause.has(Cause::APART))
     }
 
+    /// Whether it was weighed before that nothing may stand there.
+    pub fn is_released(self) -> bool {
+        matches!(self, Why::Event(cause) if cause.has(Cause::RELEASED))
+    }
+
     /// Whether the target is likely to have an older version.
     pub fn replaces(self) -> bool {
         match self {
@@ -54,7 +61,7 @@ impl Why {
 impl Look {
     /// At something that is still to be found out.
     pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
-        Look { ticket, path, why, kind: None, size: None, room: None }
+        Look { ticket, path, why, kind: None, size: None, room: None, asked: false }
     }
 
     /// Bytes of content that it will send, as far as that is known before it.

@@ -27,6 +27,7 @@ mod passes;
 mod places;
 mod policy;
 mod read;
+mod rebuilt;
 mod renames;
 mod replies;
 mod retries;
@@ -39,6 +40,7 @@ mod upload;
 mod uploads;
 mod walk;
 mod wire;
+mod withheld;
 mod work;
 
 use std::cell::RefCell;
@@ -54,6 +56,7 @@ pub use brake::{MaxDelete, Root};
 use crate::channel::{Outbox, Outlet, Receipts};
 use crate::mirror::{Halt, Mirror, Standing};
 use crate::pack::Compress;
+use crate::pending::Held;
 use crate::view::View;
 use crate::workers::Workers;
 use chatter::Chatter;
@@ -134,6 +137,8 @@ pub enum Ended {
     InSync,
     /// All that the target takes is sent. The rest waits until its disk is not full or read-only any more; in words.
     Blocked(String),
+    /// All else is sent. These deletions wait for a person.
+    Held(Held),
     /// A person has to look.
     Halted(Halt),
     /// This side cannot go on.
@@ -262,6 +267,7 @@ impl Session<'_> {
             self.finish_work();
             return Ok(if worked { Turn::Worked } else { Turn::Idle });
         }
+        worked |= self.step_held()?;
         worked |= self.step_uploads()?;
         worked |= self.step_looks()?;
         worked |= self.step_passes()?;

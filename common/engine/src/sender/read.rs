@@ -21,6 +21,14 @@ pub(super) enum Small {
     Changing,
 }
 
+/// The hash of a file that is small, if it is as it was when it was opened.
+pub(super) fn digest(file: &File, first: &Stat) -> Option<[u8; 32]> {
+    let mut content = BytesMut::new();
+    let read = fill(file, 0..first.size, &mut content).ok()?;
+    let same = read == first.size && file.stat().is_ok_and(|now| now.same_content(first));
+    same.then(|| blake3::hash(&content).into())
+}
+
 /// Appends a `Put` of the file to `buffer`, or nothing.
 pub(super) fn small(file: &File, first: Stat, path: &RelPath, view: &View, buffer: &mut BytesMut) -> io::Result<Small> {
     let at = buffer.len();

@@ -53,7 +53,7 @@ impl Session<'_> {
             && stat.kind == Kind::File
             && let Ok(meta) = dir.meta(&name, &stat)
         {
-            let message = ToReceiver::Offer { path: from.clone(), meta };
+            let message = ToReceiver::Offer { path: from.clone(), meta, digest: None };
             self.send(ticket, &message, Sent::Forerunner(from.clone()))?;
         }
         let mates = self.groups.moved(&from, &to);

@@ -56,6 +56,7 @@ impl Session<'_> {
         }
         self.compared_alike(upto)?;
         self.name_groups_of(self.flight.linked(upto))?;
+        self.are_equal(upto);
         self.resolve_whole(upto);
         let Arrived { files, bytes, removed } = self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
         self.mirror.sent.arrived(files, bytes, removed);
@@ -173,7 +174,10 @@ impl Session<'_> {
             Answer::Partly => !matches!(outcome, Outcome::Want | Outcome::Absent | Outcome::Partly { .. }),
             Answer::Told | Answer::Not => false,
         };
-        let offers = matches!(sent, Sent::Offer(_) | Sent::Apart(_) | Sent::LinkedOffer(..) | Sent::Forerunner(_));
+        let offers = matches!(
+            sent,
+            Sent::Offer(_) | Sent::Rebuilt(..) | Sent::Apart(_) | Sent::LinkedOffer(..) | Sent::Forerunner(_)
+        );
         let fits = match outcome {
             Outcome::Want => offers || matches!(sent, Sent::Asked(..)),
             Outcome::Partly { .. } => sent.is_change() || matches!(sent, Sent::Forerunner(_) | Sent::Settle(_)),
@@ -209,15 +213,16 @@ impl Session<'_> {
     /// The content of an offered file is not there.
     fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         // Of a file that was renamed meanwhile it may be wanted for its metadata alone, which nothing else would bring.
+        let asked = matches!(sent, Sent::Rebuilt(..));
         let (path, why) = match sent {
-            Sent::Offer(path) | Sent::LinkedOffer(path, _) | Sent::Forerunner(path) => {
+            Sent::Offer(path) | Sent::LinkedOffer(path, _) | Sent::Forerunner(path) | Sent::Rebuilt(path, ..) => {
                 (path, Why::Differs(Difference::Content))
             }
             Sent::Apart(path) => (path, Why::Event(Cause::WRITTEN | Cause::APART)),
             _ => return,
         };
         let path = self.flight.forwarded(op, &path);
-        self.queue_look(Look::new(ticket, path, why));
+        self.queue_look(Look { asked, ..Look::new(ticket, path, why) });
     }
 
     /// Something that an operation needs is missing at the target: it is sent from the missing folder on, wherever that
@@ -229,6 +234,7 @@ impl Session<'_> {
             | Sent::Standing(path)
             | Sent::Offer(path)
             | Sent::Apart(path)
+            | Sent::Rebuilt(path, ..)
             | Sent::LinkedOffer(path, _) => {
                 self.flight.wanted(op);
                 self.send_folder_of(ticket, &self.by_now(op, &path));
@@ -347,7 +353,9 @@ fn place(sent: &Sent) -> &RelPath {
         Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
         Sent::Offer(path) | Sent::Apart(path) | Sent::Remove(path) | Sent::Settle(path) => path,
         Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
-        Sent::Link(path, _) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => path,
+        Sent::Rebuilt(path, ..) | Sent::Link(path, _) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => {
+            path
+        }
         Sent::Rename(_, to, _) => to,
         Sent::Exchange(a, ..) => a,
     }

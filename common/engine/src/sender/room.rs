@@ -1,5 +1,5 @@
 //! What is known of the room at a target whose disk is full or read-only, and what may be sent meanwhile. Full: content
-//! waits, held by `pending`, and what frees room goes on. What waits is tried again, the smallest first, after pauses that
+//! waits, parked by `pending`, and what frees room goes on. What waits is tried again, the smallest first, after pauses that
 //! grow: its room is asked for before any content travels, and what does not fit bounds what else is asked. Read-only: nothing
 //! is sent but a question, after the same pauses. Decides only; `room/lack.rs` and `room/tries.rs` carry it out.
 //!
@@ -46,7 +46,7 @@ struct Short {
     full: String,
     /// Bytes that did not fit, the least of each owner, since it was tried anew.
     limits: HashMap<Owner, u64>,
-    /// Work under way that was taken from what is held, and has not been refused.
+    /// Work under way that was taken from what is parked, and has not been refused.
     tries: HashMap<Ticket, Claim>,
     /// Bytes that were asked for by work under way.
     promised: HashMap<Ticket, u64>,
@@ -60,12 +60,12 @@ struct Short {
     vain: u64,
 }
 
-/// Whether all that is held may be tried.
+/// Whether all that is parked may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trial {
     /// What did not fit is not tried before this moment.
     Rests(Instant),
-    /// Whatever is held may be.
+    /// Whatever is parked may be.
     Open,
 }
 
@@ -82,9 +82,9 @@ pub(super) enum Gate {
     Open,
     /// Its room is asked for before its content is sent.
     Ask,
-    /// It is held until there is room.
+    /// It is parked until there is room.
     Wait,
-    /// It is held if the folder that it is in is.
+    /// It is parked if the folder that it is in is.
     WithFolder,
 }
 
@@ -132,7 +132,7 @@ impl Short {
         self.limits.get(&claim.owner).is_none_or(|limit| claim.bytes < *limit)
     }
 
-    /// Whether this is a look that was taken from what is held. What a pass finds is tried by itself.
+    /// Whether this is a look that was taken from what is parked. What a pass finds is tried by itself.
     fn tries(&self, ticket: Ticket, pace: Pace) -> bool {
         pace == Pace::Entry && self.tries.contains_key(&ticket)
     }
@@ -167,7 +167,7 @@ impl Room {
         self.lacking(Lack::Writing).is_some()
     }
 
-    /// Whether what does not fit is held.
+    /// Whether what does not fit is parked.
     pub fn is_full(&self) -> bool {
         self.lacking(Lack::Room).is_some()
     }
@@ -189,7 +189,7 @@ impl Room {
         }
     }
 
-    /// What is held may be tried again: a round begins.
+    /// What is parked may be tried again: a round begins.
     pub fn open(&mut self, now: Instant) {
         let Some(short) = &mut self.short else { return };
         if matches!(short.trial, Trial::Rests(until) if until <= now) {
@@ -199,7 +199,7 @@ impl Room {
         short.limits.clear();
     }
 
-    /// Whether one more of what is held may be tried.
+    /// Whether one more of what is parked may be tried.
     pub fn may_try(&self) -> bool {
         self.short.as_ref().is_some_and(|short| short.tries.len() < short.window)
     }
@@ -227,14 +227,14 @@ impl Room {
         tried
     }
 
-    /// How the round stands while so much is held and the oldest of what is not was noticed then.
-    pub fn standing(&self, held: usize, moving: Option<Instant>) -> Standing {
+    /// How the round stands while so much is parked and the oldest of what is not was noticed then.
+    pub fn standing(&self, parked: usize, moving: Option<Instant>) -> Standing {
         let Some(short) = self.short.as_ref().filter(|short| short.tries.is_empty()) else { return Standing::Open };
-        // What was heard of meanwhile was held before, perhaps, and is as old as that.
-        if held == 0 && moving.is_none_or(|at| at > short.refused) {
+        // What was heard of meanwhile was parked before, perhaps, and is as old as that.
+        if parked == 0 && moving.is_none_or(|at| at > short.refused) {
             return Standing::Over;
         }
-        if short.trial == Trial::Open && held > 0 { Standing::InVain } else { Standing::Open }
+        if short.trial == Trial::Open && parked > 0 { Standing::InVain } else { Standing::Open }
     }
 
     /// It was tried anew, and is as it was.
@@ -262,7 +262,7 @@ impl Room {
         }
     }
 
-    /// The target can be written again, but what was held before waits for room still: in the words of its last refusal.
+    /// The target can be written again, but what was parked before waits for room still: in the words of its last refusal.
     pub fn is_writable_and_full(&mut self, now: Instant) -> Option<String> {
         let short = self.short.take()?;
         self.short = Some(Short::new(Lack::Room, &short.full, PAUSE.0, now));

@@ -82,6 +82,9 @@ impl Session<'_> {
         {
             return Err(Ended::Blocked(reason));
         }
+        if let Some(held) = self.gives_up_held() {
+            return Err(held);
+        }
         let report = self.report()?;
         self.wire.flush(self.mirror)?;
         Ok(Step::Idle(self.next_due().into_iter().chain(report).min()))

@@ -43,7 +43,7 @@ use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::channel::{OUTBOX, frame};
 use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
-use crate::mirror::{Deletes, Halt, Mirror, Totals};
+use crate::mirror::{Mirror, Totals};
 use crate::pack::Compress;
 use crate::pending::{Holds, Rules};
 use crate::receiver::{Grant, Limits, Receiver, Signatures};
@@ -51,7 +51,12 @@ use crate::view::Replica;
 use crate::workers::Workers;
 
 /// Shorter than in earnest.
-const HOLDS: Holds = Holds { deleted: Duration::from_millis(30), lost: Duration::from_millis(50) };
+const HOLDS: Holds = Holds {
+    deleted: Duration::from_millis(30),
+    mass: Duration::from_secs(4),
+    many: 100,
+    lost: Duration::from_millis(50),
+};
 
 struct Pair {
     _scratch: tempfile::TempDir,

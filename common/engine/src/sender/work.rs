@@ -2,6 +2,7 @@
 
 use proto::RelPath;
 
+use super::brake::Reason;
 use super::flight::End;
 use super::looks::{Look, Why};
 use super::pass::Reach;
@@ -28,7 +29,10 @@ impl Session<'_> {
         match task {
             Task::Entry { path, cause } => self.look_or_queue(Look::new(ticket, path, Why::Event(cause)))?,
             Task::Folder { path } => self.start_pass(ticket, path, Reach::Folder)?,
-            Task::Subtree { path } => self.start_pass(ticket, path, Reach::Subtree)?,
+            Task::Subtree { path, cleared } => {
+                let reason = if cleared { Reason::Cleared } else { Reason::Unknown };
+                self.start_pass_for(ticket, path, Reach::Subtree, reason)?;
+            }
             Task::Rename { from, to, parents, before } => {
                 if self.is_overtaken(&from, &to, before) || self.is_no_move(&from, &to) {
                     self.leave_overtaken(ticket, &from, stands);

@@ -86,8 +86,13 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
             ToReceiver::Make { path: path("b"), meta: device },
         ),
         (
-            "25000000 12 010066 01 0000000000000000 a001 e8030000 64000000 00f1536500000000 15cd5b07 0000",
-            ToReceiver::Offer { path: path("f"), meta: file },
+            "26000000 12 010066 01 0000000000000000 a001 e8030000 64000000 00f1536500000000 15cd5b07 0000 00",
+            ToReceiver::Offer { path: path("f"), meta: file.clone(), digest: None },
+        ),
+        (
+            "46000000 12 010066 01 0000000000000000 a001 e8030000 64000000 00f1536500000000 15cd5b07 0000 01 \
+             cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+            ToReceiver::Offer { path: path("f"), meta: file, digest: Some([0xcd; 32]) },
         ),
         (
             "0d000000 13 010061 02 010062 0300642f63",

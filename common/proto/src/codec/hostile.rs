@@ -138,7 +138,7 @@ fn places_that_have_no_meaning_are_errors() {
     let root = RelPath::root;
     let inline = || Content::Inline(Bytes::new());
     assert_eq!(why(&ToReceiver::Remove { path: root() }), "the path is the root");
-    assert_eq!(why(&ToReceiver::Offer { path: root(), meta: meta(Kind::File) }), "the path is the root");
+    assert_eq!(why(&ToReceiver::Offer { path: root(), meta: meta(Kind::File), digest: None }), "the path is the root");
     let put = ToReceiver::Put { path: root(), meta: meta(Kind::File), content: inline(), inexact: false };
     assert_eq!(why(&put), "the path is the root");
     assert_eq!(why(&ToReceiver::Make { path: root(), meta: meta(Kind::Symlink) }), "the root is not a folder");
@@ -166,7 +166,7 @@ fn kinds_that_have_no_meaning_are_errors() {
     let (file, dir) = (of(Kind::File), of(Kind::Dir));
     let make = ToReceiver::Make { path: file.0, meta: file.1 };
     assert_eq!(why(&make), "the kind is a regular file, which has a content");
-    assert_eq!(why(&ToReceiver::Offer { path: dir.0, meta: dir.1 }), "the kind is not a regular file");
+    assert_eq!(why(&ToReceiver::Offer { path: dir.0, meta: dir.1, digest: None }), "the kind is not a regular file");
     let (path, meta) = of(Kind::Fifo);
     let put = ToReceiver::Put { path, meta, content: Content::Blob { id: 1, hash: [0; 32] }, inexact: false };
     assert_eq!(why(&put), "the kind is not a regular file");

@@ -111,7 +111,14 @@ impl Dice {
                 Kind::File => ToReceiver::Make { path: RelPath::root(), meta: self.meta(Kind::Dir) },
                 kind => ToReceiver::Make { path, meta: self.meta(kind) },
             },
-            3 => ToReceiver::Offer { path, meta: self.meta(Kind::File) },
+            3 => {
+                let mut meta = self.meta(Kind::File);
+                let digest = self.flip().then(|| self.array());
+                if digest.is_some() {
+                    meta.size = meta.size.min(limits::INLINE as u64);
+                }
+                ToReceiver::Offer { path, meta, digest }
+            }
             4 => ToReceiver::Link { first: from, others: (0..=self.below(5)).map(|_| to.clone()).collect() },
             5 => ToReceiver::Remove { path },
             6 => ToReceiver::Rename { from, to },

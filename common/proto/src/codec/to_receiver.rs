@@ -99,9 +99,10 @@ impl Body for ToReceiver {
                 buf.put_u8(0);
                 wire::put_meta(meta, buf);
             }
-            ToReceiver::Offer { path, meta } => {
+            ToReceiver::Offer { path, meta, digest } => {
                 wire::put_path(path, buf);
                 wire::put_meta(meta, buf);
+                wire::put_maybe(digest.as_ref(), buf, |digest, buf| buf.put_slice(digest));
             }
             ToReceiver::Link { first, others } => {
                 wire::put_path(first, buf);
@@ -173,7 +174,7 @@ impl Body for ToReceiver {
         Ok(match kind {
             PUT => take_put(from)?,
             MAKE => take_make(from)?,
-            OFFER => ToReceiver::Offer { path: from.path_below("path")?, meta: file_meta(from)? },
+            OFFER => take_offer(from)?,
             LINK => take_link(from)?,
             REMOVE => {
                 let path = from.path_below("path")?;
@@ -314,6 +315,15 @@ fn two_places(from: &mut Reader) -> Result<(RelPath, RelPath), Error> {
         return Err(Error::Invalid { what: "path", why: "is within the other" });
     }
     Ok((one, two))
+}
+
+fn take_offer(from: &mut Reader) -> Result<ToReceiver, Error> {
+    let (path, meta) = (from.path_below("path")?, file_meta(from)?);
+    let digest = from.maybe("digest", |from| from.array("digest"))?;
+    if digest.is_some() && meta.size > limits::INLINE as u64 {
+        return Err(Error::TooLong { what: "size", len: meta.size, max: limits::INLINE as u64 });
+    }
+    Ok(ToReceiver::Offer { path, meta, digest })
 }
 
 fn take_list(from: &mut Reader) -> Result<ToReceiver, Error> {

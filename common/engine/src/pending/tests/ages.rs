@@ -35,9 +35,9 @@ fn the_oldest_is_known_without_looking_at_everything() {
                 8..=10 => taken.extend(desk.pending.take(desk.now).map(|work| work.ticket)),
                 11 if rng.bool() => {
                     let (wait, claim) = (holding(&mut rng), claim(rng.u64(..4)));
-                    desk.pending.hold(path(one), wait, claim, Since::noticed(desk.start), desk.now);
+                    desk.pending.park(path(one), wait, claim, Since::noticed(desk.start), desk.now);
                 }
-                13 => taken.extend(desk.pending.take_held(|_| true, desk.now).map(|(work, _)| work.ticket)),
+                13 => taken.extend(desk.pending.take_parked(|_| true, desk.now).map(|(work, _)| work.ticket)),
                 11 if rng.u8(..20) == 0 => desk.pending.collapse(desk.now),
                 12 if rng.u8(..10) == 0 => {
                     desk.pending.link_lost(desk.now);
@@ -58,7 +58,7 @@ fn the_oldest_is_known_without_looking_at_everything() {
         }
         desk.later(Duration::from_secs(20));
         taken.into_iter().for_each(|ticket| desk.pending.done(ticket, desk.now));
-        while let Some((work, _)) = desk.pending.take_held(|_| true, desk.now) {
+        while let Some((work, _)) = desk.pending.take_parked(|_| true, desk.now) {
             desk.pending.done(work.ticket, desk.now);
         }
         desk.all_in_time();
@@ -88,15 +88,15 @@ fn what_waits_for_room_is_owed_and_not_due_and_the_smallest_comes_first() {
     let since = Since::noticed(desk.start);
     desk.later(Duration::from_secs(60));
     for (at, bytes) in [("large.c", 100), ("small.c", 1), ("middle.c", 10)] {
-        desk.pending.hold(path(at), Wait::Entry(Cause::WRITTEN), claim(bytes), since, desk.now);
+        desk.pending.park(path(at), Wait::Entry(Cause::WRITTEN), claim(bytes), since, desk.now);
     }
     assert_eq!(desk.all_in_time(), [""; 0]);
-    assert_eq!((desk.pending.len(), desk.pending.held()), (3, 3));
+    assert_eq!((desk.pending.len(), desk.pending.parked()), (3, 3));
     assert_eq!((desk.pending.oldest(), desk.pending.oldest_moving()), (Some(desk.start), None));
     assert!(desk.pending.next_due(desk.now).is_none());
     let fits = |claim: Claim| claim.bytes < 50;
     let mut tried = Vec::new();
-    while let Some((work, _)) = desk.pending.take_held(fits, desk.now) {
+    while let Some((work, _)) = desk.pending.take_parked(fits, desk.now) {
         let Task::Entry { path, .. } = work.task else { panic!("{:?}", work.task) };
         tried.push(path.to_string());
         desk.pending.done(work.ticket, desk.now);
@@ -104,7 +104,7 @@ fn what_waits_for_room_is_owed_and_not_due_and_the_smallest_comes_first() {
     assert_eq!(tried, ["small.c", "middle.c"]);
     // What is heard of it makes it due, under its new name, and as old as it was.
     desk.renamed("large.c", "larger.c");
-    assert_eq!((desk.pending.held(), desk.pending.oldest_moving()), (0, Some(desk.start)));
+    assert_eq!((desk.pending.parked(), desk.pending.oldest_moving()), (0, Some(desk.start)));
     assert_eq!(desk.all_in_time(), ["look larger.c", "gone large.c"]);
 }
 
@@ -113,8 +113,8 @@ fn what_is_in_a_folder_that_waits_for_room_waits_with_it() {
     let mut desk = Desk::new();
     let since = Since::noticed(desk.start);
     desk.later(Duration::from_secs(60));
-    desk.pending.hold(path("d"), Wait::Subtree, claim(0), Since::noticed(desk.now), desk.now);
-    desk.pending.hold(path("d/f"), Wait::Entry(Cause::WRITTEN), claim(1), since, desk.now);
+    desk.pending.park(path("d"), Wait::Subtree, claim(0), Since::noticed(desk.now), desk.now);
+    desk.pending.park(path("d/f"), Wait::Entry(Cause::WRITTEN), claim(1), since, desk.now);
     desk.entry("d/g", Cause::WRITTEN);
     assert_eq!((desk.pending.len(), desk.pending.oldest()), (1, Some(desk.start)));
     assert_eq!(desk.all_in_time(), [""; 0]);
@@ -126,10 +126,10 @@ fn a_full_store_of_what_waits_for_room_does_not_become_due() {
     let since = Since::noticed(desk.start);
     for n in 0..100 {
         let at = path(&format!("d/{n}"));
-        desk.pending.hold(at, Wait::Entry(Cause::WRITTEN), claim(n), since, desk.now);
+        desk.pending.park(at, Wait::Entry(Cause::WRITTEN), claim(n), since, desk.now);
     }
     desk.pending.collapse(desk.now);
-    assert_eq!((desk.pending.len(), desk.pending.held()), (1, 1));
+    assert_eq!((desk.pending.len(), desk.pending.parked()), (1, 1));
     assert_eq!(desk.all_in_time(), [""; 0]);
-    assert!(desk.pending.take_held(|_| true, desk.now).is_some());
+    assert!(desk.pending.take_parked(|_| true, desk.now).is_some());
 }

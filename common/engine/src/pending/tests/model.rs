@@ -67,7 +67,7 @@ fn is_folder(path: &RelPath) -> bool {
 fn meets(work: &Work, debt: &Debt) -> bool {
     let (place, need) = (&debt.place, debt.need);
     match &work.task {
-        Task::Subtree { path } => place.is_within(path),
+        Task::Subtree { path, .. } => place.is_within(path),
         // What the target has nothing of is sent with all beneath.
         Task::Folder { path } if place == path => true,
         Task::Folder { path } => place.parent().as_ref() == Some(path) && !matches!(need, Need::Whole | Need::Listing),
@@ -91,7 +91,7 @@ fn meets(work: &Work, debt: &Debt) -> bool {
 /// Whether this task may show the target what stands at that path.
 fn sees(task: &Task, path: &RelPath) -> bool {
     match task {
-        Task::Subtree { path: top } => path.is_within(top),
+        Task::Subtree { path: top, .. } => path.is_within(top),
         Task::Folder { path: folder } => path == folder || path.parent().as_ref() == Some(folder),
         Task::Rename { parents, .. } if parents.contains(path) => true,
         task => task.places().any(|place| place == path),
@@ -280,7 +280,7 @@ impl Model {
 
     fn take(&mut self) {
         let work = match self.pending.take(self.now) {
-            None if self.rng.u8(..4) == 0 => self.pending.take_held(|_| true, self.now).map(|(work, _)| work),
+            None if self.rng.u8(..4) == 0 => self.pending.take_parked(|_| true, self.now).map(|(work, _)| work),
             work => work,
         };
         let Some(mut work) = work else { return };
@@ -291,7 +291,7 @@ impl Model {
             && !cause.only(Cause::ENTRIES | Cause::ATTRIBUTES)
         {
             self.pending.widened(work.ticket);
-            work.task = Task::Subtree { path: path.clone() };
+            work.task = Task::Subtree { path: path.clone(), cleared: false };
         }
         // What is removed takes along all beneath.
         let removed = match &work.task {
@@ -323,7 +323,7 @@ impl Model {
             Task::Entry { path, cause } if self.rng.bool() && stands == [path.clone()] => {
                 let wait = Wait::Entry(cause.without(Cause::CREATED) | Cause::WRITTEN);
                 let claim = Claim { owner: (0, 0), bytes: self.rng.u64(..3) };
-                self.pending.hold(path.clone(), wait, claim, Since::noticed(now), now);
+                self.pending.park(path.clone(), wait, claim, Since::noticed(now), now);
                 self.pending.done(ticket, now);
             }
             Task::Entry { .. } if !found => self.pending.lost_sight(ticket, now),

@@ -26,6 +26,7 @@ use super::memory::Retained;
 use super::operation::{Item, Operation};
 use super::outcome::{self, Done};
 use super::signatures::Signatures;
+use crate::receiver::{Clock, Guesses};
 use crate::view::{By, Folder, Replica, Site};
 use book::LinkBook;
 use folders::{FOLDERS, Folders, Held, Unrestored};
@@ -37,6 +38,8 @@ pub(super) struct Changes {
     replica: Arc<Replica>,
     durability: Durability,
     signatures: Arc<Signatures>,
+    guesses: Arc<Guesses>,
+    clock: Clock,
     folders: Folders,
     links: LinkBook,
     /// Those of the folder, once they are read.
@@ -50,11 +53,13 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(grant: &Grant, retained: &Retained) -> Changes {
+    pub(super) fn new(grant: &Grant, clock: Clock, retained: &Retained) -> Changes {
         Changes {
             replica: Arc::clone(&grant.replica),
             durability: grant.durability,
             signatures: Arc::clone(&grant.signatures),
+            guesses: Arc::clone(&grant.guesses),
+            clock,
             folders: Folders::new(Arc::clone(&grant.replica)),
             links: LinkBook::new(retained),
             marks: None,
@@ -96,7 +101,7 @@ impl Changes {
                 Err(self.ask(&path, meta, room, inexact).unwrap_or_else(|outcome| outcome))
             }
             Operation::Make { path, meta } => self.make(&path, meta),
-            Operation::Offer { path, meta } => self.offer(&path, meta),
+            Operation::Offer { path, meta, digest } => self.offer(&path, meta, digest.as_ref()),
             Operation::Link { first, others } => self.link(&first, &others),
             Operation::Remove { path } => self.remove(&path),
             Operation::Rename { from, to } => self.rename(&from, &to),

@@ -44,7 +44,7 @@ fn made(at: &str, mode: u32) -> ToReceiver {
 fn given(at: &str, mode: u32, uid: u32, xattrs: &[(&str, &[u8])]) -> ToReceiver {
     let xattrs = xattrs.iter().map(|(name, value)| (name.as_bytes().into(), (*value).into())).collect();
     let xattrs = Xattrs::new(xattrs).unwrap();
-    ToReceiver::Offer { path: path(at), meta: Meta { size: 6, mode, uid, xattrs, ..meta(Kind::File) } }
+    ToReceiver::Offer { path: path(at), meta: Meta { size: 6, mode, uid, xattrs, ..meta(Kind::File) }, digest: None }
 }
 
 fn is_root() -> bool {

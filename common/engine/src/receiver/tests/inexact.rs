@@ -154,7 +154,7 @@ fn an_attribute_of_the_sender_does_not_mark_a_file() {
     rig.done(&[
         ToReceiver::Put { path: path("f"), meta: given.clone(), content, inexact: false },
         put("g", "good"),
-        ToReceiver::Offer { path: path("g"), meta: given.clone() },
+        ToReceiver::Offer { path: path("g"), meta: given.clone(), digest: None },
         ToReceiver::Make { path: path("d"), meta: Meta { size: 0, mode: 0o755, kind: Kind::Dir, ..given } },
     ]);
     assert_eq!(["f", "g", "d"].map(|at| is_marked(&rig, at)), [false; 3]);

@@ -45,7 +45,7 @@ fn without_its_parent_folder_an_entry_is_absent() {
             assert_eq!(rig.outcome(rename("other", &there("x"))), Outcome::Absent);
             assert_eq!(rig.outcome(rename(&there("x"), "other")), Outcome::Absent);
             let meta = meta(Kind::File);
-            assert_eq!(rig.outcome(ToReceiver::Offer { path: path(&there("x")), meta }), Outcome::Absent);
+            assert_eq!(rig.outcome(ToReceiver::Offer { path: path(&there("x")), meta, digest: None }), Outcome::Absent);
             rig.done(&[remove(&there("x"))]);
         }
         assert_eq!(names(&rig.at("")), ["file", "link", "other"]);
@@ -132,7 +132,7 @@ fn an_offer_changes_metadata_only_when_the_content_is_surely_there() {
         rig.done(&[folder("d"), put("f", "hello")]);
         fs::hard_link(rig.at("f"), rig.at("twin")).unwrap();
         let right = Meta { size: 5, mode: 0o600, ..meta(Kind::File) };
-        let offer = |at: &str, meta: &Meta| ToReceiver::Offer { path: path(at), meta: meta.clone() };
+        let offer = |at: &str, meta: &Meta| ToReceiver::Offer { path: path(at), meta: meta.clone(), digest: None };
         assert_eq!(rig.outcome(offer("f", &right)), Outcome::Want, "it has another name");
         fs::remove_file(rig.at("twin")).unwrap();
         for (name, meta) in [

@@ -288,7 +288,7 @@ pub fn settle(at: &str) -> ToReceiver {
 }
 
 pub fn offer(at: &str, size: u64, mode: u32) -> ToReceiver {
-    ToReceiver::Offer { path: path(at), meta: Meta { size, mode, ..meta(Kind::File) } }
+    ToReceiver::Offer { path: path(at), meta: Meta { size, mode, ..meta(Kind::File) }, digest: None }
 }
 
 pub fn mtime(at: &Path) -> Time {

@@ -3,7 +3,7 @@
 use proto::{Digest, Name, RelPath};
 
 use super::Differing;
-use crate::mirror::Halt;
+use crate::pending::{Found, Why};
 use crate::sender::brake::Weight;
 use crate::sender::walk::Children;
 use crate::view::{Inode, Node};
@@ -40,15 +40,19 @@ pub(in crate::sender) enum Action {
     CompareLater(RelPath),
     /// Say that a folder at the target stands in the way of what is here, and may not be deleted.
     SayInTheWay(RelPath),
+    /// Tell by [`sift`](super::Pass::sift) what of all that is only at the target waits.
+    Sift,
     /// Ask the target how many entries stand at and beneath this place; the answer is told by
     /// [`counted`](super::Pass::counted) or [`uncounted`](super::Pass::uncounted).
     Count(RelPath),
     /// See whether the root is the folder that it was, and tell [`may_delete`](super::Pass::may_delete).
     Judge,
-    /// End without a deletion, and compare again in a while: then this would be the reason to halt.
-    LookOnceMore(Halt),
-    /// Send nothing more before a person has looked.
-    Halt(Halt),
+    /// End without a deletion, and compare again in a while: so many would be held then, for this reason.
+    LookOnceMore(Weight, Why),
+    /// Delete nothing of this before a person has looked.
+    Hold(Found, Weight, Why),
+    /// Nothing that was held before is any more, as far as the pass reaches.
+    HoldNothing,
     /// Look at these places, and delete at the target what is still not here.
     Delete(Vec<RelPath>, Weight),
     /// Compare again when this is through: there is more to be deleted than was held.

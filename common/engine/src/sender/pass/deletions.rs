@@ -1,10 +1,11 @@
 //! What a comparison has found at the target and not here, and how many entries would go with it: the target is asked for
 //! the size of folders and, where the bound is a share of the backup, for that of the whole.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use proto::{Kind, RelPath};
 
+use crate::pending::Found;
 use crate::sender::brake::Certainty;
 
 /// What is at the target and not here, or stands there in the way.
@@ -12,6 +13,8 @@ use crate::sender::brake::Certainty;
 struct Extra {
     path: RelPath,
     kind: Kind,
+    /// Entries that go with it, itself included, as far as that is known.
+    entries: u64,
 }
 
 /// What the size of the whole backup is known from.
@@ -39,8 +42,8 @@ pub(super) struct Deletions {
     /// held twice for that.
     unasked: usize,
     asks: Asks,
-    /// Those asked and not answered.
-    open: HashSet<RelPath>,
+    /// Those asked and not answered, and which extra each is.
+    open: HashMap<RelPath, Option<usize>>,
     entries: u64,
     whole: u64,
     certainty: Certainty,
@@ -58,7 +61,7 @@ impl Deletions {
     }
 
     pub fn add(&mut self, path: RelPath, kind: Kind) {
-        self.extras.push(Extra { path, kind });
+        self.extras.push(Extra { path, kind, entries: 1 });
     }
 
     /// So many more were found, and are not held.
@@ -86,6 +89,11 @@ impl Deletions {
             self.questions.push(RelPath::root());
         }
         self.but = Some((top.clone(), matched));
+    }
+
+    /// Leaves out those of which this is not true.
+    pub fn retain(&mut self, mut stays: impl FnMut(&RelPath) -> bool) {
+        self.extras.retain(|extra| stays(&extra.path));
     }
 
     /// Places found so far.
@@ -128,23 +136,25 @@ impl Deletions {
 
     /// The next place whose size the target is to tell.
     pub fn ask(&mut self) -> Option<RelPath> {
-        let question = match self.questions.pop() {
-            Some(question) => question,
+        let (question, extra) = match self.questions.pop() {
+            Some(question) => (question, None),
             None => {
                 self.unasked = self.unasked.checked_sub(1)?;
-                let question = self.extras.get(self.unasked)?.path.clone();
+                let extra = self.unasked;
+                let question = self.extras.get(extra)?.path.clone();
                 self.pass_over();
-                question
+                (question, Some(extra))
             }
         };
-        self.open.insert(question.clone());
+        self.open.insert(question.clone(), extra);
         Some(question)
     }
 
     /// So many entries stand at and beneath this place.
     pub fn counted(&mut self, path: &RelPath, entries: u64) {
-        if !self.open.remove(path) {
-            return;
+        let Some(extra) = self.open.remove(path) else { return };
+        if let Some(extra) = extra.and_then(|at| self.extras.get_mut(at)) {
+            extra.entries = entries.max(1);
         }
         if path.is_root() {
             // The root itself is no entry.
@@ -190,6 +200,15 @@ impl Deletions {
     /// Entries of the whole backup, if the target was asked.
     pub fn whole(&self) -> u64 {
         self.whole
+    }
+
+    /// The places, each with the entries that go with it, and how many entries go with places that are not held.
+    pub fn take_found(&mut self) -> Found {
+        let places: Vec<_> = self.extras.drain(..).map(|extra| (extra.path, extra.entries)).collect();
+        let known = places.iter().map(|(_, entries)| *entries).fold(0, u64::saturating_add);
+        let beyond = if self.beyond > 0 { self.entries.saturating_sub(known).max(self.beyond) } else { 0 };
+        self.drop_all();
+        Found { places, beyond, total: self.whole }
     }
 
     /// The places, in the order in which they were found.

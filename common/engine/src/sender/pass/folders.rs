@@ -36,6 +36,7 @@ impl Pass {
 
     /// A folder could not be listed: what the target has of it stays.
     pub fn unlisted(&mut self) {
+        self.partial = true;
         self.listing -= 1;
     }
 
@@ -99,6 +100,7 @@ impl Pass {
 
     /// The comparison of this folder failed: nothing is concluded from it, and nothing in it is deleted.
     pub fn uncompared(&mut self, path: &RelPath) {
+        self.partial = true;
         if let Some(compared) = self.take(path) {
             self.meet_differing(
                 path,

@@ -24,6 +24,7 @@ use super::brake::{Certainty, Judgement, Leave, Reason, Weight};
 use super::walk::{Children, Detail};
 use super::{MaxDelete, Options};
 use crate::mirror::Round;
+use crate::pending::{Awaited, Found, Scope};
 use crate::view::{Inode, Node};
 pub(super) use action::{Action, Window};
 use blank::Blank;
@@ -47,6 +48,8 @@ pub(super) enum Reach {
 enum Phase {
     /// Folders are listed and compared.
     Comparing,
+    /// It is to be found out what of it waits.
+    Sifting,
     /// The target is asked how much a deletion would take.
     Counting,
     /// It is to be found out whether it may delete so much.
@@ -101,6 +104,8 @@ pub(super) struct Pass {
     to_name: Vec<Told>,
     /// Whether the root of the source has no entries.
     empty: bool,
+    /// Whether some folder could not be listed or compared, or some size not told: more may be gone than was found.
+    partial: bool,
 }
 
 impl Pass {
@@ -131,6 +136,7 @@ impl Pass {
             to_choose: Vec::new(),
             to_name: Vec::new(),
             empty: false,
+            partial: false,
         }
     }
 
@@ -138,8 +144,18 @@ impl Pass {
         &self.root
     }
 
+    /// How far it reaches, for what is held.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope { top: &self.root, deep: self.is_deep() }
+    }
+
     pub fn round(&self) -> Round {
         self.round
+    }
+
+    /// Whether something of it could not be listed, compared or counted.
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// Whether it sees all that is beneath its root.
@@ -242,6 +258,7 @@ impl Pass {
 
     /// A question of size got no answer: nothing is deleted.
     pub fn uncounted(&mut self, path: &RelPath) {
+        self.partial = true;
         self.deletions.uncounted(path);
     }
 
@@ -256,17 +273,47 @@ impl Pass {
                 self.deletions.weigh_again();
                 self.phase = Phase::Counting;
             }
-            Judgement::LookOnceMore(halt) => {
+            Judgement::LookOnceMore(why) => {
+                let weight = self.weight();
                 self.deletions.drop_all();
                 self.phase = Phase::Looking;
-                self.todo.push_back(Action::LookOnceMore(halt));
+                self.todo.push_back(Action::LookOnceMore(weight, why));
             }
-            Judgement::Halt(halt) => {
-                self.deletions.drop_all();
-                self.phase = Phase::Over;
-                self.todo.push_back(Action::Halt(halt));
+            Judgement::Hold(why) => {
+                let weight = self.weight();
+                let found = Found { total: weight.total, ..self.deletions.take_found() };
+                self.phase = Phase::Looking;
+                self.todo.push_back(Action::Hold(found, weight, why));
             }
         }
+    }
+
+    /// What is to be deleted and waits is left out. Returns the places in which something waits.
+    pub fn sift(&mut self, mut awaits: impl FnMut(&RelPath) -> Awaited) -> Vec<RelPath> {
+        if self.phase != Phase::Sifting {
+            return Vec::new();
+        }
+        let mut within = Vec::new();
+        self.deletions.retain(|path| match awaits(path) {
+            Awaited::No => true,
+            Awaited::Itself => false,
+            Awaited::Within => {
+                within.push(path.clone());
+                false
+            }
+        });
+        self.weigh();
+        within
+    }
+
+    fn weigh(&mut self) {
+        let share = matches!(self.max_delete, MaxDelete::Percent(_));
+        if self.deletions.has_beyond() {
+            self.deletions.weigh_all_but(&self.root, self.matched);
+        } else {
+            self.deletions.weigh(if share && !self.is_full() { Whole::Asked } else { Whole::Known });
+        }
+        self.phase = Phase::Counting;
     }
 
     fn weight(&self) -> Weight {
@@ -280,6 +327,9 @@ impl Pass {
     fn delete(&mut self) {
         let weight = self.weight();
         self.phase = Phase::Looking;
+        if !self.partial {
+            self.todo.push_back(Action::HoldNothing);
+        }
         self.todo.push_back(Action::Delete(self.deletions.take(), weight));
         if self.deletions.has_beyond() {
             self.todo.push_back(Action::CompareAgain);
@@ -307,13 +357,8 @@ impl Pass {
                     self.todo.push_back(Action::CompareAgain);
                 }
                 Phase::Comparing if self.is_compared() => {
-                    let share = matches!(self.max_delete, MaxDelete::Percent(_));
-                    if self.deletions.has_beyond() {
-                        self.deletions.weigh_all_but(&self.root, self.matched);
-                    } else {
-                        self.deletions.weigh(if share && !self.is_full() { Whole::Asked } else { Whole::Known });
-                    }
-                    self.phase = Phase::Counting;
+                    self.phase = Phase::Sifting;
+                    return Some(Action::Sift);
                 }
                 Phase::Counting if window == Window::Open && self.deletions.has_questions() => {
                     return self.deletions.ask().map(Action::Count);

@@ -28,12 +28,6 @@ enum Op {
     Remove(RelPath),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Over {
-    Ended,
-    Halted,
-}
-
 struct World {
     rng: Rng,
     here: Tree,
@@ -63,7 +57,9 @@ struct World {
     /// How often the content of each file was sent.
     sent: BTreeMap<u64, usize>,
     deleted: Option<Weight>,
-    over: Option<Over>,
+    /// Entries that are held.
+    held: Option<u64>,
+    over: bool,
 }
 
 impl World {
@@ -98,7 +94,7 @@ impl World {
             reach: if rng.u8(..4) == 0 { Reach::Folder } else { Reach::Subtree },
             delete: rng.u8(..5) > 0,
             most,
-            leave: Leave { released: rng.u8(..3) == 0, doubted: rng.bool() },
+            leave: Leave { released: rng.u8(..3) == 0, doubted: rng.bool(), held: rng.u64(..3) },
             trouble: *rng.choice(&[0, 0, 10]).unwrap(),
             rng,
             to_list,
@@ -113,7 +109,8 @@ impl World {
             names,
             sent,
             deleted: None,
-            over: None,
+            held: None,
+            over: false,
         }
     }
 
@@ -126,7 +123,7 @@ impl World {
             software: "test",
         };
         let mut pass = Pass::new(RelPath::root(), self.reach, Reason::Unknown, Round::default(), &options, self.names);
-        while self.over.is_none() {
+        while !self.over {
             let window = if self.rng.u8(..4) == 0 { Window::Full } else { Window::Open };
             while let Some(action) = pass.next(window) {
                 self.carry_out(&mut pass, action);
@@ -141,7 +138,7 @@ impl World {
     }
 
     fn carry_out(&mut self, pass: &mut Pass, action: Action) {
-        assert_eq!(self.over, None, "{action:?} after its end");
+        assert!(!self.over, "{action:?} after its end");
         match action {
             Action::List(folders) => self.to_list.extend(folders),
             Action::Compare(path, digest) => {
@@ -166,12 +163,21 @@ impl World {
             Action::CompareLater(path) => _ = self.later.insert(path),
             Action::SayInTheWay(path) => _ = self.in_the_way.insert(path),
             Action::Count(path) => self.ops.push_back(Op::Count(path)),
+            Action::Sift => _ = pass.sift(|_| Awaited::No),
             Action::Judge => pass.may_delete(self.leave),
             Action::CompareAgain => panic!("all that goes is held"),
-            Action::LookOnceMore(_) => assert!(!self.leave.doubted && !self.leave.released),
-            Action::Halt(_) => {
+            Action::HoldNothing => assert!(self.held.is_none(), "it holds nothing, or something"),
+            Action::LookOnceMore(..) => assert!(!self.leave.doubted && !self.leave.released),
+            Action::Hold(found, weight, _) => {
                 assert!(self.leave.doubted && !self.leave.released);
-                self.over = Some(Over::Halted);
+                let mut entries = 0;
+                for (place, with) in &found.places {
+                    assert!(self.sees(place) && self.here.kind(place) != Some(Kind::Dir), "{place} is not here");
+                    assert_eq!(*with, self.before.within(place).count() as u64, "how much goes with {place} is known");
+                    entries += with;
+                }
+                assert_eq!((entries, found.beyond), (weight.deletes, 0));
+                assert!(self.held.replace(entries).is_none() && self.deleted.is_none());
             }
             Action::Delete(paths, weight) => self.delete(pass, paths, weight),
             Action::Choose(node) => {
@@ -183,7 +189,7 @@ impl World {
             Action::Name(inode, names, good) => self.name(inode, names, good),
             Action::End => {
                 assert!(self.looks.is_empty(), "looks are waited for");
-                self.over = Some(Over::Ended);
+                self.over = true;
             }
         }
     }
@@ -213,7 +219,13 @@ impl World {
         assert!(paths.is_empty() || (self.delete && !self.uncounted));
         let entries = paths.iter().map(|path| self.before.within(path).count() as u64).sum::<u64>();
         assert_eq!(weight.deletes, entries, "how much goes is known");
-        assert!(entries == 0 || self.leave.released || !self.most.is_passed(entries, weight.total), "past the brake");
+        assert!(
+            entries == 0
+                || self.leave.released
+                || self.most.is_all()
+                || !self.most.is_passed(entries + self.leave.held, weight.total),
+            "past the brake"
+        );
         assert!(weight.total <= (self.before.0.len() + self.here.0.len()) as u64);
         for path in paths {
             let stays = self.here.0.get(&path).is_some_and(|node| node.kind == Kind::Dir);
@@ -231,7 +243,7 @@ impl World {
             Some(1) => self.operate(pass),
             Some(_) => self.send(pass),
             None => assert!(
-                self.over.is_some()
+                self.over
                     || pass.next(Window::Open).is_some_and(|action| {
                         self.carry_out(pass, action);
                         true

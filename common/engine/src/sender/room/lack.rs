@@ -1,4 +1,4 @@
-//! What is done while the target's disk is full or read-only: what it refuses is held, or waits with the rest, and the room
+//! What is done while the target's disk is full or read-only: what it refuses is parked, or waits with the rest, and the room
 //! for content is asked for before it is sent.
 
 use proto::{Content, Kind, Meta, RelPath, ToReceiver, limits};
@@ -17,10 +17,10 @@ use crate::sender::{Ended, Session};
 /// time, two that wait would call each other without end.
 const TOLD: Cause = Cause::WRITTEN.and(Cause::ALONE);
 
-/// Folders in which more waits than is held.
+/// Folders in which more waits than is parked.
 pub(super) const LATER: Claim = Claim { owner: (u32::MAX, 1), bytes: 0 };
-/// Paths that are held; beyond that their folders are, and looked at again when half of these are through.
-pub(super) const HELD: usize = 100_000;
+/// Paths that are parked; beyond that their folders are, and looked at again when half of these are through.
+pub(super) const PARKED: usize = 100_000;
 
 impl Session<'_> {
     /// An operation failed because the target lacks room, or cannot be written.
@@ -53,6 +53,7 @@ impl Session<'_> {
                 vec![(path, Wait::Entry(Cause::ATTRIBUTES))]
             }
             Sent::Apart(path) => vec![(path, Wait::Entry(Cause::ATTRIBUTES.and(Cause::APART)))],
+            Sent::Rebuilt(path, ..) => vec![(path, Wait::Entry(Cause::WRITTEN))],
             Sent::Forerunner(path) | Sent::Link(path, _) => vec![(path, Wait::Entry(Cause::ATTRIBUTES))],
             Sent::Remove(path) => vec![(path, Wait::Entry(Cause::GONE))],
             Sent::Rename(from, to, _) => vec![(from, Wait::Entry(Cause::GONE)), (to, Wait::Doubt)],
@@ -97,8 +98,8 @@ impl Session<'_> {
         if self.room.is_full() {
             let mut pending = self.mirror.pending();
             return match path.parent() {
-                Some(folder) if pending.held() >= HELD => pending.hold(folder, Wait::Folder, LATER, since, now),
-                _ => pending.hold(path, wait, claim, since, now),
+                Some(folder) if pending.parked() >= PARKED => pending.park(folder, Wait::Folder, LATER, since, now),
+                _ => pending.park(path, wait, claim, since, now),
             };
         }
         match wait {

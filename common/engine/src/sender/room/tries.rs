@@ -6,7 +6,7 @@ use std::time::Instant;
 use proto::{Content, Kind, Meta, Name, Outcome, RelPath, Time, ToReceiver};
 use sys::Lack;
 
-use super::lack::{HELD, LATER};
+use super::lack::{LATER, PARKED};
 use super::{Interest, Standing};
 use crate::blocked::Blocked;
 use crate::pending::{Claim, Ticket};
@@ -68,9 +68,9 @@ impl Session<'_> {
         let mut tried = false;
         while self.room.may_try() && self.may_send() {
             let mut pending = self.mirror.pending();
-            let few = pending.held() < HELD / 2;
+            let few = pending.parked() < PARKED / 2;
             let fits = |claim: Claim| self.room.fits(claim) && (few || claim.owner != LATER.owner);
-            let taken = pending.take_held(fits, now);
+            let taken = pending.take_parked(fits, now);
             drop(pending);
             let Some((work, claim)) = taken else { break };
             self.room.tries(work.ticket, claim);
@@ -82,11 +82,11 @@ impl Session<'_> {
 
     /// Closes a round in which all was tried, and the whole condition when nothing waits any more.
     fn judge(&mut self, now: Instant) -> bool {
-        let (held, moving) = {
+        let (parked, moving) = {
             let pending = self.mirror.pending();
-            (pending.held(), pending.oldest_moving())
+            (pending.parked(), pending.oldest_moving())
         };
-        match self.room.standing(held, moving) {
+        match self.room.standing(parked, moving) {
             Standing::Open => false,
             Standing::InVain => {
                 self.in_vain();
@@ -139,7 +139,7 @@ impl Session<'_> {
     /// Paths that have to wait now.
     fn waiting(&self) -> u64 {
         let pending = self.mirror.pending();
-        (if self.room.is_closed() { pending.len() } else { pending.held() }) as u64
+        (if self.room.is_closed() { pending.len() } else { pending.parked() }) as u64
     }
 
     fn ask_for_writing(&mut self) -> Result<(), Ended> {
@@ -162,11 +162,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The target can be written again. What was held before waits for room still.
+    /// The target can be written again. What was parked before waits for room still.
     fn is_writable(&mut self) -> Result<(), Ended> {
         let now = self.mirror.now();
-        let held = self.mirror.pending().held() > 0;
-        if !held {
+        let parked = self.mirror.pending().parked() > 0;
+        if !parked {
             self.is_over(now);
         } else if let Some(reason) = self.room.is_writable_and_full(now)
             && let Some(blocked) = self.mirror.target.blocked()

@@ -31,7 +31,7 @@ use super::{HOLDS, Shown, tree};
 use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::mirror::Mirror;
-use crate::pending::Rules;
+use crate::pending::{Holds, Rules};
 use trace::Trace;
 use world::World;
 
@@ -58,6 +58,8 @@ struct Place {
     hints: Mutex<Vec<Hint>>,
     /// What the target's module keeps.
     keep: Keep,
+    /// When masses of deletions wait, and for how long.
+    holds: Holds,
     mirror: Arc<Mirror>,
     trace: Trace,
     clock: Clock,
@@ -70,24 +72,36 @@ struct Place {
 }
 
 impl Place {
-    fn new(scratch: &Path, keep: Keep, clock: Clock) -> Place {
+    fn new(scratch: &Path, keep: Keep, clock: Clock, holds: Holds) -> Place {
         let (here, there) = (scratch.join("here"), scratch.join("there"));
         fs::create_dir(&here).unwrap();
         fs::create_dir(&there).unwrap();
         fs::write(here.join("anchor"), "keeps the root from being empty").unwrap();
-        let mirror = Arc::new(Mirror::new(Place::rules(), clock.clone()));
+        let mirror = Arc::new(Mirror::new(Place::rules(holds), clock.clone()));
         mirror.hint([Hint::Subtree { path: RelPath::root() }]);
         let cut = watch::channel(0).0;
         let (hints, over) = Default::default();
-        Place { here, there, hints, keep, mirror, trace: Trace::new(clock.clone()), clock, stamps: false, cut, over }
+        Place {
+            here,
+            there,
+            hints,
+            keep,
+            holds,
+            mirror,
+            trace: Trace::new(clock.clone()),
+            clock,
+            stamps: false,
+            cut,
+            over,
+        }
     }
 
-    fn rules() -> Rules {
+    fn rules(holds: Holds) -> Rules {
         Rules {
             settle: Duration::ZERO,
             open_settle: Duration::from_millis(5),
             open_max_delay: Duration::from_millis(20),
-            holds: HOLDS,
+            holds,
         }
     }
 
@@ -198,7 +212,7 @@ fn run_world(seed: u64, until: Instant) -> (usize, Option<String>) {
     // Every third has a target where each name is a file of its own.
     let separate = seed.is_multiple_of(3);
     let keep = Keep::DEFAULT.iter().filter(|kept| !separate || *kept != Kept::Hardlinks).collect();
-    let place = Place::new(scratch.path(), keep, Clock::system());
+    let place = Place::new(scratch.path(), keep, Clock::system(), HOLDS);
     let mut world = World::new(&place, rng.fork());
     let (late, wire) = (rng.fork(), rng.fork());
     let (mut operations, mut failed) = (0, None);

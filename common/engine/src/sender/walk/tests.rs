@@ -6,7 +6,7 @@ const RULES: Rules = Rules {
     settle: Duration::ZERO,
     open_settle: Duration::ZERO,
     open_max_delay: Duration::ZERO,
-    holds: Holds { deleted: Duration::ZERO, lost: Duration::ZERO },
+    holds: Holds { deleted: Duration::ZERO, mass: Duration::ZERO, many: 100, lost: Duration::ZERO },
 };
 
 fn a_ticket() -> Ticket {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{Kind, RelPath};
 
-use super::{Over, World};
+use super::World;
 use crate::sender::pass::Reach;
 use crate::sender::pass::links::Mates;
 
@@ -29,17 +29,16 @@ impl World {
                 // In the way of what is here.
                 Some(node) if node.kind != Kind::Dir && before == Some(Kind::Dir) && !deleted => {
                     assert_eq!(there.map(|node| node.kind), before);
-                    assert!(self.delete || self.in_the_way.contains(path) || self.over == Some(Over::Halted));
+                    assert!(self.delete || self.in_the_way.contains(path));
                 }
-                Some(node) if self.over == Some(Over::Ended) => {
+                Some(node) => {
                     let there = there.map(|there| (there.kind, there.size));
                     assert_eq!(there, Some((node.kind, node.size)), "{path} is sent");
                 }
-                Some(_) => {}
                 None => assert_eq!(there.is_none(), deleted || before.is_none(), "{path} is not here"),
             }
         }
-        if self.over == Some(Over::Ended) && self.failed.is_empty() {
+        if self.failed.is_empty() {
             let mut groups: BTreeMap<u64, BTreeSet<&RelPath>> = BTreeMap::new();
             let barred =
                 |path: &RelPath| self.names == Mates::Joined && !deleted && self.before.kind(path) == Some(Kind::Dir);

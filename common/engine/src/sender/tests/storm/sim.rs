@@ -33,6 +33,7 @@ use super::{Alike, Place, closed_in, number, say};
 use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::mirror::Mirror;
+use crate::pending::Holds;
 use crate::receiver::Signatures;
 use crate::sender::{MaxDelete, Options, Root, Sender};
 use crate::workers::Workers;
@@ -53,6 +54,8 @@ struct Sim<'a> {
     known: Arc<Signatures>,
     durability: Durability,
     rng: Rng,
+    /// Beyond what share a person is asked; that one always agrees, in the end.
+    most: MaxDelete,
     record: blake3::Hasher,
     weather: Weather,
     spell: Option<Spell>,
@@ -110,6 +113,7 @@ impl<'a> Sim<'a> {
         let (mirror, known, record) = (Arc::clone(&place.mirror), Arc::default(), blake3::Hasher::new());
         let (weather, now) = (Weather::new(&mut rng), place.clock.now());
         let (steps, actions, rounds, operations) = (0, 0, 0, 0);
+        let most = MaxDelete::Percent(*rng.choice(&[100.0, 100.0, 50.0, 10.0]).unwrap());
         Sim {
             place,
             world,
@@ -117,6 +121,7 @@ impl<'a> Sim<'a> {
             known,
             durability,
             rng,
+            most,
             record,
             weather,
             spell: None,
@@ -141,7 +146,7 @@ impl<'a> Sim<'a> {
             match self.connect(&mut sender) {
                 Left::Disconnected => self.pause()?,
                 Left::Restarted => {
-                    self.mirror = Arc::new(Mirror::new(Place::rules(), self.place.clock.clone()));
+                    self.mirror = Arc::new(Mirror::new(Place::rules(self.place.holds), self.place.clock.clone()));
                     self.mirror.hint([Hint::Subtree { path: RelPath::root() }]);
                     sender = self.sender();
                     self.pause()?;
@@ -153,7 +158,7 @@ impl<'a> Sim<'a> {
     }
 
     fn sender(&self) -> Sender {
-        let (max_delete, workers) = (MaxDelete::Percent(100.0), Workers::Inline);
+        let (max_delete, workers) = (self.most, Workers::Inline);
         let options = Options { delete: true, attributes: true, max_delete, workers, software: "test" };
         let root = Root::new(Arc::new(Tree::open(&self.place.here, Mounts::Stay).unwrap())).unwrap();
         Sender::new(root, options, Arc::clone(&self.mirror))
@@ -306,7 +311,10 @@ fn run_world(seed: u64, rounds: usize, traced: bool) -> Outcome {
     let mut rng = Rng::with_seed(seed);
     let separate = seed.is_multiple_of(3);
     let keep: Keep = Keep::DEFAULT.iter().filter(|kept| !separate || *kept != Kept::Hardlinks).collect();
-    let mut place = Place::new(scratch.path(), keep, Clock::manual());
+    let many = *rng.choice(&[0, 1, 3, 100]).unwrap();
+    let mass = Duration::from_millis(*rng.choice(&[0, 50, 2_000, 30_000]).unwrap());
+    let holds = Holds { mass, many, ..super::super::HOLDS };
+    let mut place = Place::new(scratch.path(), keep, Clock::manual(), holds);
     (place.stamps, place.trace.on) = (true, traced);
     place.stamp(&RelPath::parse(b"anchor").unwrap());
     place.stamp(&RelPath::root());

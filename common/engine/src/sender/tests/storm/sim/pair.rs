@@ -15,7 +15,7 @@ use super::pipe::Pipe;
 use super::spell::Side;
 use super::{Left, Sim, Troubled};
 use crate::channel::OUTBOX;
-use crate::mirror::{Deletes, Halt};
+
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{self, EndReason, Grant, Receiver};
 use crate::sender::{Connection, Ended, Sender, Session, Until};
@@ -214,11 +214,18 @@ impl Sim<'_> {
     }
 
     /// Nobody has anything to do before a moment that comes by itself.
-    fn sleep(&mut self, pair: &Pair<'_, '_>) -> Result<(), String> {
+    fn sleep(&mut self, pair: &mut Pair<'_, '_>) -> Result<(), String> {
         let link = [pair.link.there.next(), pair.link.back.next()];
         let (now, roles) = (self.place.clock.now(), [pair.sender.due(), pair.receiver.due()]);
         // What has arrived at one who takes nothing now waits for that one.
         let due = roles.into_iter().chain(link).flatten().filter(|due| *due > now).min();
+        let held = || self.mirror.pending().held_alone(now).is_some();
+        if self.steps == 0 && !self.has_hints() && held() {
+            self.place.trace.say(|| "RELEASE".into());
+            self.mirror.release();
+            pair.sender = Role::Awake;
+            return Ok(());
+        }
         let due = due.ok_or_else(|| format!("nobody waits for anything, owed: {}", self.mirror.pending().owed()))?;
         self.place.clock.advance_to(due);
         Ok(())
@@ -341,9 +348,9 @@ impl Sim<'_> {
                 Ok(Left::Disconnected)
             }
             // A root that cannot be read. Somebody has looked, and goes on.
-            Ended::Halted(Halt::Root(_)) if self.troubled != Troubled::No => {
+            Ended::Halted(_) if self.troubled != Troubled::No => {
                 self.end(pair)?;
-                self.mirror.release(Deletes::Braked);
+                self.mirror.go_on();
                 Ok(Left::Disconnected)
             }
             ended => Err(format!("the sender ended: {ended:?}")),

@@ -1,6 +1,6 @@
-//! Which of the hints that wait need room at the target, in the order of what they need. What is held is owed like all else,
+//! Which of the hints that wait need room at the target, in the order of what they need. What is parked is owed like all else,
 //! with its age, but is not due: it is taken out to be tried. A new hint makes it due: it is looked at and, while there is no
-//! room, held again.
+//! room, parked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,13 +21,13 @@ pub struct Claim {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct Parked {
     by_claim: BTreeMap<Owner, BTreeSet<(u64, RelPath)>>,
     ages: Ages,
     len: usize,
 }
 
-impl Held {
+impl Parked {
     pub(super) fn add(&mut self, path: RelPath, claim: Claim, since: Since) {
         self.by_claim.entry(claim.owner).or_default().insert((claim.bytes, path));
         self.ages.add(since);

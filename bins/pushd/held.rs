@@ -1,0 +1,43 @@
+//! Deletions that wait, in words.
+
+use engine::mirror::{Held, Why};
+use kit::units::{self, Moment};
+use serde::{Deserialize, Serialize};
+
+/// Deletions that wait, as the status shows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletions {
+    /// Entries of the backup that would go.
+    pub entries: u64,
+    /// When the first of them was noticed.
+    pub since: Moment,
+    /// When they go by themselves; `null` where `pushd release` has to let them.
+    pub until: Option<Moment>,
+    /// Why they wait, and what to type.
+    pub why: String,
+}
+
+impl Deletions {
+    /// Those of this source, seen now.
+    pub fn of(held: &Held, source: &str) -> Deletions {
+        let word = if held.left.is_some() { "to have them go at once" } else { "look, and if it is right" };
+        let why = format!("{}; {word}, run `pushctl release {source}`", reason(held));
+        Deletions { entries: held.entries, since: Moment::ago(held.age), until: held.left.map(Moment::ahead), why }
+    }
+}
+
+/// How many wait, and why.
+pub fn reason(Held { entries, total, why, .. }: &Held) -> String {
+    let (entries, total) = (units::count(*entries), units::count(*total));
+    match why {
+        Why::Many => {
+            format!(
+                "{entries} of {total} entries of the backup would be deleted, more than max_delete allows: they are held"
+            )
+        }
+        Why::Mass => format!("{entries} went at once: what is there again when their time has come stays"),
+        Why::Emptied => {
+            format!("the source is empty, and the backup is not (entries that would be deleted: {entries})")
+        }
+    }
+}

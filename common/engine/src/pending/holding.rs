@@ -1,0 +1,240 @@
+//! Deletions that are held: what they come to for one who asks, and how they go on.
+
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+
+use super::Pending;
+use super::ages::Since;
+use super::inferred::{Found, Scope, Why};
+use super::seen::{Awaited, Next, Successor};
+use super::unsent::came_and_went;
+use super::waiting::Depth;
+use crate::hint::{Cause, Hint};
+
+/// Deletions that wait, for who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Entries of the backup that would go.
+    pub entries: u64,
+    /// How long ago the oldest of it was noticed.
+    pub age: Duration,
+    /// In what time they go by themselves; `None` where a person has to let them.
+    pub left: Option<Duration>,
+    /// Why they wait.
+    pub why: Why,
+    /// Entries of the backup before that.
+    pub total: u64,
+}
+
+/// How what was held goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LetGo {
+    /// All of it is looked at.
+    All,
+    /// A comparison finds what it is.
+    Compared,
+}
+
+impl Pending {
+    /// Deletions that wait, if any do.
+    pub fn deletions_held(&self, now: Instant) -> Option<Held> {
+        let inferred = self.inferred.told();
+        let since = inferred.map(|(since, _)| since).into_iter().chain(self.seen.oldest()).min()?;
+        let (left, why) = match inferred {
+            Some((_, why)) => (None, why),
+            None if self.seen.is_emptied() => (None, Why::Emptied),
+            None => (self.seen_due().map(|due| due.saturating_duration_since(now)), Why::Mass),
+        };
+        let entries = self.inferred.entries().saturating_add(self.seen.entries());
+        Some(Held { entries, age: now.saturating_duration_since(since.at()), left, why, total: self.inferred.total() })
+    }
+
+    /// Whether a person has to let something at or beneath `place`, or above it, go on.
+    pub fn waits_for_word(&self, place: &RelPath) -> bool {
+        self.inferred.concerns(place) || (self.seen.is_emptied() && self.seen.owes(place, Instant::now()))
+    }
+
+    /// So many entries stand in the source.
+    pub(crate) fn source_has(&mut self, entries: u64) {
+        self.seen.source_has(entries);
+    }
+
+    /// Whether something waits that events have told of.
+    pub(crate) fn holds_seen(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// The source has no entries, or has some.
+    pub(crate) fn source_is(&mut self, empty: bool, now: Instant) {
+        self.seen.source_is(empty, now);
+    }
+
+    /// All at and beneath a folder was compared, and of what is held these are not there.
+    pub(crate) fn compared(&mut self, top: &RelPath, missing: &[RelPath]) {
+        self.seen.compared(top, missing);
+    }
+
+    /// What became of a place that a comparison, or a look, has found only at the target.
+    pub(crate) fn awaits(&self, path: &RelPath) -> Awaited {
+        self.seen.awaits(path)
+    }
+
+    /// Whether this is in a folder that went and stands again.
+    pub(crate) fn is_rebuilt(&self, path: &RelPath) -> bool {
+        self.seen.is_rebuilt(path)
+    }
+
+    /// This place was seen to go and nothing stands there: it waits, as the source is empty.
+    pub(crate) fn hold_emptied(&mut self, path: RelPath, since: Since, now: Instant) {
+        self.seen.hold(path, 1, since, false, now);
+        self.seen.source_is(true, now);
+    }
+
+    /// What an event has told of: what went may have to wait, and what stands takes its place. Returns what is left to be owed.
+    pub(super) fn heard(&mut self, hint: Hint, since: Since, now: Instant) -> Option<Hint> {
+        match hint {
+            Hint::Entry { path, cause } if cause.has(Cause::GONE) => {
+                let waits = !self.leaves_out(&path) && self.holds_gone(&path, since, now);
+                (!waits).then_some(Hint::Entry { path, cause })
+            }
+            Hint::Entry { path, cause } if cause.has(Cause::CREATED | Cause::WRITTEN | Cause::WRITING) => {
+                let more = match self.seen.stands(&path, true, now) {
+                    Successor::None => Cause::default(),
+                    // Should this vanish before it is looked at, what the target has goes.
+                    Successor::Known => Cause::REBUILT | Cause::GONE,
+                    Successor::Stale => Cause::GONE,
+                    Successor::Within => Cause::REBUILT,
+                };
+                Some(Hint::Entry { path, cause: cause | more })
+            }
+            Hint::Subtree { path } => {
+                self.seen.stands(&path, true, now);
+                Some(Hint::Subtree { path })
+            }
+            hint => Some(hint),
+        }
+    }
+
+    /// Whether the deletion of a place that was seen to go waits.
+    fn holds_gone(&mut self, path: &RelPath, since: Since, now: Instant) -> bool {
+        self.agreed.stays(self.owed_now(), now);
+        let emptied = self.inferred.told().is_some_and(|(_, why)| why == Why::Emptied);
+        let entries = self.inferred.gone(path);
+        if emptied && entries > 0 {
+            self.seen.hold(path.clone(), entries, since, false, now);
+            self.seen.source_is(true, now);
+            return true;
+        }
+        if !self.holds_masses() || !self.seen.has_to_wait(path, 1, self.hints.rules().holds.many, now) {
+            return false;
+        }
+        if self.seen.is_empty() {
+            // Those of the last moment are of the same mass.
+            for before in self.hints.gone() {
+                if let Some(waiting) = self.hints.remove(&before) {
+                    self.seen.hold(before, 1, waiting.since, false, now);
+                }
+            }
+        }
+        let since = self.hints.drop_beneath(path, since);
+        if came_and_went(&self.hints, &self.under_way, &self.lately, path) {
+            self.hints.remove(path);
+            return true;
+        }
+        let before = self.hints.remove(path);
+        let stale = before
+            .as_ref()
+            .is_some_and(|before| before.cause.has(Cause::WRITTEN | Cause::WRITING) || before.is_whole());
+        let since = before.map_or(since, |before| before.since.min(since));
+        self.seen.hold(path.clone(), 1, since, stale, now);
+        true
+    }
+
+    /// Whether masses of deletions wait.
+    pub(crate) fn holds_masses(&self) -> bool {
+        !self.hints.rules().holds.mass.is_zero()
+    }
+
+    /// Whether the deletion of a folder with so much in it waits.
+    pub(crate) fn holds_with_all(&mut self, path: &RelPath, entries: u64, since: Since, now: Instant) -> bool {
+        let waits = self.seen.has_to_wait(path, entries, self.hints.rules().holds.many, now);
+        if waits {
+            self.seen.hold(path.clone(), entries, since, false, now);
+        }
+        waits
+    }
+
+    pub(crate) fn seen_due(&self) -> Option<Instant> {
+        self.seen.due(self.hints.rules().holds.mass)
+    }
+
+    /// What events have told of goes on, for this reason beside.
+    pub(super) fn let_seen_go(&mut self, cause: Cause, now: Instant) {
+        for next in self.seen.let_go() {
+            match next {
+                Next::Delete(path, since) => self.hints.add(path, Depth::Entry, Cause::GONE | cause, since, now),
+                Next::Clear(path, since) => self.hints.clear(path, since, now),
+                Next::Compare(path, since) => self.hints.add(path, Depth::Folder, Cause::default(), since, now),
+            }
+        }
+    }
+
+    /// Whether any deletion waits.
+    pub(crate) fn holds(&self) -> bool {
+        !self.inferred.is_empty() || !self.seen.is_empty()
+    }
+
+    /// How many wait that a comparison of this reach does not meet.
+    pub(crate) fn held_outside(&self, scope: Scope<'_>) -> u64 {
+        self.inferred.entries_outside(scope)
+    }
+
+    /// A comparison of this reach has found all that is not here, and may not delete it.
+    pub(crate) fn hold(&mut self, scope: Scope<'_>, found: Found, why: Why, since: Since) {
+        self.inferred.hold(scope, found, why, since);
+    }
+
+    /// A comparison of this reach has found nothing that is to be held.
+    pub(crate) fn holds_nothing(&mut self, scope: Scope<'_>) {
+        self.inferred.met(scope);
+    }
+
+    /// Something stands at this place.
+    pub(crate) fn stands(&mut self, path: &RelPath, folder: bool, now: Instant) {
+        self.seen.stands(path, folder, now);
+        let since = self.inferred.told().map(|(since, _)| since);
+        for folder in self.inferred.stands(path) {
+            self.hints.subtree(folder, since.unwrap_or(Since::noticed(now)), now);
+        }
+    }
+
+    /// How many are held because they are many, and of how many.
+    pub(crate) fn held_as_many(&self) -> Option<(u64, u64)> {
+        let (_, why) = self.inferred.told()?;
+        (why == Why::Many).then(|| (self.inferred.entries(), self.inferred.total()))
+    }
+
+    /// All that is held, if nothing else is owed.
+    pub(crate) fn held_alone(&self, now: Instant) -> Option<Held> {
+        self.deletions_held(now).filter(|held| held.left.is_none() && self.len() == 0)
+    }
+
+    /// What is held is deleted, where it is still not there. What it is not known of is found by a comparison.
+    pub(crate) fn let_go(&mut self, now: Instant) -> LetGo {
+        self.let_seen_go(Cause::RELEASED, now);
+        let Some((since, _)) = self.inferred.told() else { return LetGo::All };
+        match self.inferred.let_go() {
+            Some(places) => {
+                for path in places {
+                    self.hints.add(path, Depth::Entry, Cause::GONE | Cause::RELEASED, since, now);
+                }
+                LetGo::All
+            }
+            None => {
+                self.hints.subtree(RelPath::root(), since, now);
+                LetGo::Compared
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Deletions that a comparison has concluded from what is not listed, and that are more than may go without a person's word.
+//! They are held: until that word comes, or until so many of the places are taken again that the rest may go.
+
+use std::collections::BTreeMap;
+
+use proto::RelPath;
+
+use super::ages::Since;
+use crate::beneath::range_beneath;
+
+/// LIMIT: bytes of the paths that are held. Of what is beyond only its number is known, and a comparison of the whole finds it
+/// again.
+const BYTES: usize = 16 * 1024 * 1024;
+
+/// What a comparison would delete.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Places, each with how many entries go with it, itself included.
+    pub places: Vec<(RelPath, u64)>,
+    /// Entries that go with places that are not among them.
+    pub beyond: u64,
+    /// Entries of the backup before any of that.
+    pub total: u64,
+}
+
+/// Why deletions wait for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// There are more of them than `max_delete` allows.
+    Many,
+    /// The source has no entries left.
+    Emptied,
+    /// They were seen, and are so many that what is gone may be about to come back.
+    Mass,
+}
+
+/// How far a comparison reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// Its folder.
+    pub top: &'a RelPath,
+    /// Whether it saw all that is beneath, and not only what is in it.
+    pub deep: bool,
+}
+
+impl Scope<'_> {
+    fn has(&self, place: &RelPath) -> bool {
+        if self.deep { place.is_within(self.top) } else { place.parent().as_ref() == Some(self.top) }
+    }
+}
+
+#[derive(Debug)]
+struct Book {
+    places: BTreeMap<RelPath, u64>,
+    bytes: usize,
+    /// Entries that go with the places.
+    entries: u64,
+    /// Entries that go with others.
+    beyond: u64,
+    /// Entries of the backup.
+    total: u64,
+    since: Since,
+    why: Why,
+}
+
+/// See the module. INVARIANT: there is a book as long as it has entries.
+#[derive(Debug, Default)]
+pub(super) struct Inferred(Option<Box<Book>>);
+
+impl Inferred {
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// How many entries would go.
+    pub fn entries(&self) -> u64 {
+        self.0.as_ref().map_or(0, |book| book.entries.saturating_add(book.beyond))
+    }
+
+    /// How many would go that a comparison of this reach does not meet.
+    pub fn entries_outside(&self, scope: Scope<'_>) -> u64 {
+        let Some(book) = &self.0 else { return 0 };
+        let within = book.within(scope).iter().map(|(_, entries)| *entries).fold(0, u64::saturating_add);
+        let beyond = if scope.deep && scope.top.is_root() { 0 } else { book.beyond };
+        book.entries.saturating_sub(within).saturating_add(beyond)
+    }
+
+    /// Entries of the backup when it was compared last.
+    pub fn total(&self) -> u64 {
+        self.0.as_ref().map_or(0, |book| book.total)
+    }
+
+    /// When the oldest of it was noticed, and why it is held.
+    pub fn told(&self) -> Option<(Since, Why)> {
+        self.0.as_ref().map(|book| (book.since, book.why))
+    }
+
+    /// A comparison of this reach is through: what it has found is all that is not here, and may not go.
+    pub fn hold(&mut self, scope: Scope<'_>, found: Found, why: Why, since: Since) {
+        let before = self.met(scope);
+        let since = before.map_or(since, |before| before.min(since));
+        let book = self.0.get_or_insert_with(|| Box::new(Book::new(since, why)));
+        (book.since, book.why, book.total) = (book.since.min(since), why, found.total);
+        book.beyond = book.beyond.saturating_add(found.beyond);
+        found.places.into_iter().for_each(|(path, entries)| book.put(path, entries));
+        self.tidy();
+    }
+
+    /// A comparison of this reach has met all that there is: nothing older of it is held. Returns since when it was.
+    pub fn met(&mut self, scope: Scope<'_>) -> Option<Since> {
+        let book = self.0.as_mut()?;
+        let since = book.since;
+        if scope.deep && scope.top.is_root() {
+            self.0 = None;
+            return Some(since);
+        }
+        for (path, _) in book.within(scope) {
+            book.take(&path);
+        }
+        self.tidy();
+        Some(since)
+    }
+
+    /// Something stands here: neither this place nor a folder above it is gone. Returns those that were held, of which there
+    /// may be more at the target than is here.
+    pub fn stands(&mut self, path: &RelPath) -> Vec<RelPath> {
+        let Some(book) = self.0.as_mut() else { return Vec::new() };
+        book.why = Why::Many;
+        let upwards = std::iter::successors(Some(path.clone()), RelPath::parent);
+        let taken = upwards.filter(|place| book.take(place).is_some_and(|entries| entries > 1)).collect();
+        self.tidy();
+        taken
+    }
+
+    /// What stood here was seen to go, or is gone from the target: that decides from now on. Returns how many entries of it were
+    /// held.
+    pub fn gone(&mut self, path: &RelPath) -> u64 {
+        let Some(book) = self.0.as_mut() else { return 0 };
+        let mut entries = 0u64;
+        for (path, with) in book.within(Scope { top: path, deep: true }) {
+            book.take(&path);
+            entries = entries.saturating_add(with);
+        }
+        self.tidy();
+        entries
+    }
+
+    /// `from` is now `to` at both sides, and took the place of what was there.
+    pub fn renamed(&mut self, from: &RelPath, to: &RelPath) {
+        if self.is_empty() || from.is_within(to) || to.is_within(from) {
+            return;
+        }
+        self.gone(to);
+        let Some(book) = self.0.as_mut() else { return };
+        for (path, entries) in book.within(Scope { top: from, deep: true }) {
+            book.take(&path);
+            if let Some(moved) = path.rebase(from, to) {
+                book.put(moved, entries);
+            }
+        }
+        self.tidy();
+    }
+
+    /// Whether a place at or beneath this one is held, or may be.
+    pub fn concerns(&self, place: &RelPath) -> bool {
+        let held = |book: &Book| book.beyond > 0 || book.has_within(place);
+        self.0.as_deref().is_some_and(held)
+    }
+
+    /// What of it is a deletion by now is so by somebody's word, or because it is few: all places. `None` where there are
+    /// others, that a comparison of the whole has to find.
+    pub fn let_go(&mut self) -> Option<Vec<RelPath>> {
+        let book = self.0.as_mut()?;
+        if book.beyond > 0 {
+            return None;
+        }
+        let places = std::mem::take(&mut book.places);
+        self.0 = None;
+        Some(places.into_keys().collect())
+    }
+
+    fn tidy(&mut self) {
+        if self.0.as_ref().is_some_and(|book| book.places.is_empty() && book.beyond == 0) {
+            self.0 = None;
+        }
+    }
+}
+
+impl Book {
+    fn new(since: Since, why: Why) -> Book {
+        Book { places: BTreeMap::new(), bytes: 0, entries: 0, beyond: 0, total: 0, since, why }
+    }
+
+    fn put(&mut self, path: RelPath, entries: u64) {
+        if self.bytes + path.as_bytes().len() > BYTES {
+            self.beyond = self.beyond.saturating_add(entries);
+            return;
+        }
+        self.bytes += path.as_bytes().len();
+        self.entries = self.entries.saturating_add(entries);
+        if let Some(before) = self.places.insert(path.clone(), entries) {
+            self.bytes -= path.as_bytes().len();
+            self.entries = self.entries.saturating_sub(before);
+        }
+    }
+
+    fn take(&mut self, path: &RelPath) -> Option<u64> {
+        let entries = self.places.remove(path)?;
+        self.bytes -= path.as_bytes().len();
+        self.entries = self.entries.saturating_sub(entries);
+        Some(entries)
+    }
+
+    fn within(&self, scope: Scope<'_>) -> Vec<(RelPath, u64)> {
+        let owned = |(path, entries): (&RelPath, &u64)| (path.clone(), *entries);
+        let at = self.places.get_key_value(scope.top).filter(|_| scope.deep).map(owned);
+        let beneath = range_beneath(scope.top, |bounds| {
+            let places = self.places.range(bounds).filter(|(path, _)| scope.has(path));
+            places.map(owned).collect::<Vec<_>>()
+        });
+        at.into_iter().chain(beneath).collect()
+    }
+
+    fn has_within(&self, place: &RelPath) -> bool {
+        self.places.contains_key(place) || range_beneath(place, |bounds| self.places.range(bounds).next().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    fn found(places: &[(&str, u64)]) -> Found {
+        Found { places: places.iter().map(|(at, entries)| (path(at), *entries)).collect(), beyond: 0, total: 100 }
+    }
+
+    fn holding(places: &[(&str, u64)]) -> Inferred {
+        let mut inferred = Inferred::default();
+        let root = RelPath::root();
+        let since = Since::noticed(Instant::now());
+        inferred.hold(Scope { top: &root, deep: true }, found(places), Why::Many, since);
+        inferred
+    }
+
+    #[test]
+    fn what_stands_again_is_not_held_nor_what_is_above_it() {
+        let mut inferred = holding(&[("a", 5), ("b", 1), ("c", 70)]);
+        assert_eq!(inferred.entries(), 76);
+        assert!(inferred.stands(&path("b")).is_empty(), "it had nothing in it");
+        assert_eq!(inferred.stands(&path("a/new/file")), [path("a")], "what else was in it is to be compared");
+        assert_eq!(
+            (inferred.entries(), inferred.concerns(&path("c")), inferred.concerns(&path("a"))),
+            (70, true, false)
+        );
+        inferred.gone(&path("c"));
+        assert!(inferred.is_empty());
+    }
+
+    #[test]
+    fn a_comparison_replaces_what_it_reaches_and_no_more() {
+        let mut inferred = holding(&[("a/x", 5), ("a/y/z", 7), ("b", 70)]);
+        let a = path("a");
+        let flat = Scope { top: &a, deep: false };
+        assert_eq!(inferred.entries_outside(flat), 77);
+        assert_eq!(inferred.entries_outside(Scope { deep: true, ..flat }), 70);
+        inferred.hold(flat, found(&[("a/w", 1)]), Why::Many, Since::noticed(Instant::now()));
+        assert_eq!(inferred.entries(), 78);
+        inferred.met(Scope { deep: true, ..flat });
+        assert_eq!(inferred.let_go(), Some(vec![path("b")]));
+        assert!(inferred.is_empty());
+    }
+
+    #[test]
+    fn held_places_go_along_with_a_rename() {
+        let mut inferred = holding(&[("a/x", 5), ("b/y", 7)]);
+        inferred.renamed(&path("a"), &path("b"));
+        assert_eq!(inferred.let_go(), Some(vec![path("b/x")]), "what was at its new place is replaced");
+    }
+
+    #[test]
+    fn of_what_is_beyond_the_bound_the_number_is_known() {
+        let long = |n: usize| format!("{n:04}{}", "x".repeat(240));
+        let names: Vec<String> = (0..80_000).map(long).collect();
+        let mut inferred = holding(&names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>());
+        assert_eq!(inferred.entries(), 80_000);
+        assert!(inferred.let_go().is_none() && inferred.concerns(&path("any")));
+        let root = RelPath::root();
+        assert_eq!(inferred.entries_outside(Scope { top: &root, deep: true }), 0);
+    }
+}

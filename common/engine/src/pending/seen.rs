@@ -1,0 +1,447 @@
+//! Deletions that events have told of, and that wait: masses of them, until it is known that what is gone does not come back,
+//! and those that have left the source empty.
+//!
+//! A folder that went is one place, with all that went in it before. When something takes its name again, that is looked at at
+//! once, but what else was in it waits still: what comes back by and by has not gone.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+
+use super::ages::{Ages, Since};
+use super::surge::Surge;
+use crate::beneath::range_beneath;
+
+/// Deletions that never rest wait no longer than this many times the usual.
+const LONGEST: u32 = 10;
+
+/// A folder that stands again is compared when nothing has come back in it for so long: whether all of it is back.
+const STILL: Duration = Duration::from_secs(2);
+
+/// LIMIT: bytes of the paths that wait. What is beyond goes to its folder, which is compared when the time has come.
+const BYTES: usize = 16 * 1024 * 1024;
+
+/// What has become of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing stands there.
+    Gone,
+    /// A folder stands there again. What was in it and is not again waits.
+    Back,
+    /// More went in this folder than is known by name.
+    Part,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    state: State,
+    /// Entries that went here, as far as events have told; itself included.
+    entries: u64,
+    since: Since,
+    /// What was written before it went had not been looked at: what the target has is older.
+    stale: bool,
+}
+
+/// Whether something that is looked at is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// No.
+    No,
+    /// It is, or is in a folder that went as a whole.
+    Itself,
+    /// Something that was in it is.
+    Within,
+}
+
+/// What takes the name of something that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Successor {
+    /// Nothing was held there.
+    None,
+    /// The target has what stood there before, as it was last.
+    Known,
+    /// The target has something older, or else a folder, of which all that is in it has gone.
+    Stale,
+    /// It is in a folder that stands again, of which the target may have all.
+    Within,
+}
+
+/// What is to be done with a place whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is deleted if it is not there.
+    Delete(RelPath, Since),
+    /// What is not in it any more has gone.
+    Clear(RelPath, Since),
+    /// It is compared like any other folder.
+    Compare(RelPath, Since),
+}
+
+/// See the module. INVARIANT: `bytes`, `entries` and `ages` are those of the places.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    surge: Surge,
+    places: BTreeMap<RelPath, Place>,
+    bytes: usize,
+    entries: u64,
+    ages: Ages,
+    /// Folders that stand again, and when each is compared.
+    back: BTreeMap<RelPath, Instant>,
+    /// When the first and the last of a mass went.
+    span: Option<(Instant, Instant)>,
+    /// The source has no entries left: a person decides, unless something stands in it again.
+    emptied: bool,
+}
+
+impl Seen {
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Entries that wait, as far as they are known.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// When the oldest of it was noticed.
+    pub fn oldest(&self) -> Option<Since> {
+        self.ages.oldest()
+    }
+
+    /// Whether the source has no entries left.
+    pub fn is_emptied(&self) -> bool {
+        self.emptied
+    }
+
+    /// So many entries stand in the source.
+    pub fn source_has(&mut self, entries: u64) {
+        self.surge.source_has(entries);
+    }
+
+    /// So many entries went at this moment: whether they are of a mass, or go with what waits.
+    pub fn has_to_wait(&mut self, path: &RelPath, entries: u64, many: u64, now: Instant) -> bool {
+        let mass = self.surge.gone(entries, many, now);
+        mass || self.emptied || self.has_beneath(path)
+    }
+
+    /// This place waits from now on, with all beneath it that waits already.
+    pub fn hold(&mut self, path: RelPath, entries: u64, since: Since, stale: bool, now: Instant) {
+        let first = self.span.filter(|_| !self.is_empty()).map_or(now, |(first, _)| first);
+        self.span = Some((first, now));
+        let mut place = Place { state: State::Gone, entries, since, stale };
+        for at in self.at_and_beneath(&path) {
+            if let Some(with) = self.take(&at) {
+                place.entries = place.entries.saturating_add(with.entries);
+                place.since = place.since.min(with.since);
+            }
+        }
+        self.put(path, place);
+    }
+
+    /// The source was looked at: whether it has entries.
+    pub fn source_is(&mut self, empty: bool, now: Instant) {
+        if self.emptied && !empty && !self.is_empty() {
+            self.span = Some((now, now));
+        }
+        self.emptied = empty && !self.is_empty();
+    }
+
+    /// Something stands at a path, which may be a folder.
+    pub fn stands(&mut self, path: &RelPath, folder: bool, now: Instant) -> Successor {
+        let mut successor = Successor::None;
+        for at in std::iter::successors(Some(path.clone()), RelPath::parent) {
+            let Some(place) = self.places.get(&at).copied() else { continue };
+            let is_it = at == *path;
+            let known = if place.stale { Successor::Stale } else { Successor::Known };
+            match place.state {
+                State::Gone if is_it && (!folder || place.entries == 1) => {
+                    self.take(&at);
+                    successor = known;
+                }
+                // Another thing has taken the place of the folder.
+                State::Back | State::Part if is_it && !folder => _ = self.take(&at),
+                State::Gone | State::Back => {
+                    if place.state == State::Gone {
+                        self.take(&at);
+                        self.put(at.clone(), Place { state: State::Back, ..place });
+                        if is_it {
+                            successor = Successor::Stale;
+                        }
+                    }
+                    self.back.insert(at, now + STILL);
+                    if !is_it && !place.stale && successor == Successor::None {
+                        successor = Successor::Within;
+                    }
+                }
+                State::Part => {}
+            }
+        }
+        self.tidy();
+        successor
+    }
+
+    /// Whether a deletion at a place has to wait.
+    pub fn awaits(&self, path: &RelPath) -> Awaited {
+        if self.is_empty() {
+            return Awaited::No;
+        }
+        let above = std::iter::successors(path.parent(), RelPath::parent);
+        let whole = |at: &RelPath| self.places.get(at).is_some_and(|place| place.state != State::Part);
+        if self.places.get(path).is_some_and(|place| place.state == State::Gone)
+            || above.into_iter().any(|at| whole(&at))
+        {
+            Awaited::Itself
+        } else if self.has_beneath(path) {
+            Awaited::Within
+        } else {
+            Awaited::No
+        }
+    }
+
+    /// Whether this is in a folder that stands again.
+    pub fn is_rebuilt(&self, path: &RelPath) -> bool {
+        let mut above = std::iter::successors(path.parent(), RelPath::parent);
+        let back = |at: &RelPath| self.places.get(at).is_some_and(|place| place.state == State::Back && !place.stale);
+        !self.is_empty() && above.any(|at| back(&at))
+    }
+
+    /// Whether something as old as that waits at or beneath a place, or with a folder above it.
+    pub fn owes(&self, place: &RelPath, moment: Instant) -> bool {
+        let old = |place: &Place| place.since.at() <= moment;
+        let mut upwards = std::iter::successors(Some(place.clone()), RelPath::parent);
+        !self.is_empty()
+            && (upwards.any(|at| self.places.get(&at).is_some_and(old))
+                || range_beneath(place, |bounds| self.places.range(bounds).any(|(_, place)| old(place))))
+    }
+
+    /// `from` is now `to`, and took the place of what was there. What went in either waits at the new name.
+    pub fn renamed(&mut self, from: &RelPath, to: &RelPath, now: Instant) {
+        if self.is_empty() || from.is_within(to) || to.is_within(from) {
+            return;
+        }
+        self.stands(to, true, now);
+        for at in self.at_and_beneath(from) {
+            if let Some(place) = self.take(&at)
+                && let Some(moved) = at.rebase(from, to)
+            {
+                if place.state == State::Back {
+                    self.back.insert(moved.clone(), now + STILL);
+                }
+                self.put(moved, place);
+            }
+        }
+        self.tidy();
+    }
+
+    /// The next folder to be compared, when nothing has come back in it for a while.
+    pub fn next_still(&self) -> Option<Instant> {
+        self.back.values().min().copied()
+    }
+
+    /// Takes out those of which the time has come, with their ages.
+    pub fn take_still(&mut self, now: Instant) -> Vec<(RelPath, Since)> {
+        let still: Vec<_> = self.back.iter().filter(|(_, at)| **at <= now).map(|(path, _)| path.clone()).collect();
+        still.iter().for_each(|path| _ = self.back.remove(path));
+        still.into_iter().filter_map(|path| self.places.get(&path).map(|place| (path, place.since))).collect()
+    }
+
+    /// All at and beneath a folder was compared, and of what is held these are not there: where that is nothing, all is back.
+    pub fn compared(&mut self, top: &RelPath, missing: &[RelPath]) {
+        let back = |at: &RelPath| self.places.get(at).is_some_and(|place| place.state == State::Back);
+        let whole = |at: &RelPath| !missing.iter().any(|path| path.is_within(at));
+        let all: Vec<_> = self.at_and_beneath(top).into_iter().filter(|at| back(at) && whole(at)).collect();
+        all.iter().for_each(|at| _ = self.take(at));
+        self.tidy();
+    }
+
+    /// When what waits goes on by itself.
+    pub fn due(&self, hold: Duration) -> Option<Instant> {
+        let (first, last) = self.span.filter(|_| !self.emptied && !self.is_empty())?;
+        Some((last + hold).min(first + hold * LONGEST))
+    }
+
+    /// All that waits goes on.
+    pub fn let_go(&mut self) -> Vec<Next> {
+        let places = std::mem::take(&mut self.places);
+        (self.bytes, self.entries, self.ages, self.back, self.span, self.emptied) = Default::default();
+        let next = |(path, place): (RelPath, Place)| match place.state {
+            State::Gone => Next::Delete(path, place.since),
+            State::Back => Next::Clear(path, place.since),
+            State::Part => Next::Compare(path, place.since),
+        };
+        places.into_iter().map(next).collect()
+    }
+
+    fn has_beneath(&self, path: &RelPath) -> bool {
+        !self.is_empty() && range_beneath(path, |bounds| self.places.range(bounds).next().is_some())
+    }
+
+    fn at_and_beneath(&self, path: &RelPath) -> Vec<RelPath> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let at = self.places.contains_key(path).then(|| path.clone());
+        let beneath = range_beneath(path, |bounds| self.places.range(bounds).map(|(at, _)| at.clone()).collect());
+        at.into_iter().chain::<Vec<RelPath>>(beneath).collect()
+    }
+
+    fn put(&mut self, path: RelPath, place: Place) {
+        if self.bytes + path.as_bytes().len() > BYTES
+            && let Some(folder) = path.parent()
+        {
+            let state = self.places.get(&folder).map_or(State::Part, |above| above.state);
+            return self.merge(folder, Place { state, ..place });
+        }
+        self.merge(path, place);
+    }
+
+    /// Two that come to the same place are one.
+    fn merge(&mut self, path: RelPath, place: Place) {
+        let merged = match self.take(&path) {
+            None => place,
+            Some(there) => Place {
+                state: if place.state == State::Part { there.state } else { place.state },
+                entries: there.entries.saturating_add(place.entries),
+                since: there.since.min(place.since),
+                stale: there.stale || place.stale,
+            },
+        };
+        self.bytes += path.as_bytes().len();
+        self.entries = self.entries.saturating_add(merged.entries);
+        self.ages.add(merged.since);
+        self.places.insert(path, merged);
+    }
+
+    fn take(&mut self, path: &RelPath) -> Option<Place> {
+        let place = self.places.remove(path)?;
+        self.bytes -= path.as_bytes().len();
+        self.entries = self.entries.saturating_sub(place.entries);
+        self.ages.remove(place.since);
+        self.back.remove(path);
+        Some(place)
+    }
+
+    fn tidy(&mut self) {
+        if self.places.is_empty() {
+            (self.span, self.emptied) = (None, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOLD: Duration = Duration::from_secs(30);
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    struct Desk {
+        seen: Seen,
+        now: Instant,
+    }
+
+    impl Desk {
+        /// All of these went, in this order, and wait.
+        fn holding(places: &[&str]) -> Desk {
+            let (mut desk, now) = (Seen::default(), Instant::now());
+            for at in places {
+                desk.hold(path(at), 1, Since::noticed(now), false, now);
+            }
+            Desk { seen: desk, now }
+        }
+
+        fn next(&mut self) -> Vec<String> {
+            let said = |next: Next| match next {
+                Next::Delete(path, _) => format!("delete {path}"),
+                Next::Clear(path, _) => format!("clear {path}"),
+                Next::Compare(path, _) => format!("compare {path}"),
+            };
+            self.seen.let_go().into_iter().map(said).collect()
+        }
+    }
+
+    #[test]
+    fn a_folder_that_goes_takes_along_what_went_in_it() {
+        let mut desk = Desk::holding(&["a/b/1", "a/b/2", "a/b", "a/3", "a", "z"]);
+        assert_eq!(desk.seen.entries(), 6);
+        assert_eq!(desk.next(), ["delete a", "delete z"]);
+        assert!(desk.seen.is_empty() && desk.seen.oldest().is_none());
+    }
+
+    #[test]
+    fn what_takes_a_name_again_waits_no_more_but_what_was_in_a_folder_does() {
+        let mut desk = Desk::holding(&["a/1", "a/2", "a", "f", "g"]);
+        assert_eq!(desk.seen.stands(&path("f"), false, desk.now), Successor::Known);
+        assert_eq!(desk.seen.awaits(&path("f")), Awaited::No);
+        assert_eq!(desk.seen.stands(&path("a"), true, desk.now), Successor::Stale, "it is compared");
+        assert_eq!(desk.seen.stands(&path("a/1"), false, desk.now), Successor::Within);
+        assert_eq!(desk.seen.awaits(&path("a/2")), Awaited::Itself);
+        assert_eq!(desk.next(), ["clear a", "delete g"]);
+        let mut desk = Desk::holding(&["a/1", "a/2", "a"]);
+        desk.seen.stands(&path("a"), true, desk.now);
+        desk.seen.stands(&path("a"), false, desk.now);
+        assert!(desk.next().is_empty(), "a file in place of the folder replaces all of it");
+    }
+
+    #[test]
+    fn a_folder_that_is_back_as_a_whole_waits_no_more() {
+        let mut desk = Desk::holding(&["a/1", "a/2", "a", "f"]);
+        desk.seen.stands(&path("a"), true, desk.now);
+        let later = desk.now + STILL / 2;
+        desk.seen.stands(&path("a/1"), false, later);
+        assert_eq!(desk.seen.next_still(), Some(later + STILL));
+        assert_eq!(desk.seen.take_still(later + STILL).len(), 1);
+        desk.seen.compared(&path("a"), &[path("a/2")]);
+        assert_eq!((desk.seen.awaits(&path("a/2")), desk.seen.next_still()), (Awaited::Itself, None));
+        desk.seen.compared(&path(""), &[path("f")]);
+        assert_eq!(desk.next(), ["delete f"]);
+    }
+
+    #[test]
+    fn what_went_in_a_folder_moves_along_with_it_and_what_it_took_the_place_of_is_replaced() {
+        let mut desk = Desk::holding(&["old/1", "site/1", "site/2", "site"]);
+        desk.seen.renamed(&path("old"), &path("site"), desk.now);
+        assert_eq!(desk.next(), ["clear site", "delete site/1"]);
+    }
+
+    #[test]
+    fn it_is_due_after_the_last_but_not_for_ever_later() {
+        let mut desk = Desk::holding(&["a"]);
+        assert_eq!(desk.seen.due(HOLD), Some(desk.now + HOLD));
+        for at in 1..600 {
+            let now = desk.now + Duration::from_secs(at);
+            desk.seen.hold(path("b"), 1, Since::noticed(now), false, now);
+        }
+        assert_eq!(desk.seen.due(HOLD), Some(desk.now + 10 * HOLD));
+    }
+
+    #[test]
+    fn an_emptied_source_has_no_end_before_something_stands_in_it() {
+        let mut desk = Desk::holding(&["a"]);
+        desk.seen.source_is(true, desk.now);
+        assert_eq!((desk.seen.due(HOLD), desk.seen.is_emptied()), (None, true));
+        let later = desk.now + Duration::from_secs(3600);
+        desk.seen.source_is(false, later);
+        assert_eq!(desk.seen.due(HOLD), Some(later + HOLD));
+    }
+
+    #[test]
+    fn so_many_names_are_held_and_no_more() {
+        let now = Instant::now();
+        let mut seen = Seen::default();
+        for n in 0..80_000 {
+            seen.hold(path(&format!("d/{n:06}{}", "x".repeat(240))), 1, Since::noticed(now), false, now);
+        }
+        assert!(seen.bytes <= BYTES && seen.entries() == 80_000, "{} bytes", seen.bytes);
+        assert_eq!(seen.awaits(&path("d")), Awaited::Within);
+        let next = seen.let_go();
+        assert!(
+            next.contains(&Next::Compare(path("d"), Since::noticed(now))),
+            "what is beyond is found by a comparison"
+        );
+    }
+}

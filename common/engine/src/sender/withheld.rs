@@ -1,0 +1,130 @@
+//! Deletions that wait: what a pass may not delete is held, and goes when it has become few, or by a person's word.
+
+use std::time::Duration;
+
+use proto::{Kind, RelPath};
+
+use super::brake::Weight;
+use super::looks::Why;
+use super::{Ended, Session, Until};
+use crate::hint::{Cause, Hint};
+use crate::pending::{self, Awaited, Found, Ticket};
+
+/// What was held is gone this long after its time has come.
+const SETTLED: Duration = Duration::from_secs(2);
+
+impl Session<'_> {
+    /// Holds what a pass has found and may not delete.
+    pub(super) fn hold(&mut self, ticket: Ticket, found: Found, weight: &Weight, why: pending::Why) {
+        let Some(pass) = self.passes.get(ticket) else { return };
+        tracing::error!("{}: held until they are released, or no longer true; all else goes on", excess(weight, why));
+        let (root, since) = (pass.root().clone(), self.since(ticket));
+        self.mirror.pending().hold(pass.scope(), found, why, since);
+        self.passes.trust(&root);
+    }
+
+    /// What a pass has found only at the target and that waits, as it was seen to go lately, is not judged by it.
+    pub(super) fn sift(&mut self, ticket: Ticket) {
+        let (mut missing, mut pending) = (Vec::new(), self.mirror.pending());
+        let awaits = |path: &RelPath| {
+            let awaited = pending.awaits(path);
+            if awaited != Awaited::No {
+                missing.push(path.clone());
+            }
+            awaited
+        };
+        let within = self.passes.tell(ticket, |pass| pass.sift(awaits)).unwrap_or_default();
+        if let Some(pass) = self.passes.get(ticket).filter(|pass| pass.is_deep() && !pass.is_partial()) {
+            pending.compared(pass.root(), &missing);
+        }
+        drop(pending);
+        // What is left of these when the rest has gone is found by one more comparison.
+        for folder in within.iter().filter_map(RelPath::parent) {
+            self.owe(ticket, Hint::Folder { path: folder.clone() });
+            let mut pending = self.mirror.pending();
+            if let Some(due) = pending.seen_due() {
+                pending.postpone(&folder, due + SETTLED);
+            }
+        }
+    }
+
+    /// Something stands at a path: if it was held as gone, that is over.
+    pub(super) fn is_taken(&self, path: &RelPath, kind: Kind) {
+        let mut pending = self.mirror.pending();
+        if pending.holds() {
+            pending.stands(path, kind == Kind::Dir, self.mirror.now());
+        }
+    }
+
+    /// Whether a deletion that is at hand waits: what was seen to go lately, or all of it, as the source is empty.
+    pub(super) fn is_held(&mut self, ticket: Ticket, path: &RelPath, why: Why) -> Result<bool, Ended> {
+        let may_be = why.is_released() || self.mirror.is_released();
+        if may_be {
+            return Ok(false);
+        }
+        if why == Why::Extra && self.mirror.pending().awaits(path) != Awaited::No {
+            return Ok(true);
+        }
+        if self.passes.has(ticket) || self.options.max_delete.is_all() || !self.root_is_empty()? {
+            return Ok(false);
+        }
+        let (since, now) = (self.since(ticket), self.mirror.now());
+        self.mirror.pending().hold_emptied(path.clone(), since, now);
+        Ok(true)
+    }
+
+    /// Whether it is to be asked how much goes with a folder: where that is a mass it waits.
+    pub(super) fn is_to_be_weighed(&self, why: Why) -> bool {
+        let all = |cause: Cause| cause.has(Cause::WITH_ALL) && !cause.has(Cause::RELEASED);
+        matches!(why, Why::Event(cause) if all(cause)) && self.mirror.pending().holds_masses()
+    }
+
+    /// So much goes with a folder that went as a whole.
+    pub(super) fn weighed(&mut self, ticket: Ticket, path: RelPath, entries: u64) -> Result<(), Ended> {
+        let (since, now) = (self.since(ticket), self.mirror.now());
+        // What stands there by now is told by its own events, and may be sent already.
+        if self.kind_here(&path).is_some() || self.mirror.pending().holds_with_all(&path, entries, since, now) {
+            return Ok(());
+        }
+        self.send_removal(ticket, path)
+    }
+
+    /// Whether deletions that were held may go by now.
+    pub(super) fn step_held(&mut self) -> Result<bool, Ended> {
+        if self.mirror.pending().holds_seen() {
+            let empty = self.root_is_empty()? && !self.options.max_delete.is_all();
+            self.mirror.pending().source_is(empty, self.mirror.now());
+        }
+        Ok(self.let_few_go())
+    }
+
+    fn let_few_go(&mut self) -> bool {
+        let mut pending = self.mirror.pending();
+        let Some((entries, total)) = pending.held_as_many() else { return false };
+        if self.options.max_delete.is_passed(entries, total) {
+            return false;
+        }
+        tracing::info!("{entries} deletions that were held are few enough now: they go on");
+        pending.let_go(self.mirror.now());
+        true
+    }
+
+    /// Why a run that is to end does so, if all that is left to do waits for a person.
+    pub(super) fn gives_up_held(&self) -> Option<Ended> {
+        let waits = self.until == Until::InSync && self.flight.is_empty() && self.groups.is_idle();
+        let held = self.mirror.pending().held_alone(self.mirror.now()).filter(|_| waits)?;
+        Some(Ended::Held(held))
+    }
+}
+
+/// What would go and may not, in words.
+pub(super) fn excess(Weight { deletes, total, .. }: &Weight, why: pending::Why) -> String {
+    match why {
+        pending::Why::Many | pending::Why::Mass => {
+            format!("{deletes} of {total} entries of the backup would be deleted, more than max_delete allows")
+        }
+        pending::Why::Emptied => {
+            format!("the source is empty, and the backup is not ({deletes} entries would be deleted)")
+        }
+    }
+}
