@@ -217,7 +217,7 @@ impl Pending {
 
     /// All that is held, if nothing else is owed.
     pub(crate) fn held_alone(&self, now: Instant) -> Option<Held> {
-        self.deletions_held(now).filter(|held| held.left.is_none() && self.len() == 0)
+        self.deletions_held(now).filter(|held| held.left.is_none() && self.owes_nothing())
     }
 
     /// What is held is deleted, where it is still not there. What it is not known of is found by a comparison.

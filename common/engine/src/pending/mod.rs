@@ -367,7 +367,12 @@ impl Pending {
 
     /// Whether nothing is owed, nor held.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0 && !self.holds()
+        self.owes_nothing() && !self.holds()
+    }
+
+    /// Whether nothing is owed but for deletions that are held.
+    pub fn owes_nothing(&self) -> bool {
+        matches!(self.len(), 0)
     }
 
     /// How many paths wait for room.
