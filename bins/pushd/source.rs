@@ -212,8 +212,8 @@ impl Live {
         kit::readiness::changed();
     }
 
-    /// Waits until a folder stands at the path that is the one from before, or has taken its place on the same file system, as by
-    /// a deploy, or is accepted. `None` when the program stops.
+    /// Waits until a folder stands at the path that is the one from before, or has taken its place on the same file system, as
+    /// by a deploy, or is accepted. `None` when the program stops.
     fn wait_for_root(&self, before: Option<RootId>, stop: &Stop) -> Option<Root> {
         let path = &self.source.path;
         while !stop.is_requested() {

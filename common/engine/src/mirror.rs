@@ -151,7 +151,7 @@ impl Mirror {
         self.halts.halt(halt);
     }
 
-    /// Ends a halt.
+    /// Ends a halt: the root is looked at once more, whatever it was halted for.
     pub fn go_on(&self) {
         self.halts.go_on();
         self.wake.notify_one();

@@ -21,7 +21,7 @@ pub struct Held {
     pub age: Duration,
     /// In what time they go by themselves; `None` where a person has to let them.
     pub left: Option<Duration>,
-    /// Why they wait.
+    /// What made them wait; of several the one that only a person ends.
     pub why: Why,
     /// Entries of the backup before that.
     pub total: u64,
@@ -51,8 +51,8 @@ impl Pending {
     }
 
     /// Whether a person has to let something at or beneath `place`, or above it, go on.
-    pub fn waits_for_word(&self, place: &RelPath) -> bool {
-        self.inferred.concerns(place) || (self.seen.is_emptied() && self.seen.owes(place, Instant::now()))
+    pub fn waits_for_word(&self, place: &RelPath, now: Instant) -> bool {
+        self.inferred.concerns(place) || (self.seen.is_emptied() && self.seen.owes(place, now))
     }
 
     /// So many entries stand in the source.

@@ -37,7 +37,7 @@ pub enum Why {
 /// How far a comparison reached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    /// Its folder.
+    /// The folder that it began at.
     pub top: &'a RelPath,
     /// Whether it saw all that is beneath, and not only what is in it.
     pub deep: bool,
@@ -133,8 +133,8 @@ impl Inferred {
         taken
     }
 
-    /// What stood here was seen to go, or is gone from the target: that decides from now on. Returns how many entries of it were
-    /// held.
+    /// What stood here was seen to go, or is gone from the target: that decides from now on. Returns how many entries of it
+    /// were held.
     pub fn gone(&mut self, path: &RelPath) -> u64 {
         let Some(book) = self.0.as_mut() else { return 0 };
         let mut entries = 0u64;

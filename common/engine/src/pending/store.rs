@@ -11,8 +11,8 @@ use super::parked::{Claim, Parked};
 use super::waiting::Waiting;
 use crate::beneath::range_beneath;
 
-/// INVARIANT: each path of `by_path` is in `parked` if its hint is, else in `due` and `ages`; and in `comparisons` if all beneath
-/// it is to be compared. So a hint changes only by being taken out and put back.
+/// INVARIANT: each path of `by_path` is in `parked` if its hint is, else in `due` and `ages`; and in `comparisons` if all
+/// beneath it is to be compared. So a hint changes only by being taken out and put back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Store {
     by_path: BTreeMap<RelPath, Waiting>,

@@ -7,21 +7,18 @@ use std::sync::atomic::Ordering;
 
 use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
-use super::brake::{Leave, Reason, Weight};
+use super::brake::{Leave, Reason};
 use super::flight::{Answer, End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
 use super::passes::{About, DOUBT, Question};
 use super::walk::{Children, Listed};
-use super::withheld::excess;
+use super::withheld::{excess, say_deletes};
 use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
 use crate::pending::Ticket;
 use crate::view::{Rule, Skipped};
-
-/// A pass that deletes so many entries because they are not here is worth a look.
-const MANY: u64 = 100;
 
 impl Session<'_> {
     /// Begins to compare `path`, which must be a folder here; anything else is looked at.
@@ -383,19 +380,4 @@ impl Session<'_> {
 
 fn unasked(number: u64) -> Ended {
     Ended::Violation(format!("an answer to operation {number}, which asked nothing"))
-}
-
-/// Says in the log that the brake lets a pass delete what nobody has seen go at the source: one line for a pass.
-fn say_deletes(pass: &Pass, Weight { deletes, total, .. }: &Weight, one: &RelPath) {
-    let what = if pass.is_full() {
-        format!("a full comparison deletes {deletes} of {total} entries of the backup")
-    } else {
-        format!("a comparison of {} deletes {deletes} of the backup's entries", pass.root())
-    };
-    match (*deletes >= MANY, pass.is_full()) {
-        (true, _) => tracing::warn!("{what}, which the source does not have: {one} is one"),
-        (false, true) => tracing::info!("{what}, which the source does not have: {one} is one"),
-        // Mostly what its own events would tell a moment later.
-        (false, false) => tracing::debug!("{what}, which the source does not have: {one} is one"),
-    }
 }

@@ -1,6 +1,7 @@
 //! Operations that are sent and not acknowledged, and the work that they belong to. Numbers operations as the receiver
 //! does, and tells which work is through.
 
+mod offered;
 #[cfg(test)]
 mod tests;
 
@@ -348,29 +349,6 @@ impl Flight {
         {
             op.sent = Sent::Offer(path.clone());
         }
-    }
-
-    /// The files with several names that the target has as they are, by a receipt up to this number.
-    pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath, Inode)> {
-        let acknowledged = self.ops.iter().take(self.upto(upto)).filter(|op| op.ticket != 0);
-        acknowledged
-            .filter_map(|op| match &op.sent {
-                Sent::LinkedOffer(path, inode) => Some((op.ticket, path.clone(), *inode)),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// The files of which the target has the content still, by a receipt up to this number, with their operations.
-    pub fn rebuilt(&self, upto: u64) -> Vec<(u64, RelPath, Node, Time)> {
-        let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
-        let equal = acknowledged.filter(|(_, op)| op.ticket != 0 && matches!(op.answer, Answer::None | Answer::Partly));
-        equal
-            .filter_map(|((number, _), op)| match &op.sent {
-                Sent::Rebuilt(path, node, mtime) => Some((number, path.clone(), *node, *mtime)),
-                _ => None,
-            })
-            .collect()
     }
 
     /// One more thing to wait for before this work is through.

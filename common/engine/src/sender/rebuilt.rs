@@ -1,5 +1,5 @@
-//! Files that were taken out and put in place anew while the target did not hear of it: it is asked whether it has their content
-//! still, so that a deploy of what there was sends little.
+//! Files that were taken out and put in place anew while the target did not hear of it: it is asked whether it has their
+//! content still, so that a deploy of what there was sends little.
 
 use proto::{Kept, ToReceiver};
 use sys::{File, Stat};

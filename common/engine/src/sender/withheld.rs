@@ -6,9 +6,13 @@ use proto::{Kind, RelPath};
 
 use super::brake::Weight;
 use super::looks::Why;
+use super::pass::Pass;
 use super::{Ended, Session, Until};
 use crate::hint::{Cause, Hint};
 use crate::pending::{self, Awaited, Found, Ticket};
+
+/// A pass that deletes so many entries because they are not here is worth a look.
+const MANY: u64 = 100;
 
 /// What was held is gone this long after its time has come.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -126,5 +130,20 @@ pub(super) fn excess(Weight { deletes, total, .. }: &Weight, why: pending::Why) 
         pending::Why::Emptied => {
             format!("the source is empty, and the backup is not ({deletes} entries would be deleted)")
         }
+    }
+}
+
+/// Says in the log that the brake lets a pass delete what nobody has seen go at the source: one line for a pass.
+pub(super) fn say_deletes(pass: &Pass, Weight { deletes, total, .. }: &Weight, one: &RelPath) {
+    let what = if pass.is_full() {
+        format!("a full comparison deletes {deletes} of {total} entries of the backup")
+    } else {
+        format!("a comparison of {} deletes {deletes} of the backup's entries", pass.root())
+    };
+    match (*deletes >= MANY, pass.is_full()) {
+        (true, _) => tracing::warn!("{what}, which the source does not have: {one} is one"),
+        (false, true) => tracing::info!("{what}, which the source does not have: {one} is one"),
+        // Mostly what its own events would tell a moment later.
+        (false, false) => tracing::debug!("{what}, which the source does not have: {one} is one"),
     }
 }

@@ -1,5 +1,7 @@
 //! What stops deletions, and what does not.
 
+use std::time::Instant;
+
 use super::*;
 use crate::pending::Why;
 
@@ -43,7 +45,7 @@ fn a_source_that_is_emptied_live_waits_for_a_word_or_for_something_to_stand_in_i
         }
         pair.entry("", Cause::ENTRIES);
         assert_eq!(held(pair.sync().0), (3, Why::Emptied));
-        assert!(pair.mirror.pending().waits_for_word(&path("a")));
+        assert!(pair.mirror.pending().waits_for_word(&path("a"), Instant::now()));
         if word {
             pair.mirror.release();
         } else {
@@ -97,7 +99,7 @@ fn a_mass_that_is_seen_goes_when_its_time_has_come() {
     raze(&pair, 300);
     let held = pair.mirror.deletions_held().unwrap();
     assert_eq!((held.entries, held.why), (301, Why::Mass));
-    assert!(held.left.is_some() && !pair.mirror.pending().waits_for_word(&path("")));
+    assert!(held.left.is_some() && !pair.mirror.pending().waits_for_word(&path(""), Instant::now()));
     let began = std::time::Instant::now();
     assert_eq!(pair.sync().0, Ended::InSync);
     assert!(began.elapsed() >= HOLDS.mass / 2);

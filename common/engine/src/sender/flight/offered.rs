@@ -1,0 +1,32 @@
+//! What a receipt says of files that were offered and not asked for: the target has their content.
+
+use proto::{RelPath, Time};
+
+use super::{Answer, Flight, Sent};
+use crate::pending::Ticket;
+use crate::view::{Inode, Node};
+
+impl Flight {
+    /// The files with several names that the target has as they are, by a receipt up to this number.
+    pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath, Inode)> {
+        let acknowledged = self.ops.iter().take(self.upto(upto)).filter(|op| op.ticket != 0);
+        acknowledged
+            .filter_map(|op| match &op.sent {
+                Sent::LinkedOffer(path, inode) => Some((op.ticket, path.clone(), *inode)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The files of which the target has the content still, by a receipt up to this number, with their operations.
+    pub fn rebuilt(&self, upto: u64) -> Vec<(u64, RelPath, Node, Time)> {
+        let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        let equal = acknowledged.filter(|(_, op)| op.ticket != 0 && matches!(op.answer, Answer::None | Answer::Partly));
+        equal
+            .filter_map(|((number, _), op)| match &op.sent {
+                Sent::Rebuilt(path, node, mtime) => Some((number, path.clone(), *node, *mtime)),
+                _ => None,
+            })
+            .collect()
+    }
+}
