@@ -85,6 +85,7 @@ impl InotifyWatcher {
     fn carry_on(&mut self) -> io::Result<()> {
         let mut now = Instant::now();
         let mut steps = 0;
+        self.picture.tell_ahead(self.hands.backlog.ahead());
         while self.picture.untold() < BATCH && !self.picture.is_lost() && !self.is_to_renew() {
             let Some((step, behind)) = self.hands.backlog.pop() else { break };
             self.picture.happened(step, behind, now);
@@ -95,6 +96,10 @@ impl InotifyWatcher {
             if steps % STEPS == 0 {
                 self.hands.backlog.read()?;
                 now = Instant::now();
+                if self.picture.tell_ahead(self.hands.backlog.ahead()) {
+                    // They are not to wait for the rest of a batch.
+                    break;
+                }
             }
         }
         Ok(())

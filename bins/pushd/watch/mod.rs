@@ -4,6 +4,7 @@
 //! notices into the [`Pending`](engine::pending) of each target. Nothing here reads a file or decides what is sent: a hint
 //! may name what is gone or unchanged, but a change without a hint must not exist.
 
+mod ahead;
 mod event;
 mod hub;
 mod inotify;

@@ -27,6 +27,7 @@ use engine::view::Selection;
 use proto::RelPath;
 use sys::inotify::Watch;
 
+use super::ahead::Ahead;
 use super::event::Spot;
 use super::watcher::Notice;
 use adrift::Adrift;
@@ -278,6 +279,18 @@ impl Picture {
             self.spare.push(watch);
             self.unwatched.free();
         }
+    }
+
+    /// Tells of files that were written before their turn comes; whether there were any.
+    pub fn tell_ahead(&mut self, ahead: &mut Ahead) -> bool {
+        if ahead.is_empty() {
+            return false;
+        }
+        let told = ahead.take(|place| self.tree.path_of(place));
+        let any = !told.is_empty();
+        let written = |path| Notice::Hint(Hint::Entry { path, cause: Cause::WRITTEN });
+        self.notices.extend(told.into_iter().map(written));
+        any
     }
 
     /// A hint for an entry.

@@ -129,6 +129,12 @@ impl RelPath {
         self.split().map(|(parent, _)| parent)
     }
 
+    /// The entry of the root that it is, or is beneath; of the root the root.
+    pub fn top(&self) -> RelPath {
+        let end = self.0.iter().position(|b| *b == b'/').unwrap_or(self.0.len());
+        RelPath(self.0[..end].into())
+    }
+
     /// Its components, first to last.
     pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
         self.0.split(|b| *b == b'/').filter(|part| !part.is_empty()).map(|part| Name(part.into()))

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Instant;
 
+use crate::watch::ahead::Ahead;
 use crate::watch::event::Change;
 use crate::watch::pairing::{Paired, Pairing};
 use crate::watch::queue::Queue;
@@ -13,6 +14,7 @@ use crate::watch::read::{AHEAD, READS, Rest, read};
 pub struct Backlog {
     queue: Queue,
     pairing: Pairing,
+    ahead: Ahead,
     /// The latest moment at which the kernel's queue was seen empty.
     drained: Instant,
     /// Events were lost, or dropped here because they were too many.
@@ -21,7 +23,13 @@ pub struct Backlog {
 
 impl Backlog {
     pub fn new(queue: Queue) -> Backlog {
-        Backlog { queue, pairing: Pairing::default(), drained: Instant::now(), overflowed: false }
+        Backlog {
+            queue,
+            pairing: Pairing::default(),
+            ahead: Ahead::default(),
+            drained: Instant::now(),
+            overflowed: false,
+        }
     }
 
     pub fn queue(&self) -> &Queue {
@@ -32,12 +40,13 @@ impl Backlog {
     pub fn replace(&mut self, queue: Queue) {
         self.queue = queue;
         self.pairing.clear();
+        self.ahead.clear();
     }
 
     /// Reads what the kernel has, without waiting. To be called in the middle of long walks too: a queue that nobody reads
     /// overflows after 16,384 events.
     pub fn read(&mut self) -> io::Result<()> {
-        let Backlog { queue, pairing, drained, overflowed } = self;
+        let Backlog { queue, pairing, ahead, drained, overflowed } = self;
         match queue {
             Queue::Own(inotify) => {
                 for _ in 0..READS {
@@ -45,7 +54,10 @@ impl Backlog {
                     pairing.mark(*drained);
                     let rest = read(inotify, *drained, |event| match event {
                         Some(event) if event.change == Change::Overflow => *overflowed = true,
-                        Some(event) => pairing.push(event, now),
+                        Some(event) => {
+                            ahead.read(&event, pairing.len());
+                            pairing.push(event, now);
+                        }
                         None => {}
                     })?;
                     if rest == Rest::Nothing {
@@ -62,7 +74,10 @@ impl Backlog {
                 let taken = seat.take()?;
                 for reading in taken.reads {
                     pairing.mark(reading.since);
-                    reading.events.into_iter().for_each(|event| pairing.push(event, reading.at));
+                    for event in reading.events {
+                        ahead.read(&event, pairing.len());
+                        pairing.push(event, reading.at);
+                    }
                 }
                 *overflowed |= taken.overflowed;
                 *drained = taken.drained;
@@ -72,6 +87,7 @@ impl Backlog {
         if self.overflowed {
             // What is held is covered by looking at everything.
             self.pairing.clear();
+            self.ahead.clear();
         }
         Ok(())
     }
@@ -86,6 +102,7 @@ impl Backlog {
     /// Forgets what was read, and that some was lost.
     pub fn forget(&mut self) {
         self.pairing.clear();
+        self.ahead.clear();
         self.overflowed = false;
     }
 
@@ -93,6 +110,11 @@ impl Backlog {
     pub fn pop(&mut self) -> Option<(Paired, Instant)> {
         let behind = self.told();
         Some((self.pairing.pop(self.drained)?, behind))
+    }
+
+    /// Files that are told of ahead of what waits.
+    pub fn ahead(&mut self) -> &mut Ahead {
+        &mut self.ahead
     }
 
     /// All that happened before this moment has come out.

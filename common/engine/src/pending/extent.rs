@@ -14,14 +14,8 @@ impl Pending {
         if !self.moves.is_empty() {
             return Some(now);
         }
-        self.hints
-            .store()
-            .first_due()
-            .map(|(due, _)| due)
-            .into_iter()
-            .chain(self.seen_due())
-            .chain(self.seen.next_still())
-            .min()
+        let first = self.hints.store().first_due();
+        first.into_iter().chain(self.seen_due()).chain(self.seen.next_still()).min()
     }
 
     /// Pieces of work that wait, and that are handed out.

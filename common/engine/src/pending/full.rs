@@ -1,6 +1,6 @@
 //! What becomes of hints and renames when too many wait: bigger hints. Nothing is dropped, and its age stays.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use proto::RelPath;
@@ -8,6 +8,7 @@ use proto::RelPath;
 use super::ages::Since;
 use super::hints::Hints;
 use super::moves::Moves;
+use super::store;
 use super::waiting::{Depth, Waiting};
 use crate::hint::Cause;
 
@@ -20,21 +21,31 @@ pub(super) struct Capacity {
     pub moves: usize,
     /// Hints in one folder that are kept apart even when there is no room.
     pub folder: usize,
+    /// What hints and renames take together. Paths may be long: whoever may write to a source chooses them.
+    pub bytes: usize,
 }
 
-/// That of a program. The paths take about 40 MB, where they are of usual length.
-pub(super) const CAPACITY: Capacity = Capacity { hints: 200_000, moves: 10_000, folder: 16 };
+/// LIMIT: that of a program, for each target. Of hints with paths of usual length it has room for a hundred thousand.
+pub(super) const CAPACITY: Capacity = Capacity { hints: 200_000, moves: 10_000, folder: 16, bytes: 32 * 1024 * 1024 };
 
 impl Capacity {
     /// To be called when something was added.
     pub fn keep(self, hints: &mut Hints, moves: &mut Moves, now: Instant) {
-        if hints.store().len() > self.hints || moves.len() > self.moves {
+        let bytes = hints.store().bytes() + moves.bytes();
+        if hints.store().len() > self.hints || moves.len() > self.moves || bytes > self.bytes {
             collapse(self, hints, moves, now);
         }
     }
+
+    /// Whether that leaves room for more.
+    fn has_room(self, hints: &Hints, moves: &Moves) -> bool {
+        let bytes = hints.store().bytes() + moves.bytes();
+        hints.store().len() <= self.hints / 2 && moves.len() <= self.moves && bytes <= self.bytes / 2
+    }
 }
 
-/// Many hints in one folder become one at that folder, and if that is not enough all become one at the root.
+/// Many hints in one folder become one at that folder. If that is not enough, all that waits of one neighbour becomes one at
+/// the folder that has all of it, those first that take most; and then all become one at the root.
 pub(super) fn collapse(capacity: Capacity, hints: &mut Hints, moves: &mut Moves, now: Instant) {
     let mut sizes: HashMap<RelPath, usize> = HashMap::new();
     let paths: Vec<RelPath> = hints.store().iter().map(|(path, _)| path.clone()).collect();
@@ -49,9 +60,63 @@ pub(super) fn collapse(capacity: Capacity, hints: &mut Hints, moves: &mut Moves,
             widen(hints, parent, waiting, now);
         }
     }
-    if hints.store().len() > capacity.hints / 2 || moves.len() > capacity.moves {
+    for neighbour in neighbours(hints, moves) {
+        if capacity.has_room(hints, moves) {
+            return;
+        }
+        collapse_neighbour(&neighbour, hints, moves, now);
+    }
+    if !capacity.has_room(hints, moves) {
         collapse_all(hints, moves, now);
     }
+}
+
+/// The neighbours in which more than one thing waits, those first that take most.
+fn neighbours(hints: &Hints, moves: &Moves) -> Vec<RelPath> {
+    let mut sizes: BTreeMap<RelPath, (usize, usize)> = BTreeMap::new();
+    let hinted = hints.store().iter().map(|(path, _)| (path.top(), store::size(path)));
+    for (neighbour, size) in hinted.chain(moves.neighbours()).filter(|(neighbour, _)| !neighbour.is_root()) {
+        let (count, bytes) = sizes.entry(neighbour).or_default();
+        (*count, *bytes) = (*count + 1, *bytes + size);
+    }
+    let mut neighbours: Vec<_> = sizes.into_iter().filter(|(_, (count, _))| *count > 1).collect();
+    neighbours.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
+    neighbours.into_iter().map(|(neighbour, _)| neighbour).collect()
+}
+
+/// All that waits in this neighbour becomes one comparison. What a rename has brought to another neighbour is compared there.
+fn collapse_neighbour(neighbour: &RelPath, hints: &mut Hints, moves: &mut Moves, now: Instant) {
+    let mut tops: BTreeMap<RelPath, (RelPath, Since)> = BTreeMap::new();
+    let mut meet = |path: &RelPath, since: Since| {
+        let (top, oldest) = tops.entry(path.top()).or_insert_with(|| (path.clone(), since));
+        (*top, *oldest) = (common(top, path), since.min(*oldest));
+    };
+    for step in moves.take_neighbour(neighbour) {
+        step.places().into_iter().for_each(|place| meet(place, step.since()));
+    }
+    let mut all = hints.store().beneath(neighbour);
+    all.extend(hints.store().get(neighbour).map(|_| neighbour.clone()));
+    let (mut parked, mut moving) = (None, false);
+    for path in all {
+        let Some(waiting) = hints.remove(&path) else { continue };
+        meet(&path, waiting.since);
+        moving |= waiting.parked.is_none();
+        parked = parked.into_iter().chain(waiting.parked).min();
+    }
+    for (at, (top, since)) in tops {
+        let moved = at != *neighbour || moving;
+        hints.add(top.clone(), Depth::Subtree, Cause::default(), since, now);
+        hints.park_at(top, parked.filter(|_| !moved));
+    }
+}
+
+/// The deepest folder that has both in it, or is one of them.
+fn common(one: &RelPath, other: &RelPath) -> RelPath {
+    let mut folder = one.clone();
+    while !other.is_within(&folder) {
+        folder = folder.parent().unwrap_or_default();
+    }
+    folder
 }
 
 /// This hint becomes one at the folder above. What comes of hints that are all parked is parked.

@@ -1,7 +1,7 @@
 //! What becomes of hints that meet: those at one path merge, the comparison of a folder takes in what waits beneath it, and
 //! later hints there are left to it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
@@ -14,6 +14,9 @@ use crate::hint::Cause;
 
 /// Comparisons that wait beneath one folder are kept apart up to this number when it is renamed: an exchange doubles them.
 const COMPARISONS: usize = 64;
+
+/// A hint is not put off by less than this each time that something comes to it.
+const WORTH: Duration = Duration::from_millis(100);
 
 /// What has to be looked at when there is room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,16 @@ impl Hints {
         all.map(|(path, _)| path.clone()).collect()
     }
 
+    /// This neighbour has something to do that is no hint.
+    pub fn call(&mut self, neighbour: RelPath) {
+        self.store.call(neighbour);
+    }
+
+    /// The neighbour whose turn it is.
+    pub fn turn(&mut self, now: Instant) -> Option<RelPath> {
+        self.store.turn(now)
+    }
+
     /// Takes out what waits here.
     pub fn remove(&mut self, path: &RelPath) -> Option<Waiting> {
         self.store.remove(path)
@@ -162,6 +175,16 @@ impl Hints {
             return true;
         }
         self.leave_to_comparison_above(path, since)
+    }
+
+    /// Whether this folder waits to be compared with all beneath it: then it is as old as this, and due no earlier than that.
+    pub fn leave_to_comparison_at(&mut self, folder: &RelPath, since: Since, due: Instant) -> bool {
+        let Some(before) = self.store.comparison(folder).map(|waiting| waiting.due) else { return false };
+        self.is_as_old(folder, since);
+        if before + WORTH < due {
+            self.postpone(folder, due);
+        }
+        true
     }
 
     /// The hint that waits here is about a change as old as this, too.

@@ -11,6 +11,9 @@ use super::ages::Since;
 /// LIMIT: acknowledged places that are remembered. Where more were looked at in the time that counts, any place may have been.
 const PLACES: usize = 4096;
 
+/// LIMIT: bytes of their paths.
+const BYTES: usize = 2 * 1024 * 1024;
+
 /// Events are noticed sooner than this after they happened.
 const LATE: Duration = Duration::from_secs(5);
 
@@ -27,16 +30,24 @@ pub(super) struct Looked {
 pub(super) struct Lately {
     /// In order of time.
     places: VecDeque<Looked>,
+    /// Of the paths of `places`, as far as they count for `BYTES`.
+    bytes: usize,
+    /// When the last of those was looked at that are forgotten.
+    forgotten: Option<Instant>,
     /// When a comparison of more than one entry was last acknowledged.
     compared: Option<Instant>,
 }
 
 impl Lately {
     pub fn add(&mut self, looked: Looked) {
-        if self.places.len() == PLACES {
-            self.places.pop_front();
-        }
+        self.bytes += looked.path.as_bytes().len();
         self.places.push_back(looked);
+        while (self.places.len() > PLACES || self.bytes > BYTES)
+            && let Some(oldest) = self.places.pop_front()
+        {
+            self.bytes -= oldest.path.as_bytes().len();
+            self.forgotten = Some(oldest.at);
+        }
     }
 
     /// A comparison of more than one entry was acknowledged.
@@ -65,6 +76,6 @@ impl Lately {
 
     /// Whether places were forgotten that were looked at in the time that counts.
     fn forgot(&self, counts: impl Fn(Instant) -> bool) -> bool {
-        self.places.len() == PLACES && self.places.front().is_some_and(|oldest| counts(oldest.at))
+        self.forgotten.is_some_and(counts)
     }
 }

@@ -18,15 +18,18 @@ mod holding;
 mod inferred;
 mod lately;
 mod moves;
+mod neighbours;
 mod parked;
 mod renamed;
 mod rules;
 mod seen;
 mod store;
+mod storms;
 mod surge;
 mod task;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod under_way;
 mod unsent;
 mod waiting;
@@ -58,7 +61,9 @@ use lately::{Lately, Looked};
 use moves::{Move, Moves};
 use renamed::{Parts, Renamed};
 use seen::Seen;
-use under_way::{Deferred, UnderWay};
+use storms::Storms;
+use turns::Outside;
+use under_way::UnderWay;
 use waiting::{Depth, Waiting};
 
 /// What one target is owed: it merges and never drops.
@@ -72,6 +77,7 @@ pub struct Pending {
     agreed: Agreed,
     inferred: Inferred,
     seen: Seen,
+    storms: Storms,
 }
 
 /// How things get in and out.
@@ -88,6 +94,7 @@ impl Pending {
             agreed: Agreed::default(),
             inferred: Inferred::default(),
             seen: Seen::default(),
+            storms: Storms::default(),
         }
     }
 
@@ -108,9 +115,10 @@ impl Pending {
     /// Returns what a rename turned out to be.
     pub(crate) fn hint(&mut self, hint: Hint, now: Instant) -> Option<Turn> {
         let since = Since::noticed(now);
-        match self.heard(hint, since, now) {
-            Some(hint) => self.owe(hint, since, now),
-            None => None,
+        let hint = self.heard(hint, since, now)?;
+        match self.outside_storms(hint, since, now) {
+            Outside::Owed(hint) => self.owe(hint, since, now),
+            Outside::Swallowed(turn) => turn,
         }
     }
 
@@ -189,22 +197,7 @@ impl Pending {
         for (folder, since) in self.seen.take_still(now) {
             self.hints.subtree(folder, since, now);
         }
-        if let Some(step) = self.moves.pop() {
-            return Some(self.begin_move(step, now));
-        }
-        let path = loop {
-            let (due, path) = self.hints.store().first_due().filter(|(due, _)| *due <= now)?;
-            let path = path.clone();
-            match self.under_way.comparison_above(&path, now) {
-                None => break path,
-                Some((ticket, later)) => {
-                    self.hints.postpone(&path, later);
-                    self.under_way.defer(ticket, Deferred { path, due, later });
-                }
-            }
-        };
-        let waiting = self.hints.remove(&path)?;
-        Some(self.begin(path, waiting, now))
+        self.take_in_turn(now)
     }
 
     /// Takes out what waits for room and needs least, of what `fits`.

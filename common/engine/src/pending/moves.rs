@@ -1,6 +1,7 @@
-//! The renames that wait, in the order in which they happened. They are sent before all hints.
+//! The renames that wait. Those that concern one neighbour (see `neighbours`) are sent in the order in which they happened,
+//! and before the hints of that neighbour.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use proto::RelPath;
@@ -34,29 +35,53 @@ impl Move {
         }
     }
 
-    fn places(&self) -> [&RelPath; 2] {
+    pub fn places(&self) -> [&RelPath; 2] {
         match self {
             Move::Rename { from, to, .. } => [from, to],
             Move::Exchange { a, b, .. } => [a, b],
         }
     }
+
+    fn neighbours(&self) -> impl Iterator<Item = RelPath> {
+        let [one, other] = self.places().map(RelPath::top);
+        let other = (other != one).then_some(other);
+        std::iter::once(one).chain(other)
+    }
+
+    /// About what it takes, in bytes.
+    fn size(&self) -> usize {
+        const BESIDE: usize = 400;
+        self.places().iter().map(|place| place.as_bytes().len()).sum::<usize>() + BESIDE
+    }
 }
 
+/// The number of a rename, in the order in which they happened.
+type Number = u64;
+
+/// INVARIANT: each rename is in one or two `neighbours`, those of its places, and none is empty. `ages` and `bytes` are theirs.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    queue: VecDeque<Move>,
+    all: BTreeMap<Number, Move>,
+    neighbours: HashMap<RelPath, VecDeque<Number>>,
+    next: Number,
     ages: Ages,
+    bytes: usize,
     /// The last rename that was hinted, whether it waits or not, and when: the first half of an exchange, perhaps.
     last: Option<(RelPath, RelPath, Instant)>,
 }
 
 impl Moves {
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.all.len()
+    }
+
+    /// About what all of them take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.all.is_empty()
     }
 
     pub fn oldest(&self) -> Option<Since> {
@@ -65,22 +90,72 @@ impl Moves {
 
     /// A rename that is to be carried out.
     pub fn push(&mut self, from: &RelPath, to: &RelPath, since: Since, before: Instant) {
-        self.queue.push_back(Move::Rename { from: from.clone(), to: to.clone(), since, before });
+        let step = Move::Rename { from: from.clone(), to: to.clone(), since, before };
+        let number = self.next;
+        self.next += 1;
+        step.neighbours().for_each(|neighbour| self.neighbours.entry(neighbour).or_default().push_back(number));
+        self.bytes += step.size();
         self.ages.add(since);
+        self.all.insert(number, step);
     }
 
-    /// Takes out the first.
-    pub fn pop(&mut self) -> Option<Move> {
-        let first = self.queue.pop_front()?;
-        self.ages.remove(first.since());
-        Some(first)
+    /// Whether any concerns this neighbour.
+    pub fn has(&self, neighbour: &RelPath) -> bool {
+        self.neighbours.contains_key(neighbour)
+    }
+
+    /// Takes out the first of this neighbour, or what has to go before it in another; of the root the first of all.
+    pub fn pop(&mut self, neighbour: &RelPath) -> Option<Move> {
+        let mut number = match neighbour.is_root() {
+            true => *self.all.first_key_value()?.0,
+            false => *self.neighbours.get(neighbour)?.front()?,
+        };
+        loop {
+            let first = |neighbour| self.neighbours.get(&neighbour).and_then(VecDeque::front).copied();
+            match self.all.get(&number)?.neighbours().filter_map(first).min() {
+                Some(earlier) if earlier < number => number = earlier,
+                _ => break,
+            }
+        }
+        self.remove(number)
+    }
+
+    fn remove(&mut self, number: Number) -> Option<Move> {
+        let step = self.all.remove(&number)?;
+        for neighbour in step.neighbours() {
+            if let Some(of) = self.neighbours.get_mut(&neighbour) {
+                if of.front() == Some(&number) {
+                    _ = of.pop_front()
+                } else {
+                    of.retain(|other| *other != number)
+                }
+                if of.is_empty() {
+                    self.neighbours.remove(&neighbour);
+                }
+            }
+        }
+        self.bytes -= step.size();
+        self.ages.remove(step.since());
+        Some(step)
+    }
+
+    /// Takes out all that concern this neighbour.
+    pub fn take_neighbour(&mut self, neighbour: &RelPath) -> Vec<Move> {
+        let numbers: Vec<Number> = self.neighbours.get(neighbour).into_iter().flatten().copied().collect();
+        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
+    }
+
+    /// The neighbours that each of them concerns, with what it takes.
+    pub fn neighbours(&self) -> impl Iterator<Item = (RelPath, usize)> {
+        self.all.values().flat_map(|step| step.neighbours().map(|neighbour| (neighbour, step.size())))
     }
 
     /// Drops all of them. Returns the age of the oldest.
     pub fn clear(&mut self) -> Option<Since> {
         let oldest = self.ages.oldest();
-        self.queue.clear();
-        self.ages = Ages::default();
+        self.all.clear();
+        self.neighbours.clear();
+        (self.ages, self.bytes) = Default::default();
         oldest
     }
 
@@ -96,7 +171,8 @@ impl Moves {
 
     /// The first half of this exchange becomes all of it. False if it does not wait: it never did, or is sent already.
     pub fn make_exchange(&mut self, from: &RelPath, to: &RelPath) -> bool {
-        let Some(last) = self.queue.back_mut() else { return false };
+        let Some(mut last) = self.all.last_entry() else { return false };
+        let last = last.get_mut();
         match last {
             Move::Rename { from: a, to: b, since, .. } if a == to && b == from => {
                 *last = Move::Exchange { a: to.clone(), b: from.clone(), since: *since };
@@ -108,20 +184,38 @@ impl Moves {
 
     /// Where what stands at a place of the target will stand after all of them.
     pub fn forwarded(&self, place: &RelPath) -> RelPath {
-        self.queue.iter().fold(place.clone(), |at, step| step.moved(&at).unwrap_or(at))
+        let (mut at, mut neighbour, mut next) = (place.clone(), place.top(), 0);
+        while let Some(of) = self.neighbours.get(&neighbour) {
+            let from = of.partition_point(|number| *number < next);
+            let mut steps = of.range(from..).filter_map(|number| Some((*number, self.all.get(number)?)));
+            // Within the neighbour it goes on here, and with another one from the next rename on.
+            let left = steps.find_map(|(number, step)| {
+                at = step.moved(&at)?;
+                (!at.is_within(&neighbour)).then_some(number)
+            });
+            let Some(number) = left else { break };
+            (neighbour, next) = (at.top(), number + 1);
+        }
+        at
     }
 
     /// Whether one that was noticed at `moment` or before touches what is at or beneath `place`.
     pub fn owes(&self, place: &RelPath, moment: Instant) -> bool {
         let touches = |at: &RelPath| at.is_within(place) || place.is_within(at);
-        self.queue.iter().any(|step| step.since().at() <= moment && step.places().into_iter().any(touches))
+        self.all.values().any(|step| step.since().at() <= moment && step.places().into_iter().any(touches))
     }
 }
 
 #[cfg(test)]
 impl Moves {
-    /// Panics if the ages are not those of what waits.
+    /// Panics if the invariant does not hold.
     pub fn check(&self) {
-        assert_eq!(self.ages, Ages::of(self.queue.iter().map(Move::since)));
+        assert_eq!(self.ages, Ages::of(self.all.values().map(Move::since)));
+        assert_eq!(self.bytes, self.all.values().map(Move::size).sum::<usize>());
+        let mut neighbours: HashMap<RelPath, VecDeque<Number>> = HashMap::new();
+        for (number, step) in &self.all {
+            step.neighbours().for_each(|neighbour| neighbours.entry(neighbour).or_default().push_back(*number));
+        }
+        assert_eq!(self.neighbours, neighbours);
     }
 }

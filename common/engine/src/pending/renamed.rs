@@ -83,6 +83,7 @@ impl Parts<'_> {
         self.move_hints(renamed, there);
         if matches!(there, There::Current | There::InDoubt) {
             self.moves.push(from, to, *since, before);
+            self.hints.call(from.top());
             self.hints.is_known(to, Cause::ATTRIBUTES);
             self.look(to, Cause::ATTRIBUTES, renamed);
             self.vacate(from, renamed);

@@ -7,20 +7,28 @@ use std::time::Instant;
 use proto::RelPath;
 
 use super::ages::{Ages, Since};
+use super::neighbours::Neighbours;
 use super::parked::{Claim, Parked};
 use super::waiting::Waiting;
 use crate::beneath::range_beneath;
 
 /// INVARIANT: each path of `by_path` is in `parked` if its hint is, else in `due` and `ages`; and in `comparisons` if all
 /// beneath it is to be compared. So a hint changes only by being taken out and put back.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Store {
     by_path: BTreeMap<RelPath, Waiting>,
-    due: BTreeSet<(Instant, RelPath)>,
+    due: Neighbours,
     comparisons: BTreeSet<RelPath>,
     parked: Parked,
     /// Of what is not parked.
     ages: Ages,
+    bytes: usize,
+}
+
+/// About what a hint takes in memory: its path twice, in maps that are not full.
+pub(super) fn size(path: &RelPath) -> usize {
+    const BESIDE: usize = 250;
+    2 * path.as_bytes().len() + BESIDE
 }
 
 impl Store {
@@ -43,10 +51,11 @@ impl Store {
         match waiting.parked {
             Some(claim) => self.parked.add(path.clone(), claim, waiting.since),
             None => {
-                self.due.insert((waiting.due, path.clone()));
+                self.due.insert(waiting.due, path.clone());
                 self.ages.add(waiting.since);
             }
         }
+        self.bytes += size(&path);
         if waiting.is_whole() {
             self.comparisons.insert(path.clone());
         }
@@ -57,10 +66,11 @@ impl Store {
     pub fn remove(&mut self, path: &RelPath) -> Option<Waiting> {
         let waiting = self.by_path.remove(path)?;
         self.comparisons.remove(path);
+        self.bytes -= size(path);
         match waiting.parked {
             Some(claim) => self.parked.remove(path, claim, waiting.since),
             None => {
-                self.due.remove(&(waiting.due, path.clone()));
+                self.due.remove(waiting.due, path);
                 self.ages.remove(waiting.since);
             }
         }
@@ -70,15 +80,38 @@ impl Store {
     /// The hint at this path, if one waits and is not parked, is due at another time.
     pub fn reschedule(&mut self, path: &RelPath, due: impl FnOnce(Instant) -> Instant) {
         if let Some(waiting) = self.by_path.get_mut(path).filter(|waiting| waiting.parked.is_none()) {
-            self.due.remove(&(waiting.due, path.clone()));
-            waiting.due = due(waiting.due);
-            self.due.insert((waiting.due, path.clone()));
+            let before = waiting.due;
+            waiting.due = due(before);
+            if waiting.due != before {
+                self.due.remove(before, path);
+                self.due.insert(waiting.due, path.clone());
+            }
         }
     }
 
-    /// What is due first, and when.
-    pub fn first_due(&self) -> Option<(Instant, &RelPath)> {
-        self.due.first().map(|(due, path)| (*due, path))
+    /// When the first is due.
+    pub fn first_due(&self) -> Option<Instant> {
+        self.due.first()
+    }
+
+    /// What is due by now in this neighbour, and when it was.
+    pub fn due_in(&self, neighbour: &RelPath, now: Instant) -> Option<(Instant, &RelPath)> {
+        self.due.head(neighbour).map(|(due, path)| (*due, path)).filter(|(due, _)| *due <= now)
+    }
+
+    /// This neighbour has something to do that is no hint.
+    pub fn call(&mut self, neighbour: RelPath) {
+        self.due.call(neighbour);
+    }
+
+    /// The neighbour whose turn it is.
+    pub fn turn(&mut self, now: Instant) -> Option<RelPath> {
+        self.due.turn(now)
+    }
+
+    /// About what all hints take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The path of what needs least, of what is parked and `fits`.
@@ -129,6 +162,9 @@ impl Store {
     pub fn check(&self) {
         let mut anew = Store::default();
         self.iter().for_each(|(path, waiting)| anew.put(path.clone(), waiting.clone()));
-        assert_eq!(*self, anew);
+        assert_eq!((&self.by_path, &self.comparisons, &self.parked), (&anew.by_path, &anew.comparisons, &anew.parked));
+        assert_eq!((&self.ages, self.bytes), (&anew.ages, anew.bytes));
+        let moving = self.iter().filter(|(_, waiting)| waiting.parked.is_none());
+        self.due.check(moving.map(|(path, waiting)| (waiting.due, path)));
     }
 }

@@ -2,6 +2,7 @@
 
 mod ages;
 mod model;
+mod neighbours;
 mod owes;
 mod renames;
 mod work;

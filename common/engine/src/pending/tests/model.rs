@@ -103,7 +103,12 @@ impl Model {
         let mut rng = Rng::with_seed(seed);
         let mut pending = Pending::new(RULES);
         if rng.bool() {
-            pending.capacity = Capacity { hints: rng.usize(2..20), moves: rng.usize(1..5), folder: rng.usize(1..4) };
+            pending.capacity = Capacity {
+                hints: rng.usize(2..20),
+                moves: rng.usize(1..5),
+                folder: rng.usize(1..4),
+                bytes: rng.usize(1_000..20_000),
+            };
         }
         let here = ["a", "b", "a/c", "a/x.", "b/x.", "b/y.", "x."].into_iter().map(path).collect();
         let (debts, fresh, begun) = (Vec::new(), BTreeSet::new(), Vec::new());
