@@ -12,6 +12,7 @@ mod check;
 mod cli;
 mod config;
 mod control;
+mod ending;
 mod errand;
 mod headline;
 mod held;

@@ -19,6 +19,7 @@ use crate::board::Board;
 use crate::check::limits;
 use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
+use crate::ending;
 use crate::errand::Errands;
 use crate::headline::headline;
 use crate::identity::Identity;
@@ -28,8 +29,8 @@ use crate::source::Live;
 use crate::status::{LeftOut, Problem, SourceState, SourceStatus, Status, TargetState, TargetStatus, shown};
 use crate::watch::Instances;
 
-/// How long lanes may take to end when the program stops.
-const LAST: Duration = Duration::from_secs(5);
+/// How long what is left of the runtime may take when all else has ended.
+const REST: Duration = Duration::from_millis(500);
 /// Ready is said after this time in any case: to watch millions of folders takes longer than a service manager waits.
 const READY: Duration = Duration::from_secs(30);
 
@@ -43,7 +44,7 @@ pub fn run(config: Config) -> Exit {
         }
     };
     let exit = runtime.block_on(serve(config));
-    runtime.shutdown_timeout(LAST);
+    runtime.shutdown_timeout(REST);
     exit
 }
 
@@ -164,17 +165,7 @@ impl Workers {
     async fn finish(self, daemon: &Daemon) {
         daemon.sources.iter().for_each(|live| live.wake());
         daemon.instances.hubs().iter().for_each(|hub| hub.wake());
-        for task in self.tasks {
-            // What it still owed is found by the comparison at the next start.
-            if tokio::time::timeout(LAST, task).await.is_err() {
-                tracing::warn!("a target takes too long to end, leaving it");
-            }
-        }
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a watcher had failed");
-            }
-        }
+        ending::wait(self.tasks, self.threads).await;
     }
 }
 

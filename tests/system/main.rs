@@ -36,6 +36,7 @@ mod logs;
 mod many;
 mod mistakes;
 mod model;
+mod mounts;
 mod nesting;
 mod passes;
 mod places;

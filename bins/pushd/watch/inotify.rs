@@ -7,12 +7,14 @@ mod hands;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::view::Selection;
 use proto::RelPath;
+use sys::MountId;
 use sys::tree::Tree;
 
 use super::picture::Picture;
@@ -36,6 +38,8 @@ pub struct InotifyWatcher {
     waker: Waker,
     /// When the root was last asked for at its path.
     looked: Instant,
+    /// What is mounted beneath the root.
+    mounts: BTreeMap<RelPath, Vec<MountId>>,
 }
 
 impl InotifyWatcher {
@@ -43,11 +47,13 @@ impl InotifyWatcher {
     pub fn new(source: Arc<Tree>, selection: Selection, supply: &Supply, waker: Waker) -> io::Result<InotifyWatcher> {
         let now = Instant::now();
         let hands = Hands::new(source, Queue::new(supply, &waker)?);
-        Ok(InotifyWatcher { picture: Picture::new(selection, now), hands, waker, looked: now })
+        Ok(InotifyWatcher { picture: Picture::new(selection, now), hands, waker, looked: now, mounts: BTreeMap::new() })
     }
 
     /// Places all watches, or places them anew. Fails when the root cannot be watched at all.
     pub fn place(&mut self, notices: &mut Vec<Notice>) -> io::Result<()> {
+        // What is mounted from now on is either met by the walk or found by the next comparison of the tables.
+        self.read_mounts();
         self.hands.place_all(&mut self.picture)?;
         self.picture.tell_unwatched(sys::inotify::watch_limit);
         self.picture.tell(notices);
@@ -66,6 +72,11 @@ impl InotifyWatcher {
             self.hands.place_all(&mut self.picture)?;
             notices.push(Notice::Overflow);
         }
+        let mounted = self.hands.backlog.queue().mounts_changed();
+        if mounted {
+            let now = Instant::now();
+            self.read_mounts().iter().for_each(|path| self.picture.remounted(path, now));
+        }
         self.carry_on()?;
         if !self.picture.is_lost() {
             self.picture.review(self.hands.backlog.drained(), Instant::now());
@@ -74,11 +85,20 @@ impl InotifyWatcher {
         }
         self.picture.tell(notices);
         let any = notices.len() > before;
-        if self.hands.backlog.queue().mounts_changed() || any || self.root_due() <= Instant::now() {
+        if mounted || any || self.root_due() <= Instant::now() {
             self.check_root();
             self.picture.tell(notices);
         }
         Ok(())
+    }
+
+    /// Reads what is mounted beneath the root. Returns where that is not what it was.
+    fn read_mounts(&mut self) -> Vec<RelPath> {
+        // Without a table, or a root, nothing is known of it; the next look at the root, or a pass, meets the same trouble.
+        let Ok(mounts) = sys::mounts_beneath(self.hands.source.path()) else { return Vec::new() };
+        let before = std::mem::replace(&mut self.mounts, mounts);
+        let all = before.keys().chain(self.mounts.keys().filter(|path| !before.contains_key(*path)));
+        all.filter(|path| before.get(*path) != self.mounts.get(*path)).cloned().collect()
     }
 
     /// Tells the picture what happened, as far as a batch of notices goes.

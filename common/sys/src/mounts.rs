@@ -1,6 +1,15 @@
-//! Which mounts stand on which others. Used by recvd, which may start before its disk is mounted.
+//! What is mounted where, and which mounts stand on which others. Used by recvd, which may start before its disk is mounted,
+//! and by pushd's watcher, which inotify does not tell of a disk that is mounted over a watched folder.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use proto::RelPath;
+
+use crate::paths::canonical;
 
 /// A mount, by the kernel's number: given again after it was unmounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +23,50 @@ impl MountId {
     pub fn is_above(self, below: MountId) -> io::Result<bool> {
         Ok(stands_on(&std::fs::read_to_string("/proc/self/mountinfo")?, self.0, below.0))
     }
+}
+
+/// The mount points beneath a folder, by their paths from there, each with all that is mounted on it, the uppermost last.
+/// No mount is asked anything, so that one that does not answer holds up nobody.
+///
+/// # Errors
+/// Of the operating system, where `/proc` does not tell or there is no such folder.
+pub fn mounts_beneath(folder: &Path) -> io::Result<BTreeMap<RelPath, Vec<MountId>>> {
+    let folder = canonical(folder)?;
+    Ok(beneath(&std::fs::read("/proc/self/mountinfo")?, &folder))
+}
+
+/// A path that is beyond the limits of one is left out: nothing there is watched or sent.
+fn beneath(table: &[u8], folder: &Path) -> BTreeMap<RelPath, Vec<MountId>> {
+    let mut found: BTreeMap<RelPath, Vec<MountId>> = BTreeMap::new();
+    for line in table.split(|byte| *byte == b'\n') {
+        let mut words = line.split(|byte| *byte == b' ');
+        let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let (Some(number), Some(point)) = (number, words.nth(3).map(unescaped)) else { continue };
+        let Ok(within) = Path::new(OsStr::from_bytes(&point)).strip_prefix(folder) else { continue };
+        if let Ok(path) = RelPath::parse(within.as_os_str().as_bytes())
+            && !path.is_root()
+        {
+            found.entry(path).or_default().push(MountId(number));
+        }
+    }
+    found
+}
+
+/// The kernel writes blanks, line ends and backslashes as a backslash and three octal digits.
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((first, more)) = rest.split_first() {
+        let byte = match more {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] if *first == b'\\' => {
+                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+            }
+            _ => None,
+        };
+        rest = if byte.is_some() { &more[3..] } else { more };
+        bytes.push(byte.unwrap_or(*first));
+    }
+    bytes
 }
 
 /// `table` is as in proc_pid_mountinfo(5): each line begins with the number of a mount and that of the one it stands on.
@@ -33,6 +86,19 @@ fn stands_on(table: &str, mount: u64, below: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mount_points_are_found_beneath_a_folder_whatever_they_are_called() {
+        let table = b"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 8:2 / /srv rw - xfs /dev/sdb rw\n\
+                      31 30 8:2 /x /srv/a\\040b\\134c rw shared:3 - xfs /dev/sdb rw\n\
+                      32 31 0:9 / /srv/a\\040b\\134c rw - tmpfs t rw\n\
+                      33 30 0:8 / /srv/d/e\\012\xff rw - tmpfs t rw\n34 20 0:7 / /srv2 rw - tmpfs t rw\nnonsense\n\n";
+        let path = |bytes: &[u8]| RelPath::parse(bytes).unwrap();
+        let found: Vec<_> = beneath(table, Path::new("/srv")).into_iter().collect();
+        let both = vec![MountId(31), MountId(32)];
+        assert_eq!(found, [(path(b"a b\\c"), both), (path(b"d/e\n\xff"), vec![MountId(33)])]);
+        assert_eq!(beneath(table, Path::new("/")).len(), 4);
+    }
 
     #[test]
     fn a_mount_stands_on_all_that_is_beneath_it() {

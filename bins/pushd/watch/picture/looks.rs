@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use engine::hint::{Cause, Hint};
+use proto::RelPath;
 use sys::inotify::Watch;
 
 use super::doubts::{TRIES, Where};
@@ -38,6 +39,12 @@ impl Picture {
             Met::Mount => {
                 if let Some(path) = self.say_once(place) {
                     tracing::debug!("{path}: another file system is mounted there: not watched");
+                }
+                self.unwatched.remove(place);
+                // What it covers was watched until now, and shows again after an unmount, of which the table of mounts tells.
+                if let Some(covered) = self.tree.child(place) {
+                    self.forget(covered);
+                    self.hint_subtree(place);
                 }
                 Seen::Unwatched
             }
@@ -104,6 +111,16 @@ impl Picture {
             self.unwatched.add(place, why);
         }
         Seen::Unwatched
+    }
+
+    /// Something was mounted at this path, or unmounted. Of what is beneath a folder that is not watched nothing is known.
+    pub fn remounted(&mut self, path: &RelPath, now: Instant) {
+        self.at.now = now;
+        let Some((folder, name)) = path.split() else { return };
+        let down = |parent, name| self.tree.child(&Spot { parent, name });
+        if let Some(parent) = folder.names().try_fold(self.tree.root(), down) {
+            self.doubt(Spot { parent, name }, 0);
+        }
     }
 
     /// A watched folder could not be listed, so some in it may not be watched.

@@ -1,0 +1,73 @@
+//! Disks that are mounted over watched folders and unmounted while pushd runs, and mounts that never answer.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use crate::rig::mounted::Mounted;
+use crate::rig::pair::{Pair, Setup};
+use crate::rig::{eventually, is_root};
+
+fn left_out(pair: &Pair) -> String {
+    pair.pushd.target("t")["left_out"].to_string()
+}
+
+#[test]
+fn a_disk_over_a_watched_folder_is_noticed_and_so_is_its_end() {
+    if !is_root("a_disk_over_a_watched_folder_is_noticed_and_so_is_its_end") {
+        return;
+    }
+    let mut pair = Pair::new("mounted over", Setup::default());
+    let folder = pair.source.join("a b");
+    fs::create_dir_all(folder.join("deep")).unwrap();
+    for n in 0..18 {
+        fs::write(folder.join("deep").join(n.to_string()), b"beneath").unwrap();
+    }
+    pair.start();
+    pair.settle();
+    for round in ["first", "second"] {
+        let covered = pair.source.join("a b");
+        let mounted = Mounted::tmpfs(&covered);
+        fs::write(folder.join("other"), b"on the disk").unwrap();
+        eventually("it is said that something is mounted there", || {
+            left_out(&pair).contains("another file system") && left_out(&pair).contains("a b")
+        });
+        fs::write(pair.source.join("beside"), round).unwrap();
+        eventually("the rest goes on", || fs::read(pair.backup.join("beside")).is_ok_and(|is| is == round.as_bytes()));
+        assert_eq!(fs::read(pair.backup.join("a b/deep/17")).unwrap(), b"beneath");
+        assert!(!pair.backup.join("a b/other").exists(), "it is not entered");
+        drop(mounted);
+        eventually("its end is noticed", || !left_out(&pair).contains("another file system"));
+        fs::write(folder.join("deep/live"), round).unwrap();
+        let live = pair.backup.join("a b/deep/live");
+        eventually("it is watched again", || fs::read(&live).is_ok_and(|is| is == round.as_bytes()));
+    }
+    pair.settle();
+    pair.assert_equal();
+}
+
+#[test]
+fn a_mount_that_never_answers_does_not_keep_pushd_from_ending() {
+    if !is_root("a_mount_that_never_answers_does_not_keep_pushd_from_ending") {
+        return;
+    }
+    let mut pair = Pair::new("hangs", Setup { source: "one_file_system = false".into(), ..Setup::default() });
+    let dead = pair.source.join("dead");
+    fs::create_dir(&dead).unwrap();
+    // Nobody reads what the kernel asks there.
+    let Ok(server) = File::options().read(true).write(true).open("/dev/fuse") else { return };
+    let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+    let options = std::ffi::CString::new(options).unwrap();
+    mount("dead", &dead, "fuse", MountFlags::empty(), Some(&*options)).unwrap();
+    pair.start();
+    std::thread::sleep(Duration::from_secs(1));
+    let began = Instant::now();
+    let exit = pair.pushd.daemon.end(Duration::from_secs(60));
+    let (lasted, log) = (began.elapsed(), pair.pushd.daemon.log());
+    let _ = unmount(&dead, UnmountFlags::DETACH);
+    drop(server);
+    assert!(exit.is_some() && lasted < Duration::from_secs(8), "{lasted:?}: {log}");
+    assert!(log.contains("takes too long to end"), "{log}");
+}
