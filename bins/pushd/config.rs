@@ -68,6 +68,8 @@ pub struct Source {
     pub max_delete: Share,
     /// Masses of deletions that are seen live wait so long after the last of them.
     pub delete_hold: Duration,
+    /// What becomes of files that never hold still, where the target has no version of them.
+    pub busy_files: engine::sender::BusyFiles,
     /// Threads that list folders for one target, 1 to 64.
     pub workers: usize,
 }

@@ -345,6 +345,7 @@ impl Source {
                 kit::config::Share::Percent(percent) => MaxDelete::Percent(percent.into()),
                 kit::config::Share::Count(count) => MaxDelete::Entries(count),
             },
+            busy_files: self.busy_files,
             workers: engine::workers::Workers::Threads(self.workers),
             software: crate::config::SOFTWARE,
         }

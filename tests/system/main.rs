@@ -14,6 +14,7 @@ mod asking;
 mod atomic;
 mod beside;
 mod brake;
+mod busy;
 mod commit;
 mod crash;
 mod crowd;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kit::config::{Table, nearest};
+use engine::sender::BusyFiles;
+use kit::config::{FromValue, Table, Value, Wrong, nearest};
 
 use super::targets::Draft;
 use super::{Attributes, Delete, InitialSync, OpenFiles, Source, Target, check_name, default};
@@ -47,6 +48,7 @@ fn read_source(name: &str, table: &Table, targets: Option<Vec<Arc<Target>>>) -> 
     let open_files = read_open_files(table);
     let max_delete = table.or("max_delete", default::max_delete());
     let delete_hold = table.or("delete_hold", default::delete_hold());
+    let BusyWord(busy_files) = table.or("busy_files", BusyWord(BusyFiles::Copy));
     let workers = table.or("workers", default::workers());
     if !(1..=64).contains(&workers) {
         table.complain("workers", "must be 1 to 64");
@@ -63,8 +65,22 @@ fn read_source(name: &str, table: &Table, targets: Option<Vec<Arc<Target>>>) -> 
         initial_sync,
         max_delete,
         delete_hold,
+        busy_files,
         workers: usize::try_from(workers).ok()?,
     })
+}
+
+/// The word of `busy_files`.
+struct BusyWord(BusyFiles);
+
+impl FromValue for BusyWord {
+    fn from_value(value: Value<'_>) -> Result<BusyWord, Wrong> {
+        match value.text()? {
+            "copy" => Ok(BusyWord(BusyFiles::Copy)),
+            "wait" => Ok(BusyWord(BusyFiles::Wait)),
+            _ => Err("must be \"copy\" or \"wait\"".into()),
+        }
+    }
 }
 
 fn read_open_files(table: &Table) -> OpenFiles {

@@ -54,6 +54,7 @@ fn the_smallest_file_has_every_default() {
     assert!(matches!(www.mounts, sys::Mounts::Stay));
     assert_eq!((www.settle, www.max_delete, www.workers), (Duration::ZERO, Share::Percent(50), 2));
     assert_eq!(www.delete_hold, Duration::from_secs(30));
+    assert_eq!(www.busy_files, engine::sender::BusyFiles::Copy);
     let (second, ten) = (Duration::from_secs(1), Duration::from_secs(10));
     assert_eq!(www.open_files, OpenFiles { settle: second, max_delay: ten });
     let b1 = &www.targets[0];
@@ -75,7 +76,8 @@ fn every_key_is_taken() {
             "www",
             "'b1', 'b2'",
             "delete = false\none_file_system = false\nattributes = false\nsettle = '5ms'\ninitial_sync = false\n\
-             open_files = { settle = '2s', max_delay = '20s' }\nmax_delete = 7\ndelete_hold = '1m'\nworkers = 5",
+             open_files = { settle = '2s', max_delay = '20s' }\nmax_delete = 7\ndelete_hold = '1m'\n\
+             busy_files = 'wait'\nworkers = 5",
         );
     let config = place.load(&format!("control_socket = 'c.sock'\n{text}")).unwrap();
     assert_eq!(config.control_socket, place.0.path().join("c.sock"));
@@ -84,6 +86,7 @@ fn every_key_is_taken() {
     assert!(matches!(www.mounts, sys::Mounts::Cross));
     assert_eq!((www.max_delete, www.workers, www.open_files.max_delay.as_secs()), (Share::Count(7), 5, 20));
     assert_eq!(www.delete_hold.as_secs(), 60);
+    assert_eq!(www.busy_files, engine::sender::BusyFiles::Wait);
     let b2 = &www.targets[1];
     assert_eq!((b2.address.to_string(), b2.destination.to_string()), ("[2001:db8::7]:99".into(), "b1x/in/side".into()));
     assert_eq!(config.targets().count(), 2);

@@ -16,7 +16,7 @@ use engine::hint::Hint;
 use engine::mirror::Mirror;
 use engine::pack::Compress;
 use engine::pending::{Holds, Rules};
-use engine::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use engine::sender::{BusyFiles, Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use engine::workers::Workers;
 use link::{Deliver, Drive, Trust, dial};
 use proto::login::Durability;
@@ -133,8 +133,14 @@ fn sender(here: &Path, ours: link::Connection) -> JoinHandle<Ended> {
     let mirror = Arc::new(Mirror::new(rules, Clock::system()));
     mirror.hint([Hint::Subtree { path: RelPath::root() }]);
     let workers = Workers::Threads(2);
-    let options =
-        Options { delete: true, attributes: true, max_delete: MaxDelete::Percent(50.0), workers, software: "test" };
+    let options = Options {
+        delete: true,
+        attributes: true,
+        max_delete: MaxDelete::Percent(50.0),
+        busy_files: BusyFiles::Copy,
+        workers,
+        software: "test",
+    };
     let root = Root::new(Arc::new(Tree::open(here, Mounts::Stay).unwrap())).unwrap();
     let mut sender = Sender::new(root, options, mirror);
     let version = ours.version();

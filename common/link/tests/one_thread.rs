@@ -20,7 +20,7 @@ use engine::mirror::Mirror;
 use engine::pack::Compress;
 use engine::pending::{Holds, Rules};
 use engine::receiver::{EndReason, Grant, Receiver, Stop};
-use engine::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use engine::sender::{BusyFiles, Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use engine::view::Replica;
 use engine::workers::{Step, Workers};
 use fastrand::Rng;
@@ -112,6 +112,7 @@ fn sender(here: &Path, mirror: &Arc<Mirror>) -> Sender {
         delete: true,
         attributes: true,
         max_delete: MaxDelete::Percent(100.0),
+        busy_files: BusyFiles::Copy,
         workers: Workers::Inline,
         software: "test",
     };

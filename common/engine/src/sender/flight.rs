@@ -65,8 +65,9 @@ struct Op {
     /// Whose it is; 0 once it was answered.
     ticket: Ticket,
     sent: Sent,
-    /// Bytes of a file's content that it brings.
+    /// Bytes of a file's content that it brings, and whether that is not of one moment.
     content: Option<u64>,
+    inexact: bool,
     /// The file with several names whose content that is, if they are joined.
     linked: Option<Node>,
     /// Whether its place stays in trouble: it is not joined with others.
@@ -163,7 +164,8 @@ impl Flight {
         self.moves += usize::from(sent.is_move());
         self.changes += usize::from(sent.is_change());
         let apart = matches!(sent, Sent::Apart(_));
-        self.ops.push_back(Op { ticket, sent, content: None, linked: None, apart, answer: Answer::None });
+        let (content, linked, answer) = (None, None, Answer::None);
+        self.ops.push_back(Op { ticket, sent, content, linked, inexact: false, apart, answer });
         self.first + self.ops.len() as u64 - 1
     }
 
@@ -173,6 +175,16 @@ impl Flight {
             op.content = Some(bytes);
             self.content += small(bytes);
         }
+    }
+
+    /// That is no content of one moment.
+    pub fn brings_inexact(&mut self) {
+        self.ops.back_mut().into_iter().for_each(|op| op.inexact = true);
+    }
+
+    /// Whether this operation brings an inexact copy of a file.
+    pub fn is_inexact(&self, number: u64) -> bool {
+        self.op(number).is_some_and(|op| op.inexact)
     }
 
     /// Whether this operation brings the content of a file.

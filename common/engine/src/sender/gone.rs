@@ -42,6 +42,7 @@ impl Session<'_> {
 
     fn remove(&mut self, ticket: Ticket, path: RelPath, why: Why) -> Result<(), Ended> {
         self.mirror.entries.gone(&path);
+        self.busy.gone(&path);
         if !self.options.delete || self.never_held(&path) {
             return Ok(());
         }

@@ -191,6 +191,10 @@ impl Session<'_> {
             self.takes_over(upload, look.ticket);
             return Ok(());
         }
+        if self.waits_to_settle(&look, &stat) {
+            self.comes_later(&look, &stat);
+            return Ok(());
+        }
         self.drop_older(&look)?;
         self.note_setid(&look.path, &stat);
         if is_blob(&stat) {
@@ -198,7 +202,9 @@ impl Session<'_> {
             let replaces = known && !stat.is_hollow();
             let past = self.account_content(&look, &stat, 0);
             let id = self.uploads.new_id();
-            let upload = Upload::new(look.ticket, look.path, id, (file, stat), replaces, past).joined(look.why.joins());
+            let tries = self.tries_of(&look.path);
+            let upload = Upload::new(look.ticket, look.path, id, (file, stat), replaces, past);
+            let upload = upload.joined(look.why.joins()).tried(tries);
             self.flight.hold(upload.ticket());
             return self.start_upload(upload);
         }
@@ -216,8 +222,9 @@ impl Session<'_> {
                 let past = self.account_content(&look, &stat, bytes);
                 self.has_sent(&path, &stat, past);
                 self.sent_content(&path, &stat, bytes, joins);
+                self.is_settled(&path);
             }
-            Ok(Small::Changing) => self.changing(ticket, look.path),
+            Ok(Small::Changing) => self.small_changes(&look, &file)?,
             Err(error) => self.unreadable(look, &error)?,
         }
         match joins {
@@ -241,7 +248,6 @@ impl Session<'_> {
             self.flight.is_linked(joins.then_some(Inode::of(stat).node()));
         }
         self.mirror.progress.complete();
-        self.mirror.entries.resolved_here(path);
     }
 
     pub(super) fn unreadable(&mut self, look: Look, error: &io::Error) -> Result<(), Ended> {

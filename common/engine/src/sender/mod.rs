@@ -7,6 +7,7 @@
 
 mod again;
 mod brake;
+mod busy;
 mod chatter;
 mod compare;
 mod delta;
@@ -36,6 +37,7 @@ mod run;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod upload;
 mod uploads;
 mod walk;
@@ -59,6 +61,7 @@ use crate::pack::Compress;
 use crate::pending::Held;
 use crate::view::View;
 use crate::workers::Workers;
+use busy::Busy;
 use chatter::Chatter;
 use flight::Flight;
 use groups::Groups;
@@ -89,10 +92,21 @@ pub struct Options {
     pub attributes: bool,
     /// How much one pass may delete.
     pub max_delete: MaxDelete,
+    /// What becomes of files that never hold still.
+    pub busy_files: BusyFiles,
     /// What lists folders and searches for hard links.
     pub workers: Workers,
     /// The program, as it is told to the receiver: "pushd 0.1.0".
     pub software: &'static str,
+}
+
+/// What becomes of a file that changes each time it is read, where the target has no version of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BusyFiles {
+    /// After a few tries the target gets a copy that is not of one moment.
+    Copy,
+    /// Nothing is stored before it holds still.
+    Wait,
 }
 
 /// A connection whose login is over.
@@ -162,6 +176,7 @@ pub struct Sender {
     mirror: Arc<Mirror>,
     groups: Groups,
     origins: Origins,
+    busy: Busy,
     room: Room,
 }
 
@@ -172,6 +187,7 @@ pub struct Session<'a> {
     mirror: &'a Arc<Mirror>,
     groups: &'a mut Groups,
     origins: &'a mut Origins,
+    busy: &'a mut Busy,
     room: &'a mut Room,
     view: Arc<View>,
     /// Once the target has told it.
@@ -203,7 +219,8 @@ pub struct Session<'a> {
 impl Sender {
     /// Of a source to one target.
     pub fn new(root: Root, options: Options, mirror: Arc<Mirror>) -> Sender {
-        Sender { root, options, mirror, groups: Groups::default(), origins: Origins::default(), room: Room::default() }
+        let (groups, origins, busy, room) = Default::default();
+        Sender { root, options, mirror, groups, origins, busy, room }
     }
 
     /// Begins to send over a connection, to be moved on by [`Session::step`].
@@ -223,6 +240,7 @@ impl Sender {
             mirror: &self.mirror,
             groups: &mut self.groups,
             origins: &mut self.origins,
+            busy: &mut self.busy,
             room: &mut self.room,
             walker: Walker::new(self.options.workers, &self.mirror),
             view: Arc::new(view),

@@ -121,6 +121,7 @@ impl Session<'_> {
                 self.absent(op, ticket, sent);
                 self.forget_question(op)?;
             }
+            Outcome::Differs if self.flight.is_inexact(op) => self.keeps_exact(op, &sent),
             Outcome::Differs => return Err(Ended::Violation("an answer to a question that was not asked".into())),
             Outcome::Partly { reason } => {
                 self.trouble_there(op, &sent, format!("stored, but not all of it: {reason}"));
@@ -134,6 +135,9 @@ impl Session<'_> {
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
                 self.is_refused(op, ticket, &sent);
+                if self.flight.is_inexact(op) {
+                    self.busy.is_refused(&self.by_now(op, place(&sent)));
+                }
                 if let Sent::Link(_, others) = &sent {
                     self.is_not_joined(op, ticket, others);
                 }
@@ -348,7 +352,7 @@ fn troubled(sent: &Sent) -> &[RelPath] {
 }
 
 /// The path that stands for an operation in a problem.
-fn place(sent: &Sent) -> &RelPath {
+pub(super) fn place(sent: &Sent) -> &RelPath {
     match sent {
         Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
         Sent::Offer(path) | Sent::Apart(path) | Sent::Remove(path) | Sent::Settle(path) => path,

@@ -39,7 +39,7 @@ use proto::{Keep, RelPath, ToSender};
 use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
-use super::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use super::{BusyFiles, Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::channel::{OUTBOX, frame};
 use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
@@ -91,6 +91,7 @@ impl Pair {
             delete: true,
             attributes: true,
             max_delete: MaxDelete::Percent(50.0),
+            busy_files: BusyFiles::Copy,
             workers: Workers::Threads(2),
             software: "test",
         };

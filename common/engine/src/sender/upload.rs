@@ -3,12 +3,14 @@
 
 use std::io;
 use std::ops::Range;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use proto::digest::Transcript;
 use proto::{Chunk, Content, RelPath, ToReceiver, codec, limits};
 use sys::{File, Stat};
 
+use super::busy::{Cost, Tries, Try};
 use super::delta::{Delta, Run, Segment};
 use super::read;
 use crate::mirror::Past;
@@ -45,6 +47,9 @@ pub(super) struct Upload {
     past: Past,
     /// Whether its other names are joined to it, if it has any.
     joins: bool,
+    /// How it is tried.
+    tries: Tries,
+    cost: Cost,
 }
 
 /// What the next step of an upload is.
@@ -67,6 +72,8 @@ pub(super) enum Part {
     Whole,
     /// It has grown meanwhile.
     Beginning,
+    /// All of it, not as it was at one moment.
+    Inexact,
 }
 
 impl Upload {
@@ -99,6 +106,8 @@ impl Upload {
             earlier: None,
             past,
             joins: true,
+            tries: Tries { most: read::ATTEMPTS, copies: false },
+            cost: Cost::default(),
         }
     }
 
@@ -125,6 +134,21 @@ impl Upload {
     /// The same, after which its other names are joined to it, or not.
     pub fn joined(self, joins: bool) -> Upload {
         Upload { joins, ..self }
+    }
+
+    /// The same, tried in this way.
+    pub fn tried(self, tries: Tries) -> Upload {
+        Upload { tries, ..self }
+    }
+
+    /// What it has sent and how long it takes, for the pauses between tries.
+    pub fn cost(&mut self) -> &mut Cost {
+        &mut self.cost
+    }
+
+    /// What was tried by now, in vain.
+    pub fn in_vain(&self, now: Instant) -> Try {
+        self.cost.in_vain(self.after.unwrap_or(self.before), now)
     }
 
     /// Whether the other names of its file are joined to it.
@@ -176,6 +200,7 @@ impl Upload {
     pub fn signed(&mut self, size: u64, chunks: Vec<Chunk>, last: bool, most: usize) -> bool {
         let Some(left) = self.unsigned.checked_sub(chunks.len().max(1)) else { return false };
         self.unsigned = if last { 0 } else { left };
+        self.cost.meets(size);
         match &mut self.delta {
             Some(delta) if chunks.len() <= most => delta.signed(size, chunks, last),
             Some(delta) => {
@@ -335,14 +360,23 @@ impl Upload {
         let hash = self.hash.finish();
         let same = now.same_content(&self.before);
         let prefix = now.size > self.limit && self.earlier == Some(hash);
-        if same || prefix {
-            let meta = view.meta_of(&self.file, &self.before)?;
-            let content = Content::Blob { id: self.id, hash };
-            let put = ToReceiver::Put { path: self.path.clone(), meta, content, inexact: false };
-            let part = if same { Part::Whole } else { Part::Beginning };
-            return Ok(Next::Publish(Box::new((put, self.before)), part));
-        }
-        Ok(if self.attempt < read::ATTEMPTS { Next::Again } else { Next::Changing })
+        let part = match (same, prefix) {
+            (true, _) => Part::Whole,
+            (_, true) => Part::Beginning,
+            _ if self.attempt < self.attempts(&now) => return Ok(Next::Again),
+            _ if self.tries.copies => Part::Inexact,
+            _ => return Ok(Next::Changing),
+        };
+        let meta = view.meta_of(&self.file, &self.before)?;
+        let (path, content) = (self.path.clone(), Content::Blob { id: self.id, hash });
+        let put = ToReceiver::Put { path, meta, content, inexact: part == Part::Inexact };
+        Ok(Next::Publish(Box::new((put, self.before)), part))
+    }
+
+    /// How often it is read, if it is this by now.
+    fn attempts(&self, now: &Stat) -> u32 {
+        let grew = now.size > self.limit && now.same_inode(&self.before);
+        if grew { self.tries.most.max(2) } else { self.tries.most }
     }
 }
 

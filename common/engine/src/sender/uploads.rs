@@ -12,7 +12,7 @@ use super::delta::RUN;
 use super::flight::Sent;
 use super::looks::Slot;
 use super::upload::{Next, Part, Upload};
-use super::{Ended, Session, Until};
+use super::{Ended, Session};
 use crate::hint::Cause;
 use crate::pending::Ticket;
 use crate::view::View;
@@ -138,7 +138,9 @@ impl Session<'_> {
             }
             let before = self.wire.buffer.len();
             let Some((mut upload, next)) = self.uploads.step(&self.view, &mut self.wire.buffer) else { continue };
-            self.mirror.account.sends_on(upload.past(), (self.wire.buffer.len() - before) as u64);
+            let sent = (self.wire.buffer.len() - before) as u64;
+            self.mirror.account.sends_on(upload.past(), sent);
+            upload.cost().sends(sent);
             self.mirror.progress.advance(upload.progress());
             worked |= !matches!(next, Ok(Next::Wait));
             match next {
@@ -149,10 +151,7 @@ impl Session<'_> {
                 Ok(Next::Wait) => self.uploads.put_back(upload),
                 Ok(Next::Publish(put, part)) => self.publish(upload, &put.0, &put.1, part)?,
                 Ok(Next::Again) => self.upload_again(upload)?,
-                Ok(Next::Changing) => {
-                    self.changing(upload.ticket(), upload.path().clone());
-                    self.drop_upload(upload)?;
-                }
+                Ok(Next::Changing) => self.gives_up_for_now(upload)?,
                 Err(error) => {
                     let reason = format!("cannot be read, the backup keeps its copy: {error}");
                     self.mirror.entries.problem(upload.path(), reason);
@@ -170,7 +169,8 @@ impl Session<'_> {
     }
 
     /// Opens the blob of an upload, which is the next to be read.
-    pub(super) fn start_upload(&mut self, upload: Upload) -> Result<(), Ended> {
+    pub(super) fn start_upload(&mut self, mut upload: Upload) -> Result<(), Ended> {
+        upload.cost().begins(self.mirror.now());
         self.mirror.progress.find(upload.sent_bytes());
         for message in upload.opening() {
             self.wire.put(&message, self.mirror)?;
@@ -212,9 +212,14 @@ impl Session<'_> {
         self.mirror.progress.advance(upload.sent_bytes().saturating_sub(upload.told()));
         self.has_sent(upload.path(), stat, upload.past());
         self.sent_content(upload.path(), stat, upload.sent_bytes(), upload.joins());
-        if part == Part::Beginning {
-            // What told of the rest may have been about another name of it, and have been sent before this.
-            self.owe_rest(upload.ticket(), upload.path().clone(), Cause::WRITING);
+        match part {
+            Part::Whole => self.is_settled(upload.path()),
+            Part::Beginning => {
+                self.is_settled(upload.path());
+                // What told of the rest may have been about another name of it, and have been sent before this.
+                self.owe_rest(upload.ticket(), upload.path().clone(), Cause::WRITING);
+            }
+            Part::Inexact => self.is_copied(&upload),
         }
         if upload.joins() {
             self.link_others(upload.ticket(), upload.path().clone(), stat)?;
@@ -242,17 +247,5 @@ impl Session<'_> {
         self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id() }, self.mirror)?;
         self.looked(upload.ticket())
-    }
-
-    /// The file changed each time it was read: it is looked at again when it holds still.
-    /// A pass that is to end gives up on one that never does.
-    pub(super) fn changing(&mut self, ticket: Ticket, path: RelPath) {
-        self.mirror
-            .entries
-            .problem(&path, "changes while it is read: the backup keeps its last version until it settles".into());
-        if self.until == Until::InSync && self.retries.gives_up_on(&path) {
-            return;
-        }
-        self.owe_entry(ticket, path, Cause::WRITING);
     }
 }

@@ -95,7 +95,13 @@ impl Changes {
     pub(super) fn perform(&mut self, op: u64, operation: Operation) -> Done {
         self.folders.begin(op);
         match operation {
-            Operation::Put { path, item: Item::Ready(staged), built, .. } => self.put(&path, staged?, built),
+            Operation::Put { path, item: Item::Ready(staged), built, inexact, .. } => {
+                let staged = staged?;
+                if inexact {
+                    self.makes_way_for_inexact(&path)?;
+                }
+                self.put(&path, staged, built)
+            }
             Operation::Put { .. } => Err(outcome::failed("its content was not written")),
             Operation::Ask { path, meta, room, inexact } => {
                 Err(self.ask(&path, meta, room, inexact).unwrap_or_else(|outcome| outcome))

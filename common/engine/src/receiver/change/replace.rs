@@ -28,6 +28,15 @@ impl Changes {
         }
     }
 
+    /// What is not of one moment displaces nothing that is: it is put where nothing stands, or another such file.
+    pub(super) fn makes_way_for_inexact(&mut self, path: &RelPath) -> Done {
+        let failed = |error: io::Error| outcome::of("look at what stands there", &error);
+        let (folder, name) = self.parent(path)?;
+        let Some(stat) = folder.look(&name).map_err(failed)? else { return Ok(()) };
+        let inexact = stat.kind == Kind::File && folder.marked_meta(&name, &stat).map_err(failed)?.1;
+        if inexact { Ok(()) } else { Err(Outcome::Differs) }
+    }
+
     /// The same with a file of which the signature is known: it is remembered for the next version.
     fn publish_signed(&mut self, path: &RelPath, staged: Staged, signature: &Arc<Signature>) -> Done {
         let staged_as = staged.stat();

@@ -101,6 +101,22 @@ fn names_that_it_gets_keep_it() {
 }
 
 #[test]
+fn it_displaces_nothing_but_its_like() {
+    for durability in [Durability::None, Durability::Batch] {
+        let mut rig = with(durability, Keep::DEFAULT);
+        rig.done(&[put("f", "good"), folder("d"), put("d/f", "deep")]);
+        let [open, data, blob] = in_pieces("f", "piece");
+        let outcomes = rig.run(&[torn(put("f", "half")), torn(put("d", "half")), open, data, blob]);
+        assert_eq!(outcomes, [0, 1, 2].map(|at| (at, Outcome::Differs)));
+        assert_eq!(["f", "d/f"].map(|at| fs::read(rig.at(at)).unwrap()), [b"good", b"deep"]);
+        assert!(!is_marked(&rig, "f"));
+        rig.done(&[torn(put("g", "half")), torn(put("g", "more"))]);
+        assert_eq!((fs::read(rig.at("g")).unwrap(), is_marked(&rig, "g")), (b"more".to_vec(), true));
+        assert_eq!(rig.counters.problems(), 0);
+    }
+}
+
+#[test]
 fn where_no_listing_would_show_it_it_is_refused() {
     let without = |keep: &[Kept]| Keep::EVERYTHING.iter().filter(|kept| !keep.contains(kept)).collect::<Keep>();
     let none = without(&[Kept::Xattrs, Kept::Acls, Kept::Setid]);

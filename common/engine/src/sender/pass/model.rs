@@ -10,10 +10,9 @@ use std::io::Write as _;
 use fastrand::Rng;
 use proto::{Digest, Entry, Kind, RelPath, digest};
 
-use super::tests::listing;
+use super::tests::{listing, options};
 use super::*;
 use crate::view::{Names, Skipped};
-use crate::workers::Workers;
 use tree::{FOLDER, Node, Tree};
 
 /// An operation on its way to the target, which carries them out in order.
@@ -115,13 +114,7 @@ impl World {
     }
 
     fn run(mut self) {
-        let options = Options {
-            delete: self.delete,
-            attributes: true,
-            max_delete: self.most,
-            workers: Workers::Threads(1),
-            software: "test",
-        };
+        let options = Options { delete: self.delete, ..options(self.most) };
         let mut pass = Pass::new(RelPath::root(), self.reach, Reason::Unknown, Round::default(), &options, self.names);
         while !self.over {
             let window = if self.rng.u8(..4) == 0 { Window::Full } else { Window::Open };

@@ -6,6 +6,7 @@ use proto::{Entry, Kind, Name, RelPath, digest, limits};
 
 use super::compared::Wrong::{Disorder, Endless};
 use super::*;
+use crate::sender::BusyFiles;
 use crate::view::Listing;
 use crate::workers::Workers;
 
@@ -28,8 +29,15 @@ pub fn listing(entries: Vec<Entry>) -> Listing {
     Listing { digest: digest::folder(&entries), entries, nodes, ..Listing::default() }
 }
 
-fn options(max_delete: MaxDelete) -> Options {
-    Options { delete: true, attributes: true, max_delete, workers: Workers::Threads(1), software: "test" }
+pub(super) fn options(max_delete: MaxDelete) -> Options {
+    Options {
+        delete: true,
+        attributes: true,
+        max_delete,
+        busy_files: BusyFiles::Copy,
+        workers: Workers::Threads(1),
+        software: "test",
+    }
 }
 
 fn pass(at: &str, reach: Reach, max_delete: MaxDelete) -> Pass {

@@ -1,8 +1,11 @@
 //! What the target has of a file that was not of one moment is sent again, however equal it looks.
 
-use proto::{INEXACT, Name};
+use std::sync::atomic::Ordering;
+
+use proto::{INEXACT, Kept, Name};
 
 use super::*;
+use crate::sender::BusyFiles;
 
 /// Has a receiver's file of this content, marked as not being of one moment, stand in a folder, with the metadata of what
 /// stands there.
@@ -84,4 +87,96 @@ fn a_mark_at_the_source_is_no_difference() {
     pair.assert_equal();
     assert!(!is_marked(&pair.there.join("f")));
     assert_eq!(pair.pass().1.files, 0);
+}
+
+/// Bytes of a file that is large enough to be read for longer than the clock of its file system ticks.
+const LARGE: u64 = 24 << 20;
+
+impl Pair {
+    /// Sends what is owed while `f` is written all the time, and cut short and lengthened, so that no two looks see the same.
+    fn sync_while_written(&mut self, size: u64) -> (Ended, Totals) {
+        let (at, stop) = (self.here.join("f"), Arc::new(AtomicBool::new(false)));
+        let writes = Arc::clone(&stop);
+        let file = fs::File::options().create(true).truncate(false).write(true).open(at).unwrap();
+        file.set_len(size).unwrap();
+        let writer = std::thread::spawn(move || {
+            let mut rng = fastrand::Rng::with_seed(1);
+            while !writes.load(Ordering::Relaxed) {
+                file.set_len(size - rng.u64(..size / 2)).unwrap();
+                file.write_at(&[rng.u8(..); 100], rng.u64(..size / 2)).unwrap();
+            }
+            file.set_len(size).unwrap();
+        });
+        self.entry("f", Cause::WRITING);
+        let done = self.sync();
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+        done
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.mirror.entries.problems().iter().map(|(_, note)| note.reason.clone()).collect()
+    }
+
+    /// What comes of it when it rests.
+    fn rests(&mut self) {
+        self.entry("f", Cause::WRITTEN);
+        assert_eq!(self.sync().0, Ended::InSync);
+        self.entry("", Cause::ENTRIES);
+        assert_eq!(self.sync().0, Ended::InSync);
+        self.assert_equal();
+        assert!(!is_marked(&self.there.join("f")));
+    }
+}
+
+#[test]
+fn of_what_never_holds_still_the_target_gets_an_inexact_copy_and_an_exact_one_when_it_does() {
+    for durability in [Durability::None, Durability::Batch] {
+        let mut pair = Pair::new();
+        pair.durability = durability;
+        let (ended, took) = pair.sync_while_written(LARGE);
+        assert_eq!((ended, took.files), (Ended::InSync, 1));
+        assert!(took.wire_bytes <= 4 * LARGE, "{} bytes for a file of {LARGE}", took.wire_bytes);
+        assert!(is_marked(&pair.there.join("f")));
+        assert!(pair.said().iter().all(|said| said.contains("an inexact copy")) && pair.said().len() == 1);
+        pair.rests();
+    }
+}
+
+#[test]
+fn an_exact_version_at_the_target_stays_until_there_is_another() {
+    let mut pair = Pair::new();
+    fs::write(pair.here.join("f"), vec![7; LARGE as usize]).unwrap();
+    pair.pass();
+    let before = fs::read(pair.there.join("f")).unwrap();
+    // A sender that knows nothing of what the target has.
+    pair.sender = None;
+    let (ended, _) = pair.sync_while_written(LARGE);
+    assert_eq!(ended, Ended::InSync);
+    assert!(fs::read(pair.there.join("f")).unwrap() == before && !is_marked(&pair.there.join("f")));
+    assert!(pair.said().iter().all(|said| said.contains("keeps its last version")) && pair.said().len() == 1);
+    pair.rests();
+}
+
+#[test]
+fn where_it_is_to_wait_or_cannot_be_marked_nothing_is_stored_before_it_holds_still() {
+    let unmarked = Keep::EVERYTHING.iter().filter(|kept| ![Kept::Xattrs, Kept::Acls, Kept::Setid].contains(kept));
+    for (busy_files, keep) in [(BusyFiles::Wait, Keep::DEFAULT), (BusyFiles::Copy, unmarked.collect())] {
+        let mut pair = Pair::new();
+        (pair.options.busy_files, pair.keep) = (busy_files, keep);
+        let (ended, took) = pair.sync_while_written(LARGE);
+        assert_eq!((ended, took.files), (Ended::InSync, 0));
+        assert!(took.wire_bytes <= 4 * LARGE + 65_536, "{} bytes for a file of {LARGE}", took.wire_bytes);
+        assert!(!pair.there.join("f").exists());
+        pair.rests();
+    }
+}
+
+#[test]
+fn a_small_one_is_copied_too() {
+    let mut pair = Pair::new();
+    let (ended, _) = pair.sync_while_written(200_000);
+    assert_eq!(ended, Ended::InSync);
+    assert!(pair.there.join("f").exists());
+    pair.rests();
 }

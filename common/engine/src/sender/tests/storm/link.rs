@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::hint::Hint;
 use crate::pack::{Compress, Unpacker};
 use crate::receiver::{EndReason, Grant, Receiver, Signatures};
-use crate::sender::{Connection, Ended, MaxDelete, Options, Root, Sender, Until};
+use crate::sender::{BusyFiles, Connection, Ended, MaxDelete, Options, Root, Sender, Until};
 use crate::view::Replica;
 use crate::workers::Workers;
 
@@ -52,6 +52,7 @@ pub fn connect(place: &Place, runtime: &Runtime, mut rng: Rng) {
         delete: true,
         attributes: true,
         max_delete: MaxDelete::Percent(100.0),
+        busy_files: BusyFiles::Copy,
         workers: Workers::Threads(2),
         software: "test",
     };

@@ -35,7 +35,7 @@ use crate::hint::Hint;
 use crate::mirror::Mirror;
 use crate::pending::Holds;
 use crate::receiver::Signatures;
-use crate::sender::{MaxDelete, Options, Root, Sender};
+use crate::sender::{BusyFiles, MaxDelete, Options, Root, Sender};
 use crate::workers::Workers;
 
 /// A round that is not at rest after so many actions, or after so much of its own time, never will be.
@@ -159,7 +159,14 @@ impl<'a> Sim<'a> {
 
     fn sender(&self) -> Sender {
         let (max_delete, workers) = (self.most, Workers::Inline);
-        let options = Options { delete: true, attributes: true, max_delete, workers, software: "test" };
+        let options = Options {
+            delete: true,
+            attributes: true,
+            max_delete,
+            busy_files: BusyFiles::Copy,
+            workers,
+            software: "test",
+        };
         let root = Root::new(Arc::new(Tree::open(&self.place.here, Mounts::Stay).unwrap())).unwrap();
         Sender::new(root, options, Arc::clone(&self.mirror))
     }

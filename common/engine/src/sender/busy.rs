@@ -1,0 +1,297 @@
+//! Files that change each time they are read: when each is tried again, by how long a try takes and what it has cost, and
+//! whether the target gets an inexact copy meanwhile. Time comes in as an argument.
+//!
+//! INVARIANT: what is sent of such a file is at most [`FIRST`] times its size until a version of it stands at the target, and
+//! then its size in each [`SPAN`], beyond what became an exact version. One that has held still for longer than a try takes is
+//! tried all the same: the time that it has to hold still doubles with each such try that was in vain.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use proto::RelPath;
+use sys::Stat;
+
+use super::read::ATTEMPTS;
+
+/// Files that are remembered. Of more, those whose pause ends first are forgotten, and tried as if they were new.
+const FILES: usize = 1024;
+/// How many times its size may be sent of a file of which the target has nothing.
+const FIRST: u64 = 4;
+/// In this time its size may be sent of one of which the target has a version.
+const SPAN: Duration = Duration::from_secs(600);
+/// A pause is so many times as long as the try before it, and doubles so often while tries are in vain.
+const PAUSE: u32 = 10;
+const DOUBLINGS: u32 = 3;
+/// How long a file has to hold still to be tried before its time: as long as a try takes, within these bounds.
+const STILL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A try that ended because the file changed while it was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Try {
+    /// What the file was then.
+    pub after: Stat,
+    /// What was sent of it, all its attempts together.
+    pub bytes: u64,
+    /// What the last attempt alone has sent, and how long that took.
+    pub last: u64,
+    pub took: Duration,
+    /// Whether the target was seen to have a version of it.
+    pub stands: bool,
+}
+
+/// How a file is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tries {
+    /// How often it is read. One that has only grown may be read twice in any case.
+    pub most: u32,
+    /// Whether what was read last is sent as an inexact copy.
+    pub copies: bool,
+}
+
+/// What a try costs while it lasts.
+#[derive(Debug, Default)]
+pub(super) struct Cost {
+    begun: Option<Instant>,
+    /// Bytes sent in this attempt, and in all before it.
+    bytes: u64,
+    earlier: u64,
+    /// Whether the target was seen to have a version.
+    stands: bool,
+}
+
+impl Cost {
+    /// An attempt begins now.
+    pub fn begins(&mut self, now: Instant) {
+        self.earlier += std::mem::take(&mut self.bytes);
+        self.begun = Some(now);
+    }
+
+    /// So much was sent.
+    pub fn sends(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// The target says how large its version is, or that it has none: 0.
+    pub fn meets(&mut self, size: u64) {
+        self.stands |= size > 0;
+    }
+
+    /// All of it by now, in vain, as the file was this then.
+    pub fn in_vain(&self, after: Stat, now: Instant) -> Try {
+        Try {
+            after,
+            bytes: self.earlier + self.bytes,
+            last: self.bytes,
+            took: self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun)),
+            stands: self.stands,
+        }
+    }
+}
+
+/// What the target has of a file, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// Nothing, or it is not known.
+    Unknown,
+    /// A version of which it is not known whether it is exact.
+    Some,
+    Exact,
+    Inexact,
+}
+
+/// The files of a target that changed while they were read, by path.
+#[derive(Debug, Default)]
+pub(super) struct Busy(HashMap<RelPath, Restless>);
+
+#[derive(Debug)]
+struct Restless {
+    /// What it was when it was looked at last, and since when it is that.
+    seen: (Stat, Instant),
+    there: There,
+    /// Whether the target takes no inexact copy of it.
+    refused: bool,
+    /// Tries in vain since an exact version was sent, and how many of them were made because it had held still.
+    tries: u32,
+    surprises: u32,
+    /// Whether the next is made because it has held still.
+    by_rest: bool,
+    /// What the last has sent, and how long it took.
+    cost: u64,
+    took: Duration,
+    /// What tries have sent, of which the part that is older than [`SPAN`] does not count any more, at this time.
+    spent: (u64, Instant),
+    /// When the pause is over.
+    next: Instant,
+}
+
+impl Busy {
+    /// When the content of what stands under this name may be sent, if not now.
+    pub fn due(&mut self, path: &RelPath, stat: &Stat, now: Instant) -> Option<Instant> {
+        let file = self.0.get_mut(path)?;
+        if !file.seen.0.same_inode(stat) || file.is_over(now) {
+            self.0.remove(path);
+            return None;
+        }
+        if !file.seen.0.same_content(stat) {
+            file.seen = (*stat, now);
+        }
+        let rested = file.seen.1 + file.has_to_rest();
+        let earliest = file.affordable(now).map(|at| at.max(file.next));
+        file.by_rest = earliest.is_none_or(|at| at > now) && rested <= now;
+        let due = earliest.map_or(rested, |at| at.min(rested));
+        Some(due).filter(|due| *due > now)
+    }
+
+    /// How often it is read at once, should it change again.
+    pub fn attempts(&self, path: &RelPath) -> u32 {
+        // Others follow, after a pause.
+        if self.0.get(path).is_some_and(|file| file.tries > 0) { 1 } else { ATTEMPTS }
+    }
+
+    /// Whether the target may take an inexact copy of it: it has none that is exact, as far as is known.
+    pub fn may_copy(&self, path: &RelPath) -> bool {
+        self.0.get(path).is_none_or(|file| file.there != There::Exact && !file.refused)
+    }
+
+    /// The same of a small file, which costs nothing before such a copy is sent: after some tries, as far as it may cost that.
+    pub fn may_copy_small(&self, path: &RelPath, now: Instant) -> bool {
+        let Some(file) = self.0.get(path) else { return false };
+        let fits = file.spent(now).saturating_add(file.size()) <= file.limit();
+        file.tries >= ATTEMPTS && fits && self.may_copy(path)
+    }
+
+    /// Whether what the target has of it is an inexact copy.
+    pub fn is_copied(&self, path: &RelPath) -> bool {
+        self.0.get(path).is_some_and(|file| file.there == There::Inexact)
+    }
+
+    /// It has changed while it was read, and nothing came of it.
+    pub fn failed(&mut self, path: &RelPath, tried: Try, now: Instant) {
+        self.meet(path, tried, now).fails(tried, now);
+    }
+
+    /// It has changed while it was read, and an inexact copy was sent.
+    pub fn copied(&mut self, path: &RelPath, tried: Try, now: Instant) {
+        let file = self.meet(path, tried, now);
+        file.fails(tried, now);
+        file.stands(There::Inexact, now);
+    }
+
+    /// An exact version of it was sent.
+    pub fn stored(&mut self, path: &RelPath, now: Instant) {
+        let Some(file) = self.0.get_mut(path) else { return };
+        file.stands(There::Exact, now);
+        (file.tries, file.surprises, file.next) = (0, 0, now);
+        if file.is_over(now) {
+            self.0.remove(path);
+        }
+    }
+
+    /// The target did not take an inexact copy, as it has an exact one.
+    pub fn is_kept(&mut self, path: &RelPath) {
+        if let Some(file) = self.0.get_mut(path) {
+            file.there = There::Exact;
+        }
+    }
+
+    /// The target takes no inexact copy.
+    pub fn is_refused(&mut self, path: &RelPath) {
+        if let Some(file) = self.0.get_mut(path) {
+            (file.there, file.refused) = (There::Unknown, true);
+        }
+    }
+
+    /// Nothing stands under this name any more.
+    pub fn gone(&mut self, path: &RelPath) {
+        self.0.remove(path);
+    }
+
+    fn meet(&mut self, path: &RelPath, tried: Try, now: Instant) -> &mut Restless {
+        if self.0.len() >= FILES
+            && !self.0.contains_key(path)
+            && let Some(first) = self.0.iter().min_by_key(|(_, file)| file.next).map(|(path, _)| path.clone())
+        {
+            self.0.remove(&first);
+        }
+        self.0.entry(path.clone()).or_insert_with(|| Restless::new(tried.after, now))
+    }
+}
+
+impl Restless {
+    fn new(stat: Stat, now: Instant) -> Restless {
+        Restless {
+            seen: (stat, now),
+            there: There::Unknown,
+            refused: false,
+            tries: 0,
+            surprises: 0,
+            by_rest: false,
+            cost: 0,
+            took: Duration::ZERO,
+            spent: (0, now),
+            next: now,
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.seen.0.size.max(1)
+    }
+
+    /// What may be spent on it.
+    fn limit(&self) -> u64 {
+        if self.there == There::Unknown { self.size().saturating_mul(FIRST) } else { self.size() }
+    }
+
+    /// What of that is spent.
+    fn spent(&self, now: Instant) -> u64 {
+        let (spent, at) = self.spent;
+        if self.there == There::Unknown {
+            return spent;
+        }
+        let share = now.saturating_duration_since(at).as_secs_f64() / SPAN.as_secs_f64();
+        spent.saturating_sub((self.size() as f64 * share) as u64)
+    }
+
+    /// When one more try like the last may be paid for; `None` if it never may.
+    fn affordable(&self, now: Instant) -> Option<Instant> {
+        let (spent, limit) = (self.spent(now), self.limit());
+        let over = spent.saturating_add(self.cost.min(limit)).saturating_sub(limit);
+        match (over, self.there) {
+            (0, _) => Some(now),
+            (_, There::Unknown) => None,
+            _ => Some(now + SPAN.mul_f64(over as f64 / self.size() as f64)),
+        }
+    }
+
+    fn has_to_rest(&self) -> Duration {
+        (self.took.clamp(STILL.0, STILL.1) * (1 << self.surprises.min(16))).min(SPAN)
+    }
+
+    /// Whether nothing is left to be remembered.
+    fn is_over(&self, now: Instant) -> bool {
+        self.there == There::Exact && self.tries == 0 && self.spent(now) == 0
+    }
+
+    fn fails(&mut self, Try { after, bytes, last, took, stands }: Try, now: Instant) {
+        self.spent = (self.spent(now).saturating_add(bytes), now);
+        self.seen = (after, now);
+        self.tries = self.tries.saturating_add(1);
+        self.surprises += u32::from(self.by_rest);
+        (self.cost, self.took, self.by_rest) = (last, took, false);
+        if stands && self.there == There::Unknown {
+            self.there = There::Some;
+        }
+        self.next = now + took * PAUSE * (1 << (self.tries - 1).min(DOUBLINGS));
+    }
+
+    /// This is sent. If it is the first version there, what it has cost until then is settled.
+    fn stands(&mut self, there: There, now: Instant) {
+        if self.there == There::Unknown {
+            self.spent = (0, now);
+        }
+        self.there = there;
+    }
+}

@@ -1,0 +1,150 @@
+//! What follows when a file changed each time it was read: when it is tried again, what the target has of it meanwhile, and
+//! what is said of that.
+
+use std::time::{Duration, Instant};
+
+use proto::{Content, Kept, RelPath, ToReceiver, limits};
+use sys::{File, Stat};
+
+use super::busy::{Tries, Try};
+use super::flight::Sent;
+use super::looks::Look;
+use super::read;
+use super::replies::place;
+use super::upload::Upload;
+use super::{BusyFiles, Ended, Session, Until};
+use crate::hint::Cause;
+use crate::pending::Ticket;
+
+/// A run that is to end does not wait longer for a file to hold still.
+const PATIENCE: Duration = Duration::from_secs(15);
+const KEEPS: &str = "changes while it is read: the backup keeps its last version until it settles";
+const COPIED: &str =
+    "changes while it is read: the backup has an inexact copy of it, not of one moment, until it settles";
+
+impl Session<'_> {
+    /// Whether the content of this file has to wait, as it has changed while it was read: it is owed then.
+    pub(super) fn waits_to_settle(&mut self, look: &Look, stat: &Stat) -> bool {
+        let Some(due) = self.busy.due(&look.path, stat, self.mirror.now()) else { return false };
+        self.note_unsettled(&look.path);
+        self.owe_unsettled(look.ticket, &look.path, Cause::ALONE.and(apart(look.why.joins())), Some(due));
+        true
+    }
+
+    /// How this file is to be tried.
+    pub(super) fn tries_of(&self, path: &RelPath) -> Tries {
+        Tries { most: self.busy.attempts(path), copies: self.copies_busy() && self.busy.may_copy(path) }
+    }
+
+    fn copies_busy(&self) -> bool {
+        // Where none of these is kept the receiver could not tell the copy from others.
+        let marks = [Kept::Xattrs, Kept::Acls, Kept::Setid];
+        self.options.busy_files == BusyFiles::Copy && marks.into_iter().any(|kept| self.view.keeps(kept))
+    }
+
+    /// The file of this upload changed each time it was read: it is looked at again when it holds still, or after a pause.
+    pub(super) fn gives_up_for_now(&mut self, upload: Upload) -> Result<(), Ended> {
+        let now = self.mirror.now();
+        self.busy.failed(upload.path(), upload.in_vain(now), now);
+        self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
+        self.drop_upload(upload)
+    }
+
+    /// The same, and an inexact copy of it was sent.
+    pub(super) fn is_copied(&mut self, upload: &Upload) {
+        self.flight.brings_inexact();
+        let now = self.mirror.now();
+        self.busy.copied(upload.path(), upload.in_vain(now), now);
+        self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
+    }
+
+    /// A small file changed each time it was read. Of that the target has heard nothing; after some such tries it gets an
+    /// inexact copy.
+    pub(super) fn small_changes(&mut self, look: &Look, file: &File) -> Result<(), Ended> {
+        let (path, joins) = (&look.path, look.why.joins());
+        match file.stat() {
+            Ok(stat) => self.copy_small(look, file, &stat)?,
+            Err(error) => {
+                let reason = format!("cannot be read, the backup keeps its copy: {error}");
+                self.mirror.entries.problem(path, reason);
+                return Ok(());
+            }
+        }
+        self.is_unsettled(look.ticket, path, joins);
+        Ok(())
+    }
+
+    fn copy_small(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<(), Ended> {
+        let (path, now) = (&look.path, self.mirror.now());
+        let mut tried = Try { after: *stat, bytes: 0, last: 0, took: Duration::ZERO, stands: false };
+        self.busy.failed(path, tried, now);
+        if !self.copies_busy() || stat.size > limits::INLINE as u64 || !self.busy.may_copy_small(path, now) {
+            return Ok(());
+        }
+        let mut content = bytes::BytesMut::new();
+        let read = read::fill(file, 0..stat.size, &mut content);
+        let (Ok(bytes), Ok(meta)) = (read, self.view.meta_of(file, stat)) else { return Ok(()) };
+        if bytes != stat.size {
+            return Ok(());
+        }
+        let content = Content::Inline(content.freeze());
+        let put = ToReceiver::Put { path: path.clone(), meta, content, inexact: true };
+        let claim = self.claim(stat);
+        self.send(look.ticket, &put, Sent::Entry(path.clone(), claim))?;
+        self.mirror.progress.find(bytes);
+        self.mirror.progress.advance(bytes);
+        let past = self.account_content(look, stat, bytes);
+        self.has_sent(path, stat, past);
+        self.sent_content(path, stat, bytes, look.why.joins());
+        self.flight.brings_inexact();
+        tried.bytes = bytes;
+        self.busy.copied(path, tried, now);
+        Ok(())
+    }
+
+    /// What was sent of this file stood in it at one moment.
+    pub(super) fn is_settled(&mut self, path: &RelPath) {
+        self.mirror.entries.resolved_here(path);
+        self.busy.stored(path, self.mirror.now());
+    }
+
+    /// The target has an exact version of a file, and did not take an inexact copy for it.
+    pub(super) fn keeps_exact(&mut self, op: u64, sent: &Sent) {
+        let path = self.by_now(op, place(sent));
+        if self.busy.is_copied(&path) {
+            self.busy.is_kept(&path);
+            self.note_unsettled(&path);
+        }
+    }
+
+    fn is_unsettled(&mut self, ticket: Ticket, path: &RelPath, joins: bool) {
+        self.note_unsettled(path);
+        self.owe_unsettled(ticket, path, apart(joins), None);
+    }
+
+    fn note_unsettled(&self, path: &RelPath) {
+        let what = if self.busy.is_copied(path) { COPIED } else { KEEPS };
+        self.mirror.entries.problem(path, what.into());
+    }
+
+    /// Has it looked at again, not before `due`. A run that is to end leaves a file at that of which the target has got what it
+    /// can, or that would have to be waited for.
+    fn owe_unsettled(&mut self, ticket: Ticket, path: &RelPath, more: Cause, due: Option<Instant>) {
+        let enough = match due {
+            None => self.busy.is_copied(path),
+            Some(due) => due.saturating_duration_since(self.mirror.now()) > PATIENCE,
+        };
+        if self.until == Until::InSync && (enough || self.retries.gives_up_on(path)) {
+            return;
+        }
+        self.owe_entry(ticket, path.clone(), Cause::WRITING.and(more));
+        if let Some(due) = due {
+            self.mirror.pending().postpone(path, due);
+        }
+    }
+}
+
+/// Whether the names of a file are joined, as a reason to look at it.
+fn apart(joins: bool) -> Cause {
+    if joins { Cause::default() } else { Cause::APART }
+}
