@@ -83,6 +83,7 @@ fn shown(notice: &Notice) -> String {
     match notice {
         Notice::Hint(Hint::Entry { path, cause }) if *cause == Cause::ENTRIES => format!("{path}/"),
         Notice::Hint(Hint::Entry { path, cause }) if *cause == Cause::GONE => format!("-{path}"),
+        Notice::Hint(Hint::Entry { path, cause }) if *cause == Cause::GONE | Cause::WITH_ALL => format!("-{path}/**"),
         Notice::Hint(Hint::Entry { path, .. }) => path.to_string(),
         Notice::Hint(Hint::Subtree { path }) => format!("{path}/**"),
         Notice::Hint(Hint::Renamed { from, to, .. }) => format!("{from}>{to}"),
@@ -165,7 +166,7 @@ fn what_is_moved_out_is_given_back_before_anything_else_is_looked_at() {
     rig.folder(place(ROOT, "x"), Change::Created);
     assert_eq!(rig.picture.task(rig.now), Some(Task::GiveBack(vec![2, 3])));
     rig.meets(&place(ROOT, "x"), Met::Folder(2));
-    assert_eq!(rig.told(), ["-a", "./", "x/**", "./"]);
+    assert_eq!(rig.told(), ["-a/**", "./", "x/**", "./"]);
 }
 
 #[test]
