@@ -36,6 +36,10 @@ pub fn reason(Held { entries, total, why, .. }: &Held) -> String {
             )
         }
         Why::Mass => format!("{entries} went at once: what is there again when their time has come stays"),
+        Why::Unmounted => format!(
+            "nothing is mounted now where something was (such places, with all beneath them: {entries}): what the backup \
+             has there is held until it is back"
+        ),
         Why::Emptied => {
             format!("the source is empty, and the backup is not (entries that would be deleted: {entries})")
         }

@@ -74,6 +74,11 @@ impl Identity {
         self.id
     }
 
+    /// Where it is kept; `None` for one of the moment.
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.state_dir.as_deref()
+    }
+
     /// What the last session with this target was given, if it is known.
     pub fn token(&self, target: &Target) -> Option<Token> {
         let path = self.path(target)?;

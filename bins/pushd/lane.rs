@@ -82,7 +82,7 @@ impl Lane {
     /// What a person has to look at before all at or beneath `place` can be sent, with the command that lets it go on. A root
     /// that is lost is the business of its source.
     pub fn held(&self, place: &RelPath) -> Option<String> {
-        let deletions = || self.deletions().filter(|_| self.mirror.pending().waits_for_word(place, Instant::now()));
+        let deletions = || self.deletions().filter(|_| self.mirror.waits_for_word(place));
         let sentence = match self.troubles.nested() {
             Some(nesting) => nesting.to_string(),
             None => deletions()?.why,

@@ -18,6 +18,7 @@ mod headline;
 mod held;
 mod identity;
 mod lane;
+mod mounts;
 mod nesting;
 mod report;
 mod run;

@@ -22,6 +22,7 @@ use crate::board::Board;
 use crate::config::{InitialSync, Source, Target};
 use crate::identity::Identity;
 use crate::lane::{Footing, Lane};
+use crate::mounts::KnownMounts;
 use crate::status::SourceState;
 use crate::watch::{Supply, Waker, Watcher, root_trouble};
 use crate::watching::Watching;
@@ -44,6 +45,7 @@ pub struct Live {
     /// A person accepts the folder that stands at the path now.
     accept: AtomicBool,
     barriers: Barriers,
+    mounts: KnownMounts,
 }
 
 /// Why watching a root ended.
@@ -59,6 +61,7 @@ impl Live {
     pub fn new(source: Arc<Source>, identity: &Arc<Identity>, supply: Supply) -> Live {
         let lane = |target: &Arc<Target>| Arc::new(Lane::new(target.clone(), &source, identity.clone()));
         let lanes = source.targets.iter().map(lane).collect();
+        let mounts = KnownMounts::of(&source, identity);
         Live {
             source,
             lanes,
@@ -68,6 +71,7 @@ impl Live {
             waker: OnceLock::new(),
             accept: AtomicBool::new(false),
             barriers: Barriers::default(),
+            mounts,
         }
     }
 
@@ -106,6 +110,7 @@ impl Live {
     /// whether anything waited.
     pub fn release(&self) -> bool {
         let mut waited = self.accept_root();
+        waited |= self.forget_absent();
         for lane in &self.lanes {
             if lane.mirror.release() {
                 lane.hurry();
@@ -118,7 +123,24 @@ impl Live {
     /// The next full pass to this target may delete whatever it finds, and a root that was replaced is accepted.
     pub fn release_once(&self, lane: &Lane) {
         self.accept_root();
+        self.forget_absent();
         lane.mirror.release_pass();
+    }
+
+    /// What is not mounted any more has gone for good. Returns whether there was such.
+    fn forget_absent(&self) -> bool {
+        let absent = self.mounts.absent().is_some_and(|absent| !absent.is_empty());
+        if absent {
+            self.mounts.forget_absent();
+            self.look_at_mounts();
+        }
+        absent
+    }
+
+    /// Has the targets know what is not mounted any more, before anything is concluded from what shows there.
+    fn look_at_mounts(&self) {
+        let Some(absent) = self.mounts.absent() else { return };
+        self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.clone()));
     }
 
     /// Accepts the root as it is now, where a person was told to look at it. Returns whether that was so.
@@ -255,6 +277,7 @@ impl Live {
     /// watched before it; what happened in between was not seen.
     fn watch(&self, root: &Root, earlier: Option<RootId>, stop: &Stop) -> Over {
         self.show(SourceState::Starting, None);
+        self.look_at_mounts();
         let mut notices = Vec::new();
         let watching = loop {
             match self.waker().and_then(|waker| {

@@ -71,3 +71,68 @@ fn a_mount_that_never_answers_does_not_keep_pushd_from_ending() {
     assert!(exit.is_some() && lasted < Duration::from_secs(8), "{lasted:?}: {log}");
     assert!(log.contains("takes too long to end"), "{log}");
 }
+
+/// Whether deletions wait for a person because of a mount.
+fn is_away(pair: &Pair) -> bool {
+    let held = pair.pushd.target("t")["held"].clone();
+    held["until"].is_null() && held["why"].as_str().is_some_and(|why| why.contains("nothing is mounted now"))
+}
+
+#[test]
+fn a_mount_that_vanished_is_held_over_a_restart_until_it_is_back_or_released() {
+    if !is_root("a_mount_that_vanished_is_held_over_a_restart_until_it_is_back_or_released") {
+        return;
+    }
+    let mut pair = Pair::new("vanished", Setup { source: "one_file_system = false".into(), ..Setup::default() });
+    let (at, other) = (pair.source.join("disks/one"), pair.source.with_file_name("elsewhere"));
+    fs::create_dir_all(&at).unwrap();
+    fs::create_dir(&other).unwrap();
+    fs::write(at.join("covered"), b"beneath the disk").unwrap();
+    for n in 0..200 {
+        fs::write(pair.source.join(n.to_string()), b"the bulk of it").unwrap();
+    }
+    let mounted = Mounted::tmpfs(&at);
+    mounted.bind(&other);
+    for name in ["file", "covered"] {
+        fs::write(at.join(name), b"on the disk").unwrap();
+    }
+    pair.start();
+    pair.settle();
+    let backup = pair.backup.clone();
+    let stands = |what: &str| {
+        for name in ["file", "covered"] {
+            assert_eq!(fs::read(backup.join("disks/one").join(name)).unwrap(), b"on the disk", "{what}");
+        }
+    };
+    stands("at first");
+    let goes_on = |pair: &Pair, text: &str| {
+        fs::write(pair.source.join("beside"), text).unwrap();
+        eventually("the rest goes on", || fs::read(backup.join("beside")).is_ok_and(|is| is == text.as_bytes()));
+    };
+    unmount(&at, UnmountFlags::DETACH).unwrap();
+    eventually("it is held", || is_away(&pair));
+    goes_on(&pair, "live");
+    assert_eq!(pair.pushd.command(&["status"]).code, 75);
+    pair.pushd.command(&["resync"]);
+    goes_on(&pair, "compared");
+    stands("unmounted live");
+    assert!(pair.pushd.daemon.end(Duration::from_secs(60)).is_some());
+    let done = pair.sync(&[]);
+    assert_eq!(done.code, 75, "{}", done.text());
+    stands("after a pass of its own");
+    pair.pushd.daemon.start();
+    eventually("it is held after a restart", || is_away(&pair));
+    goes_on(&pair, "restarted");
+    stands("not mounted at the start");
+    rustix::mount::mount_bind(&other, &at).unwrap();
+    eventually("it is back", || pair.pushd.target("t")["held"].is_null());
+    pair.settle();
+    pair.assert_equal();
+    unmount(&at, UnmountFlags::DETACH).unwrap();
+    eventually("it is held again", || is_away(&pair));
+    assert_eq!(pair.pushd.command(&["release"]).code, 0);
+    pair.settle();
+    assert_eq!(fs::read(backup.join("disks/one/covered")).unwrap(), b"beneath the disk");
+    pair.assert_equal();
+    let _ = unmount(&other, UnmountFlags::DETACH);
+}

@@ -65,6 +65,8 @@ impl Carrier<'_> {
         for notice in notices.drain(..) {
             match notice {
                 Notice::Hint(hint) => hints.push(hint),
+                // Hints of the same time are told after this.
+                Notice::Remounted => self.live.look_at_mounts(),
                 Notice::Overflow => {
                     self.live.lock_board().overflows += 1;
                     self.say_overflow();

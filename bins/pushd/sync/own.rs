@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Source, Target};
 use crate::identity::Identity;
 use crate::lane::{self, Dialled, Unreached};
+use crate::mounts::KnownMounts;
 use crate::report::{self, Brake, Failed, Outcome};
 
 /// How long an interrupted pass may take to give its folder back.
@@ -39,6 +40,11 @@ impl Own {
         stop: &Stop,
     ) -> Own {
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
+        let mounts = KnownMounts::of(&source, identity);
+        if brake == Brake::Released {
+            mounts.forget_absent();
+        }
+        mirror.set_absent(mounts.absent().unwrap_or_default());
         if brake == Brake::Released {
             mirror.release_pass();
         }

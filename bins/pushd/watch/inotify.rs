@@ -75,7 +75,9 @@ impl InotifyWatcher {
         let mounted = self.hands.backlog.queue().mounts_changed();
         if mounted {
             let now = Instant::now();
-            self.read_mounts().iter().for_each(|path| self.picture.remounted(path, now));
+            let changed = self.read_mounts();
+            changed.iter().for_each(|path| self.picture.remounted(path, now));
+            notices.extend(changed.first().map(|_| Notice::Remounted));
         }
         self.carry_on()?;
         if !self.picture.is_lost() {

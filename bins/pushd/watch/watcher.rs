@@ -47,6 +47,8 @@ pub trait Watcher: Send {
 pub enum Notice {
     /// Look there: something may have changed.
     Hint(Hint),
+    /// Something was mounted beneath the root, or unmounted; what is to be looked at for that is hinted beside it.
+    Remounted,
     /// Events were lost. The watches have been renewed already: look at everything once.
     Overflow,
     /// From now on these folders and all beneath them are not watched. Told once; tried again from time to time, and

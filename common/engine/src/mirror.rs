@@ -1,6 +1,7 @@
 //! The state of one target that outlives its connections: what it is owed, how far it is, what is wrong with it. Shared
 //! by the watcher, the sender and the status; every lock is held for a moment and never across a wait.
 
+mod absent;
 mod account;
 mod condition;
 mod entries;
@@ -13,6 +14,7 @@ mod sent;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use proto::RelPath;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -20,6 +22,7 @@ use crate::hint::{Cause, Hint};
 pub use crate::pending::{Held, Why};
 use crate::pending::{LetGo, Pending, Rules};
 use crate::view::Selection;
+pub use absent::Absent;
 pub(crate) use account::{Account, Amount, Occasion, Past, Standing, Stock};
 pub use condition::{ASKS, Condition};
 pub use entries::Entries;
@@ -52,6 +55,8 @@ pub struct Mirror {
     pub sent: Sent,
     /// How far the sending of content is.
     pub progress: Progress,
+    /// Mount points of the source on which nothing is mounted now.
+    pub(crate) absent: Absent,
 }
 
 impl Mirror {
@@ -72,6 +77,7 @@ impl Mirror {
             account: Account::new(clock.clone()),
             sent: Sent::default(),
             progress: Progress::new(clock.clone()),
+            absent: Absent::default(),
             clock,
         }
     }
@@ -159,7 +165,44 @@ impl Mirror {
 
     /// Deletions that wait, if any do.
     pub fn deletions_held(&self) -> Option<Held> {
-        self.pending().deletions_held(self.now())
+        let held = self.pending().deletions_held(self.now());
+        self.with_absent(held)
+    }
+
+    /// The same with what is beneath mount points on which nothing is mounted, each of which counts as one.
+    fn with_absent(&self, held: Option<Held>) -> Option<Held> {
+        let Some((entries, since)) = self.absent.told() else { return held };
+        let age = self.clock.since(since);
+        Some(match held {
+            None => Held { entries, age, left: None, why: Why::Unmounted, total: entries },
+            Some(held) => {
+                let why = if held.left.is_some() { Why::Unmounted } else { held.why };
+                Held { entries: held.entries + entries, age: held.age.max(age), left: None, why, total: held.total }
+            }
+        })
+    }
+
+    /// All that is held, if nothing else is owed and a person has to let it go on.
+    pub(crate) fn held_alone(&self) -> Option<Held> {
+        let (held, idle) = {
+            let pending = self.pending();
+            (pending.deletions_held(self.now()), pending.owes_nothing())
+        };
+        self.with_absent(held).filter(|held| held.left.is_none() && idle)
+    }
+
+    /// Whether a person has to let something at or beneath `place`, or above it, go on.
+    pub fn waits_for_word(&self, place: &RelPath) -> bool {
+        self.absent.concerns(place) || self.pending().waits_for_word(place, self.now())
+    }
+
+    /// On these mount points of the source nothing is mounted now, and something was before: what the target has there is held.
+    /// What is not among them any more is compared.
+    pub fn set_absent(&self, places: Vec<RelPath>) {
+        let back = self.absent.set(places, self.now());
+        if !back.is_empty() {
+            self.hint(back.into_iter().map(|path| Hint::Subtree { path }));
+        }
     }
 
     /// A person lets deletions that are held go on. Returns whether there were any.
@@ -216,8 +259,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use proto::RelPath;
 
     use super::*;
     use crate::pending::Holds;

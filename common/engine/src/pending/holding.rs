@@ -215,11 +215,6 @@ impl Pending {
         (why == Why::Many).then(|| (self.inferred.entries(), self.inferred.total()))
     }
 
-    /// All that is held, if nothing else is owed.
-    pub(crate) fn held_alone(&self, now: Instant) -> Option<Held> {
-        self.deletions_held(now).filter(|held| held.left.is_none() && self.owes_nothing())
-    }
-
     /// What is held is deleted, where it is still not there. What it is not known of is found by a comparison.
     pub(crate) fn let_go(&mut self, now: Instant) -> LetGo {
         self.let_seen_go(Cause::RELEASED, now);

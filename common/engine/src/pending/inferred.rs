@@ -32,6 +32,8 @@ pub enum Why {
     Emptied,
     /// They were seen, and are so many that what is gone may be about to come back.
     Mass,
+    /// They are beneath a mount point on which nothing is mounted now.
+    Unmounted,
 }
 
 /// How far a comparison reached.

@@ -34,7 +34,7 @@ impl Session<'_> {
         reach: Reach,
         reason: Reason,
     ) -> Result<(), Ended> {
-        if self.is_unheld(&path) {
+        if self.is_unheld(&path) || self.mirror.absent.covers(&path) {
             return Ok(());
         }
         tracing::trace!(%path, ?reach, "compare");
@@ -108,6 +108,10 @@ impl Session<'_> {
             return Ok(());
         }
         match children {
+            // What shows beneath a mount that is away is another folder.
+            Ok(_) if self.mirror.absent.covers(&path) => {
+                self.passes.tell(ticket, Pass::unlisted);
+            }
             Ok(children) => self.list_is_there(ticket, path, children),
             Err(error) => {
                 self.passes.tell(ticket, Pass::unlisted);

@@ -19,6 +19,9 @@ use crate::view::{Folder, Inode, Rule};
 impl Session<'_> {
     /// Looks at one entry and sends what is there.
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
+        if self.mirror.absent.covers(&look.path) {
+            return Ok(());
+        }
         if look.path.is_root() {
             return self.mend_folder(look.ticket, &look.path);
         }

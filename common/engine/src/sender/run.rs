@@ -69,7 +69,8 @@ impl Session<'_> {
                 if self.tell_done()? {
                     return Ok(Step::Worked);
                 }
-                return Err(Ended::InSync);
+                // Of what is beneath a mount that is away nothing is owed, and the backup is no copy of it.
+                return Err(self.gives_up_held().unwrap_or(Ended::InSync));
             }
             self.passed = false;
             sys::process::give_back_memory();

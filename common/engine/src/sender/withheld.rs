@@ -31,7 +31,8 @@ impl Session<'_> {
     pub(super) fn sift(&mut self, ticket: Ticket) {
         let (mut missing, mut pending) = (Vec::new(), self.mirror.pending());
         let awaits = |path: &RelPath| {
-            let awaited = pending.awaits(path);
+            let away = self.mirror.absent.concerns(path);
+            let awaited = if away { Awaited::Itself } else { pending.awaits(path) };
             if awaited != Awaited::No {
                 missing.push(path.clone());
             }
@@ -62,6 +63,10 @@ impl Session<'_> {
 
     /// Whether a deletion that is at hand waits: what was seen to go lately, or all of it, as the source is empty.
     pub(super) fn is_held(&mut self, ticket: Ticket, path: &RelPath, why: Why) -> Result<bool, Ended> {
+        // What a mount that is away would take along is no deletion, whoever told of it.
+        if self.mirror.absent.concerns(path) {
+            return Ok(true);
+        }
         let may_be = why.is_released() || self.mirror.is_released();
         if may_be {
             return Ok(false);
@@ -116,7 +121,7 @@ impl Session<'_> {
     /// Why a run that is to end does so, if all that is left to do waits for a person.
     pub(super) fn gives_up_held(&self) -> Option<Ended> {
         let waits = self.until == Until::InSync && self.flight.is_empty() && self.groups.is_idle();
-        let held = self.mirror.pending().held_alone(self.mirror.now()).filter(|_| waits)?;
+        let held = self.mirror.held_alone().filter(|_| waits)?;
         Some(Ended::Held(held))
     }
 }
@@ -124,7 +129,7 @@ impl Session<'_> {
 /// What would go and may not, in words.
 pub(super) fn excess(Weight { deletes, total, .. }: &Weight, why: pending::Why) -> String {
     match why {
-        pending::Why::Many | pending::Why::Mass => {
+        pending::Why::Many | pending::Why::Mass | pending::Why::Unmounted => {
             format!("{deletes} of {total} entries of the backup would be deleted, more than max_delete allows")
         }
         pending::Why::Emptied => {

@@ -219,7 +219,7 @@ impl Sim<'_> {
         let (now, roles) = (self.place.clock.now(), [pair.sender.due(), pair.receiver.due()]);
         // What has arrived at one who takes nothing now waits for that one.
         let due = roles.into_iter().chain(link).flatten().filter(|due| *due > now).min();
-        let held = || self.mirror.pending().held_alone(now).is_some();
+        let held = || self.mirror.held_alone().is_some();
         if self.steps == 0 && !self.has_hints() && held() {
             self.place.trace.say(|| "RELEASE".into());
             self.mirror.release();

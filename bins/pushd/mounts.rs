@@ -1,0 +1,82 @@
+//! Which mount points a source has had, where what is mounted below it is a part of it. They are remembered in `state_dir` by
+//! their paths: one that vanishes, while pushd runs or while it does not, is absence, and never a deletion.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kit::{hex, unhex};
+use proto::RelPath;
+use sys::Mounts;
+
+use crate::config::Source;
+use crate::identity::Identity;
+
+/// The folder of the lists in `state_dir`.
+const MOUNTS: &str = "mounts";
+
+/// Of one source. What its mounts are is asked of the kernel's table, never of them.
+#[derive(Debug)]
+pub struct KnownMounts {
+    root: PathBuf,
+    entered: bool,
+    /// `None` where nothing is kept.
+    file: Option<PathBuf>,
+    known: Mutex<BTreeSet<RelPath>>,
+}
+
+impl KnownMounts {
+    /// Those that were written down.
+    pub fn of(source: &Source, identity: &Identity) -> KnownMounts {
+        let name = hex(&proto::digest::of(&[], source.name.as_bytes(), source.path.as_os_str().as_encoded_bytes()));
+        let entered = source.mounts == Mounts::Cross;
+        let file = identity.state_dir().map(|dir| dir.join(MOUNTS).join(name)).filter(|_| entered);
+        let known = file.as_deref().filter(|file| sys::exists(file)).map(read).unwrap_or_default();
+        KnownMounts { root: source.path.clone(), entered, file, known: Mutex::new(known) }
+    }
+
+    /// Those on which nothing is mounted now. What is new is written down first. `None` where the kernel does not tell.
+    pub fn absent(&self) -> Option<Vec<RelPath>> {
+        if !self.entered {
+            return Some(Vec::new());
+        }
+        let there: BTreeSet<RelPath> = sys::mounts_beneath(&self.root).ok()?.into_keys().collect();
+        let mut known = self.lock();
+        if !there.is_subset(&known) {
+            known.extend(there.iter().cloned());
+            self.write(&known);
+        }
+        Some(known.difference(&there).cloned().collect())
+    }
+
+    /// A person says that what is absent is gone for good.
+    pub fn forget_absent(&self) {
+        let Some(absent) = self.absent().filter(|absent| !absent.is_empty()) else { return };
+        let mut known = self.lock();
+        absent.iter().for_each(|path| _ = known.remove(path));
+        self.write(&known);
+    }
+
+    fn write(&self, known: &BTreeSet<RelPath>) {
+        let Some(file) = &self.file else { return };
+        let text: String = known.iter().map(|path| format!("{} {path}\n", hex(path.as_bytes()))).collect();
+        let folder = file.parent().map_or(Ok(()), sys::create_private_dir);
+        if let Err(error) = folder.and_then(|()| sys::replace(file, text.as_bytes(), 0o600)) {
+            tracing::warn!("mount points cannot be remembered over a restart: {}: {error}", file.display());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<RelPath>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line for each: its path as hexadecimal digits, and once more for people.
+fn read(file: &Path) -> BTreeSet<RelPath> {
+    let text = sys::read_config(file).unwrap_or_else(|error| {
+        tracing::warn!("mount points that were remembered are lost: {}: {error}", file.display());
+        String::new()
+    });
+    let path = |line: &str| RelPath::parse(&unhex(line.split(' ').next()?.as_bytes())?).ok();
+    text.lines().filter_map(path).collect()
+}
