@@ -201,12 +201,13 @@ impl Session<'_> {
 
     /// What failed may have left the folders that hold it with another mtime.
     fn look_at_folders_of(&mut self, op: u64, ticket: Ticket, sent: &Sent, pause: Duration) {
-        let other = match sent {
-            Sent::Rename(from, ..) => Some(from),
-            Sent::Exchange(_, b, _) => Some(b),
-            _ => None,
+        let others = match sent {
+            Sent::Rename(from, ..) => std::slice::from_ref(from),
+            Sent::Exchange(_, b, _) => std::slice::from_ref(b),
+            Sent::Link(_, others) => others,
+            _ => &[],
         };
-        for place in [place(sent)].into_iter().chain(other) {
+        for place in std::iter::once(place(sent)).chain(others) {
             if let Some(folder) = self.by_now(op, place).parent() {
                 self.owe_entry(ticket, folder.clone(), Cause::ENTRIES);
                 self.mirror.pending().postpone(&folder, self.mirror.now() + pause);

@@ -112,3 +112,35 @@ fn content_follows_the_promise_of_room_and_the_end_needs_no_hand() {
     assert_eq!(pair.mirror.target.blocked(), None);
     assert!(promised.lock().unwrap().is_empty());
 }
+
+#[test]
+fn after_names_that_were_not_joined_the_folders_of_all_are_looked_at() {
+    for outcome in [Outcome::ReadOnly { reason: "so".into() }, Outcome::Failed { reason: "so".into() }] {
+        let pair = Pair::new();
+        fs::create_dir(pair.here.join("d")).unwrap();
+        fs::write(pair.here.join("a"), "x").unwrap();
+        fs::hard_link(pair.here.join("a"), pair.here.join("d/b")).unwrap();
+        pair.entry("d", Cause::CREATED);
+        pair.entry("a", Cause::WRITTEN);
+        pair.entry("d/b", Cause::CREATED);
+        // Its first answer to a link; then whether the folder of the other name came.
+        let (mut refusal, refused, mended) = (Some(outcome), Arc::new(AtomicBool::new(false)), Arc::default());
+        let (has, seen) = (refused.clone(), Arc::clone(&mended));
+        let fake = Fake::new(move |message: &ToReceiver| match message {
+            ToReceiver::Link { .. } => {
+                has.store(true, Ordering::Relaxed);
+                refusal.take()
+            }
+            ToReceiver::Put { content: Content::Asked { .. }, .. } => Some(Outcome::Want),
+            ToReceiver::Make { path: folder, .. } if has.load(Ordering::Relaxed) && *folder == path("d") => {
+                AtomicBool::store(&seen, true, Ordering::Relaxed);
+                None
+            }
+            _ => None,
+        });
+        let (_, ended) = fake.connect(&pair, pair.new_sender(), Until::InSync, Duration::from_secs(60));
+        assert_eq!(ended, Ended::InSync);
+        assert!(refused.load(Ordering::Relaxed), "no name was to be joined");
+        assert!(AtomicBool::load(&mended, Ordering::Relaxed), "the folder of the other name may have another mtime");
+    }
+}
