@@ -5,13 +5,14 @@
 use std::collections::HashMap;
 
 use proto::RelPath;
+use sys::inotify::Watch;
 
 use super::event::{Change, Event, Object, Spot};
 
 /// So many steps may wait before anything is told ahead of them.
 const BEHIND: usize = 256;
-/// LIMIT: files that are remembered between two reads, and those of one entry of the root that are told ahead: who writes more
-/// than that is the one that all others wait for.
+/// LIMIT: files that are remembered between two reads, and those of one folder, and of one entry of the root, that are told
+/// ahead: who writes more than that is the one that all others wait for.
 const FILES: usize = 4_096;
 const EACH: usize = 16;
 
@@ -19,19 +20,24 @@ const EACH: usize = 16;
 #[derive(Debug, Default)]
 pub struct Ahead {
     files: Vec<Spot>,
+    /// How many of them are in each folder.
+    each: HashMap<Watch, usize>,
 }
 
 impl Ahead {
     /// This was read, and waits behind so many steps.
     pub fn read(&mut self, event: &Event, behind: usize) {
         let complete = matches!(event.change, Change::Written | Change::MovedTo { .. });
-        if behind >= BEHIND
-            && complete
-            && event.object == Object::Other
-            && self.files.len() < FILES
+        if behind < BEHIND || !complete || event.object != Object::Other || self.files.len() == FILES {
+            return;
+        }
+        let each = self.each.entry(event.watch).or_default();
+        // One more than are told: it shows that they are too many.
+        if *each <= EACH
             && let Some(place) = event.place()
             && self.files.last() != Some(&place)
         {
+            *each += 1;
             self.files.push(place);
         }
     }
@@ -43,6 +49,7 @@ impl Ahead {
 
     /// The paths of what is to be told, as far as they are known.
     pub fn take(&mut self, path: impl Fn(&Spot) -> Option<RelPath>) -> Vec<RelPath> {
+        self.each.clear();
         let paths: Vec<RelPath> = std::mem::take(&mut self.files).iter().filter_map(path).collect();
         let mut each: HashMap<RelPath, usize> = HashMap::new();
         paths.iter().for_each(|path| *each.entry(path.top()).or_default() += 1);
@@ -52,13 +59,13 @@ impl Ahead {
     /// Nothing of it counts any more.
     pub fn clear(&mut self) {
         self.files.clear();
+        self.each.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proto::Name;
-    use sys::inotify::Watch;
 
     use super::*;
 
@@ -74,7 +81,8 @@ mod tests {
     #[test]
     fn what_is_written_beside_a_storm_is_told_ahead_of_it() {
         let mut ahead = Ahead::default();
-        for n in 0..1_000 {
+        // More than are remembered.
+        for n in 0..2 * FILES {
             ahead.read(&event(0, &format!("{n}"), Change::Written), BEHIND + n);
         }
         ahead.read(&event(1, "file", Change::Created), 2 * BEHIND);
@@ -93,7 +101,7 @@ mod tests {
         ahead.read(&event(1, "file", Change::Written), BEHIND - 1);
         assert!(ahead.is_empty());
         for n in 0..2 * FILES {
-            ahead.read(&event(1, &n.to_string(), Change::Written), BEHIND);
+            ahead.read(&event(n as Watch / 4, &n.to_string(), Change::Written), BEHIND);
         }
         assert_eq!(ahead.files.len(), FILES);
     }

@@ -1,5 +1,6 @@
 //! Parsed names: the only form in which a path travels.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use crate::shown::Shown;
@@ -35,6 +36,13 @@ pub struct Name(Box<[u8]>);
 /// A path beneath a root: components joined by single slashes; the root itself is empty. Ordered by bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RelPath(Box<[u8]>);
+
+// Order and hash are those of the bytes.
+impl Borrow<[u8]> for RelPath {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl Name {
     /// Takes 1 to 255 bytes that are one component.
@@ -131,8 +139,13 @@ impl RelPath {
 
     /// The entry of the root that it is, or is beneath; of the root the root.
     pub fn top(&self) -> RelPath {
+        RelPath(self.top_bytes().into())
+    }
+
+    /// The bytes of the same, by which a map of paths can be asked.
+    pub fn top_bytes(&self) -> &[u8] {
         let end = self.0.iter().position(|b| *b == b'/').unwrap_or(self.0.len());
-        RelPath(self.0[..end].into())
+        &self.0[..end]
     }
 
     /// Its components, first to last.

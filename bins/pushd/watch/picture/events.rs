@@ -1,6 +1,6 @@
 //! What each event means: which hint it gives, what it does to the picture, and where it makes us look.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::hint::{Cause, Hint};
 use proto::RelPath;
@@ -14,6 +14,9 @@ use super::{At, Picture};
 use crate::watch::event::{Change, Event, Object, Spot};
 use crate::watch::pairing::Paired;
 use crate::watch::watcher::Notice;
+
+/// Events that are told later than this say less than others: what looks at places remembers them a little longer.
+const LATE: Duration = Duration::from_secs(2);
 
 impl Picture {
     /// Something happened. `behind`: all that happened before that moment has been told.
@@ -48,7 +51,9 @@ impl Picture {
                 }
             }
             (Change::Created, Object::Other) => {
-                self.hint(&place, Cause::CREATED);
+                // What is told as late as that may have been met before, as by what was told ahead: that it is new is no news.
+                let late = self.at.now.saturating_duration_since(self.at.behind) > LATE;
+                self.hint(&place, if late { Cause::WRITTEN } else { Cause::CREATED });
                 self.hint_parent(&place);
             }
             (Change::MovedTo { .. }, Object::Other) => {

@@ -246,3 +246,18 @@ fn a_closed_folder_that_was_exchanged_with_a_watched_one_outside_is_known_to_be_
     rig.meets(&place(ROOT, "a"), Met::Denied("no right".into()));
     assert_eq!(rig.picture.unwatched(), [RelPath::parse(b"a").unwrap()]);
 }
+
+#[test]
+fn a_file_that_is_told_of_late_is_not_told_to_be_new() {
+    let mut rig = rig();
+    for (late, cause) in [(0, Cause::CREATED), (3, Cause::WRITTEN)] {
+        let (at, behind) = (place(ROOT, "f"), rig.now - Duration::from_secs(late));
+        let (name, change, object) = (Some(at.name), Change::Created, Object::Other);
+        let event = Event { watch: ROOT, name, change, object };
+        rig.picture.happened(Paired::Event(event), behind, rig.now);
+        let mut notices = Vec::new();
+        rig.picture.tell(&mut notices);
+        let told = |notice: &Notice| matches!(notice, Notice::Hint(Hint::Entry { cause: is, .. }) if *is == cause);
+        assert!(notices.iter().any(told), "{late} s: {notices:?}");
+    }
+}

@@ -40,7 +40,7 @@ impl Capacity {
     /// Whether that leaves room for more.
     fn has_room(self, hints: &Hints, moves: &Moves) -> bool {
         let bytes = hints.store().bytes() + moves.bytes();
-        hints.store().len() <= self.hints / 2 && moves.len() <= self.moves && bytes <= self.bytes / 2
+        hints.store().len() <= self.hints / 2 && moves.len() <= self.moves / 2 && bytes <= self.bytes / 2
     }
 }
 

@@ -123,15 +123,12 @@ impl Moves {
     fn remove(&mut self, number: Number) -> Option<Move> {
         let step = self.all.remove(&number)?;
         for neighbour in step.neighbours() {
-            if let Some(of) = self.neighbours.get_mut(&neighbour) {
-                if of.front() == Some(&number) {
-                    _ = of.pop_front()
-                } else {
-                    of.retain(|other| *other != number)
-                }
-                if of.is_empty() {
-                    self.neighbours.remove(&neighbour);
-                }
+            let Some(of) = self.neighbours.get_mut(&neighbour) else { continue };
+            if let Ok(at) = of.binary_search(&number) {
+                of.remove(at);
+            }
+            if of.is_empty() {
+                self.neighbours.remove(&neighbour);
             }
         }
         self.bytes -= step.size();

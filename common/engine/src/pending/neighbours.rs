@@ -18,26 +18,30 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     /// Something waits here, and is due then.
-    pub fn insert(&mut self, due: Instant, path: RelPath) {
-        self.change(path.top(), |neighbour| neighbour.insert((due, path)));
+    pub fn insert(&mut self, due: Instant, path: &RelPath) {
+        self.change(path, |neighbour| neighbour.insert((due, path.clone())));
     }
 
     /// It does not wait any more.
     pub fn remove(&mut self, due: Instant, path: &RelPath) {
-        self.change(path.top(), |neighbour| neighbour.remove(&(due, path.clone())));
+        self.change(path, |neighbour| neighbour.remove(&(due, path.clone())));
     }
 
-    fn change(&mut self, top: RelPath, change: impl FnOnce(&mut BTreeSet<(Instant, RelPath)>) -> bool) {
-        let neighbour = self.due.entry(top.clone()).or_default();
+    fn change(&mut self, path: &RelPath, change: impl FnOnce(&mut BTreeSet<(Instant, RelPath)>) -> bool) {
+        let top = path.top_bytes();
+        let neighbour = match self.due.get_mut(top) {
+            Some(neighbour) => neighbour,
+            None => self.due.entry(path.top()).or_default(),
+        };
         let before = neighbour.first().map(|(due, _)| *due);
         change(neighbour);
         let after = neighbour.first().map(|(due, _)| *due);
-        if neighbour.is_empty() {
-            self.due.remove(&top);
+        if after.is_none() {
+            self.due.remove(top);
         }
-        if before != after && !self.in_line.contains(&top) {
-            before.map(|due| self.heads.remove(&(due, top.clone())));
-            after.map(|due| self.heads.insert((due, top)));
+        if before != after && !self.in_line.contains(top) {
+            before.map(|due| self.heads.remove(&(due, path.top())));
+            after.map(|due| self.heads.insert((due, path.top())));
         }
     }
 
@@ -87,7 +91,7 @@ impl Neighbours {
     /// Panics if the invariant does not hold, or if just these do not wait.
     pub fn check<'a>(&self, waiting: impl Iterator<Item = (Instant, &'a RelPath)>) {
         let mut anew = Neighbours::default();
-        waiting.for_each(|(due, path)| anew.insert(due, path.clone()));
+        waiting.for_each(|(due, path)| anew.insert(due, path));
         assert_eq!(self.due, anew.due);
         anew.heads.retain(|(_, top)| !self.in_line.contains(top));
         assert_eq!(self.heads, anew.heads);
@@ -121,35 +125,35 @@ mod tests {
         let now = Instant::now();
         let mut neighbours = Neighbours::default();
         for n in 0..4 {
-            neighbours.insert(now, path(&format!("a/{n}")));
+            neighbours.insert(now, &path(&format!("a/{n}")));
         }
         let later = now + Duration::from_millis(1);
-        neighbours.insert(later, path("b/1"));
-        neighbours.insert(later, path("b/2"));
-        neighbours.insert(later, path("c"));
-        neighbours.insert(later, RelPath::root());
+        neighbours.insert(later, &path("b/1"));
+        neighbours.insert(later, &path("b/2"));
+        neighbours.insert(later, &path("c"));
+        neighbours.insert(later, &RelPath::root());
         assert_eq!(neighbours.first(), Some(now));
         assert_eq!(all(&mut neighbours, later), ["a/0", ".", "b/1", "c", "a/1", "b/2", "a/2", "a/3"]);
         assert_eq!(neighbours.first(), None);
     }
 
     #[test]
-    fn what_is_due_at_the_same_time_goes_in_order_where_each_lane_has_one() {
+    fn what_is_due_goes_in_the_order_in_which_it_became_due() {
         let now = Instant::now();
         let mut neighbours = Neighbours::default();
         for (after, name) in [(3, "a"), (1, "z"), (2, "m")] {
-            neighbours.insert(now + Duration::from_millis(after), path(name));
+            neighbours.insert(now + Duration::from_millis(after), &path(name));
         }
         assert_eq!(all(&mut neighbours, now + Duration::from_millis(2)), ["z", "m"]);
         assert_eq!(all(&mut neighbours, now + Duration::from_millis(3)), ["a"]);
     }
 
     #[test]
-    fn a_lane_that_is_called_comes_once_and_may_have_nothing() {
+    fn a_neighbour_that_is_called_comes_once_and_may_have_nothing() {
         let now = Instant::now();
         let mut neighbours = Neighbours::default();
         neighbours.call(path("a"));
-        neighbours.insert(now + Duration::from_secs(1), path("a/1"));
+        neighbours.insert(now + Duration::from_secs(1), &path("a/1"));
         neighbours.call(path("a"));
         assert_eq!(neighbours.first(), Some(now + Duration::from_secs(1)));
         assert_eq!(neighbours.turn(now), Some(path("a")));

@@ -51,7 +51,7 @@ impl Store {
         match waiting.parked {
             Some(claim) => self.parked.add(path.clone(), claim, waiting.since),
             None => {
-                self.due.insert(waiting.due, path.clone());
+                self.due.insert(waiting.due, &path);
                 self.ages.add(waiting.since);
             }
         }
@@ -84,7 +84,7 @@ impl Store {
             waiting.due = due(before);
             if waiting.due != before {
                 self.due.remove(before, path);
-                self.due.insert(waiting.due, path.clone());
+                self.due.insert(waiting.due, path);
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Which folders so much is told of that they are compared as a whole: more than a thousand changes a second for five seconds,
 //! or thousands of renames in one. While that lasts a comparison follows the other ever later.
 //!
+//! LIMIT: a comparison does not see that one file was renamed over another of equal size and time. Outside of storms the
+//! rename tells it.
+//!
 //! A storm is where it happens: of the folders below the root in which much changes the deepest that has nearly all of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -87,7 +90,7 @@ impl Storms {
         if self.storms.is_empty() {
             return None;
         }
-        let storm = self.storms.get(&path.top())?;
+        let storm = self.storms.get(path.top_bytes())?;
         path.is_within(&storm.folder).then(|| storm.folder.clone())
     }
 
@@ -99,50 +102,60 @@ impl Storms {
     /// Something was renamed. Where that was the folder of a storm, or one above it, the storm is over.
     pub fn renamed(&mut self, from: &RelPath, to: &RelPath, now: Instant) {
         for place in [from, to] {
-            if self.storms.get(&place.top()).is_some_and(|storm| storm.folder.is_within(place)) {
-                self.storms.remove(&place.top());
+            if self.storms.get(place.top_bytes()).is_some_and(|storm| storm.folder.is_within(place)) {
+                self.storms.remove(place.top_bytes());
             }
         }
         let count = |rate: &mut Rate| (rate.changes, rate.renames) = (rate.changes + 1, rate.renames + 1);
         self.count(from, now, count);
-        if from.top() != to.top() {
+        if from.top_bytes() != to.top_bytes() {
             self.count(to, now, count);
         }
     }
 
     fn count(&mut self, path: &RelPath, now: Instant, count: impl Fn(&mut Rate)) {
-        let top = path.top();
-        if let Some(storm) = self.storms.get_mut(&top) {
+        let top = path.top_bytes();
+        if let Some(storm) = self.storms.get_mut(top) {
             storm.rate.roll(now);
             if storm.rate.calm >= LASTS {
-                self.storms.remove(&top);
+                self.storms.remove(top);
             } else if path.is_within(&storm.folder) {
                 return count(&mut storm.rate);
             }
         }
-        let Some(parent) = path.parent().filter(|parent| !parent.is_root()) else { return };
-        if !self.meters.contains_key(&top) && self.meters.len() >= METERS {
-            let idle = |meter: &Meter| now.saturating_duration_since(meter.rate.began) > SECOND;
-            self.meters.retain(|_, meter| !idle(meter));
-            if self.meters.len() >= METERS {
-                return;
-            }
+        if path.as_bytes() == top {
+            // An entry of the root has no folder below it.
+            return;
         }
-        let meter =
-            self.meters.entry(top.clone()).or_insert_with(|| Meter { rate: Rate::new(now), places: VecDeque::new() });
+        let Some(meter) = self.meter(path, now) else { return };
         meter.rate.roll(now);
         count(&mut meter.rate);
         if meter.rate.changes.is_multiple_of(EVERY) {
             if meter.places.len() == PLACES {
                 meter.places.pop_front();
             }
-            meter.places.push_back(parent);
+            meter.places.extend(path.parent());
         }
         if meter.rate.busy >= LASTS || meter.rate.renames >= RENAMES {
-            let folder = busiest(&top, &meter.places);
-            self.meters.remove(&top);
-            self.begin(top, folder, now);
+            let folder = busiest(&path.top(), &meter.places);
+            self.meters.remove(top);
+            self.begin(path.top(), folder, now);
         }
+    }
+
+    /// That of the entry of the root in which this is; `None` where too many are busy.
+    fn meter(&mut self, path: &RelPath, now: Instant) -> Option<&mut Meter> {
+        let top = path.top_bytes();
+        if !self.meters.contains_key(top) {
+            if self.meters.len() >= METERS {
+                self.meters.retain(|_, meter| now.saturating_duration_since(meter.rate.began) <= SECOND);
+            }
+            if self.meters.len() >= METERS {
+                return None;
+            }
+            self.meters.insert(path.top(), Meter { rate: Rate::new(now), places: VecDeque::new() });
+        }
+        self.meters.get_mut(top)
     }
 
     fn begin(&mut self, top: RelPath, mut folder: RelPath, now: Instant) {
@@ -152,6 +165,7 @@ impl Storms {
                 folder = folder.parent().unwrap_or_default();
             }
         }
+        self.storms.retain(|_, storm| now.saturating_duration_since(storm.rate.began) <= SECOND * (LASTS + 1));
         tracing::debug!(%folder, "so much changes here that the folder is compared as a whole");
         self.storms.insert(top, Storm { folder, rate: Rate::new(now), pause: Duration::ZERO, compared: None });
     }
@@ -251,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_one_lane_are_one_and_it_ends_when_little_changes() {
+    fn two_of_one_neighbour_are_one_and_it_ends_when_little_changes() {
         let mut storms = Storms::default();
         let mut now = blow(&mut storms, "a/x/1", 2_000, 6, Instant::now());
         for _ in 0..7 {

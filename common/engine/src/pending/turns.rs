@@ -23,7 +23,7 @@ pub(super) enum Outside {
 impl Pending {
     pub(super) fn take_in_turn(&mut self, now: Instant) -> Option<Work> {
         while let Some(neighbour) = self.hints.turn(now) {
-            // What concerns the root itself concerns all that is moved.
+            // What concerns the root itself concerns all that is moved, and goes after all renames.
             if let Some(step) = self.moves.pop(&neighbour) {
                 self.call_again(&step, &neighbour);
                 return Some(self.begin_move(step, now));
@@ -63,8 +63,10 @@ impl Pending {
         }
         match hint {
             Hint::Entry { path, cause } => {
-                // What only comes to a hint that waits costs next to nothing.
-                if self.storms.storm(&path).is_some() || self.hints.store().get(&path).is_none() {
+                // The mtime of a folder is no change of its own, and what only comes to a hint that waits costs next to
+                // nothing.
+                let counts = self.storms.storm(&path).is_some() || self.hints.store().get(&path).is_none();
+                if counts && !cause.only(Cause::ENTRIES) {
                     self.storms.changed(&path, now);
                 }
                 match self.storms.storm(&path) {
@@ -79,7 +81,7 @@ impl Pending {
             Hint::Renamed { from, to, folder, since: before } => {
                 self.storms.renamed(&from, &to, now);
                 let (left, came) = (self.is_in_storm(&from), self.is_in_storm(&to));
-                if left == came && !left || self.leaves_out(&from) || self.leaves_out(&to) {
+                if (!left && !came) || self.leaves_out(&from) || self.leaves_out(&to) {
                     return Outside::Owed(Hint::Renamed { from, to, folder, since: before });
                 }
                 self.agreed.stays(self.owed_now(), now);
@@ -112,7 +114,9 @@ impl Pending {
     fn leave_to_storm(&mut self, folder: RelPath, since: Since, now: Instant) {
         self.agreed.stays(self.owed_now(), now);
         let due = self.storms.due(&folder, now);
-        if self.hints.leave_to_comparison_at(&folder, since, due) {
+        if self.hints.leave_to_comparison_above(&folder, since)
+            || self.hints.leave_to_comparison_at(&folder, since, due)
+        {
             return;
         }
         self.hints.subtree(folder.clone(), since, now);

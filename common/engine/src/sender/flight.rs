@@ -330,7 +330,7 @@ impl Flight {
                 Sent::Link(_, others) => others,
                 _ => &[],
             };
-            let fine = places.iter().filter(|place| self.troubled.get(place).is_none_or(|later| *later < number));
+            let fine = places.iter().filter(|place| self.troubled.get(*place).is_none_or(|later| *later < number));
             whole.extend(fine.map(|place| self.forwarded(number, place)));
         }
         whole

@@ -32,7 +32,7 @@ pub(super) fn in_folder<'a, T>(
 ) -> impl Iterator<Item = (Name, RelPath, Known<'a, T>)> {
     let mut from = Bound::Excluded(if folder.is_root() { RelPath::root() } else { folder.with_suffix(b'/') });
     std::iter::from_fn(move || {
-        let (path, value) = map.range((from.as_ref(), Bound::Unbounded)).next()?;
+        let (path, value) = map.range::<RelPath, _>((from.as_ref(), Bound::Unbounded)).next()?;
         if !path.is_within(folder) {
             return None;
         }
