@@ -8,6 +8,7 @@ use sys::Stat;
 use super::flight::Sent;
 use super::looks::{Look, Why};
 use super::pass::{Difference, Mates};
+use super::unsettled::apart;
 use super::walk::Children;
 use super::{Session, Until};
 use crate::hint::Cause;
@@ -39,8 +40,8 @@ impl Session<'_> {
             return false;
         }
         let Some(due) = self.mirror.account.due(&self.sent_as(&look.path, stat), stat) else { return false };
-        let apart = if look.why.joins() { Cause::default() } else { Cause::APART };
-        self.owe_entry(look.ticket, look.path.clone(), Cause::WRITTEN | Cause::ALONE | apart);
+        let more = Cause::WRITTEN | Cause::ALONE | apart(look.why.joins());
+        self.owe_entry(look.ticket, look.path.clone(), more);
         self.mirror.pending().postpone(&look.path, due);
         true
     }

@@ -1,9 +1,10 @@
 //! Files that change each time they are read: when each is tried again, by how long a try takes and what it has cost, and
 //! whether the target gets an inexact copy meanwhile. Time comes in as an argument.
 //!
-//! INVARIANT: what is sent of such a file is at most [`FIRST`] times its size until a version of it stands at the target, and
-//! then its size in each [`SPAN`], beyond what became an exact version. One that has held still for longer than a try takes is
-//! tried all the same: the time that it has to hold still doubles with each such try that was in vain.
+//! INVARIANT: what is sent of such a file is at most [`FIRST`] times its size until a version of it stands at the target,
+//! and then its size in each [`SPAN`], beyond what became an exact version and what a lost connection or a newer look has
+//! cut off. One that has held still for as long as a try takes, 30 s at most, is tried all the same: that time doubles with
+//! each such try that was in vain.
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,8 @@ const SPAN: Duration = Duration::from_secs(600);
 /// A pause is so many times as long as the try before it, and doubles so often while tries are in vain.
 const PAUSE: u32 = 10;
 const DOUBLINGS: u32 = 3;
+/// A pause is no longer than this, or than a try.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// How long a file has to hold still to be tried before its time: as long as a try takes, within these bounds.
 const STILL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -173,10 +176,10 @@ impl Busy {
         self.meet(path, tried, now).fails(tried, now);
     }
 
-    /// It has changed while it was read, and an inexact copy was sent.
-    pub fn copied(&mut self, path: &RelPath, tried: Try, now: Instant) {
-        let file = self.meet(path, tried, now);
-        file.fails(tried, now);
+    /// What was read last was sent as an inexact copy, and so much that is not in the try yet.
+    pub fn copied(&mut self, path: &RelPath, bytes: u64, now: Instant) {
+        let Some(file) = self.0.get_mut(path) else { return };
+        file.spent = (file.spent(now).saturating_add(bytes), now);
         file.stands(There::Inexact, now);
     }
 
@@ -198,15 +201,35 @@ impl Busy {
     }
 
     /// The target takes no inexact copy.
-    pub fn is_refused(&mut self, path: &RelPath) {
+    pub fn is_refused(&mut self, path: &RelPath, now: Instant) {
         if let Some(file) = self.0.get_mut(path) {
-            (file.there, file.refused) = (There::Unknown, true);
+            // What it has cost is not paid once more.
+            let spent = file.size().saturating_mul(FIRST);
+            (file.there, file.refused, file.spent) = (There::Unknown, true, (spent, now));
         }
     }
 
-    /// Nothing stands under this name any more.
+    /// The target has nothing of it, or did not get what was sent: it is as if it had not been tried.
+    pub fn is_lost(&mut self, path: &RelPath, now: Instant) {
+        if let Some(file) = self.0.get_mut(path) {
+            (file.there, file.spent, file.next) = (There::Unknown, (0, now), now);
+        }
+    }
+
+    /// `from` is now `to`, with all that is beneath it.
+    pub fn moved(&mut self, from: &RelPath, to: &RelPath) {
+        self.gone(to);
+        let paths: Vec<RelPath> = self.0.keys().filter(|path| path.is_within(from)).cloned().collect();
+        for path in paths {
+            if let (Some(file), Some(at)) = (self.0.remove(&path), path.rebase(from, to)) {
+                self.0.insert(at, file);
+            }
+        }
+    }
+
+    /// Nothing stands at and beneath this name any more.
     pub fn gone(&mut self, path: &RelPath) {
-        self.0.remove(path);
+        self.0.retain(|at, _| !at.is_within(path));
     }
 
     fn meet(&mut self, path: &RelPath, tried: Try, now: Instant) -> &mut Restless {
@@ -247,7 +270,8 @@ impl Restless {
 
     /// What of that is spent.
     fn spent(&self, now: Instant) -> u64 {
-        let (spent, at) = self.spent;
+        // Of a file that was larger more is spent than it can ever pay for.
+        let (spent, at) = (self.spent.0.min(self.size().saturating_mul(FIRST)), self.spent.1);
         if self.there == There::Unknown {
             return spent;
         }
@@ -284,7 +308,8 @@ impl Restless {
         if stands && self.there == There::Unknown {
             self.there = There::Some;
         }
-        self.next = now + took * PAUSE * (1 << (self.tries - 1).min(DOUBLINGS));
+        let pause = took.saturating_mul(PAUSE * (1 << (self.tries - 1).min(DOUBLINGS)));
+        self.next = now + pause.min(LONGEST.max(took));
     }
 
     /// This is sent. If it is the first version there, what it has cost until then is settled.

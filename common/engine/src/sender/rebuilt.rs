@@ -41,7 +41,7 @@ impl Session<'_> {
         for (op, path, node, mtime) in self.flight.rebuilt(upto) {
             let path = self.flight.forwarded(op, &path);
             self.origins.sent(&path, node, mtime, self.mirror.now());
-            self.mirror.entries.resolved_here(&path);
+            self.is_settled(&path);
         }
     }
 }

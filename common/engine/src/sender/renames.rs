@@ -59,6 +59,7 @@ impl Session<'_> {
         let mates = self.groups.moved(&from, &to);
         self.look_at_mates(ticket, mates);
         let alike = self.origins.moved(&from, &to);
+        self.busy.moved(&from, &to);
         let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
         self.send_other_spelling(ticket, &from);
         self.send(ticket, &message, Sent::Rename(from, to, alike))?;
@@ -77,6 +78,8 @@ impl Session<'_> {
         if self.view.disk().exchange && stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
             let alike = self.origins.exchanged(&a, &b);
+            self.busy.gone(&a);
+            self.busy.gone(&b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
             self.send(ticket, &message, Sent::Exchange(a, b, alike))?;
             return Ok(());

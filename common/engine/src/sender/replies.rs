@@ -109,6 +109,7 @@ impl Session<'_> {
         };
         self.flight.answered(op, answer, trouble);
         self.account_answer(op, &sent, &outcome);
+        self.is_not_copied(op, &sent, &outcome);
         match outcome {
             Outcome::Want => {
                 if let Sent::Asked(path, claim) = &sent {
@@ -135,9 +136,6 @@ impl Session<'_> {
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
                 self.is_refused(op, ticket, &sent);
-                if self.flight.is_inexact(op) {
-                    self.busy.is_refused(&self.by_now(op, place(&sent)));
-                }
                 if let Sent::Link(_, others) = &sent {
                     self.is_not_joined(op, ticket, others);
                 }

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use proto::{Content, Kept, RelPath, ToReceiver, limits};
+use proto::{Content, Kept, Outcome, RelPath, ToReceiver, limits};
 use sys::{File, Stat};
 
 use super::busy::{Tries, Try};
 use super::flight::Sent;
-use super::looks::Look;
+use super::looks::{Look, Why};
+use super::pass::Difference;
 use super::read;
 use super::replies::place;
 use super::upload::Upload;
@@ -25,6 +26,9 @@ const COPIED: &str =
 impl Session<'_> {
     /// Whether the content of this file has to wait, as it has changed while it was read: it is owed then.
     pub(super) fn waits_to_settle(&mut self, look: &Look, stat: &Stat) -> bool {
+        if look.why == Why::Differs(Difference::Missing) {
+            self.busy.is_lost(&look.path, self.mirror.now());
+        }
         let Some(due) = self.busy.due(&look.path, stat, self.mirror.now()) else { return false };
         self.note_unsettled(&look.path);
         self.owe_unsettled(look.ticket, &look.path, Cause::ALONE.and(apart(look.why.joins())), Some(due));
@@ -54,7 +58,8 @@ impl Session<'_> {
     pub(super) fn is_copied(&mut self, upload: &Upload) {
         self.flight.brings_inexact();
         let now = self.mirror.now();
-        self.busy.copied(upload.path(), upload.in_vain(now), now);
+        self.busy.failed(upload.path(), upload.in_vain(now), now);
+        self.busy.copied(upload.path(), 0, now);
         self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
     }
 
@@ -76,7 +81,7 @@ impl Session<'_> {
 
     fn copy_small(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<(), Ended> {
         let (path, now) = (&look.path, self.mirror.now());
-        let mut tried = Try { after: *stat, bytes: 0, last: 0, took: Duration::ZERO, stands: false };
+        let tried = Try { after: *stat, bytes: 0, last: 0, took: Duration::ZERO, stands: false };
         self.busy.failed(path, tried, now);
         if !self.copies_busy() || stat.size > limits::INLINE as u64 || !self.busy.may_copy_small(path, now) {
             return Ok(());
@@ -97,8 +102,7 @@ impl Session<'_> {
         self.has_sent(path, stat, past);
         self.sent_content(path, stat, bytes, look.why.joins());
         self.flight.brings_inexact();
-        tried.bytes = bytes;
-        self.busy.copied(path, tried, now);
+        self.busy.copied(path, bytes, now);
         Ok(())
     }
 
@@ -110,10 +114,25 @@ impl Session<'_> {
 
     /// The target has an exact version of a file, and did not take an inexact copy for it.
     pub(super) fn keeps_exact(&mut self, op: u64, sent: &Sent) {
-        let path = self.by_now(op, place(sent));
+        let path = self.flight.forwarded(op, place(sent));
         if self.busy.is_copied(&path) {
             self.busy.is_kept(&path);
             self.note_unsettled(&path);
+        }
+    }
+
+    /// What became of an inexact copy that the target has not stored.
+    pub(super) fn is_not_copied(&mut self, op: u64, sent: &Sent, outcome: &Outcome) {
+        if !self.flight.is_inexact(op) {
+            return;
+        }
+        let (path, now) = (self.flight.forwarded(op, place(sent)), self.mirror.now());
+        match outcome {
+            Outcome::Refused { .. } => self.busy.is_refused(&path, now),
+            Outcome::Absent | Outcome::Full { .. } | Outcome::ReadOnly { .. } | Outcome::Failed { .. } => {
+                self.busy.is_lost(&path, now);
+            }
+            Outcome::Want | Outcome::Differs | Outcome::Partly { .. } => {}
         }
     }
 
@@ -144,7 +163,7 @@ impl Session<'_> {
     }
 }
 
-/// Whether the names of a file are joined, as a reason to look at it.
-fn apart(joins: bool) -> Cause {
+/// Why a file is looked at again that may be joined with its other names, or may not.
+pub(super) fn apart(joins: bool) -> Cause {
     if joins { Cause::default() } else { Cause::APART }
 }

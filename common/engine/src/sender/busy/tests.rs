@@ -21,6 +21,12 @@ fn tried(version: i64, bytes: u64, last: u64) -> Try {
     Try { after: stat(version), bytes, last, took: Duration::from_secs(3), stands: false }
 }
 
+/// A try in vain, of which an inexact copy was sent.
+fn copied(busy: &mut Busy, tried: Try, now: Instant) {
+    busy.failed(&path(), tried, now);
+    busy.copied(&path(), 0, now);
+}
+
 /// A file that is written twice a second, for so long, by tries that send so much: the first three times at once. What was
 /// sent in all, and in how many tries, after the first.
 fn followed(first: impl Fn(&mut Busy, Instant), span: Duration, last: u64) -> (u64, u32) {
@@ -46,7 +52,7 @@ fn four_times_its_size_is_sent_of_what_the_target_has_nothing_of() {
 
 #[test]
 fn its_size_is_sent_in_ten_minutes_of_what_it_has_a_version_of() {
-    let first = |busy: &mut Busy, now| busy.copied(&path(), tried(0, 3 * SIZE, SIZE), now);
+    let first = |busy: &mut Busy, now| copied(busy, tried(0, 3 * SIZE, SIZE), now);
     let (sent, tries) = followed(first, Duration::from_secs(6000), SIZE);
     assert!((9..=11).contains(&(sent / SIZE)) && tries >= 9, "{sent} bytes in {tries} tries");
     // Little of it, and the pauses are what bounds it.
@@ -72,7 +78,7 @@ fn what_holds_still_is_tried_before_its_time_and_ever_later_when_that_was_in_vai
 #[test]
 fn an_exact_version_ends_it_and_so_does_another_file_under_its_name() {
     let (mut busy, now) = (Busy::default(), Instant::now());
-    busy.copied(&path(), tried(0, 3 * SIZE, SIZE), now);
+    copied(&mut busy, tried(0, 3 * SIZE, SIZE), now);
     assert!(busy.is_copied(&path()) && busy.may_copy(&path()));
     busy.stored(&path(), now);
     assert!(busy.0.is_empty());
@@ -85,12 +91,12 @@ fn an_exact_version_ends_it_and_so_does_another_file_under_its_name() {
 fn an_exact_one_at_the_target_stays_and_one_that_it_refuses_is_not_sent_again() {
     let (mut busy, now) = (Busy::default(), Instant::now());
     assert!(busy.may_copy(&path()));
-    busy.copied(&path(), tried(0, SIZE, SIZE), now);
+    copied(&mut busy, tried(0, SIZE, SIZE), now);
     busy.is_kept(&path());
     assert!(!busy.may_copy(&path()) && !busy.is_copied(&path()));
     busy.gone(&path());
-    busy.copied(&path(), tried(0, SIZE, SIZE), now);
-    busy.is_refused(&path());
+    copied(&mut busy, tried(0, SIZE, SIZE), now);
+    busy.is_refused(&path(), now);
     assert!(!busy.may_copy(&path()) && !busy.is_copied(&path()));
 }
 
@@ -108,7 +114,7 @@ fn a_small_file_waits_for_nothing_but_the_copies_of_it_do() {
         busy.failed(&path(), nothing(version), now);
         if busy.may_copy_small(&path(), now) {
             copies += 1;
-            busy.copied(&path(), Try { bytes: SIZE, ..nothing(version) }, now);
+            busy.copied(&path(), SIZE, now);
         }
         now += Duration::from_secs(1);
     }
@@ -122,4 +128,43 @@ fn what_is_remembered_is_bounded() {
         busy.failed(&RelPath::parse(format!("{n}").as_bytes()).unwrap(), tried(0, SIZE, SIZE), now);
     }
     assert_eq!(busy.0.len(), FILES);
+}
+
+#[test]
+fn what_is_lost_at_the_target_is_copied_anew_and_what_is_renamed_takes_its_pauses_along() {
+    let (mut busy, now) = (Busy::default(), Instant::now());
+    copied(&mut busy, tried(0, SIZE, SIZE), now);
+    busy.is_kept(&path());
+    assert!(!busy.may_copy(&path()));
+    busy.is_lost(&path(), now);
+    assert!(busy.may_copy(&path()) && busy.due(&path(), &stat(1), now).is_none());
+    busy.failed(&path(), tried(1, SIZE, SIZE), now);
+    let to = RelPath::parse(b"d/g").unwrap();
+    busy.moved(&path(), &to);
+    assert!(busy.due(&to, &stat(1), now).is_some() && busy.due(&path(), &stat(1), now).is_none());
+    busy.gone(&RelPath::parse(b"d").unwrap());
+    assert_eq!(busy.attempts(&to), ATTEMPTS, "it is not remembered");
+}
+
+#[test]
+fn a_file_that_was_large_is_not_kept_waiting_by_what_that_has_cost() {
+    let (mut busy, now) = (Busy::default(), Instant::now());
+    copied(&mut busy, tried(0, 3 * SIZE, SIZE), now);
+    busy.failed(&path(), tried(1, SIZE, SIZE), now);
+    let small = |version| Stat { size: 1, ..stat(version) };
+    assert!(busy.due(&path(), &small(2), now).is_some());
+    let later = now + SPAN * FIRST as u32;
+    busy.due(&path(), &small(3), later);
+    assert_eq!(busy.due(&path(), &small(4), later), None);
+}
+
+#[test]
+fn no_pause_is_longer_than_an_hour_or_the_try() {
+    let (mut busy, now) = (Busy::default(), Instant::now());
+    for took in [Duration::from_secs(1800), Duration::from_secs(7200)] {
+        busy.failed(&path(), Try { took, stands: true, ..tried(0, 0, 0) }, now);
+        let next = now + took.max(LONGEST);
+        assert!(busy.due(&path(), &stat(1), next - STILL.1).is_some());
+        assert_eq!(busy.due(&path(), &stat(2), next), None);
+    }
 }
