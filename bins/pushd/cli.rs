@@ -41,11 +41,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Show what a running pushd does: state, owed, lag and problems of every source and target
     Status(StatusArgs),
-    /// Let a source go on that was halted because too much was to be deleted, or its root had changed
+    /// Let go on what waits for a person: deletions that are held, or a source whose root was replaced
     Release(SourceArgs),
     /// Make a full pass now
     Resync(SourceArgs),
-    /// Return when all that changed before is safe at every target; exit 75 when the time is over, or it was halted
+    /// Return when all that changed before is safe at every target; exit 75 when the time is over, or a person has to release
     Wait(WaitArgs),
 }
 

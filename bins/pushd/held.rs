@@ -27,21 +27,24 @@ impl Deletions {
 }
 
 /// How many wait, and why.
-pub fn reason(Held { entries, total, why, .. }: &Held) -> String {
-    let (entries, total) = (units::count(*entries), units::count(*total));
-    match why {
+pub fn reason(held: &Held) -> String {
+    let (entries, total) = (units::count(held.entries - held.unmounted), units::count(held.total));
+    let unmounted = format!(
+        "nothing is mounted now where something was (such places, with all beneath them: {}): what the backup has there is \
+         held until it is back",
+        units::count(held.unmounted)
+    );
+    let reason = match held.why {
         Why::Many => {
             format!(
                 "{entries} of {total} entries of the backup would be deleted, more than max_delete allows: they are held"
             )
         }
         Why::Mass => format!("{entries} went at once: what is there again when their time has come stays"),
-        Why::Unmounted => format!(
-            "nothing is mounted now where something was (such places, with all beneath them: {entries}): what the backup \
-             has there is held until it is back"
-        ),
+        Why::Unmounted => return unmounted,
         Why::Emptied => {
             format!("the source is empty, and the backup is not (entries that would be deleted: {entries})")
         }
-    }
+    };
+    if held.unmounted > 0 { format!("{reason}; {unmounted}") } else { reason }
 }

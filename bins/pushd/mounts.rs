@@ -35,26 +35,46 @@ impl KnownMounts {
         KnownMounts { root: source.path.clone(), entered, file, known: Mutex::new(known) }
     }
 
-    /// Those on which nothing is mounted now. What is new is written down first. `None` where the kernel does not tell.
-    pub fn absent(&self) -> Option<Vec<RelPath>> {
+    /// Those on which nothing is mounted now; where the kernel does not tell, all. What is new is written down first.
+    pub fn absent(&self) -> Vec<RelPath> {
         if !self.entered {
-            return Some(Vec::new());
+            return Vec::new();
         }
-        let there: BTreeSet<RelPath> = sys::mounts_beneath(&self.root).ok()?.into_keys().collect();
         let mut known = self.lock();
+        let Ok(there) = sys::mounts_beneath(&self.root) else { return known.iter().cloned().collect() };
+        let there: BTreeSet<RelPath> = there.into_keys().collect();
         if !there.is_subset(&known) {
             known.extend(there.iter().cloned());
             self.write(&known);
         }
-        Some(known.difference(&there).cloned().collect())
+        known.difference(&there).cloned().collect()
     }
 
-    /// A person says that what is absent is gone for good.
-    pub fn forget_absent(&self) {
-        let Some(absent) = self.absent().filter(|absent| !absent.is_empty()) else { return };
+    /// A person says that what is absent is gone for good. Returns what that is.
+    pub fn forget_absent(&self) -> Vec<RelPath> {
+        let absent = self.absent();
         let mut known = self.lock();
         absent.iter().for_each(|path| _ = known.remove(path));
-        self.write(&known);
+        if !absent.is_empty() {
+            self.write(&known);
+        }
+        absent
+    }
+
+    /// A folder was renamed, and what is mounted beneath it stands there now.
+    pub fn renamed(&self, from: &RelPath, to: &RelPath) {
+        if !self.entered {
+            return;
+        }
+        let mut known = self.lock();
+        let moved: Vec<_> = known.iter().filter(|path| path.is_within(from)).cloned().collect();
+        for path in &moved {
+            known.remove(path);
+            known.extend(path.rebase(from, to));
+        }
+        if !moved.is_empty() {
+            self.write(&known);
+        }
     }
 
     fn write(&self, known: &BTreeSet<RelPath>) {

@@ -124,22 +124,23 @@ impl Live {
     pub fn release_once(&self, lane: &Lane) {
         self.accept_root();
         self.forget_absent();
+        lane.mirror.release();
         lane.mirror.release_pass();
     }
 
     /// What is not mounted any more has gone for good. Returns whether there was such.
     fn forget_absent(&self) -> bool {
-        let absent = self.mounts.absent().is_some_and(|absent| !absent.is_empty());
-        if absent {
-            self.mounts.forget_absent();
+        let gone = self.mounts.forget_absent();
+        if !gone.is_empty() {
             self.look_at_mounts();
+            self.lanes.iter().for_each(|lane| lane.mirror.forget_absent(&gone));
         }
-        absent
+        !gone.is_empty()
     }
 
     /// Has the targets know what is not mounted any more, before anything is concluded from what shows there.
     fn look_at_mounts(&self) {
-        let Some(absent) = self.mounts.absent() else { return };
+        let absent = self.mounts.absent();
         self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.clone()));
     }
 

@@ -58,7 +58,7 @@ fn paths(root: &Path) -> Vec<Vec<u8>> {
     mirrored(root).into_keys().collect()
 }
 
-/// `pushd release` if it is still halted; then all is equal in the end.
+/// `pushd release` if it waits for a person; then all is equal in the end.
 fn recovers(pair: &Pair) {
     if waits(pair) {
         let done = pair.pushd.command(&["release"]);

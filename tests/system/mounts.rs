@@ -127,6 +127,9 @@ fn a_mount_that_vanished_is_held_over_a_restart_until_it_is_back_or_released() {
     rustix::mount::mount_bind(&other, &at).unwrap();
     eventually("it is back", || pair.pushd.target("t")["held"].is_null());
     pair.settle();
+    // More than max_delete lets go: one word is enough all the same.
+    (0..400).for_each(|n| fs::write(at.join(n.to_string()), b"most of all").unwrap());
+    pair.settle();
     pair.assert_equal();
     unmount(&at, UnmountFlags::DETACH).unwrap();
     eventually("it is held again", || is_away(&pair));

@@ -64,7 +64,12 @@ impl Carrier<'_> {
         let mut lost = None;
         for notice in notices.drain(..) {
             match notice {
-                Notice::Hint(hint) => hints.push(hint),
+                Notice::Hint(hint) => {
+                    if let Hint::Renamed { from, to, folder: true, .. } = &hint {
+                        self.live.mounts.renamed(from, to);
+                    }
+                    hints.push(hint);
+                }
                 // Hints of the same time are told after this.
                 Notice::Remounted => self.live.look_at_mounts(),
                 Notice::Overflow => {

@@ -44,7 +44,7 @@ impl Own {
         if brake == Brake::Released {
             mounts.forget_absent();
         }
-        mirror.set_absent(mounts.absent().unwrap_or_default());
+        mirror.set_absent(mounts.absent());
         if brake == Brake::Released {
             mirror.release_pass();
         }

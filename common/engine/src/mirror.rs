@@ -104,6 +104,7 @@ impl Mirror {
             };
             let turn = pending.hint(hint, now);
             if let Some((from, to)) = places {
+                self.absent.renamed(&from, &to);
                 self.entries.renamed((&from, &to), turn);
             }
         }
@@ -174,10 +175,10 @@ impl Mirror {
         let Some((entries, since)) = self.absent.told() else { return held };
         let age = self.clock.since(since);
         Some(match held {
-            None => Held { entries, age, left: None, why: Why::Unmounted, total: entries },
+            None => Held { entries, age, left: None, why: Why::Unmounted, total: entries, unmounted: entries },
             Some(held) => {
-                let why = if held.left.is_some() { Why::Unmounted } else { held.why };
-                Held { entries: held.entries + entries, age: held.age.max(age), left: None, why, total: held.total }
+                let (all, age) = (held.entries + entries, held.age.max(age));
+                Held { entries: all, age, left: None, unmounted: entries, ..held }
             }
         })
     }
@@ -203,6 +204,16 @@ impl Mirror {
         if !back.is_empty() {
             self.hint(back.into_iter().map(|path| Hint::Subtree { path }));
         }
+    }
+
+    /// A person says that what was mounted there has gone for good: what the target has of it goes, as far as nothing shows
+    /// there.
+    pub fn forget_absent(&self, gone: &[RelPath]) {
+        let now = self.now();
+        let mut pending = self.pending();
+        gone.iter().for_each(|path| pending.clear(path.clone(), now));
+        drop(pending);
+        self.wake.notify_one();
     }
 
     /// A person lets deletions that are held go on. Returns whether there were any.

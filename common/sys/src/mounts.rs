@@ -26,7 +26,7 @@ impl MountId {
 }
 
 /// The mount points beneath a folder, by their paths from there, each with all that is mounted on it, the uppermost last.
-/// No mount is asked anything, so that one that does not answer holds up nobody.
+/// No mount beneath it is asked anything, so that one that does not answer holds up nobody.
 ///
 /// # Errors
 /// Of the operating system, where `/proc` does not tell or there is no such folder.

@@ -35,7 +35,7 @@ impl Pending {
 
     /// Whether nothing is owed but for deletions that are held.
     pub fn owes_nothing(&self) -> bool {
-        matches!(self.len(), 0)
+        self.sizes() == (0, 0)
     }
 
     /// How many paths wait for room.
@@ -64,12 +64,12 @@ impl Pending {
             return self.oldest().is_some_and(|at| at <= moment);
         }
         let held = self.inferred.told().is_some_and(|(since, _)| since.at() <= moment) && self.inferred.concerns(place);
-        held || self.moves_at(place, moment)
+        held || self.seen.owes(place, moment) || self.moves_at(place, moment)
     }
 
-    /// The same without deletions that are held.
+    /// The same without deletions that only a person lets go on.
     pub fn moves_at(&self, place: &RelPath, moment: Instant) -> bool {
-        self.seen.owes(place, moment)
+        (!self.seen.is_emptied() && self.seen.owes(place, moment))
             || self.hints.owes(place, moment)
             || self.moves.owes(place, moment)
             || self.under_way.owes(place, moment)

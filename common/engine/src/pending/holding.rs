@@ -25,6 +25,8 @@ pub struct Held {
     pub why: Why,
     /// Entries of the backup before that.
     pub total: u64,
+    /// How many of the entries are mount points on which nothing is mounted now, each with all beneath it.
+    pub unmounted: u64,
 }
 
 /// How what was held goes on.
@@ -47,12 +49,19 @@ impl Pending {
             None => (self.seen_due().map(|due| due.saturating_duration_since(now)), Why::Mass),
         };
         let entries = self.inferred.entries().saturating_add(self.seen.entries());
-        Some(Held { entries, age: now.saturating_duration_since(since.at()), left, why, total: self.inferred.total() })
+        let age = now.saturating_duration_since(since.at());
+        Some(Held { entries, age, left, why, total: self.inferred.total(), unmounted: 0 })
     }
 
     /// Whether a person has to let something at or beneath `place`, or above it, go on.
     pub fn waits_for_word(&self, place: &RelPath, now: Instant) -> bool {
         self.inferred.concerns(place) || (self.seen.is_emptied() && self.seen.owes(place, now))
+    }
+
+    /// A person says that what was there has gone for good.
+    pub(crate) fn clear(&mut self, path: RelPath, now: Instant) {
+        self.agreed.stays(self.owed_now(), now);
+        self.hints.clear(path, Since::noticed(now), now);
     }
 
     /// So many entries stand in the source.
@@ -126,6 +135,10 @@ impl Pending {
             self.seen.source_is(true, now);
             return true;
         }
+        if came_and_went(&self.hints, &self.under_way, &self.lately, path) {
+            // It is none that the target has: files that come and go all the time are no mass.
+            return false;
+        }
         if !self.holds_masses() || !self.seen.has_to_wait(path, 1, self.hints.rules().holds.many, now) {
             return false;
         }
@@ -138,10 +151,6 @@ impl Pending {
             }
         }
         let since = self.hints.drop_beneath(path, since);
-        if came_and_went(&self.hints, &self.under_way, &self.lately, path) {
-            self.hints.remove(path);
-            return true;
-        }
         let before = self.hints.remove(path);
         let stale = before
             .as_ref()
@@ -218,6 +227,11 @@ impl Pending {
     /// What is held is deleted, where it is still not there. What it is not known of is found by a comparison.
     pub(crate) fn let_go(&mut self, now: Instant) -> LetGo {
         self.let_seen_go(Cause::RELEASED, now);
+        self.let_inferred_go(now)
+    }
+
+    /// The same without what events have told of, the time of which is still to come.
+    pub(crate) fn let_inferred_go(&mut self, now: Instant) -> LetGo {
         let Some((since, _)) = self.inferred.told() else { return LetGo::All };
         match self.inferred.let_go() {
             Some(places) => {

@@ -12,6 +12,10 @@ use crate::beneath::range_beneath;
 /// again.
 const BYTES: usize = 16 * 1024 * 1024;
 
+/// LIMIT: places that go one by one when they are let go. More are found again by a comparison: as hints they would be too
+/// many, and become bigger ones that do not tell that a person has let them go.
+const SINGLY: usize = 10_000;
+
 /// What a comparison would delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -164,22 +168,20 @@ impl Inferred {
         self.tidy();
     }
 
-    /// Whether a place at or beneath this one is held, or may be.
+    /// Whether a place at or beneath this one is held, or may be, or one above it.
     pub fn concerns(&self, place: &RelPath) -> bool {
-        let held = |book: &Book| book.beyond > 0 || book.has_within(place);
+        let above = |book: &Book| {
+            std::iter::successors(place.parent(), RelPath::parent).any(|at| book.places.contains_key(&at))
+        };
+        let held = |book: &Book| book.beyond > 0 || book.has_within(place) || above(book);
         self.0.as_deref().is_some_and(held)
     }
 
-    /// What of it is a deletion by now is so by somebody's word, or because it is few: all places. `None` where there are
-    /// others, that a comparison of the whole has to find.
+    /// Nothing is held any more, by somebody's word, or because it is few: all places. `None` where a comparison of the whole
+    /// has to find them, as there are many, or others.
     pub fn let_go(&mut self) -> Option<Vec<RelPath>> {
-        let book = self.0.as_mut()?;
-        if book.beyond > 0 {
-            return None;
-        }
-        let places = std::mem::take(&mut book.places);
-        self.0 = None;
-        Some(places.into_keys().collect())
+        let book = self.0.take()?;
+        (book.beyond == 0 && book.places.len() <= SINGLY).then(|| book.places.into_keys().collect())
     }
 
     fn tidy(&mut self) {
@@ -292,8 +294,15 @@ mod tests {
         let names: Vec<String> = (0..80_000).map(long).collect();
         let mut inferred = holding(&names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>());
         assert_eq!(inferred.entries(), 80_000);
-        assert!(inferred.let_go().is_none() && inferred.concerns(&path("any")));
+        assert!(inferred.concerns(&path("any")));
         let root = RelPath::root();
         assert_eq!(inferred.entries_outside(Scope { top: &root, deep: true }), 0);
+        assert!(inferred.let_go().is_none() && inferred.is_empty(), "a comparison finds them");
+    }
+
+    #[test]
+    fn what_is_in_a_held_folder_is_held() {
+        let inferred = holding(&[("site", 5)]);
+        assert!(inferred.concerns(&path("site/x/y")) && !inferred.concerns(&path("sites")));
     }
 }

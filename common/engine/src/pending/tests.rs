@@ -1,6 +1,7 @@
 //! What is owed merges and never gets lost, whatever comes in.
 
 mod ages;
+mod masses;
 mod model;
 mod neighbours;
 mod owes;

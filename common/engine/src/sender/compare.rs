@@ -155,7 +155,10 @@ impl Session<'_> {
             return Err(Ended::Halted(Halt(format!("the source cannot be read: {error}"))));
         }
         if sys::is_absence(error) {
-            if let Some(parent) = path.parent() {
+            let cleared = |pass: &Pass| pass.was_cleared() && pass.root() == path;
+            if self.passes.get(ticket).is_some_and(cleared) {
+                self.owe_entry(ticket, path.clone(), Cause::GONE | Cause::RELEASED);
+            } else if let Some(parent) = path.parent() {
                 self.owe(ticket, Hint::Folder { path: parent });
             }
         } else if error.kind() == io::ErrorKind::CrossesDevices {

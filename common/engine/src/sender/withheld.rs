@@ -114,7 +114,7 @@ impl Session<'_> {
             return false;
         }
         tracing::info!("{entries} deletions that were held are few enough now: they go on");
-        pending.let_go(self.mirror.now());
+        pending.let_inferred_go(self.mirror.now());
         true
     }
 

@@ -13,6 +13,7 @@ mod folders;
 mod links;
 #[cfg(test)]
 mod model;
+mod phase;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use deletions::{Deletions, Whole};
 pub(super) use differences::{Difference, Differing};
 pub(super) use links::Mates;
 use links::{Links, Told};
+use phase::Phase;
 
 /// How far down a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,26 +43,6 @@ pub(super) enum Reach {
     Folder,
     /// All that is beneath it, too.
     Subtree,
-}
-
-/// Which stretch of its work a pass is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Folders are listed and compared.
-    Comparing,
-    /// It is to be found out what of it waits.
-    Sifting,
-    /// The target is asked how much a deletion would take.
-    Counting,
-    /// It is to be found out whether it may delete so much.
-    Judging,
-    /// Looks are under way, the last of them at what is to be deleted.
-    Looking,
-    /// Files with several names that the target has under none of them are sent under one.
-    Choosing,
-    /// The names of files with several are told.
-    Naming,
-    Over,
 }
 
 /// A comparison under way.
@@ -142,6 +124,11 @@ impl Pass {
 
     pub fn root(&self) -> &RelPath {
         &self.root
+    }
+
+    /// Whether all that is not there any more was seen to go, or a person says so.
+    pub fn was_cleared(&self) -> bool {
+        self.reason == Reason::Cleared
     }
 
     /// How far it reaches, for what is held.

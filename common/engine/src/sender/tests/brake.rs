@@ -224,11 +224,7 @@ fn with_deletion_off_nothing_is_deleted() {
 #[test]
 fn while_deletions_are_held_all_else_goes_on() {
     let mut pair = Pair::new();
-    fs::create_dir(pair.here.join("site")).unwrap();
-    for n in 0..20 {
-        fs::write(pair.here.join(format!("site/{n}")), "x").unwrap();
-    }
-    fs::write(pair.here.join("other"), "x").unwrap();
+    site(&pair, 20);
     pair.pass();
     fs::remove_dir_all(pair.here.join("site")).unwrap();
     fs::write(pair.here.join("new"), "y").unwrap();
@@ -247,11 +243,7 @@ fn while_deletions_are_held_all_else_goes_on() {
 #[test]
 fn what_is_there_again_is_not_held_and_what_has_become_few_goes() {
     let mut pair = Pair::new();
-    fs::create_dir(pair.here.join("site")).unwrap();
-    for n in 0..20 {
-        fs::write(pair.here.join(format!("site/{n}")), "x").unwrap();
-    }
-    fs::write(pair.here.join("other"), "x").unwrap();
+    site(&pair, 20);
     pair.pass();
     fs::rename(pair.here.join("site"), pair.here.with_extension("away")).unwrap();
     assert_eq!(held(pair.pass().0), (21, Why::Many));

@@ -1,0 +1,67 @@
+//! Which deletions that are seen wait, as masses of them.
+
+use super::*;
+use crate::pending::{Found, LetGo, Scope, Since, Why};
+
+impl Desk {
+    /// How many wait, and why.
+    fn waits(&self) -> Option<(u64, Why)> {
+        self.pending.deletions_held(self.now).map(|held| (held.entries, held.why))
+    }
+
+    /// These files go, each a millisecond after the one before.
+    fn go(&mut self, files: std::ops::Range<usize>) {
+        for n in files {
+            self.entry(&format!("site/{n}"), Cause::GONE);
+            self.later(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn more_than_a_hundred_in_a_second_wait_and_those_of_the_moment_before_with_them() {
+    let mut desk = Desk::new();
+    desk.go(0..100);
+    assert_eq!(desk.waits(), None);
+    desk.go(100..101);
+    assert_eq!(desk.waits(), Some((101, Why::Mass)));
+}
+
+#[test]
+fn files_that_come_and_go_all_the_time_are_no_mass() {
+    let mut desk = Desk::new();
+    for n in 0..1_000 {
+        let file = format!("spool/{n}");
+        desk.entry(&file, Cause::CREATED);
+        desk.entry(&file, Cause::WRITTEN);
+        desk.entry(&file, Cause::GONE);
+    }
+    desk.entry("known", Cause::GONE);
+    assert_eq!(desk.waits(), None);
+    assert_eq!(desk.all_in_time(), ["gone known"]);
+}
+
+#[test]
+fn what_was_concluded_goes_without_what_was_seen_a_moment_ago() {
+    let mut desk = Desk::new();
+    desk.go(0..101);
+    let (root, since) = (RelPath::root(), Since::noticed(desk.now));
+    let found = Found { places: vec![(path("old"), 7)], beyond: 0, total: 10 };
+    desk.pending.hold(Scope { top: &root, deep: true }, found, Why::Many, since);
+    assert_eq!(desk.waits(), Some((108, Why::Many)));
+    assert_eq!(desk.pending.let_inferred_go(desk.now), LetGo::All);
+    assert_eq!(desk.waits(), Some((101, Why::Mass)), "it may be about to come back");
+    desk.later(Duration::from_secs(1));
+    assert_eq!(desk.all(), ["gone old"]);
+}
+
+#[test]
+fn what_an_emptied_source_holds_is_owed_but_does_not_move() {
+    let mut desk = Desk::new();
+    desk.pending.hold_emptied(path("site"), Since::noticed(desk.now), desk.now);
+    assert_eq!(desk.waits(), Some((1, Why::Emptied)));
+    let at = path("site/page");
+    assert!(desk.pending.owes(&at, desk.now) && !desk.pending.moves_at(&at, desk.now));
+    assert_eq!(desk.pending.let_go(desk.now), LetGo::All);
+    assert_eq!(desk.waits(), None);
+}
