@@ -119,12 +119,16 @@ fn a_second_pass_sends_nothing_where_times_end_in_2038() {
 fn a_disk_that_was_read_only_at_the_start_is_tried_out_by_the_next_session() {
     let Some((mut pair, disk, _scratch)) = pair("readonly", Format::SmallInodes) else { return };
     fill(&pair.source);
+    let left = pair.backup.join(".recvd-stage-0123456789abcdef");
+    fs::create_dir_all(left.join("temporary")).unwrap();
     disk.remount("ro");
     pair.recvd.start_whole();
+    assert!(pair.recvd.daemon.log().contains("cannot remove leftovers of interrupted sessions"));
     disk.remount("rw");
     assert!(sent(&pair.sync(&["--json"]))[0] > 0);
     assert_nothing_sent(&pair.sync(&["--json"]));
     assert_eq!(pair.recvd.daemon.log().matches("times on whole seconds up to 2038-01-19").count(), 1);
+    assert!(!left.exists(), "what an earlier recvd has left stays");
 }
 
 /// Nobody logs in anew.

@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::login::Refusal;
 use proto::{Capabilities, RelPath};
+use sys::stage::Leftovers;
 use sys::{FolderId, MountId, Mounts, Place, RootId, Tree};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -34,6 +35,8 @@ pub struct Root {
     seat: Mutex<Seat>,
     /// What the disk can hold, if that is found out. Sessions that were told something else hear of it.
     disk: watch::Sender<Option<Capabilities>>,
+    /// What sessions of an earlier recvd have left, and could not be removed yet.
+    left: Mutex<Leftovers>,
     /// Held while somebody finds that out.
     trying: Mutex<()>,
     /// Held while somebody looks at `path`: a disk that hangs holds one thread, not one for each peer that comes.
@@ -75,7 +78,8 @@ impl Root {
         let id = sys::identity_at(&path)?;
         let seat = Mutex::new(Seat { id, waits_on: waits_on(&path), trouble: None, inner: BTreeMap::new() });
         let (module, disk) = (module.to_owned(), watch::Sender::new(None));
-        Ok(Root { module, path, seat, disk, trying: Mutex::default(), looking: Arc::default() })
+        let (left, trying, looking) = Default::default();
+        Ok(Root { module, path, seat, disk, left, trying, looking })
     }
 
     /// Where it stands, or should.
@@ -171,6 +175,8 @@ impl Root {
         {
             self.disk.send_replace(Some(disk));
         }
+        // What cannot be removed now was told of, and is tried again with the next peer.
+        let _ = self.clear_away(tree);
     }
 
     /// The same, if its folder is there.
@@ -199,11 +205,25 @@ impl Root {
 
     /// Clears away what sessions of an earlier recvd, killed or cut off from power, have left. Before any session begins.
     pub fn sweep(&self, tree: &Tree) {
-        match sys::stage::sweep(tree) {
-            Ok(0) => {}
-            Ok(count) => info!("module {}: removed {count} leftovers of interrupted sessions", self.module),
-            Err(error) => warn!("module {}: cannot remove leftovers of interrupted sessions: {error}", self.module),
+        match Leftovers::find(tree) {
+            Ok(found) => *self.left() = found,
+            Err(error) => warn!("module {}: cannot look for leftovers of interrupted sessions: {error}", self.module),
         }
+        if let Err(error) = self.clear_away(tree) {
+            warn!("module {}: cannot remove leftovers of interrupted sessions, and tries again: {error}", self.module);
+        }
+    }
+
+    fn clear_away(&self, tree: &Tree) -> io::Result<()> {
+        let count = self.left().clear(tree)?;
+        if count > 0 {
+            info!("module {}: removed {count} leftovers of interrupted sessions", self.module);
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> MutexGuard<'_, Leftovers> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs trouble when it begins or is another, and its end.

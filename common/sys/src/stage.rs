@@ -2,7 +2,7 @@
 //!
 //! Nobody but us can enter it (mode 0700, no ACL), nothing in it inherits an ACL or a group, and it stands on the
 //! module's file system, so that publishing is a rename. It is made on first use and gone when nothing is staged; what
-//! a killed session leaves is removed by [`sweep`]. The module root's mtime is kept throughout.
+//! a killed session leaves is removed by [`Leftovers`]. The module root's mtime is kept throughout.
 
 mod folder;
 mod growing;
@@ -29,8 +29,8 @@ use crate::stat::Stat;
 use crate::tree::Tree;
 use crate::{clone, process, remove};
 
+pub use folder::Leftovers;
 use folder::StageDir;
-pub use folder::sweep;
 pub use growing::Growing;
 pub use probe::probe;
 use staged::{Origins, Temp};

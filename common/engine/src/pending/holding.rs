@@ -7,6 +7,7 @@ use proto::RelPath;
 use super::Pending;
 use super::ages::Since;
 use super::inferred::{Found, Scope, Why};
+use super::renamed::Turn;
 use super::seen::{Awaited, Next, Successor};
 use super::unsent::came_and_went;
 use super::waiting::Depth;
@@ -158,6 +159,20 @@ impl Pending {
         let since = before.map_or(since, |before| before.since.min(since));
         self.seen.hold(path.clone(), 1, since, stale, now);
         true
+    }
+
+    /// What is held goes along with a rename, and with an exchange.
+    pub(super) fn held_renamed(&mut self, from: &RelPath, to: &RelPath, turn: Turn, now: Instant) {
+        match turn {
+            Turn::Renamed => {
+                self.inferred.renamed(from, to);
+                self.seen.renamed(from, to, now);
+            }
+            Turn::Exchanged => {
+                self.inferred.exchanged(from, to);
+                self.seen.exchanged(from, to, now);
+            }
+        }
     }
 
     /// Whether masses of deletions wait.

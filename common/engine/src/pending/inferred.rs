@@ -69,24 +69,38 @@ struct Book {
     why: Why,
 }
 
+#[derive(Debug)]
+struct Replaced {
+    at: RelPath,
+    places: Vec<(RelPath, u64)>,
+    /// Those of the book.
+    since: Since,
+    why: Why,
+    total: u64,
+}
+
 /// See the module. INVARIANT: there is a book as long as it has entries.
 #[derive(Debug, Default)]
-pub(super) struct Inferred(Option<Box<Book>>);
+pub(super) struct Inferred {
+    book: Option<Box<Book>>,
+    /// What the last rename took the place of, by its name: should that have been half of an exchange, it stands elsewhere.
+    replaced: Option<Replaced>,
+}
 
 impl Inferred {
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.book.is_none()
     }
 
     /// How many entries would go.
     pub fn entries(&self) -> u64 {
-        self.0.as_ref().map_or(0, |book| book.entries.saturating_add(book.beyond))
+        self.book.as_ref().map_or(0, |book| book.entries.saturating_add(book.beyond))
     }
 
     /// How many would go that a comparison of this reach does not meet.
     pub fn entries_outside(&self, scope: Scope<'_>) -> u64 {
-        let Some(book) = &self.0 else { return 0 };
+        let Some(book) = &self.book else { return 0 };
         let within = book.within(scope).iter().map(|(_, entries)| *entries).fold(0, u64::saturating_add);
         let beyond = if scope.deep && scope.top.is_root() { 0 } else { book.beyond };
         book.entries.saturating_sub(within).saturating_add(beyond)
@@ -94,19 +108,19 @@ impl Inferred {
 
     /// Entries of the backup when it was compared last.
     pub fn total(&self) -> u64 {
-        self.0.as_ref().map_or(0, |book| book.total)
+        self.book.as_ref().map_or(0, |book| book.total)
     }
 
     /// When the oldest of it was noticed, and why it is held.
     pub fn told(&self) -> Option<(Since, Why)> {
-        self.0.as_ref().map(|book| (book.since, book.why))
+        self.book.as_ref().map(|book| (book.since, book.why))
     }
 
     /// A comparison of this reach is through: what it has found is all that is not here, and may not go.
     pub fn hold(&mut self, scope: Scope<'_>, found: Found, why: Why, since: Since) {
         let before = self.met(scope);
         let since = before.map_or(since, |before| before.min(since));
-        let book = self.0.get_or_insert_with(|| Box::new(Book::new(since, why)));
+        let book = self.book.get_or_insert_with(|| Box::new(Book::new(since, why)));
         (book.since, book.why, book.total) = (book.since.min(since), why, found.total);
         book.beyond = book.beyond.saturating_add(found.beyond);
         found.places.into_iter().for_each(|(path, entries)| book.put(path, entries));
@@ -115,10 +129,10 @@ impl Inferred {
 
     /// A comparison of this reach has met all that there is: nothing older of it is held. Returns since when it was.
     pub fn met(&mut self, scope: Scope<'_>) -> Option<Since> {
-        let book = self.0.as_mut()?;
+        let book = self.book.as_mut()?;
         let since = book.since;
         if scope.deep && scope.top.is_root() {
-            self.0 = None;
+            self.book = None;
             return Some(since);
         }
         for (path, _) in book.within(scope) {
@@ -131,7 +145,7 @@ impl Inferred {
     /// Something stands here: neither this place nor a folder above it is gone. Returns those that were held, of which there
     /// may be more at the target than is here.
     pub fn stands(&mut self, path: &RelPath) -> Vec<RelPath> {
-        let Some(book) = self.0.as_mut() else { return Vec::new() };
+        let Some(book) = self.book.as_mut() else { return Vec::new() };
         book.why = Why::Many;
         let upwards = std::iter::successors(Some(path.clone()), RelPath::parent);
         let taken = upwards.filter(|place| book.take(place).is_some_and(|entries| entries > 1)).collect();
@@ -142,7 +156,7 @@ impl Inferred {
     /// What stood here was seen to go, or is gone from the target: that decides from now on. Returns how many entries of it
     /// were held.
     pub fn gone(&mut self, path: &RelPath) -> u64 {
-        let Some(book) = self.0.as_mut() else { return 0 };
+        let Some(book) = self.book.as_mut() else { return 0 };
         let mut entries = 0u64;
         for (path, with) in book.within(Scope { top: path, deep: true }) {
             book.take(&path);
@@ -154,13 +168,35 @@ impl Inferred {
 
     /// `from` is now `to` at both sides, and took the place of what was there.
     pub fn renamed(&mut self, from: &RelPath, to: &RelPath) {
+        self.replaced = None;
         if self.is_empty() || from.is_within(to) || to.is_within(from) {
             return;
         }
+        self.replaced = self.book.as_ref().map(|book| Replaced {
+            at: to.clone(),
+            places: book.within(Scope { top: to, deep: true }),
+            since: book.since,
+            why: book.why,
+            total: book.total,
+        });
         self.gone(to);
-        let Some(book) = self.0.as_mut() else { return };
+        let Some(book) = self.book.as_mut() else { return };
         for (path, entries) in book.within(Scope { top: from, deep: true }) {
             book.take(&path);
+            if let Some(moved) = path.rebase(from, to) {
+                book.put(moved, entries);
+            }
+        }
+        self.tidy();
+    }
+
+    /// The last rename, of `to` to `from`, was the first half of an exchange: what stood at `from` before it is at `to`.
+    pub fn exchanged(&mut self, from: &RelPath, to: &RelPath) {
+        let Some(Replaced { places, since, why, total, .. }) = self.replaced.take().filter(|it| it.at == *from) else {
+            return;
+        };
+        let book = self.book.get_or_insert_with(|| Box::new(Book { total, ..Book::new(since, why) }));
+        for (path, entries) in places {
             if let Some(moved) = path.rebase(from, to) {
                 book.put(moved, entries);
             }
@@ -174,19 +210,19 @@ impl Inferred {
             std::iter::successors(place.parent(), RelPath::parent).any(|at| book.places.contains_key(&at))
         };
         let held = |book: &Book| book.beyond > 0 || book.has_within(place) || above(book);
-        self.0.as_deref().is_some_and(held)
+        self.book.as_deref().is_some_and(held)
     }
 
     /// Nothing is held any more, by somebody's word, or because it is few: all places. `None` where a comparison of the whole
     /// has to find them, as there are many, or others.
     pub fn let_go(&mut self) -> Option<Vec<RelPath>> {
-        let book = self.0.take()?;
+        let book = self.book.take()?;
         (book.beyond == 0 && book.places.len() <= SINGLY).then(|| book.places.into_keys().collect())
     }
 
     fn tidy(&mut self) {
-        if self.0.as_ref().is_some_and(|book| book.places.is_empty() && book.beyond == 0) {
-            self.0 = None;
+        if self.book.as_ref().is_some_and(|book| book.places.is_empty() && book.beyond == 0) {
+            self.book = None;
         }
     }
 }
@@ -286,6 +322,18 @@ mod tests {
         let mut inferred = holding(&[("a/x", 5), ("b/y", 7)]);
         inferred.renamed(&path("a"), &path("b"));
         assert_eq!(inferred.let_go(), Some(vec![path("b/x")]), "what was at its new place is replaced");
+    }
+
+    #[test]
+    fn held_places_go_along_with_an_exchange() {
+        let mut inferred = holding(&[("a/x", 5), ("b/y", 7), ("c", 1)]);
+        inferred.renamed(&path("a"), &path("b"));
+        inferred.exchanged(&path("b"), &path("a"));
+        assert_eq!(inferred.let_go(), Some(vec![path("a/y"), path("b/x"), path("c")]));
+        let mut inferred = holding(&[("b/y", 7)]);
+        inferred.renamed(&path("a"), &path("b"));
+        inferred.exchanged(&path("b"), &path("a"));
+        assert_eq!((inferred.total(), inferred.let_go()), (100, Some(vec![path("a/y")])));
     }
 
     #[test]

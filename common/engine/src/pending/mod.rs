@@ -142,11 +142,12 @@ impl Pending {
             Hint::Folder { path } => self.hints.add(path, Depth::Folder, Cause::default(), since, now),
             Hint::Subtree { path } => self.hints.subtree(path, since, now),
             Hint::Renamed { from, to, folder, since: before } => {
-                self.inferred.renamed(&from, &to);
-                self.seen.renamed(&from, &to, now);
                 let Pending { hints, moves, under_way, lately, .. } = self;
                 let mut parts = Parts { hints, moves, under_way, lately };
-                turn = Some(parts.rename(&Renamed { from, to, folder, before, since, now }));
+                let renamed = Renamed { from, to, folder, before, since, now };
+                let is = parts.rename(&renamed);
+                self.held_renamed(&renamed.from, &renamed.to, is, now);
+                turn = Some(is);
             }
         }
         self.capacity.keep(&mut self.hints, &mut self.moves, now);

@@ -93,6 +93,8 @@ pub(super) struct Seen {
     back: BTreeMap<RelPath, Instant>,
     /// When the first and the last of a mass went.
     span: Option<(Instant, Instant)>,
+    /// What the last rename took the place of, by its name: should that have been half of an exchange, it stands elsewhere.
+    replaced: Option<(RelPath, Vec<(RelPath, Place)>)>,
     /// The source has no entries left: a person decides, unless something stands in it again.
     emptied: bool,
 }
@@ -223,21 +225,33 @@ impl Seen {
 
     /// `from` is now `to`, and took the place of what was there. What went in either waits at the new name.
     pub fn renamed(&mut self, from: &RelPath, to: &RelPath, now: Instant) {
+        self.replaced = None;
         if self.is_empty() || from.is_within(to) || to.is_within(from) {
             return;
         }
+        let replaced = self.at_and_beneath(to).into_iter().filter_map(|at| Some((at.clone(), *self.places.get(&at)?)));
+        self.replaced = Some((to.clone(), replaced.collect()));
         self.stands(to, true, now);
         for at in self.at_and_beneath(from) {
-            if let Some(place) = self.take(&at)
-                && let Some(moved) = at.rebase(from, to)
-            {
-                if place.state == State::Back {
-                    self.back.insert(moved.clone(), now + STILL);
-                }
-                self.put(moved, place);
+            if let Some(place) = self.take(&at) {
+                self.put_moved(&at, (from, to), place, now);
             }
         }
         self.tidy();
+    }
+
+    /// The last rename, of `to` to `from`, was the first half of an exchange: what stood at `from` before it is at `to`.
+    pub fn exchanged(&mut self, from: &RelPath, to: &RelPath, now: Instant) {
+        let Some((_, places)) = self.replaced.take().filter(|(at, _)| at == from && !self.is_empty()) else { return };
+        places.into_iter().for_each(|(at, place)| self.put_moved(&at, (from, to), place, now));
+    }
+
+    fn put_moved(&mut self, at: &RelPath, (from, to): (&RelPath, &RelPath), place: Place, now: Instant) {
+        let Some(moved) = at.rebase(from, to) else { return };
+        if place.state == State::Back {
+            self.back.insert(moved.clone(), now + STILL);
+        }
+        self.put(moved, place);
     }
 
     /// The next folder to be compared, when nothing has come back in it for a while.

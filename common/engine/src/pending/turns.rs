@@ -85,8 +85,7 @@ impl Pending {
                     return Outside::Owed(Hint::Renamed { from, to, folder, since: before });
                 }
                 self.agreed.stays(self.owed_now(), now);
-                self.inferred.renamed(&from, &to);
-                self.seen.renamed(&from, &to, now);
+                self.held_renamed(&from, &to, Turn::Renamed, now);
                 for place in [&from, &to] {
                     if let Some(folder) = self.storms.storm(place).filter(|folder| place != folder) {
                         self.leave_to_storm(folder, since, now);

@@ -84,31 +84,55 @@ impl StageDir {
     }
 }
 
-/// Removes what killed sessions left in the module root, whose mtime is kept, and gives back the modes that they had
-/// changed. Returns how many there were; an error names the first that stays. Only before any session has begun: it cannot
-/// tell a dead stage from a live one.
-pub fn sweep(tree: &Tree) -> io::Result<u64> {
-    let root = tree.root()?;
-    let mut names: Vec<Box<[u8]>> = Vec::new();
-    listing::anew(root.fd(), |line| {
-        if line.name.starts_with(PREFIX) {
-            names.push(line.name.into());
-        }
-        Ok(())
-    })?;
-    if names.is_empty() {
-        return Ok(0);
+/// What killed sessions have left in a module root, by name.
+#[derive(Debug, Default)]
+pub struct Leftovers(Vec<Box<[u8]>>);
+
+impl Leftovers {
+    /// All that is there. Only before any session has begun: a dead stage cannot be told from a live one.
+    ///
+    /// # Errors
+    /// Of the operating system, where the root cannot be listed.
+    pub fn find(tree: &Tree) -> io::Result<Leftovers> {
+        let mut names: Vec<Box<[u8]>> = Vec::new();
+        listing::anew(tree.root()?.fd(), |line| {
+            if line.name.starts_with(PREFIX) {
+                names.push(line.name.into());
+            }
+            Ok(())
+        })?;
+        Ok(Leftovers(names))
     }
-    let before = root.stat()?;
-    let cleared = names.iter().map(|name| {
-        clear(&root, name)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", ProcPath::shown(root.fd(), name))))
-    });
-    // All are tried, whatever becomes of one.
-    let cleared = cleared.fold(Ok(()), io::Result::and);
-    // Without the right to set it, the mtime stays that of the sweep.
-    let _ = root.set_mtime(before.mtime);
-    cleared.map(|()| names.len() as u64)
+
+    /// Whether there is nothing, or nothing any more.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Removes it from the root, whose mtime is kept, and gives back the modes that those sessions had changed. Returns how much
+    /// is gone; what stays, as on a disk that is read-only, may be removed later.
+    ///
+    /// # Errors
+    /// The first of those that keep something there, named.
+    pub fn clear(&mut self, tree: &Tree) -> io::Result<u64> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        let (root, found) = (tree.root()?, self.0.len());
+        let (before, mut first) = (root.stat()?, None);
+        // All are tried, whatever becomes of one.
+        self.0.retain(|name| match clear(&root, name) {
+            Ok(()) => false,
+            Err(error) => {
+                let place = ProcPath::shown(root.fd(), name);
+                first.get_or_insert_with(|| io::Error::new(error.kind(), format!("{place}: {error}")));
+                true
+            }
+        });
+        // Without the right to set it, the mtime stays that of the sweep.
+        let _ = root.set_mtime(before.mtime);
+        first.map_or(Ok((found - self.0.len()) as u64), Err)
+    }
 }
 
 fn clear(root: &Dir, name: &[u8]) -> io::Result<()> {

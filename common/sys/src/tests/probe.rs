@@ -123,7 +123,10 @@ fn what_a_killed_trial_left_is_swept() {
     for name in ["file", "hole", "end. "] {
         fs::write(stage.join(name), "1").unwrap();
     }
-    assert_eq!((crate::stage::sweep(&house.tree).unwrap(), stages(&house.path(""))), (1, 0));
+    assert_eq!(
+        (crate::stage::Leftovers::find(&house.tree).unwrap().clear(&house.tree).unwrap(), stages(&house.path(""))),
+        (1, 0)
+    );
 }
 
 fn stages(at: &Path) -> usize {

@@ -119,8 +119,8 @@ fn a_killed_sessions_stage_is_swept() {
     fs::write(house.path(".recvd-other"), "x").unwrap();
     let old = plain(Kind::Dir, 0).mtime;
     house.root.set_mtime(old).unwrap();
-    assert_eq!(stage::sweep(&house.tree).unwrap(), 2);
-    assert_eq!(stage::sweep(&house.tree).unwrap(), 0);
+    assert_eq!(stage::Leftovers::find(&house.tree).unwrap().clear(&house.tree).unwrap(), 2);
+    assert_eq!(stage::Leftovers::find(&house.tree).unwrap().clear(&house.tree).unwrap(), 0);
     assert_eq!(house.root.stat().unwrap().mtime, old);
     assert!(house.path(".recvd-other").exists(), "only stages are swept");
     assert!(stage::is_reserved(&name(".recvd-stage-link")) && stage::is_reserved(&name(".recvd-other")));

@@ -110,3 +110,14 @@ fn so_many_names_are_held_and_no_more() {
     let next = seen.let_go();
     assert!(next.contains(&Next::Compare(path("d"), Since::noticed(now))), "what is beyond is found by a comparison");
 }
+
+#[test]
+fn what_waits_in_either_of_two_folders_goes_along_with_their_exchange() {
+    let mut desk = Desk::holding(&["a/1", "b/2", "z"]);
+    desk.seen.renamed(&path("a"), &path("b"), desk.now);
+    desk.seen.exchanged(&path("b"), &path("a"), desk.now);
+    let next = desk.next();
+    for place in ["delete a/2", "delete b/1", "delete z"] {
+        assert!(next.contains(&place.to_owned()), "{place}: {next:?}");
+    }
+}
