@@ -143,8 +143,11 @@ fn cuts(format: Format) {
         let wrong = history.wrong(acknowledged, &tree(&pair.backup));
         assert!(wrong.is_empty(), "POWER_SEED={seed}, cut {cut} on {format:?}:\n{}", wrong.join("\n"));
         // The lease was on the disk before the first operation of the session. But recvd may have said with its last breath
-        // that it does not find the folder.
-        let told = |pair: &Pair| pair.recvd.daemon.log().matches("cannot be looked at").count();
+        // that it does not find the folder; to whom it said so knows, where its log has lost that.
+        let told = |pair: &Pair| {
+            let (recvd, pushd) = (pair.recvd.daemon.log(), pair.pushd.daemon.log());
+            recvd.matches("cannot be looked at").count() + pushd.matches("replaced, unmounted or mounted over").count()
+        };
         let doubts = told(&pair) > doubted;
         let continued = rival.comes_first(&mut pair, "a cut");
         assert!(continued || doubts, "POWER_SEED={seed}, cut {cut} on {format:?}: all was compared");
