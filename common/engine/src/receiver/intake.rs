@@ -160,7 +160,7 @@ impl<'a> Intake<'a> {
         let unpacked = self.unpacking.unpack(length, bytes, self.line.retained());
         let (frames, window) = unpacked.map_err(EndReason::Violation)?;
         if let Some(log) = window {
-            self.say(&ToSender::Window { log })?;
+            self.say(&ToSender::Window { log });
         }
         self.frames.settle(&mut self.bundle, self.line.retained());
         self.around = mem::replace(&mut self.frames, Frames::unpacked(frames.len()));
@@ -282,12 +282,14 @@ impl<'a> Intake<'a> {
         if !may {
             return Err(EndReason::Violation("sent a ping before the last one was answered".to_owned()));
         }
-        self.say(&ToSender::Pong)
+        self.say(&ToSender::Pong);
+        Ok(())
     }
 
-    /// Waits while the outbox is full: the peer reads it whatever else it does.
-    fn say(&self, message: &ToSender) -> Result<(), EndReason> {
-        self.outlet.send(channel::frame(message)).map_err(|_| EndReason::Closed)
+    /// Waits while the outbox is full: the peer reads it whatever else it does. One that is gone may have said more before it
+    /// went, as that it gives the folder back, and is heard to the end.
+    fn say(&self, message: &ToSender) {
+        let _ = self.outlet.send(channel::frame(message));
     }
 
     /// Sends the bundle that was gathered on its way.

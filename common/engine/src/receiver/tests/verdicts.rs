@@ -178,6 +178,39 @@ fn what_a_sender_tells_of_itself_is_known() {
 }
 
 #[test]
+fn one_that_is_gone_is_heard_to_the_end() {
+    use std::sync::Arc;
+
+    use bytes::BytesMut;
+    use proto::codec;
+    use proto::report::Done;
+    use tokio::sync::{mpsc, watch};
+
+    use crate::clock::Clock;
+    use crate::receiver::{Grant, Receiver};
+    use crate::view::Replica;
+    use crate::workers::Workers;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let tree = Arc::new(sys::Tree::open(scratch.path(), sys::Mounts::Stay).unwrap());
+    let replica = Arc::new(Replica::new(tree, proto::Keep::DEFAULT).unwrap());
+    let grant = Grant::alone(replica, Durability::None);
+    let receiver = Receiver::new(grant, Clock::system(), Workers::Threads(2));
+    let (counters, said) = (receiver.counters(), receiver.said());
+    let (to, inbox) = mpsc::channel(4);
+    // Nobody is there to hear the pong.
+    let (outbox, _) = mpsc::channel(crate::channel::OUTBOX);
+    let done = Done { entries: 1, bytes: 2, problems: 0 };
+    let mut words = BytesMut::new();
+    [ToReceiver::Ping, ToReceiver::Done(done), ToReceiver::Return].iter().for_each(|word| codec::put(word, &mut words));
+    to.try_send(words.freeze()).unwrap();
+    drop(to);
+    let (_stop, stopped) = watch::channel(None);
+    let _ = receiver.run(inbox, outbox, stopped);
+    assert_eq!((counters.told.tale().done, said.borrow().returned), (Some(done), true));
+}
+
+#[test]
 fn on_one_thread_an_answer_waits_for_no_timer() {
     use crate::channel::{OUTBOX, frame};
     let scratch = tempfile::tempdir().unwrap();
