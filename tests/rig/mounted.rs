@@ -1,8 +1,10 @@
 //! File systems that are mounted for a test.
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -35,6 +37,38 @@ impl Mounted<'_> {
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         let _ = unmount(self.0, UnmountFlags::DETACH);
+    }
+}
+
+/// A file system for which a program is to answer, which never does. Unmounted at the end.
+pub struct Dead {
+    /// Of this one alone, in the table of mounts.
+    name: String,
+    /// What the kernel asks; closed, all that hangs fails.
+    _server: File,
+}
+
+impl Dead {
+    /// `None` where the kernel has no such.
+    pub fn mount(at: &Path) -> Option<Dead> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = File::options().read(true).write(true).open("/dev/fuse").ok()?;
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+        let options = std::ffi::CString::new(options).unwrap();
+        let name = format!("dead-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        mount(name.as_str(), at, "fuse", MountFlags::empty(), Some(&*options)).unwrap();
+        Some(Dead { name, _server: server })
+    }
+}
+
+impl Drop for Dead {
+    fn drop(&mut self) {
+        // Where it is by now: a folder above may have been renamed.
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let ours = format!(" - fuse {} ", self.name);
+        for point in table.lines().filter(|line| line.contains(&ours)).filter_map(|line| line.split(' ').nth(4)) {
+            let _ = unmount(point.replace("\\040", " ").as_str(), UnmountFlags::DETACH);
+        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! Disks that are mounted over watched folders and unmounted while pushd runs, and mounts that never answer.
 
-use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{UnmountFlags, unmount};
 
-use crate::rig::mounted::Mounted;
+use crate::rig::mounted::{Dead, Mounted};
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::{eventually, is_root};
 
@@ -54,22 +53,67 @@ fn a_mount_that_never_answers_does_not_keep_pushd_from_ending() {
         return;
     }
     let mut pair = Pair::new("hangs", Setup { source: "one_file_system = false".into(), ..Setup::default() });
-    let dead = pair.source.join("dead");
-    fs::create_dir(&dead).unwrap();
-    // Nobody reads what the kernel asks there.
-    let Ok(server) = File::options().read(true).write(true).open("/dev/fuse") else { return };
-    let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
-    let options = std::ffi::CString::new(options).unwrap();
-    mount("dead", &dead, "fuse", MountFlags::empty(), Some(&*options)).unwrap();
+    let at = pair.source.join("dead");
+    fs::create_dir(&at).unwrap();
+    let Some(dead) = Dead::mount(&at) else { return };
     pair.start();
     std::thread::sleep(Duration::from_secs(1));
     let began = Instant::now();
     let exit = pair.pushd.daemon.end(Duration::from_secs(60));
     let (lasted, log) = (began.elapsed(), pair.pushd.daemon.log());
-    let _ = unmount(&dead, UnmountFlags::DETACH);
-    drop(server);
+    drop(dead);
     assert!(exit.is_some() && lasted < Duration::from_secs(8), "{lasted:?}: {log}");
     assert!(log.contains("takes too long to end"), "{log}");
+}
+
+#[test]
+fn a_mount_that_never_answers_and_is_not_entered_is_left_out_and_nothing_waits_for_it() {
+    if !is_root("a_mount_that_never_answers_and_is_not_entered_is_left_out_and_nothing_waits_for_it") {
+        return;
+    }
+    // A module that keeps no hard links has the source searched for further names.
+    let module = r#"keep = ["mode", "owner", "mtime", "symlinks"]"#;
+    let mut pair = Pair::new("not entered", Setup { module: module.into(), ..Setup::default() });
+    let at = pair.source.join("folder/dead");
+    fs::create_dir_all(&at).unwrap();
+    fs::write(pair.source.join("folder/first"), b"before").unwrap();
+    let Some(dead) = Dead::mount(&at) else { return };
+    let soon = Duration::from_secs(60);
+    pair.recvd.start();
+    for word in ["first", "second"] {
+        let done = pair.sync(&["--json"]);
+        assert_eq!(done.code, 0, "{word}: {}", done.text());
+        assert!(done.report()["left_out"].to_string().contains("folder/dead"), "{word}: {}", done.text());
+    }
+    assert_eq!(pair.pushd.command(&["check"]).code, 0);
+    pair.pushd.daemon.start();
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    let arrives = |pair: &Pair, place: &str, text: &str| {
+        eventually(place, || fs::read(pair.backup.join(place)).is_ok_and(|is| is == text.as_bytes()));
+    };
+    fs::write(pair.source.join("folder/live"), "live").unwrap();
+    arrives(&pair, "folder/live", "live");
+    fs::hard_link(pair.source.join("folder/live"), pair.source.join("folder/linked")).unwrap();
+    fs::write(pair.source.join("folder/live"), "both").unwrap();
+    arrives(&pair, "folder/linked", "both");
+    // Of a rename above it the table of mounts tells nothing.
+    fs::rename(pair.source.join("folder"), pair.source.join("renamed")).unwrap();
+    arrives(&pair, "renamed/linked", "both");
+    fs::write(pair.source.join("renamed/live"), "renamed").unwrap();
+    arrives(&pair, "renamed/linked", "renamed");
+    assert_eq!(pair.pushd.command(&["resync"]).code, 0);
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    let status = pair.pushd.command(&["status", "-v"]);
+    assert!(status.code == 0 && status.out.contains("renamed/dead: another file system"), "{}", status.text());
+    assert!(pair.pushd.daemon.end(soon).is_some());
+    assert!(!pair.pushd.daemon.log().contains("takes too long"), "{}", pair.pushd.daemon.log());
+    pair.pushd.daemon.start();
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    drop(dead);
+    fs::remove_file(pair.source.join("renamed/linked")).unwrap();
+    eventually("its end is noticed", || !left_out(&pair).contains("another file system"));
+    pair.settle();
+    pair.assert_equal();
 }
 
 /// Whether deletions wait for a person because of a mount.

@@ -40,7 +40,8 @@ fn children(tree: &Tree, path: &RelPath) -> io::Result<Vec<RelPath>> {
     for found in dir.list()? {
         let kind = match found.kind {
             Some(kind) => Some(kind),
-            None => dir.lookup(&found.name)?.map(|stat| stat.kind),
+            // What cannot be looked at is met when it is listed.
+            None => dir.lookup(&found.name).map_or(Some(Kind::Dir), |found| found.map(|stat| stat.kind)),
         };
         if kind == Some(Kind::Dir)
             && let Ok(child) = path.join(&found.name)

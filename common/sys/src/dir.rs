@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
 use crate::cwd::Visit;
+use crate::far;
 use crate::faults::{self, Verb};
 use crate::file::File;
 use crate::found::{Found, NOT_REGULAR, existing, reopen};
@@ -103,9 +104,13 @@ impl Dir {
     }
 
     /// What stands under the name; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// Of the operating system; `CrossesDevices` with [`Mounts::Stay`](crate::Mounts::Stay) where something is mounted that
+    /// may never answer.
     pub fn lookup(&self, name: &Name) -> io::Result<Option<Stat>> {
         faults::ask(Verb::Look)?;
-        Stat::at(&self.fd, name.as_bytes())
+        self.reach.look(self.fd.as_fd(), name.as_bytes())
     }
 
     /// All entries but `.` and `..`, in the kernel's order.
@@ -115,6 +120,9 @@ impl Dir {
     /// bytes).
     pub fn list(&self) -> io::Result<Vec<Child>> {
         faults::ask(Verb::List)?;
+        if self.reach.stays() {
+            far::learn();
+        }
         let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut children = Vec::new();
         listing::anew(self.fd.as_fd(), |line| {
@@ -337,10 +345,12 @@ impl Dir {
     /// # Errors
     /// Of the operating system.
     pub fn count(&self, name: &Name, mut open: impl FnMut(&[u8])) -> io::Result<u64> {
-        match self.lookup(name)? {
-            None => return Ok(0),
-            Some(stat) if stat.kind != Kind::Dir => return Ok(1),
-            Some(_) => {}
+        match self.lookup(name) {
+            Ok(None) => return Ok(0),
+            Ok(Some(stat)) if stat.kind != Kind::Dir => return Ok(1),
+            Ok(Some(_)) => {}
+            Err(error) if errno(&error) == Some(Errno::XDEV) => return Ok(1),
+            Err(error) => return Err(error),
         }
         let mut count = 1;
         let mut left: Vec<Vec<u8>> = vec![name.as_bytes().into()];

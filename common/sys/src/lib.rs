@@ -13,6 +13,7 @@ pub mod cwd;
 pub mod dir;
 pub mod durable;
 pub mod enclosure;
+mod far;
 pub mod faults;
 pub mod file;
 pub mod found;

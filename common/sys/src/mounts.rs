@@ -11,6 +11,9 @@ use proto::RelPath;
 
 use crate::paths::canonical;
 
+/// All that this process sees mounted.
+pub(crate) const TABLE: &str = "/proc/self/mountinfo";
+
 /// A mount, by the kernel's number: given again after it was unmounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MountId(pub(crate) u64);
@@ -21,7 +24,7 @@ impl MountId {
     /// # Errors
     /// Of the operating system, where `/proc` does not tell.
     pub fn is_above(self, below: MountId) -> io::Result<bool> {
-        Ok(stands_on(&std::fs::read_to_string("/proc/self/mountinfo")?, self.0, below.0))
+        Ok(stands_on(&std::fs::read_to_string(TABLE)?, self.0, below.0))
     }
 }
 
@@ -32,16 +35,13 @@ impl MountId {
 /// Of the operating system, where `/proc` does not tell or there is no such folder.
 pub fn mounts_beneath(folder: &Path) -> io::Result<BTreeMap<RelPath, Vec<MountId>>> {
     let folder = canonical(folder)?;
-    Ok(beneath(&std::fs::read("/proc/self/mountinfo")?, &folder))
+    Ok(beneath(&std::fs::read(TABLE)?, &folder))
 }
 
 /// A path that is beyond the limits of one is left out: nothing there is watched or sent.
 fn beneath(table: &[u8], folder: &Path) -> BTreeMap<RelPath, Vec<MountId>> {
     let mut found: BTreeMap<RelPath, Vec<MountId>> = BTreeMap::new();
-    for line in table.split(|byte| *byte == b'\n') {
-        let mut words = line.split(|byte| *byte == b' ');
-        let number = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
-        let (Some(number), Some(point)) = (number, words.nth(3).map(unescaped)) else { continue };
+    for (number, point, _) in points(table) {
         let Ok(within) = Path::new(OsStr::from_bytes(&point)).strip_prefix(folder) else { continue };
         if let Ok(path) = RelPath::parse(within.as_os_str().as_bytes())
             && !path.is_root()
@@ -50,6 +50,18 @@ fn beneath(table: &[u8], folder: &Path) -> BTreeMap<RelPath, Vec<MountId>> {
         }
     }
     found
+}
+
+/// The mounts of a table: each with its number, its mount point, and the kind of its file system.
+pub(crate) fn points(table: &[u8]) -> impl Iterator<Item = (u64, Vec<u8>, &[u8])> {
+    table.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut words = line.split(|byte| *byte == b' ');
+        let number = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+        let point = unescaped(words.nth(3)?);
+        // A few more words stand before the dash, as many as there are.
+        words.find(|word| *word == b"-")?;
+        Some((number, point, words.next()?))
+    })
 }
 
 /// The kernel writes blanks, line ends and backslashes as a backslash and three octal digits.

@@ -13,7 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
+use crate::far;
 use crate::mounts::MountId;
+use crate::stat::Stat;
 
 /// Whether an error says that there is no such entry or folder (any more): a name is missing on the way, or is no folder.
 pub fn is_absence(error: &io::Error) -> bool {
@@ -85,6 +87,11 @@ impl Reach {
         Ok(Reach { mounts, how, home: mount_of(root)? })
     }
 
+    /// Whether another mounted file system is not entered.
+    pub(crate) fn stays(&self) -> bool {
+        self.mounts == Mounts::Stay
+    }
+
     /// Opens a folder for reading. `path` is of any length; empty is `at` itself, as a new description.
     pub(crate) fn folder(&self, at: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
         let mut rest = if path.is_empty() { b"." } else { path };
@@ -101,6 +108,19 @@ impl Reach {
     /// A [`HANDLE`] of any kind of entry.
     pub(crate) fn handle(&self, at: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
         self.open(at, name, HANDLE)
+    }
+
+    /// What stands under a name; `None` when there is nothing. Where something is mounted that may never answer, and nothing
+    /// that is mounted is entered, it is not asked: `EXDEV`.
+    pub(crate) fn look(&self, at: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
+        if !self.stays() || !far::is_point(name) {
+            return Stat::at(at, name);
+        }
+        match self.handle(at, name) {
+            Ok(handle) => Stat::of(handle).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// With these flags, `NOFOLLOW` among them.
@@ -142,7 +162,9 @@ impl Reach {
 }
 
 pub(crate) fn mount_of(fd: BorrowedFd<'_>) -> io::Result<Mount> {
-    let stat = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID | StatxFlags::INO)?;
+    // The file system itself, which may not answer, is asked nothing.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(fd, c"", flags, StatxFlags::MNT_ID | StatxFlags::INO)?;
     if StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID) {
         Ok(Mount::Id(MountId(stat.stx_mnt_id)))
     } else {

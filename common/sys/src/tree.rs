@@ -11,6 +11,7 @@ use proto::{Name, RelPath};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use crate::dir::Dir;
+use crate::far;
 use crate::mounts::MountId;
 use crate::procfs::ProcPath;
 use crate::resolve::{self, Mount, Reach};
@@ -71,6 +72,9 @@ impl Tree {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted; mount it"));
         }
         let reach = Reach::new(root.as_fd(), mounts, how)?;
+        if reach.stays() {
+            far::learn();
+        }
         Ok(Tree { root, reach, path: path.into() })
     }
 

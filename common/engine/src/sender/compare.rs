@@ -41,7 +41,11 @@ impl Session<'_> {
         if path.is_root() {
             self.root.check().map_err(Ended::Halted)?;
         }
-        match self.find(&path).ok().flatten() {
+        let found = match self.find(&path) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => return self.unseen(&path, &error),
+            found => found.ok().flatten(),
+        };
+        match found {
             _ if path.is_root() => {}
             Some((_, _, stat)) if stat.kind == Kind::Dir => {
                 let mates = self.groups.seen(&path, &stat);
@@ -162,8 +166,7 @@ impl Session<'_> {
                 self.owe(ticket, Hint::Folder { path: parent });
             }
         } else if error.kind() == io::ErrorKind::CrossesDevices {
-            self.mirror.entries.leave_out(path, Rule::Mounted);
-            self.mirror.entries.resolved_here(path);
+            self.unseen(path, error)?;
         } else {
             self.mirror
                 .entries

@@ -50,6 +50,7 @@ impl Session<'_> {
         });
         match meta {
             Ok(Some(meta)) if meta.kind == Kind::Dir => self.make_as(ticket, path, meta, sent),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.unseen(path, &error),
             _ => {
                 self.mirror
                     .entries

@@ -30,12 +30,7 @@ impl Session<'_> {
         }
         let found = match self.find(&look.path) {
             Ok(found) => found,
-            Err(error) => {
-                self.mirror
-                    .entries
-                    .problem(&look.path, format!("cannot be looked at, the backup keeps its copy: {error}"));
-                return Ok(());
-            }
+            Err(error) => return self.unseen(&look.path, &error),
         };
         tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
         let Some((folder, name, stat)) = found else { return self.nothing_there(look) };
@@ -73,6 +68,18 @@ impl Session<'_> {
                 Err(error) => self.unreadable(look, &error),
             },
         }
+    }
+
+    /// What stands there cannot be looked at, or is not to be.
+    pub(super) fn unseen(&self, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
+        let entries = &self.mirror.entries;
+        if error.kind() == io::ErrorKind::CrossesDevices {
+            entries.leave_out(path, Rule::Mounted);
+            entries.resolved_here(path);
+        } else {
+            entries.problem(path, format!("cannot be looked at, the backup keeps its copy: {error}"));
+        }
+        Ok(())
     }
 
     fn folder_there(&mut self, Look { ticket, path, why, .. }: Look, stat: &Stat) -> Result<(), Ended> {

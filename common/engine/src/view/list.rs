@@ -6,7 +6,7 @@ use proto::{Kind, Name, digest};
 use sys::{Child, Stat};
 
 use super::listing::{Inode, Listing, Names, Skipped};
-use super::{Folder, Spelled};
+use super::{Folder, Rule, Spelled};
 use crate::parts::in_parts;
 
 impl Folder {
@@ -80,10 +80,14 @@ fn skip_too(skipped: &mut Vec<(Name, Skipped)>, more: Vec<(Name, Skipped)>) {
     }
 }
 
-/// What stands under the name; `None` when it has vanished. What cannot be looked at is noted.
+/// What stands under the name; `None` when it has vanished. What cannot be looked at, or is not to be, is noted.
 fn look(folder: &Folder, name: &Name, skipped: &mut Vec<(Name, Skipped)>) -> Option<Stat> {
     folder.look(name).unwrap_or_else(|error| {
-        skipped.push((name.clone(), Skipped::Trouble(format!("cannot be looked at: {error}"))));
+        let why = match error.kind() {
+            io::ErrorKind::CrossesDevices => Skipped::Rule(Rule::Mounted),
+            _ => Skipped::Trouble(format!("cannot be looked at: {error}")),
+        };
+        skipped.push((name.clone(), why));
         None
     })
 }
