@@ -109,8 +109,8 @@ impl Leftovers {
         self.0.is_empty()
     }
 
-    /// Removes it from the root, whose mtime is kept, and gives back the modes that those sessions had changed. Returns how much
-    /// is gone; what stays, as on a disk that is read-only, may be removed later.
+    /// Removes it from the root, whose mtime is kept, and gives back the modes that those sessions had changed. Returns how
+    /// much is gone; what stays, as on a disk that is read-only, may be removed later.
     ///
     /// # Errors
     /// The first of those that keep something there, named.
