@@ -38,6 +38,7 @@ mod many;
 mod mistakes;
 mod model;
 mod mounts;
+mod neighbours;
 mod nesting;
 mod passes;
 mod places;

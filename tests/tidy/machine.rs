@@ -73,7 +73,7 @@ fn a_folder_of_a_machine_is_found_wherever_it_stands_in_a_string() {
 }
 
 /// What every Debian has.
-const EVERYWHERE: [&str; 4] = ["cp", "sh", "sleep", "true"];
+const EVERYWHERE: [&str; 5] = ["cp", "rm", "sh", "sleep", "true"];
 
 /// The programs that tests run by name: `Command::new("rsync")`, or the first word of a command line,
 /// `vec!["unshare", "-U"]`.

@@ -140,6 +140,7 @@ impl Pending {
             Hint::Renamed { from, to, .. } if self.leaves_out(&to) => self.entry(from, Cause::GONE, since, now),
             Hint::Entry { path, cause } => self.entry(path, cause, since, now),
             Hint::Folder { path } => self.hints.add(path, Depth::Folder, Cause::default(), since, now),
+            Hint::Subtree { path } if self.hints.leave_to_comparison_above(&path, since) => {}
             Hint::Subtree { path } => self.hints.subtree(path, since, now),
             Hint::Renamed { from, to, folder, since: before } => {
                 let Pending { hints, moves, under_way, lately, .. } = self;

@@ -225,7 +225,8 @@ impl Session<'_> {
         match read::small(&file, stat, &path, &self.view, &mut self.wire.buffer) {
             Ok(Small::Whole(bytes)) => {
                 let claim = self.claim(&stat);
-                self.flight.sent(ticket, Sent::Entry(path.clone(), claim));
+                let number = self.flight.sent(ticket, Sent::Entry(path.clone(), claim));
+                self.pace.sent(number, || self.mirror.now());
                 self.wire.added(self.mirror)?;
                 self.mirror.progress.find(bytes);
                 self.mirror.progress.advance(bytes);
@@ -286,6 +287,8 @@ impl Session<'_> {
     /// Sends an operation; returns its number.
     pub(super) fn send(&mut self, ticket: Ticket, message: &ToReceiver, sent: Sent) -> Result<u64, Ended> {
         self.wire.put(message, self.mirror)?;
-        Ok(self.flight.sent(ticket, sent))
+        let number = self.flight.sent(ticket, sent);
+        self.pace.sent(number, || self.mirror.now());
+        Ok(number)
     }
 }

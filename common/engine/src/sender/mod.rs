@@ -23,6 +23,7 @@ mod near;
 mod need;
 mod once;
 mod origins;
+mod pace;
 mod pass;
 mod passes;
 mod places;
@@ -68,6 +69,7 @@ use groups::Groups;
 use looks::Looks;
 use near::Near;
 use origins::Origins;
+use pace::Pace;
 use passes::Passes;
 use retries::Retries;
 use room::Room;
@@ -199,6 +201,7 @@ pub struct Session<'a> {
     /// What came in while it waited.
     early: Option<Bytes>,
     flight: Flight,
+    pace: Pace,
     walker: Walker,
     passes: Passes,
     looks: Looks,
@@ -251,6 +254,7 @@ impl Sender {
             receipts,
             early: None,
             flight: Flight::new(),
+            pace: Pace::new(self.mirror.now()),
             passes: Passes::default(),
             looks: Looks::default(),
             near: RefCell::default(),
@@ -327,7 +331,9 @@ impl Session<'_> {
     /// sent again. All that sends many of its own accord asks before each, so that what a step leaves behind in a full outbox
     /// is little.
     fn may_send(&self) -> bool {
-        self.flight.len() < FLIGHT && !self.wire.is_full() && self.standing == Standing::Open
+        // While all is compared nothing is new to anybody.
+        let window = if self.mirror.progress.is_scanning() { FLIGHT } else { self.pace.window() };
+        self.flight.len() < window && !self.wire.is_full() && self.standing == Standing::Open
     }
 }
 

@@ -58,7 +58,10 @@ impl Session<'_> {
         self.name_groups_of(self.flight.linked(upto))?;
         self.are_equal(upto);
         self.resolve_whole(upto);
+        let before = self.flight.len();
         let Arrived { files, bytes, removed } = self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;
+        let left = self.flight.len();
+        self.pace.acknowledged(upto, before - left, left, self.mirror.now());
         self.mirror.sent.arrived(files, bytes, removed);
         if removed > 0 {
             self.room.freed(self.mirror.now());

@@ -1,0 +1,67 @@
+//! Who shares a source with others: what one does as deep as possible holds up nobody.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags, mkdirat, openat};
+use serde_json::Value;
+
+use crate::rig::eventually;
+use crate::rig::pair::{Pair, Setup};
+
+/// Makes folders in folders, so many, deeper than any path leads.
+fn dig(top: &Path, depth: usize) {
+    fs::create_dir(top).unwrap();
+    let mut at = File::open(top).unwrap();
+    for _ in 1..depth {
+        mkdirat(&at, "d", Mode::RWXU).unwrap();
+        at = openat(&at, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap().into();
+    }
+}
+
+/// Removes what was dug, which takes a program that goes down folder by folder.
+fn fill_in(top: &Path) {
+    assert!(Command::new("rm").arg("-rf").arg(top).status().unwrap().success());
+}
+
+/// The file of the neighbour arrives, the tree is named once and is there as deep as paths go, and nothing else is owed.
+fn is_named_beside_a_neighbour(pair: &Pair) {
+    eventually("the neighbour's file", || pair.backup.join("beside").exists());
+    eventually("it is named, and nothing else is owed", || {
+        let target = pair.pushd.target("t");
+        let problems = target["problems"].as_array().cloned().unwrap_or_default();
+        let named = |problem: &Value| {
+            let path = problem["path"].as_str().unwrap_or_default();
+            path.starts_with("a/d/d/") && problem["reason"].as_str().is_some_and(|reason| reason.contains("deeper"))
+        };
+        problems.len() == 1 && problems.iter().all(named) && target["state"] == "live" && target["owed"]["paths"] == 0
+    });
+    let mut at = pair.backup.join("a");
+    let depth = std::iter::from_fn(|| (at.is_dir() && at.is_absolute()).then(|| at.push("d"))).count();
+    assert_eq!(depth, 1_024);
+}
+
+#[test]
+fn a_tree_that_grows_too_deep_is_named_and_its_neighbours_are_mirrored() {
+    let pair = Pair::live("too-deep", Setup { source: "delete_hold = \"2s\"".into(), ..Setup::default() });
+    dig(&pair.source.join("a"), 9_909);
+    fs::write(pair.source.join("beside"), b"of a neighbour").unwrap();
+    is_named_beside_a_neighbour(&pair);
+    fs::write(pair.source.join("later"), b"of a neighbour").unwrap();
+    eventually("what comes later", || pair.backup.join("later").exists());
+    fill_in(&pair.source.join("a"));
+    pair.settle();
+}
+
+#[test]
+fn a_tree_that_was_too_deep_before_is_named_and_its_neighbours_are_mirrored() {
+    let mut pair = Pair::new("too-deep-before", Setup::default());
+    dig(&pair.source.join("a"), 9_909);
+    fs::write(pair.source.join("beside"), b"of a neighbour").unwrap();
+    pair.start();
+    is_named_beside_a_neighbour(&pair);
+    for top in [&pair.source, &pair.backup] {
+        fill_in(&top.join("a"));
+    }
+}
