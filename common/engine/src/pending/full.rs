@@ -84,19 +84,24 @@ fn neighbours(hints: &Hints, moves: &Moves) -> Vec<RelPath> {
     neighbours.into_iter().map(|(neighbour, _)| neighbour).collect()
 }
 
-/// All that waits in this neighbour becomes one comparison. What a rename has brought to another neighbour is compared there.
-fn collapse_neighbour(neighbour: &RelPath, hints: &mut Hints, moves: &mut Moves, now: Instant) {
+/// All that waits in this neighbour becomes one comparison. So does what its renames have left or brought in another neighbour,
+/// and what those of others that wait still will carry on to a third: they carry there what the target has instead.
+pub(super) fn collapse_neighbour(neighbour: &RelPath, hints: &mut Hints, moves: &mut Moves, now: Instant) {
     let mut tops: BTreeMap<RelPath, (RelPath, Since)> = BTreeMap::new();
     let mut meet = |path: &RelPath, since: Since| {
         let (top, oldest) = tops.entry(path.top()).or_insert_with(|| (path.clone(), since));
         (*top, *oldest) = (common(top, path), since.min(*oldest));
     };
-    for step in moves.take_neighbour(neighbour) {
-        step.places().into_iter().for_each(|place| meet(place, step.since()));
+    let (mut parked, mut moving) = (None, false);
+    for (number, step) in moves.take_neighbour(neighbour) {
+        moving = true;
+        for place in step.places() {
+            meet(place, step.since());
+            meet(&moves.forwarded_after(number, place), step.since());
+        }
     }
     let mut all = hints.store().beneath(neighbour);
     all.extend(hints.store().get(neighbour).map(|_| neighbour.clone()));
-    let (mut parked, mut moving) = (None, false);
     for path in all {
         let Some(waiting) = hints.remove(&path) else { continue };
         meet(&path, waiting.since);

@@ -56,7 +56,7 @@ impl Move {
 }
 
 /// The number of a rename, in the order in which they happened.
-type Number = u64;
+pub(super) type Number = u64;
 
 /// INVARIANT: each rename is in one or two `neighbours`, those of its places, and none is empty. `ages` and `bytes` are theirs.
 #[derive(Debug, Default)]
@@ -136,10 +136,10 @@ impl Moves {
         Some(step)
     }
 
-    /// Takes out all that concern this neighbour.
-    pub fn take_neighbour(&mut self, neighbour: &RelPath) -> Vec<Move> {
+    /// Takes out all that concern this neighbour, in their order.
+    pub fn take_neighbour(&mut self, neighbour: &RelPath) -> Vec<(Number, Move)> {
         let numbers: Vec<Number> = self.neighbours.get(neighbour).into_iter().flatten().copied().collect();
-        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
+        numbers.into_iter().filter_map(|number| Some((number, self.remove(number)?))).collect()
     }
 
     /// The neighbours that each of them concerns, with what it takes.
@@ -181,7 +181,16 @@ impl Moves {
 
     /// Where what stands at a place of the target will stand after all of them.
     pub fn forwarded(&self, place: &RelPath) -> RelPath {
-        let (mut at, mut neighbour, mut next) = (place.clone(), place.top(), 0);
+        self.forwarded_from(0, place)
+    }
+
+    /// The same after those that came later than this one.
+    pub fn forwarded_after(&self, number: Number, place: &RelPath) -> RelPath {
+        self.forwarded_from(number + 1, place)
+    }
+
+    fn forwarded_from(&self, mut next: Number, place: &RelPath) -> RelPath {
+        let (mut at, mut neighbour) = (place.clone(), place.top());
         while let Some(of) = self.neighbours.get(&neighbour) {
             let from = of.partition_point(|number| *number < next);
             let mut steps = of.range(from..).filter_map(|number| Some((*number, self.all.get(number)?)));

@@ -4,6 +4,7 @@
 //! A folder that went is one place, with all that went in it before. When something takes its name again, that is looked at at
 //! once, but what else was in it waits still: what comes back by and by has not gone.
 
+mod still;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use proto::RelPath;
 use super::ages::{Ages, Since};
 use super::surge::Surge;
 use crate::beneath::range_beneath;
+use still::Still;
 
 /// Deletions that never rest wait no longer than this many times the usual.
 const LONGEST: u32 = 10;
@@ -90,7 +92,7 @@ pub(super) struct Seen {
     entries: u64,
     ages: Ages,
     /// Folders that stand again, and when each is compared.
-    back: BTreeMap<RelPath, Instant>,
+    back: Still,
     /// When the first and the last of a mass went.
     span: Option<(Instant, Instant)>,
     /// What the last rename took the place of, by its name: should that have been half of an exchange, it stands elsewhere.
@@ -256,14 +258,13 @@ impl Seen {
 
     /// The next folder to be compared, when nothing has come back in it for a while.
     pub fn next_still(&self) -> Option<Instant> {
-        self.back.values().min().copied()
+        self.back.first()
     }
 
     /// Takes out those of which the time has come, with their ages.
     pub fn take_still(&mut self, now: Instant) -> Vec<(RelPath, Since)> {
-        let still: Vec<_> = self.back.iter().filter(|(_, at)| **at <= now).map(|(path, _)| path.clone()).collect();
-        still.iter().for_each(|path| _ = self.back.remove(path));
-        still.into_iter().filter_map(|path| self.places.get(&path).map(|place| (path, place.since))).collect()
+        let still = std::iter::from_fn(|| self.back.take(now));
+        still.filter_map(|path| self.places.get(&path).map(|place| (path, place.since))).collect()
     }
 
     /// All at and beneath a folder was compared, and of what is held these are not there: where that is nothing, all is back.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CAPACITY, Cause, Desk, path};
+use super::{CAPACITY, Cause, Desk, full, path};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -143,4 +143,27 @@ fn what_takes_most_becomes_a_comparison_of_the_nearest_folder_and_its_neighbour_
     desk.pending.check();
     assert_eq!(desk.bytes(), 0);
     assert_eq!(desk.pending.forwarded(&path("a/x")), path("a/x"));
+}
+
+#[test]
+fn what_renames_of_others_carry_on_is_compared_where_it_comes_to() {
+    let mut desk = Desk::new();
+    desk.renamed("b/2.x", "b/1.x");
+    desk.renamed("a/1.x", "b/1.x");
+    desk.renamed("b/1.x", "c/1.x");
+    desk.renamed("c/1.x", "c/2.x");
+    desk.renamed("a/d", "b/d/e");
+    desk.renamed("b/d", "d/d");
+    desk.renamed("b/3.x", "e/3.x");
+    let pending = &mut desk.pending;
+    full::collapse_neighbour(&path("a"), &mut pending.hints, &mut pending.moves, desk.now);
+    desk.pending.check();
+    let all = desk.all_in_time();
+    for work in ["rename b/2.x b/1.x", "rename b/1.x c/1.x", "rename b/d d/d", "rename b/3.x e/3.x"] {
+        assert!(all.iter().any(|there| there.starts_with(work)), "{work} in {all:?}");
+    }
+    for work in ["subtree c/2.x", "subtree d/d/e", "subtree a", "subtree b"] {
+        assert!(all.contains(&work.into()), "{work} in {all:?}");
+    }
+    assert!(!all.contains(&"subtree e/3.x".into()), "{all:?}");
 }
