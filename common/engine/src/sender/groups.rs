@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use proto::{Kind, Name, RelPath};
 use sys::Stat;
@@ -12,6 +13,12 @@ use super::walk::Children;
 use crate::hint::Cause;
 use crate::pending::{Since, Ticket};
 use crate::view::{Inode, Node};
+
+/// After a search none begins for so many times as long as it took: each walks all of the source, and whoever may make links
+/// there to files elsewhere has one wanted for each.
+const REST: u32 = 10;
+/// But never for longer than this: what was found may have waited for long before anybody asked.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What is known of hard links at the source. LIMIT: about 300 bytes for each name of a file with several. A file that
 /// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
@@ -25,6 +32,8 @@ pub(super) struct Groups {
     /// Link counts at which a search found so many names, which is all that the source has.
     searched: HashMap<Node, (u64, usize)>,
     search: Option<Search>,
+    /// Before this moment no other search begins.
+    rests: Option<Instant>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
     /// Files of which another was found to have taken a name, by work on a change of that age.
@@ -63,6 +72,7 @@ pub(super) type Matches = HashMap<Node, Vec<RelPath>>;
 struct Search {
     wanted: Vec<Want>,
     found: mpsc::Receiver<Matches>,
+    began: Instant,
 }
 
 impl Groups {
@@ -230,22 +240,33 @@ impl Groups {
     }
 
     /// What was searched for and found, if a search is over. It has found nothing if it could not be made.
-    pub fn take_found(&mut self) -> Option<(Vec<Want>, Matches)> {
+    pub fn take_found(&mut self, now: Instant) -> Option<(Vec<Want>, Matches)> {
         let found = match self.search.as_ref()?.found.try_recv() {
             Ok(found) => found,
             Err(mpsc::TryRecvError::Empty) => return None,
             Err(mpsc::TryRecvError::Disconnected) => Matches::new(),
         };
-        Some((self.search.take()?.wanted, found))
+        let Search { wanted, began, .. } = self.search.take()?;
+        self.rests = Some(now + (now.saturating_duration_since(began) * REST).min(LONGEST));
+        Some((wanted, found))
     }
 
-    /// Begins a search for all that is wanted, if something is and none is under way.
-    pub fn search(&mut self, begin: impl FnOnce(HashSet<Node>) -> mpsc::Receiver<Matches>) {
-        if self.search.is_none() && !self.wanted.is_empty() {
-            let wanted = std::mem::take(&mut self.wanted);
-            let found = begin(wanted.iter().map(|want| want.node).collect());
-            self.search = Some(Search { wanted, found });
+    /// When the next search may begin, if something is wanted and none may yet.
+    pub fn search_due(&self, now: Instant) -> Option<Instant> {
+        self.rests.filter(|until| *until > now && self.search.is_none() && !self.wanted.is_empty())
+    }
+
+    /// Begins a search for all that is wanted, if something is, none is under way, and the last one was long enough ago.
+    /// Returns whether it did.
+    pub fn search(&mut self, now: Instant, begin: impl FnOnce(HashSet<Node>) -> mpsc::Receiver<Matches>) -> bool {
+        let rests = self.rests.is_some_and(|until| now < until);
+        if self.search.is_some() || rests || self.wanted.is_empty() {
+            return false;
         }
+        let wanted = std::mem::take(&mut self.wanted);
+        let found = begin(wanted.iter().map(|want| want.node).collect());
+        self.search = Some(Search { wanted, found, began: now });
+        true
     }
 
     /// Whether nothing is searched for or is to be looked at.
@@ -319,7 +340,7 @@ mod tests {
 
     #[test]
     fn one_search_at_a_time_and_none_for_work_of_a_connection_that_is_gone() {
-        let mut groups = groups(&[]);
+        let (mut groups, now) = (groups(&[]), Instant::now());
         let sent = |ino| Some((inode(ino), path("a"), 7));
         let want = |ino| Want {
             node: (1, ino),
@@ -331,18 +352,28 @@ mod tests {
         };
         groups.want(want(1));
         let (send, receive) = mpsc::channel();
-        groups.search(|nodes| {
+        groups.search(now, |nodes| {
             assert_eq!(nodes, HashSet::from([(1, 1)]));
             receive
         });
         groups.want(want(2));
-        groups.search(|_| panic!("one is under way"));
-        assert!(groups.take_found().is_none());
+        assert!(!groups.search(now, |_| panic!("one is under way")));
+        assert!(groups.take_found(now).is_none());
         drop(send);
-        let (wanted, found) = groups.take_found().unwrap();
+        let (wanted, found) = groups.take_found(now).unwrap();
         assert_eq!((wanted.len(), found.len()), (1, 0));
         groups.forget_work();
-        groups.search(|_| mpsc::channel().1);
-        assert!(groups.take_found().unwrap().0[0].sent.is_none());
+        groups.search(now, |_| mpsc::channel().1);
+        let later = now + Duration::from_secs(2);
+        assert!(groups.take_found(later).unwrap().0[0].sent.is_none());
+        assert_eq!(groups.search_due(later), None);
+        groups.want(want(3));
+        let due = later + Duration::from_secs(20);
+        assert_eq!((groups.search_due(later), groups.search_due(due)), (Some(due), None));
+        assert!(
+            !groups.search(due - Duration::from_millis(1), |_| panic!("it rests for ten times as long as it took"))
+        );
+        groups.search(due, |_| mpsc::channel().1);
+        assert_eq!(groups.search_due(later), None, "one is under way");
     }
 }

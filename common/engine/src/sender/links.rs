@@ -201,15 +201,17 @@ impl Session<'_> {
     /// Takes in a search that is over and begins the next.
     pub(super) fn step_search(&mut self) -> Result<bool, Ended> {
         let parted = self.groups.take_parted();
-        let found = self.groups.take_found();
+        let now = self.mirror.now();
+        let found = self.groups.take_found(now);
         let worked = !parted.is_empty() || found.is_some();
         parted.into_iter().for_each(|(mate, since)| self.look_at_mate(mate, since));
         if let Some((wanted, found)) = found {
             self.searched(wanted, found)?;
         }
         let (view, mirror, workers) = (&self.view, self.mirror, self.options.workers);
-        self.groups.search(|nodes| search(Arc::clone(view), nodes, Arc::clone(mirror), workers));
-        Ok(worked)
+        // It may be over already.
+        let began = self.groups.search(now, |nodes| search(Arc::clone(view), nodes, Arc::clone(mirror), workers));
+        Ok(worked || began)
     }
 
     fn searched(&mut self, wanted: Vec<Want>, mut found: Matches) -> Result<(), Ended> {

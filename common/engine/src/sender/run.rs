@@ -99,7 +99,7 @@ impl Session<'_> {
             Standing::Open => (self.next_try(), None),
             Standing::UsedUp(until) => (None, Some(until)),
         };
-        due.into_iter().chain(tries).chain(opens).chain(self.wire.due()).min()
+        due.into_iter().chain(tries).chain(opens).chain(self.wire.due()).chain(self.groups.search_due(now)).min()
     }
 
     /// Ready when the next step may find something to do: an answer, a hint, a listed folder, room for what is to be sent, or
