@@ -152,8 +152,8 @@ impl Changes {
         let (there, inexact) = folder.marked_meta(&name, &stat).map_err(failed)?;
         let fits = match digest {
             None => meta.content_fits(&there),
-            // An inexact one has not even this content.
-            Some(_) if inexact => false,
+            // An inexact one has not even this content. And the sender's has no other name.
+            Some(_) if inexact || stat.nlink != 1 => false,
             Some(digest) => self.has_content((&folder, &name), &stat, digest).map_err(failed)?,
         };
         if inexact || !fits {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use proto::{Keep, Kept, Outcome, ToReceiver};
+use proto::{Keep, Kept, Kind, Meta, Outcome, ToReceiver};
 
 use super::rig::*;
 use crate::receiver::{Memory, SURE};
@@ -28,6 +28,17 @@ fn names_become_one_file() {
         rig.done(&[put("a", "2")]);
         assert_eq!(fs::read(rig.at("d/b")).unwrap(), b"1", "a put parts the name");
     }
+}
+
+#[test]
+fn what_is_one_of_several_names_is_not_taken_for_a_file_of_its_own() {
+    let mut rig = Rig::new();
+    rig.done(&[put("a", "same"), link("a", &["b"])]);
+    let digest = Some(*blake3::hash(b"same").as_bytes());
+    let rebuilt = || ToReceiver::Offer { path: path("b"), meta: Meta { size: 4, ..meta(Kind::File) }, digest };
+    assert_eq!(rig.outcome(rebuilt()), Outcome::Want);
+    rig.done(&[put("b", "same"), rebuilt()]);
+    assert_ne!(inode(&rig, "a"), inode(&rig, "b"));
 }
 
 #[test]
