@@ -101,11 +101,16 @@ impl Pending {
         self.seen.source_is(true, now);
     }
 
+    /// So many entries of the target go with a place. Whether it waits.
+    pub(crate) fn weigh(&mut self, path: &RelPath, entries: u64) -> bool {
+        self.seen.weigh(path, entries)
+    }
+
     /// What an event has told of: what went may have to wait, and what stands takes its place. Returns what is left to be owed.
     pub(super) fn heard(&mut self, hint: Hint, since: Since, now: Instant) -> Option<Hint> {
         match hint {
             Hint::Entry { path, cause } if cause.has(Cause::GONE) => {
-                let waits = !self.leaves_out(&path) && self.holds_gone(&path, since, now);
+                let waits = !self.leaves_out(&path) && self.holds_gone(&path, cause, since, now);
                 (!waits).then_some(Hint::Entry { path, cause })
             }
             Hint::Entry { path, cause } if cause.has(Cause::CREATED | Cause::WRITTEN | Cause::WRITING) => {
@@ -127,7 +132,7 @@ impl Pending {
     }
 
     /// Whether the deletion of a place that was seen to go waits.
-    fn holds_gone(&mut self, path: &RelPath, since: Since, now: Instant) -> bool {
+    fn holds_gone(&mut self, path: &RelPath, cause: Cause, since: Since, now: Instant) -> bool {
         self.agreed.stays(self.owed_now(), now);
         let emptied = self.inferred.told().is_some_and(|(_, why)| why == Why::Emptied);
         let entries = self.inferred.gone(path);
@@ -140,7 +145,11 @@ impl Pending {
             // It is none that the target has: files that come and go all the time are no mass.
             return false;
         }
-        if !self.holds_masses() || !self.seen.has_to_wait(path, 1, self.hints.rules().holds.many, now) {
+        // How much a folder is that left with all that is in it the target is asked first.
+        if cause.has(Cause::WITH_ALL)
+            || !self.holds_masses()
+            || !self.seen.has_to_wait(path, 1, self.hints.rules().holds.many, now)
+        {
             return false;
         }
         if self.seen.is_empty() {

@@ -146,6 +146,14 @@ impl Seen {
         self.put(path, place);
     }
 
+    /// So many entries go with a place. Whether it waits.
+    pub fn weigh(&mut self, path: &RelPath, entries: u64) -> bool {
+        let Some(place) = self.places.get_mut(path).filter(|place| place.state == State::Gone) else { return false };
+        self.entries = self.entries.saturating_sub(place.entries).saturating_add(entries.max(1));
+        place.entries = entries.max(1);
+        true
+    }
+
     /// The source was looked at: whether it has entries.
     pub fn source_is(&mut self, empty: bool, now: Instant) {
         if self.emptied && !empty && !self.is_empty() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use proto::{Kind, RelPath};
+use proto::{Kind, RelPath, ToReceiver};
 
 use super::brake::Weight;
+use super::flight::Sent;
 use super::looks::Why;
 use super::pass::Pass;
 use super::{Ended, Session, Until};
@@ -79,6 +80,8 @@ impl Session<'_> {
         }
         let (since, now) = (self.since(ticket), self.mirror.now());
         self.mirror.pending().hold_emptied(path.clone(), since, now);
+        // Of a folder only one entry is known to go until the target has told how many do.
+        self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path.clone()))?;
         Ok(true)
     }
 
@@ -91,6 +94,9 @@ impl Session<'_> {
     /// So much goes with a folder that went as a whole.
     pub(super) fn weighed(&mut self, ticket: Ticket, path: RelPath, entries: u64) -> Result<(), Ended> {
         let (since, now) = (self.since(ticket), self.mirror.now());
+        if self.mirror.pending().weigh(&path, entries) {
+            return Ok(());
+        }
         // What stands there by now is told by its own events, and may be sent already.
         if self.kind_here(&path).is_some() || self.mirror.pending().holds_with_all(&path, entries, since, now) {
             return Ok(());

@@ -59,6 +59,81 @@ fn a_source_that_is_emptied_live_waits_for_a_word_or_for_something_to_stand_in_i
 }
 
 #[test]
+fn what_an_emptied_source_would_delete_is_counted_with_all_beneath() {
+    let mut pair = Pair::new();
+    site(&pair, 30);
+    pair.pass();
+    fs::remove_dir_all(pair.here.join("site")).unwrap();
+    fs::remove_file(pair.here.join("other")).unwrap();
+    // What went before the folder is left to it.
+    ["site/1", "site", "other"].iter().for_each(|name| pair.entry(name, Cause::GONE));
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(held(pair.sync().0), (32, Why::Emptied));
+    pair.mirror.release();
+    assert_eq!(pair.sync().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+/// A folder with so many files is moved out of the source: an event tells of that alone.
+fn moved_out(pair: &mut Pair, files: usize) {
+    site(pair, files);
+    pair.pass();
+    fs::rename(pair.here.join("site"), pair.here.parent().unwrap().join("elsewhere")).unwrap();
+    pair.entry("site", Cause::GONE | Cause::WITH_ALL);
+    pair.entry("", Cause::ENTRIES);
+}
+
+#[test]
+fn a_folder_that_is_moved_out_weighs_what_the_target_has_in_it() {
+    let mut pair = Pair::new();
+    moved_out(&mut pair, 300);
+    let began = std::time::Instant::now();
+    let mirror = pair.mirror.clone();
+    let seen = std::thread::spawn(move || {
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        let look = || {
+            std::thread::sleep(Duration::from_millis(1));
+            mirror.deletions_held()
+        };
+        std::iter::repeat_with(look).find(|it| it.is_some() || std::time::Instant::now() > until)
+    });
+    assert_eq!(pair.sync().0, Ended::InSync);
+    assert!(began.elapsed() >= HOLDS.mass / 2, "it did not wait");
+    let held = seen.join().unwrap().flatten().unwrap();
+    assert_eq!((held.entries, held.why), (301, Why::Mass));
+    pair.assert_equal();
+    let mut few = Pair::new();
+    moved_out(&mut few, 50);
+    assert_eq!(few.sync().0, Ended::InSync);
+    assert_eq!(few.mirror.sent.totals().removed, 1, "few go at once");
+    few.assert_equal();
+}
+
+#[test]
+fn a_folder_that_is_moved_out_amid_a_mass_counts_with_all_that_is_in_it() {
+    let mut pair = Pair::new();
+    site(&pair, 300);
+    fs::create_dir(pair.here.join("more")).unwrap();
+    (0..50).for_each(|n| fs::write(pair.here.join(format!("more/{n}")), "x").unwrap());
+    pair.pass();
+    raze(&pair, 300);
+    fs::rename(pair.here.join("more"), pair.here.parent().unwrap().join("elsewhere")).unwrap();
+    pair.entry("more", Cause::GONE | Cause::WITH_ALL);
+    let mirror = pair.mirror.clone();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    let seen = std::thread::spawn(move || {
+        let all = || mirror.deletions_held().is_some_and(|held| held.entries == 352);
+        while !all() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        all()
+    });
+    assert_eq!(pair.sync().0, Ended::InSync);
+    assert!(seen.join().unwrap(), "301 and 51 are held together");
+    pair.assert_equal();
+}
+
+#[test]
 fn where_all_may_go_a_source_may_be_emptied() {
     let mut pair = Pair::new();
     pair.options.max_delete = MaxDelete::Percent(100.0);
