@@ -93,6 +93,12 @@ impl Faults {
         self.plan.iter().map(|(begin, end, fault)| format!("{fault:?} {begin}..{end}")).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether pushd answers at operation `at` of the round.
+    pub fn pushd_answers(&self, at: u64) -> bool {
+        let deaf = |fault| matches!(fault, Fault::KillPushd | Fault::StopPushd | Fault::Overflow);
+        !self.plan.iter().any(|(begin, end, fault)| deaf(*fault) && (*begin..=*end).contains(&at))
+    }
+
     /// Before operation `at` of the round.
     pub fn step(&mut self, at: u64, pair: &mut Pair, world: &mut World) {
         for n in 0..self.plan.len() {

@@ -14,13 +14,17 @@
 //! | `MODEL_FAULTS` | `none` leaves the faults out; or names of faults, with commas |
 //! | `MODEL_ONLY` | names of operations, with commas: only these |
 //! | `MODEL_STRICT` | set: equal only some time after pushd said so is a failure too |
+//! | `MODEL_MAX_DELETE`, `MODEL_HOLD` | `max_delete` and `delete_hold` of the source; when unset, by the seed |
 //! | `MODEL_SOURCE`, `MODEL_BACKUP` | folders in which source and backup stand, to have them on other file systems |
 //!
 //! For root, in half of the seeds, the backup has a disk of its own, which becomes full and read-only.
 //!
+//! How deletions are held is a matter of the seed, too, see `masses`.
+//!
 //! Timing is the machine's, so a seed repeats the operations, not the schedule.
 
 mod faults;
+mod masses;
 mod ops;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use faults::Faults;
+use masses::{Masses, Setting};
 use ops::World;
 
 use crate::rig::mounted::{Disk, Format};
@@ -73,10 +78,12 @@ fn model(seed: u64, durability: &str, seconds: u64) {
     let place = Scratch::new("model-disk");
     let own = backup_base.is_none() && rng.one_in(2) && is_root("a disk that becomes full");
     let disk = own.then(|| Disk::make(place.path(), Format::Tmpfs));
+    let setting = Setting::draw(&mut rng);
+    println!("model: {setting:?}");
     let setup = Setup {
         durability: durability.into(),
         proxy: true,
-        source: "max_delete = \"100%\"\nopen_files = { settle = \"100ms\", max_delay = \"500ms\" }".into(),
+        source: format!("{}\nopen_files = {{ settle = \"100ms\", max_delay = \"500ms\" }}", setting.toml()),
         source_base: source_base.as_ref().map(|s| s.path().to_path_buf()),
         backup_base: backup_base.as_ref().map(Scratch::path).or(disk.as_ref().map(Disk::path)).map(Path::to_path_buf),
         ..Setup::keeping_all()
@@ -91,6 +98,7 @@ fn model(seed: u64, durability: &str, seconds: u64) {
     let twins = if rng.one_in(2) { Twins::Made } else { Twins::None };
     let mut world = World::new(pair.source.clone(), outside, twins, rng.next());
     let mut faults = Faults::new(twins, disk, rng.next());
+    let mut masses = Masses::new(setting, rng.next());
     pair.start();
     let start = Instant::now();
     let (mut round, mut late) = (0, 0);
@@ -101,6 +109,9 @@ fn model(seed: u64, durability: &str, seconds: u64) {
         for at in 0..per_round {
             faults.step(at, &mut pair, &mut world);
             world.step();
+            if faults.pushd_answers(at) {
+                masses.step(&pair, &mut world);
+            }
             if pause > 0 && rng.one_in(2) {
                 std::thread::sleep(Duration::from_micros(rng.below(pause * 2)));
             }
@@ -110,7 +121,7 @@ fn model(seed: u64, durability: &str, seconds: u64) {
         let died =
             if pair.pushd.daemon.is_running() && pair.recvd.daemon.is_running() { "" } else { "a daemon ended\n" };
         let rest = Instant::now();
-        let settled = if died.is_empty() { pair.try_settle() } else { Err(died.into()) };
+        let settled = if died.is_empty() { masses.settle(&pair, &mut world) } else { Err(died.into()) };
         match settled {
             Ok(true) => {}
             Ok(false) if std::env::var_os("MODEL_STRICT").is_none() => late += 1,
@@ -119,6 +130,11 @@ fn model(seed: u64, durability: &str, seconds: u64) {
         }
         if rest.elapsed() > Duration::from_secs(5) {
             println!("model: round {round} needed {:?} to come to rest, after {}", rest.elapsed(), faults.planned());
+        }
+        if rng.one_in(2)
+            && let Err(report) = masses.episode(&mut pair, &mut world)
+        {
+            fail(&mut pair, &world, seed, round, &report);
         }
         for log in [pair.pushd.daemon.log(), pair.recvd.daemon.log()] {
             if log.contains("panicked") {
@@ -137,6 +153,7 @@ fn model(seed: u64, durability: &str, seconds: u64) {
     );
     println!("model: operations {}", counts(world.counts()));
     println!("model: faults {}", counts(faults.counts()));
+    println!("model: deletions {}", counts(&masses.counts));
     // Before the disk is unmounted.
     pair.pushd.daemon.kill();
     pair.recvd.daemon.kill();

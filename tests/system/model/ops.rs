@@ -17,6 +17,7 @@ use crate::rig::rng::Rng;
 use crate::rig::zoo::odd_names;
 
 mod entries;
+mod masses;
 mod names;
 
 /// Entries above which something is removed.
@@ -37,6 +38,8 @@ pub struct World {
     /// what is written through a name that is made and removed before anyone looked, the kernel tells of under that
     /// name only.
     linked: HashSet<u64>,
+    /// Copies of what was taken away, and where that stood.
+    kept: Vec<(PathBuf, PathBuf)>,
     odd: Vec<Vec<u8>>,
     only: Option<String>,
     active: Vec<Operation>,
@@ -48,7 +51,7 @@ pub struct World {
 /// Its name, how often it comes, and what does it: the text is what it worked on.
 type Operation = (&'static str, u64, fn(&mut World) -> io::Result<String>);
 
-const OPERATIONS: [Operation; 34] = [
+const OPERATIONS: [Operation; 39] = [
     ("create", 14, World::create),
     ("overwrite", 6, World::overwrite),
     ("append", 6, World::append),
@@ -83,6 +86,11 @@ const OPERATIONS: [Operation; 34] = [
     ("move-in", 3, World::move_in),
     ("delete", 6, World::delete),
     ("flip", 3, World::flip),
+    ("site", 1, World::site),
+    ("raze", 1, World::raze),
+    ("empty", 1, World::empty),
+    ("rebuild", 2, World::rebuild),
+    ("deploy", 1, World::deploy),
 ];
 
 impl World {
@@ -94,6 +102,7 @@ impl World {
             rng: Rng::new(seed),
             held: Vec::new(),
             linked: HashSet::new(),
+            kept: Vec::new(),
             odd: odd_names(),
             only: std::env::var("MODEL_ONLY").ok(),
             active: OPERATIONS.to_vec(),
@@ -123,6 +132,12 @@ impl World {
             let _ = fs::remove_dir_all(&path);
             self.note(format!("-- thinned out {}", self.relative(&path)));
         }
+    }
+
+    /// What got a new name in the round has come to rest.
+    pub fn begin_episode(&mut self) {
+        self.note("-- an episode begins".into());
+        self.linked.clear();
     }
 
     /// At rest half of the files stay open.
