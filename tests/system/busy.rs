@@ -2,7 +2,7 @@
 //! nothing of, and an exact one when they rest.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -61,6 +61,16 @@ fn is_marked(at: &Path) -> bool {
     rustix::fs::getxattr(at, "user.recvd.inexact", &mut [0; 8][..]).is_ok()
 }
 
+/// Waits for the copy of a file that rests: for half a minute at most it is not tried, and then all of it is read.
+fn until_exact(pair: &Pair, at: &Path, copy: &Path) {
+    let end = Instant::now() + 4 * patience();
+    let time = |at: &Path| fs::metadata(at).and_then(|meta| meta.modified()).ok();
+    while is_marked(copy) || time(copy) != time(at) {
+        assert!(Instant::now() < end, "no exact version came: {:#}", pair.pushd.target("t"));
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// A live pair, and a name in its source.
 fn live(test: &str, source: &str) -> (Pair, PathBuf) {
     let pair = Pair::live(test, Setup { source: source.into(), ..Setup::default() });
@@ -84,6 +94,8 @@ fn follow(test: &str, size: u64, (piece, pause): (u64, Duration), span: Duration
     });
     let (exact, sent) = (!is_marked(&copy), wire(&pair) - before);
     let rests = Instant::now();
+    until_exact(&pair, &at, &copy);
+    let rests = rests.elapsed();
     pair.settle();
     let all = wire(&pair) - before;
     println!(
@@ -92,7 +104,7 @@ fn follow(test: &str, size: u64, (piece, pause): (u64, Duration), span: Duration
         first.1 / MIB,
         sent / MIB,
         all / MIB,
-        rests.elapsed()
+        rests
     );
     assert!(!is_marked(&copy));
     assert!(first.1 <= 4 * size + MIB, "{} bytes of {size} before the first copy stood", first.1);
@@ -116,26 +128,119 @@ fn one_of_a_gigabyte_too() {
     follow("gigabyte", 1024, (4096, Duration::from_millis(250)), Duration::from_secs(90));
 }
 
-#[test]
-fn one_that_is_filled_at_random_places_is_followed_for_little_more_than_its_size() {
-    let (pair, at) = live("torrent", "");
-    let (size, piece) = (160 * MIB, 256 * 1024);
-    let before = wire(&pair);
-    let file = File::create(&at).unwrap();
+/// A hollow file of `size` that fills in, as a torrent does: pieces of 16 to 64 KiB in no order, so many bytes a second.
+fn fill(at: &Path, size: u64, rate: u64) {
+    let (mut rng, file) = (Rng::new(3), File::create(at).unwrap());
     file.set_len(size).unwrap();
-    let mut rng = Rng::new(3);
-    // Each once, in an order without a pattern: 257 has no divisor in common with their number.
-    for n in 0..size / piece {
-        let at = n * 257 % (size / piece);
-        file.write_all_at(&random(&mut rng, piece), at * piece).unwrap();
-        thread::sleep(Duration::from_millis(25));
+    let mut pieces = vec![0];
+    while *pieces.last().unwrap() < size {
+        pieces.push((pieces.last().unwrap() + rng.between(1, 4) * 16 * 1024).min(size));
     }
-    drop(file);
+    let mut pieces: Vec<_> = pieces.windows(2).map(|ends| (ends[0], ends[1] - ends[0])).collect();
+    (1..pieces.len()).rev().for_each(|n| pieces.swap(n, rng.below(n as u64 + 1) as usize));
+    let (begun, mut done) = (Instant::now(), 0);
+    for (at, length) in pieces {
+        file.write_all_at(&random(&mut rng, length), at).unwrap();
+        done += length;
+        let due = Duration::from_secs_f64(done as f64 / rate as f64);
+        thread::sleep(due.saturating_sub(begun.elapsed()));
+    }
+}
+
+/// Follows such a file until it is whole, and its copy too.
+fn torrent(test: &str, source: &str, (size, rate): (u64, u64)) {
+    let (pair, at) = live(test, source);
+    let (before, copy) = (wire(&pair), pair.backup.join("f"));
+    fill(&at, size, rate);
+    let (filling, rests) = (wire(&pair) - before, Instant::now());
+    if source.contains("wait") {
+        assert!(!is_marked(&copy), "an inexact copy stands");
+    }
+    until_exact(&pair, &at, &copy);
+    let rests = rests.elapsed();
     pair.settle();
     let sent = wire(&pair) - before;
-    println!("{} MiB on the wire for {} MiB", sent / MIB, size / MIB);
+    println!(
+        "{test}: {} MiB on the wire for {} MiB while it was filled, {} MiB in all; exact {rests:?} later",
+        filling / MIB,
+        size / MIB,
+        sent / MIB
+    );
     assert!(sent <= 5 * size, "{sent} bytes of a file of {size}");
-    assert!(!is_marked(&pair.backup.join("f")));
+    assert!(!is_marked(&copy));
+}
+
+#[test]
+fn one_that_is_filled_at_random_places_is_followed_for_little_more_than_its_size() {
+    torrent("torrent", "", (160 * MIB, 8 * MIB));
+}
+
+#[test]
+fn so_it_is_where_nothing_is_to_be_stored_before_it_rests() {
+    torrent("patient", "busy_files = \"wait\"", (160 * MIB, 8 * MIB));
+}
+
+#[test]
+#[ignore = "420 MiB, three times on the disk, and a minute and a half"]
+fn a_torrent_of_a_usual_size_too() {
+    torrent("usual", "", (420 * MIB, 7 * MIB));
+}
+
+/// Of a download that stalls, and is written to in what it has.
+#[test]
+fn a_hollow_one_that_never_rests_is_copied_with_its_holes() {
+    let (pair, at) = live("hollow", "");
+    let (size, copy, before) = (64 * MIB, pair.backup.join("f"), wire(&pair));
+    let new = pair.scratch.path().join("new");
+    noise(&new, size / 4);
+    File::options().write(true).open(&new).unwrap().set_len(size).unwrap();
+    fs::rename(&new, &at).unwrap();
+    while_written(&at, (size / 4, 4096), Duration::from_millis(1), || {
+        eventually("an inexact copy stands", || is_marked(&copy));
+        assert!(
+            stays(Duration::from_secs(10), || is_marked(&copy)),
+            "what is written all the time is said to be exact"
+        );
+    });
+    let sent = wire(&pair) - before;
+    assert!(sent <= 2 * size, "{sent} bytes of a file of {size}, of which a quarter is there");
+    until_exact(&pair, &at, &copy);
+    pair.settle();
+    assert!(fs::metadata(&copy).unwrap().blocks() * 512 < size / 2, "its holes are filled");
+}
+
+#[test]
+fn after_a_restart_of_either_it_is_named_until_an_exact_copy_follows() {
+    type Restart = fn(&mut Pair);
+    let restarts: [(&str, Restart, Restart); 2] = [
+        ("pushd", |pair| pair.pushd.daemon.kill(), |pair| pair.pushd.daemon.start()),
+        ("recvd", |pair| pair.recvd.daemon.kill(), |pair| pair.recvd.start()),
+    ];
+    for (who, ends, starts) in restarts {
+        let (mut pair, at) = live(&format!("busy-{who}"), "");
+        let (size, copy) = (32 * MIB, pair.backup.join("f"));
+        let named = |pair: &Pair| {
+            let problem = &pair.pushd.target("t")["problems"][0];
+            problem["path"] == "f"
+                && problem["reason"].as_str().is_some_and(|reason| reason.contains("an inexact copy"))
+        };
+        noise(&pair.scratch.path().join("new"), size);
+        fs::rename(pair.scratch.path().join("new"), &at).unwrap();
+        while_written(&at, (size, 4096), Duration::from_millis(1), || {
+            eventually("an inexact copy is named", || is_marked(&copy) && named(&pair));
+            ends(&mut pair);
+            starts(&mut pair);
+            eventually("it is named again", || named(&pair));
+            assert!(stays(Duration::from_secs(3), || is_marked(&copy) && named(&pair)), "{who} has forgotten it");
+            ends(&mut pair);
+        });
+        // It comes to rest while nobody looks.
+        assert!(is_marked(&copy));
+        starts(&mut pair);
+        until_exact(&pair, &at, &copy);
+        pair.settle();
+        assert_eq!(pair.pushd.target("t")["problems_total"], 0);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use crate::faults::{self, Verb};
-use crate::stat::Stat;
+use crate::stat::{Birth, Stat};
 use crate::xattr::{self, Of};
 
 /// An open regular file.
@@ -33,6 +33,11 @@ impl File {
     /// How it is now.
     pub fn stat(&self) -> io::Result<Stat> {
         Stat::of(&self.fd)
+    }
+
+    /// Which inode it is, for good; `None` where that is not known.
+    pub fn born(&self) -> Option<Birth> {
+        Stat::with_birth(&self.fd).ok()?.1
     }
 
     /// `stat` with its extended attributes, as `keep` sees it.

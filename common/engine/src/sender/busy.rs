@@ -4,7 +4,8 @@
 //! INVARIANT: what is sent of such a file is at most [`FIRST`] times its size until a version of it stands at the target,
 //! and then its size in each [`SPAN`], beyond what became an exact version and what a lost connection or a newer look has
 //! cut off. One that has held still for as long as a try takes, 30 s at most, is tried all the same: that time doubles with
-//! each such try that was in vain.
+//! each such try that was in vain. All of that goes along with the file when it gets another name, as far as the file system
+//! says when files were made.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use proto::RelPath;
-use sys::Stat;
+use sys::{Birth, Stat};
 
 use super::read::ATTEMPTS;
 
@@ -34,8 +35,9 @@ const STILL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// A try that ended because the file changed while it was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Try {
-    /// What the file was then.
+    /// What the file was then, and which it is for good.
     pub after: Stat,
+    pub born: Option<Birth>,
     /// What was sent of it, all its attempts together.
     pub bytes: u64,
     /// What the last attempt alone has sent, and how long that took.
@@ -83,9 +85,10 @@ impl Cost {
     }
 
     /// All of it by now, in vain, as the file was this then.
-    pub fn in_vain(&self, after: Stat, now: Instant) -> Try {
+    pub fn in_vain(&self, (after, born): (Stat, Option<Birth>), now: Instant) -> Try {
         Try {
             after,
+            born,
             bytes: self.earlier + self.bytes,
             last: self.bytes,
             took: self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun)),
@@ -99,13 +102,15 @@ impl Cost {
 enum There {
     /// Nothing, or it is not known.
     Unknown,
+    /// Nothing any more: it had a version.
+    Lost,
     /// A version of which it is not known whether it is exact.
     Some,
     Exact,
     Inexact,
 }
 
-/// The files of a target that changed while they were read, by path.
+/// The files of a target that changed while they were read, by path. Some have left their names: they may turn up under others.
 #[derive(Debug, Default)]
 pub(super) struct Busy(HashMap<RelPath, Restless>);
 
@@ -113,6 +118,9 @@ pub(super) struct Busy(HashMap<RelPath, Restless>);
 struct Restless {
     /// What it was when it was looked at last, and since when it is that.
     seen: (Stat, Instant),
+    born: Option<Birth>,
+    /// It has not this name any more.
+    left: bool,
     there: There,
     /// Whether the target takes no inexact copy of it.
     refused: bool,
@@ -134,7 +142,7 @@ impl Busy {
     /// When the content of what stands under this name may be sent, if not now.
     pub fn due(&mut self, path: &RelPath, stat: &Stat, now: Instant) -> Option<Instant> {
         let file = self.0.get_mut(path)?;
-        if !file.seen.0.same_inode(stat) || file.is_over(now) {
+        if file.left || !file.seen.0.same_inode(stat) || file.is_over(now) {
             self.0.remove(path);
             return None;
         }
@@ -151,41 +159,47 @@ impl Busy {
     /// How often it is read at once, should it change again.
     pub fn attempts(&self, path: &RelPath) -> u32 {
         // Others follow, after a pause.
-        if self.0.get(path).is_some_and(|file| file.tries > 0) { 1 } else { ATTEMPTS }
+        let known = self.at(path).is_some_and(|file| file.tries > 0 || file.there == There::Inexact);
+        if known { 1 } else { ATTEMPTS }
     }
 
     /// Whether the target may take an inexact copy of it: it has none that is exact, as far as is known.
     pub fn may_copy(&self, path: &RelPath) -> bool {
-        self.0.get(path).is_none_or(|file| file.there != There::Exact && !file.refused)
+        self.at(path).is_none_or(|file| file.there != There::Exact && !file.refused)
     }
 
     /// The same of a small file, which costs nothing before such a copy is sent: after some tries, as far as it may cost that.
     pub fn may_copy_small(&self, path: &RelPath, now: Instant) -> bool {
-        let Some(file) = self.0.get(path) else { return false };
+        let Some(file) = self.at(path) else { return false };
         let fits = file.spent(now).saturating_add(file.size()) <= file.limit();
         file.tries >= ATTEMPTS && fits && self.may_copy(path)
     }
 
     /// Whether what the target has of it is an inexact copy.
     pub fn is_copied(&self, path: &RelPath) -> bool {
-        self.0.get(path).is_some_and(|file| file.there == There::Inexact)
+        self.at(path).is_some_and(|file| file.there == There::Inexact)
     }
 
     /// It has changed while it was read, and nothing came of it.
     pub fn failed(&mut self, path: &RelPath, tried: Try, now: Instant) {
-        self.meet(path, tried, now).fails(tried, now);
+        self.meet(path, (tried.after, tried.born), now).fails(tried, now);
+    }
+
+    /// The target says that what it has of it is an inexact copy.
+    pub fn is_inexact(&mut self, path: &RelPath, file: (Stat, Option<Birth>), now: Instant) {
+        self.meet(path, file, now).there = There::Inexact;
     }
 
     /// What was read last was sent as an inexact copy, and so much that is not in the try yet.
     pub fn copied(&mut self, path: &RelPath, bytes: u64, now: Instant) {
-        let Some(file) = self.0.get_mut(path) else { return };
+        let Some(file) = self.at_mut(path) else { return };
         file.spent = (file.spent(now).saturating_add(bytes), now);
         file.stands(There::Inexact, now);
     }
 
     /// An exact version of it was sent.
     pub fn stored(&mut self, path: &RelPath, now: Instant) {
-        let Some(file) = self.0.get_mut(path) else { return };
+        let Some(file) = self.at_mut(path) else { return };
         file.stands(There::Exact, now);
         (file.tries, file.surprises, file.next) = (0, 0, now);
         if file.is_over(now) {
@@ -195,58 +209,111 @@ impl Busy {
 
     /// The target did not take an inexact copy, as it has an exact one.
     pub fn is_kept(&mut self, path: &RelPath) {
-        if let Some(file) = self.0.get_mut(path) {
+        if let Some(file) = self.at_mut(path) {
             file.there = There::Exact;
         }
     }
 
     /// The target takes no inexact copy.
     pub fn is_refused(&mut self, path: &RelPath, now: Instant) {
-        if let Some(file) = self.0.get_mut(path) {
+        if let Some(file) = self.at_mut(path) {
             // What it has cost is not paid once more.
             let spent = file.size().saturating_mul(FIRST);
             (file.there, file.refused, file.spent) = (There::Unknown, true, (spent, now));
         }
     }
 
-    /// The target has nothing of it, or did not get what was sent: it is as if it had not been tried.
+    /// The target has nothing of it, or did not get what was sent.
     pub fn is_lost(&mut self, path: &RelPath, now: Instant) {
-        if let Some(file) = self.0.get_mut(path) {
-            (file.there, file.spent, file.next) = (There::Unknown, (0, now), now);
+        if let Some(file) = self.at_mut(path) {
+            file.is_lost(now);
         }
     }
 
     /// `from` is now `to`, with all that is beneath it.
     pub fn moved(&mut self, from: &RelPath, to: &RelPath) {
-        self.gone(to);
-        let paths: Vec<RelPath> = self.0.keys().filter(|path| path.is_within(from)).cloned().collect();
-        for path in paths {
-            if let (Some(file), Some(at)) = (self.0.remove(&path), path.rebase(from, to)) {
-                self.0.insert(at, file);
-            }
-        }
+        drop(self.take(to));
+        let moved = self.take(from);
+        self.put(moved, (from, to));
+    }
+
+    /// `a` is now `b`, and `b` is `a`.
+    pub fn exchanged(&mut self, a: &RelPath, b: &RelPath) {
+        let (of_a, of_b) = (self.take(a), self.take(b));
+        self.put(of_a, (a, b));
+        self.put(of_b, (b, a));
     }
 
     /// Nothing stands at and beneath this name any more.
     pub fn gone(&mut self, path: &RelPath) {
-        self.0.retain(|at, _| !at.is_within(path));
+        let beneath = self.0.iter_mut().filter(|(at, _)| at.is_within(path));
+        beneath.for_each(|(_, file)| file.left = true);
     }
 
-    fn meet(&mut self, path: &RelPath, tried: Try, now: Instant) -> &mut Restless {
+    /// The other name under which what stands here is remembered, and whether it was seen to leave that.
+    pub fn elsewhere(
+        &self,
+        path: &RelPath,
+        stat: &Stat,
+        born: impl FnOnce() -> Option<Birth>,
+    ) -> Option<(RelPath, bool)> {
+        let same = |file: &Restless| file.seen.0.same_inode(stat);
+        if self.0.is_empty() || self.at(path).is_some_and(same) {
+            return None;
+        }
+        let (from, file) = self.0.iter().find(|(_, file)| same(file))?;
+        (file.born.is_some() && file.born == born()).then(|| (from.clone(), file.left))
+    }
+
+    /// What was remembered as `from` stands under this name now: what it has cost goes along, and what the target has of it
+    /// does not.
+    pub fn turns_up(&mut self, from: &RelPath, path: &RelPath, now: Instant) {
+        if let Some(mut file) = self.0.remove(from) {
+            file.left = false;
+            file.is_lost(now);
+            self.0.insert(path.clone(), file);
+        }
+    }
+
+    fn at(&self, path: &RelPath) -> Option<&Restless> {
+        self.0.get(path).filter(|file| !file.left)
+    }
+
+    fn at_mut(&mut self, path: &RelPath) -> Option<&mut Restless> {
+        self.0.get_mut(path).filter(|file| !file.left)
+    }
+
+    /// Takes out what is at and beneath this name.
+    fn take(&mut self, path: &RelPath) -> Vec<(RelPath, Restless)> {
+        self.0.extract_if(|at, file| at.is_within(path) && !file.left).collect()
+    }
+
+    fn put(&mut self, files: Vec<(RelPath, Restless)>, (from, to): (&RelPath, &RelPath)) {
+        let moved = files.into_iter().filter_map(|(path, file)| Some((path.rebase(from, to)?, file)));
+        self.0.extend(moved);
+    }
+
+    fn meet(&mut self, path: &RelPath, (stat, born): (Stat, Option<Birth>), now: Instant) -> &mut Restless {
+        if self.at(path).is_none_or(|file| !file.seen.0.same_inode(&stat)) {
+            self.0.remove(path);
+        }
         if self.0.len() >= FILES
             && !self.0.contains_key(path)
-            && let Some(first) = self.0.iter().min_by_key(|(_, file)| file.next).map(|(path, _)| path.clone())
+            && let Some(first) =
+                self.0.iter().min_by_key(|(_, file)| (!file.left, file.next)).map(|(path, _)| path.clone())
         {
             self.0.remove(&first);
         }
-        self.0.entry(path.clone()).or_insert_with(|| Restless::new(tried.after, now))
+        self.0.entry(path.clone()).or_insert_with(|| Restless::new((stat, born), now))
     }
 }
 
 impl Restless {
-    fn new(stat: Stat, now: Instant) -> Restless {
+    fn new((stat, born): (Stat, Option<Birth>), now: Instant) -> Restless {
         Restless {
             seen: (stat, now),
+            born,
+            left: false,
             there: There::Unknown,
             refused: false,
             tries: 0,
@@ -265,7 +332,10 @@ impl Restless {
 
     /// What may be spent on it.
     fn limit(&self) -> u64 {
-        if self.there == There::Unknown { self.size().saturating_mul(FIRST) } else { self.size() }
+        match self.there {
+            There::Unknown | There::Lost => self.size().saturating_mul(FIRST),
+            _ => self.size(),
+        }
     }
 
     /// What of that is spent.
@@ -299,13 +369,19 @@ impl Restless {
         self.there == There::Exact && self.tries == 0 && self.spent(now) == 0
     }
 
-    fn fails(&mut self, Try { after, bytes, last, took, stands }: Try, now: Instant) {
+    fn is_lost(&mut self, now: Instant) {
+        if self.there != There::Unknown {
+            (self.there, self.next) = (There::Lost, now);
+        }
+    }
+
+    fn fails(&mut self, Try { after, bytes, last, took, stands, .. }: Try, now: Instant) {
         self.spent = (self.spent(now).saturating_add(bytes), now);
         self.seen = (after, now);
         self.tries = self.tries.saturating_add(1);
         self.surprises += u32::from(self.by_rest);
         (self.cost, self.took, self.by_rest) = (last, took, false);
-        if stands && self.there == There::Unknown {
+        if stands && matches!(self.there, There::Unknown | There::Lost) {
             self.there = There::Some;
         }
         let pause = took.saturating_mul(PAUSE * (1 << (self.tries - 1).min(DOUBLINGS)));

@@ -126,7 +126,7 @@ impl Session<'_> {
             Why::Event(cause) if !cause.has(Cause::ATTRIBUTES) => return,
             // It compares the others too.
             _ if self.passes.is_full(ticket) => return,
-            Why::Differs(Difference::Content) => Cause::WRITTEN,
+            Why::Differs(Difference::Content | Difference::Inexact) => Cause::WRITTEN,
             // That the target lacks one name says nothing of the others, but the file may have been written.
             Why::Event(_) | Why::Differs(_) | Why::Extra => Cause::ATTRIBUTES,
         };

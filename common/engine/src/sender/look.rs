@@ -201,7 +201,7 @@ impl Session<'_> {
             self.takes_over(upload, look.ticket);
             return Ok(());
         }
-        if self.waits_to_settle(&look, &stat) {
+        if self.waits_to_settle(&look, &file, &stat) {
             self.comes_later(&look, &stat);
             return Ok(());
         }

@@ -36,7 +36,7 @@ pub(super) fn of_file(why: Why, attributes: Attributes, linked: Linked) -> Need 
         Why::Event(cause) if cause.has(Cause::WRITTEN | Cause::WRITING) => Need::Content,
         Why::Event(cause) if cause.only(Cause::ATTRIBUTES) && ignored && !linked => Need::Nothing,
         Why::Differs(Difference::Metadata) if ignored => Need::Nothing,
-        Why::Differs(Difference::Missing | Difference::Content) | Why::Extra => Need::Content,
+        Why::Differs(Difference::Missing | Difference::Content | Difference::Inexact) | Why::Extra => Need::Content,
         // A name that is new to the target, and may be one more of a file that it has.
         Why::Event(cause) if linked && cause.has(Cause::CREATED | Cause::GONE | Cause::LOST) => Need::Content,
         Why::Event(cause) if cause.has(Cause::CREATED) => Need::Later,
@@ -151,7 +151,7 @@ mod tests {
             let gone = of_absence(Why::Event(cause)) == Absence::Gone;
             assert_eq!(gone, cause.has(Cause::GONE), "{cause:?}");
         }
-        for difference in [Difference::Missing, Difference::Content, Difference::Metadata] {
+        for difference in [Difference::Missing, Difference::Content, Difference::Inexact, Difference::Metadata] {
             assert_eq!(of_absence(Why::Differs(difference)), Absence::ListAgain);
         }
         assert_eq!(of_absence(Why::Extra), Absence::Gone);

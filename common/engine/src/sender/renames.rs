@@ -78,8 +78,7 @@ impl Session<'_> {
         if self.view.disk().exchange && stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
             let alike = self.origins.exchanged(&a, &b);
-            self.busy.gone(&a);
-            self.busy.gone(&b);
+            self.busy.exchanged(&a, &b);
             let message = ToReceiver::Exchange { a: a.clone(), b: b.clone() };
             self.send(ticket, &message, Sent::Exchange(a, b, alike))?;
             return Ok(());

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use proto::{Content, Kept, Outcome, RelPath, ToReceiver, limits};
+use proto::{Content, Kept, Meta, Outcome, RelPath, ToReceiver, limits};
 use sys::{File, Stat};
 
 use super::busy::{Tries, Try};
@@ -25,9 +25,20 @@ const COPIED: &str =
 
 impl Session<'_> {
     /// Whether the content of this file has to wait, as it has changed while it was read: it is owed then.
-    pub(super) fn waits_to_settle(&mut self, look: &Look, stat: &Stat) -> bool {
-        if look.why == Why::Differs(Difference::Missing) {
-            self.busy.is_lost(&look.path, self.mirror.now());
+    pub(super) fn waits_to_settle(&mut self, look: &Look, file: &File, stat: &Stat) -> bool {
+        let now = self.mirror.now();
+        if let Some((from, left)) = self.busy.elsewhere(&look.path, stat, || file.born())
+            && (left || !self.stat_here(&from).is_some_and(|there| there.same_inode(stat)))
+        {
+            self.busy.turns_up(&from, &look.path, now);
+        }
+        match look.why {
+            Why::Differs(Difference::Missing) => self.busy.is_lost(&look.path, now),
+            Why::Differs(Difference::Inexact) => {
+                self.busy.is_inexact(&look.path, (*stat, file.born()), now);
+                self.note_unsettled(&look.path);
+            }
+            _ => {}
         }
         let Some(due) = self.busy.due(&look.path, stat, self.mirror.now()) else { return false };
         self.note_unsettled(&look.path);
@@ -50,7 +61,11 @@ impl Session<'_> {
     pub(super) fn gives_up_for_now(&mut self, upload: Upload) -> Result<(), Ended> {
         let now = self.mirror.now();
         self.busy.failed(upload.path(), upload.in_vain(now), now);
-        self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
+        if self.is_still(upload.path(), upload.stat()) {
+            self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
+        } else {
+            self.owe_entry(upload.ticket(), upload.path().clone(), Cause::ATTRIBUTES | Cause::LOST);
+        }
         self.drop_upload(upload)
     }
 
@@ -81,7 +96,7 @@ impl Session<'_> {
 
     fn copy_small(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<(), Ended> {
         let (path, now) = (&look.path, self.mirror.now());
-        let tried = Try { after: *stat, bytes: 0, last: 0, took: Duration::ZERO, stands: false };
+        let tried = Try { after: *stat, born: file.born(), bytes: 0, last: 0, took: Duration::ZERO, stands: false };
         self.busy.failed(path, tried, now);
         if !self.copies_busy() || stat.size > limits::INLINE as u64 || !self.busy.may_copy_small(path, now) {
             return Ok(());
@@ -89,9 +104,8 @@ impl Session<'_> {
         let mut content = bytes::BytesMut::new();
         let read = read::fill(file, 0..stat.size, &mut content);
         let (Ok(bytes), Ok(meta)) = (read, self.view.meta_of(file, stat)) else { return Ok(()) };
-        if bytes != stat.size {
-            return Ok(());
-        }
+        // It may have been cut short meanwhile.
+        let meta = Meta { size: bytes, ..meta };
         let content = Content::Inline(content.freeze());
         let put = ToReceiver::Put { path: path.clone(), meta, content, inexact: true };
         let claim = self.claim(stat);

@@ -148,7 +148,7 @@ impl Upload {
 
     /// What was tried by now, in vain.
     pub fn in_vain(&self, now: Instant) -> Try {
-        self.cost.in_vain(self.after.unwrap_or(self.before), now)
+        self.cost.in_vain((self.after.unwrap_or(self.before), self.file.born()), now)
     }
 
     /// Whether the other names of its file are joined to it.

@@ -201,8 +201,7 @@ impl Session<'_> {
     /// RACE: the name may go to another file right after this check. Its event is then still to come, so the newer
     /// content is sent after this one.
     fn publish(&mut self, upload: Upload, put: &ToReceiver, stat: &Stat, part: Part) -> Result<(), Ended> {
-        let named = self.find(upload.path()).ok().flatten();
-        if named.is_none_or(|(_, _, now)| (now.dev, now.ino) != (stat.dev, stat.ino)) {
+        if !self.is_still(upload.path(), stat) {
             self.owe_entry(upload.ticket(), upload.path().clone(), Cause::ATTRIBUTES | Cause::LOST);
             return self.drop_upload(upload);
         }
@@ -225,6 +224,11 @@ impl Session<'_> {
             self.link_others(upload.ticket(), upload.path().clone(), stat)?;
         }
         self.looked(upload.ticket())
+    }
+
+    /// Whether the file that this was stands under this name.
+    pub(super) fn is_still(&self, path: &RelPath, stat: &Stat) -> bool {
+        self.find(path).ok().flatten().is_some_and(|(_, _, now)| now.same_inode(stat))
     }
 
     fn upload_again(&mut self, upload: Upload) -> Result<(), Ended> {

@@ -18,7 +18,7 @@ fn stat(version: i64) -> Stat {
 }
 
 fn tried(version: i64, bytes: u64, last: u64) -> Try {
-    Try { after: stat(version), bytes, last, took: Duration::from_secs(3), stands: false }
+    Try { after: stat(version), born: None, bytes, last, took: Duration::from_secs(3), stands: false }
 }
 
 /// A try in vain, of which an inexact copy was sent.
@@ -167,4 +167,31 @@ fn no_pause_is_longer_than_an_hour_or_the_try() {
         assert!(busy.due(&path(), &stat(1), next - STILL.1).is_some());
         assert_eq!(busy.due(&path(), &stat(2), next), None);
     }
+}
+
+#[test]
+fn what_the_target_loses_again_and_again_costs_its_size_in_ten_minutes_too() {
+    let (mut busy, start, mut sent) = (Busy::default(), Instant::now(), 0);
+    copied(&mut busy, tried(0, 3 * SIZE, SIZE), start);
+    for second in 1..6000 {
+        let now = start + Duration::from_secs(second);
+        busy.is_lost(&path(), now);
+        if busy.due(&path(), &stat(second as i64), now).is_none() {
+            sent += SIZE;
+            copied(&mut busy, tried(second as i64, SIZE, SIZE), now);
+        }
+    }
+    assert!((10..=15).contains(&(sent / SIZE)), "{sent} bytes in a hundred minutes");
+}
+
+#[test]
+fn what_changes_places_takes_all_along() {
+    let (mut busy, now) = (Busy::default(), Instant::now());
+    let other = RelPath::parse(b"d/g").unwrap();
+    copied(&mut busy, tried(0, SIZE, SIZE), now);
+    busy.exchanged(&path(), &RelPath::parse(b"d").unwrap());
+    assert!(busy.is_copied(&RelPath::parse(b"d").unwrap()) && !busy.is_copied(&path()));
+    busy.failed(&other, tried(0, SIZE, SIZE), now);
+    busy.exchanged(&RelPath::parse(b"d").unwrap(), &path());
+    assert!(busy.is_copied(&path()) && busy.at(&RelPath::parse(b"f/g").unwrap()).is_some() && busy.0.len() == 2);
 }

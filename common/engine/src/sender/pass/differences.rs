@@ -12,6 +12,8 @@ pub(in crate::sender) enum Difference {
     Missing,
     /// The target has another content or kind.
     Content,
+    /// What the target has of it is marked as not being of one moment.
+    Inexact,
     /// The target has it with other metadata.
     Metadata,
 }
@@ -59,9 +61,13 @@ pub(in crate::sender) fn compare(here: &[Entry], skipped: &[(Name, Skipped)], th
         if same == ours {
             continue;
         }
-        let alike = same.kind == ours.kind && same.size == ours.size && same.mtime == ours.mtime && !same.inexact;
-        let metadata = alike || ours.kind != Kind::File;
-        found.differs(ours, if metadata { Difference::Metadata } else { Difference::Content });
+        let alike = same.kind == ours.kind && same.size == ours.size && same.mtime == ours.mtime;
+        let difference = match ours.kind {
+            Kind::File if same.inexact => Difference::Inexact,
+            Kind::File if !alike => Difference::Content,
+            _ => Difference::Metadata,
+        };
+        found.differs(ours, difference);
     }
     for extra in theirs {
         found.only_there(skipped, extra);
@@ -128,6 +134,6 @@ mod tests {
         let ours = entry("f", Kind::File, 1);
         let theirs = Entry { inexact: true, ..ours.clone() };
         let found = compare(&[ours], &[], &[theirs]);
-        assert_eq!(found.here.iter().map(|d| d.difference).collect::<Vec<_>>(), [Difference::Content]);
+        assert_eq!(found.here.iter().map(|d| d.difference).collect::<Vec<_>>(), [Difference::Inexact]);
     }
 }

@@ -36,7 +36,7 @@ impl From<Difference> for Standing {
     fn from(difference: Difference) -> Standing {
         match difference {
             Difference::Missing => Standing::Missing,
-            Difference::Content => Standing::Content,
+            Difference::Content | Difference::Inexact => Standing::Content,
             Difference::Metadata => Standing::Metadata,
         }
     }

@@ -1,11 +1,13 @@
 //! What the target has of a file that was not of one moment is sent again, however equal it looks.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use proto::{INEXACT, Kept, Name};
+use proto::{INEXACT, Kept, Name, ToReceiver};
+use sys::faults::{self, Verb};
 
+use super::scripted::Scripted;
 use super::*;
-use crate::sender::BusyFiles;
 
 /// Has a receiver's file of this content, marked as not being of one moment, stand in a folder, with the metadata of what
 /// stands there.
@@ -107,6 +109,10 @@ impl Pair {
             }
             file.set_len(size).unwrap();
         });
+        // It has begun.
+        while self.here.join("f").metadata().unwrap().len() == size {
+            std::thread::yield_now();
+        }
         self.entry("f", Cause::WRITING);
         let done = self.sync();
         stop.store(true, Ordering::Relaxed);
@@ -158,25 +164,119 @@ fn an_exact_version_at_the_target_stays_until_there_is_another() {
     pair.rests();
 }
 
+/// From here on the file is written anew, with another size, before each question for content or metadata, of anything.
+fn agitate(at: &Path, size: usize) {
+    fs::write(at, vec![b'.'; size]).unwrap();
+    let (file, mut versions) = (fs::File::options().write(true).open(at).unwrap(), 0);
+    faults::plan(move |verb| {
+        if verb == Verb::Read {
+            versions += 1;
+            let bytes = vec![b'a' + (versions % 26) as u8; size - versions % 1000];
+            file.set_len(bytes.len() as u64).unwrap();
+            file.write_all_at(&bytes, 0).unwrap();
+        }
+        None
+    });
+}
+
+/// One whose sender takes steps, and looks at what is written once a second.
+fn watched() -> (Pair, Clock) {
+    let (mut pair, clock) = Pair::stepped();
+    let second = Duration::from_secs(1);
+    let rules = Rules { settle: Duration::ZERO, open_settle: second, open_max_delay: second, holds: HOLDS };
+    pair.mirror = Arc::new(Mirror::new(rules, clock.clone()));
+    (pair, clock)
+}
+
+/// What comes in so many seconds, in each of which a file is written: what is put, and whether that is inexact. All is done.
+fn puts(target: &mut Scripted, clock: &Clock, seconds: u32, written: Option<&Path>) -> Vec<(String, bool)> {
+    let mut puts = Vec::new();
+    for _ in 0..seconds {
+        if let Some(at) = written {
+            fs::File::options().write(true).open(at).unwrap().set_modified(clock.wall()).unwrap();
+        }
+        let mut heard = VecDeque::from(target.hears().unwrap());
+        while let Some((op, message)) = heard.pop_front() {
+            match message {
+                ToReceiver::Put { path, inexact, .. } => puts.push((path.to_string(), inexact)),
+                ToReceiver::Basis { id, .. } => {
+                    let none = ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true };
+                    heard.extend(target.says(&none).unwrap());
+                }
+                _ => {}
+            }
+            if heard.is_empty() && op > 0 {
+                heard.extend(target.says(&ToSender::Applied { upto: target.operations }).unwrap());
+            }
+        }
+        clock.advance(Duration::from_secs(1));
+    }
+    puts
+}
+
 #[test]
-fn where_it_is_to_wait_or_cannot_be_marked_nothing_is_stored_before_it_holds_still() {
-    let unmarked = Keep::EVERYTHING.iter().filter(|kept| ![Kept::Xattrs, Kept::Acls, Kept::Setid].contains(kept));
-    for (busy_files, keep) in [(BusyFiles::Wait, Keep::DEFAULT), (BusyFiles::Copy, unmarked.collect())] {
-        let mut pair = Pair::new();
-        (pair.options.busy_files, pair.keep) = (busy_files, keep);
-        let (ended, took) = pair.sync_while_written(LARGE);
-        assert_eq!((ended, took.files), (Ended::InSync, 0));
-        assert!(took.wire_bytes <= 4 * LARGE + 65_536, "{} bytes for a file of {LARGE}", took.wire_bytes);
-        assert!(!pair.there.join("f").exists());
-        pair.rests();
+fn a_small_one_is_copied_too_after_three_tries_and_then_once_in_ten_minutes() {
+    let (pair, clock) = watched();
+    let (size, mut sender) = (200_000, pair.new_sender());
+    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+    agitate(&pair.here.join("f"), size);
+    pair.entry("f", Cause::CREATED | Cause::WRITING);
+    assert_eq!(puts(&mut target, &clock, 3, None), []);
+    assert!(pair.said()[0].contains("keeps its last version"), "{:?}", pair.said());
+    let copy = ("f".to_owned(), true);
+    assert_eq!(puts(&mut target, &clock, 60, None), [copy.clone(), copy.clone()]);
+    assert!(pair.said()[0].contains("an inexact copy"), "{:?}", pair.said());
+    let copies = puts(&mut target, &clock, 3000, None);
+    assert!((4..=6).contains(&copies.len()) && copies.iter().all(|put| *put == copy), "{copies:?}");
+    faults::end();
+    pair.entry("f", Cause::WRITTEN);
+    assert_eq!(puts(&mut target, &clock, 2, None), [("f".to_owned(), false)]);
+    assert!(pair.said().is_empty());
+}
+
+/// `mv` in a loop, by who has it open.
+#[test]
+fn a_file_that_is_renamed_all_the_time_is_not_tried_afresh_for_each_name() {
+    for busy_files in [BusyFiles::Wait, BusyFiles::Copy] {
+        let (mut pair, clock) = watched();
+        pair.options.busy_files = busy_files;
+        let (size, mut sender) = (1 << 20, pair.new_sender());
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        agitate(&pair.here.join("0"), size);
+        pair.entry("0", Cause::CREATED | Cause::WRITING);
+        let mut copies = 0;
+        for n in 0..100 {
+            let (from, to) = (n.to_string(), (n + 1).to_string());
+            let at = pair.here.join(&from);
+            copies += puts(&mut target, &clock, 6, Some(&at)).iter().filter(|(_, inexact)| *inexact).count();
+            fs::rename(&at, pair.here.join(&to)).unwrap();
+            pair.hint(Hint::Renamed { from: path(&from), to: path(&to), folder: false, since: clock.now() });
+        }
+        // Ten minutes: what its first copy costs, and, of each name that is removed at the target, what is left to be spent.
+        let most = if busy_files == BusyFiles::Wait { 4 } else { 9 };
+        assert!(target.content <= most * size as u64, "{} bytes of a file of {size}", target.content);
+        assert_eq!(copies > 0, busy_files == BusyFiles::Copy);
+        faults::end();
+        pair.entry("100", Cause::WRITTEN);
+        assert_eq!(puts(&mut target, &clock, 60, None), [("100".to_owned(), false)]);
     }
 }
 
 #[test]
-fn a_small_one_is_copied_too() {
-    let mut pair = Pair::new();
-    let (ended, _) = pair.sync_while_written(200_000);
-    assert_eq!(ended, Ended::InSync);
-    assert!(pair.there.join("f").exists());
-    pair.rests();
+fn where_it_is_to_wait_or_cannot_be_marked_nothing_is_stored_before_it_holds_still() {
+    let unmarked = Keep::EVERYTHING.iter().filter(|kept| ![Kept::Xattrs, Kept::Acls, Kept::Setid].contains(kept));
+    for (busy_files, keep) in [(BusyFiles::Wait, Keep::DEFAULT), (BusyFiles::Copy, unmarked.collect())] {
+        let (mut pair, clock) = watched();
+        (pair.options.busy_files, pair.keep) = (busy_files, keep);
+        let (size, at, mut sender) = (1 << 20, pair.here.join("f"), pair.new_sender());
+        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+        agitate(&at, size);
+        pair.entry("f", Cause::CREATED | Cause::WRITING);
+        assert_eq!(puts(&mut target, &clock, 3600, Some(&at)), []);
+        assert!((3..=4).contains(&(target.content.div_ceil(size as u64))), "{} bytes", target.content);
+        assert!(pair.said()[0].contains("keeps its last version"), "{:?}", pair.said());
+        faults::end();
+        assert_eq!(puts(&mut target, &clock, 60, None), [("f".to_owned(), false)]);
+        assert!(pair.said().is_empty());
+    }
 }

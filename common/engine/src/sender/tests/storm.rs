@@ -7,6 +7,7 @@
 
 mod asides;
 mod link;
+mod restless;
 mod sim;
 mod trace;
 mod world;

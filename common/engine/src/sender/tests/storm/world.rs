@@ -1,15 +1,18 @@
 //! The operations of a storm, each with the hints that a watcher gives for it.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::rc::Rc;
 
 use fastrand::Rng;
 use proto::Name;
 use rustix::fs::{CWD, RenameFlags};
 
 use super::super::path;
+use super::restless::{Restless, Shared};
 use super::{MOST, Place};
 use crate::hint::{Cause, Hint};
 
@@ -26,15 +29,87 @@ pub struct World<'a> {
     /// Inodes that got one more name in this round. They are not changed until all is at rest: what is done through a
     /// name that is made and removed before anyone looked, the kernel tells of under that name only.
     linked: HashSet<u64>,
+    /// Whether files are written while they are read, and the one that is.
+    pub busy: bool,
+    restless: Option<Shared>,
+    versions: u32,
+    /// Where such a file has stood in this round.
+    pub agitated: HashSet<String>,
+    /// No name comes or goes in this round.
+    pub calm: bool,
 }
 
 impl World<'_> {
     pub fn new(place: &Place, rng: Rng) -> World<'_> {
-        World { place, rng, twins: true, content: 0, linked: HashSet::new() }
+        let (linked, restless, agitated) = Default::default();
+        let (busy, calm) = (false, false);
+        World { place, rng, twins: true, content: 0, linked, busy, restless, versions: 0, agitated, calm }
     }
 
     pub fn begin_round(&mut self) {
         self.linked.clear();
+        self.rests();
+        self.agitated.clear();
+        self.calm = self.busy && self.rng.u8(..4) == 0;
+    }
+
+    /// What is written while the source is read.
+    pub fn restless(&self) -> Option<Shared> {
+        self.restless.clone()
+    }
+
+    /// Tells of what was written meanwhile, as the kernel does.
+    pub fn tell_written(&mut self) {
+        let Some(restless) = self.restless.clone() else { return };
+        let (written, over, inode) = {
+            let mut restless = restless.borrow_mut();
+            self.versions = restless.version();
+            (restless.take_written(), restless.is_over(), restless.inode)
+        };
+        if written && let Some(at) = self.named(inode) {
+            let version = self.versions;
+            self.place.trace.say(|| format!("DO   version {version} of {at} (inode {inode})"));
+            self.place.hints.lock().unwrap().extend(Self::entry(&at, Cause::WRITING));
+            self.agitated.insert(at);
+        }
+        if over {
+            self.rests();
+        }
+    }
+
+    /// The file that is written is closed.
+    fn rests(&mut self) {
+        let Some(restless) = self.restless.take() else { return };
+        let inode = restless.borrow().inode;
+        self.named(inode).into_iter().for_each(|at| self.tell(Self::entry(&at, Cause::WRITTEN)));
+    }
+
+    /// Under which name this inode stands.
+    fn named(&self, inode: u64) -> Option<String> {
+        self.entries().into_iter().map(|(at, _)| at).find(|at| self.inode(at) == inode)
+    }
+
+    /// A file is written from now on whenever the source is read.
+    fn agitate(&mut self) -> Option<String> {
+        let known = if self.calm || self.rng.bool() { Some(self.pick(Some(false))?) } else { None };
+        let at = known.clone().unwrap_or_else(|| self.free_place());
+        if self.restless.is_some() {
+            return None;
+        }
+        let mut options = fs::File::options();
+        let file = options.write(true).create_new(known.is_none()).open(self.place.here.join(&at)).ok()?;
+        let stat = file.metadata().ok()?;
+        if stat.nlink() > 1 || self.linked.contains(&stat.ino()) {
+            return None;
+        }
+        if known.is_none() {
+            self.tell(Self::entry_and_folder(&at, Cause::CREATED));
+        }
+        let mut restless = Restless::new((file, stat.ino()), self.versions, &mut self.rng);
+        restless.write();
+        self.restless = Some(Rc::new(RefCell::new(restless)));
+        self.tell_written();
+        Some(format!("agitate {at} (inode {})", stat.ino()))
     }
 
     fn tell(&self, hints: Vec<Hint>) {
@@ -121,6 +196,14 @@ impl World<'_> {
     pub fn step(&mut self) {
         let at = self.place.clock.now();
         let said = match self.rng.u8(..35) {
+            _ if self.busy && self.rng.u8(..6) == 0 => self.agitate(),
+            op if self.calm => {
+                if op % 2 == 0 {
+                    self.chmod()
+                } else {
+                    self.overwrite()
+                }
+            }
             0..=4 => self.write(),
             5..=6 => self.mkdir(),
             7..=10 => self.link(),
@@ -185,6 +268,9 @@ impl World<'_> {
 
     fn link(&mut self) -> Option<String> {
         let (old, new) = (self.pick(Some(false))?, self.free_place());
+        if self.restless.as_ref().is_some_and(|restless| restless.borrow().inode == self.inode(&old)) {
+            return None;
+        }
         fs::hard_link(self.place.here.join(&old), self.place.here.join(&new)).ok()?;
         self.linked.insert(self.inode(&old));
         self.tell(Self::entry_and_folder(&new, Cause::CREATED));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proto::login::Refusal;
+use sys::faults;
 use sys::{Mounts, Tree};
 use tokio::sync::{mpsc, watch};
 
@@ -12,7 +13,7 @@ use super::super::asides;
 use super::super::trace::{shown_answers, shown_frames, without_moments};
 use super::asked::Question;
 use super::pipe::Pipe;
-use super::spell::Side;
+use super::spell::{Side, Spell};
 use super::{Left, Sim, Troubled};
 use crate::channel::OUTBOX;
 
@@ -233,15 +234,25 @@ impl Sim<'_> {
 
     /// A step of the role that has this disk.
     fn on<T>(&mut self, side: Side, step: impl FnOnce() -> T) -> T {
-        match &mut self.spell {
-            Some(spell) if spell.side == side => spell.during(step),
-            _ => step(),
+        let restless = if side == Side::Source { self.world.restless() } else { None };
+        let mut plan = self.spell.as_mut().filter(|spell| spell.side == side).map(Spell::plan);
+        if restless.is_none() && plan.is_none() {
+            return step();
         }
+        faults::plan(move |verb| {
+            restless.iter().for_each(|restless| restless.borrow_mut().asked(verb));
+            plan.as_mut().and_then(|plan| plan(verb))
+        });
+        let done = step();
+        faults::end();
+        self.world.tell_written();
+        done
     }
 
     fn receive(&mut self, pair: &mut Pair<'_, '_>) -> Result<(), String> {
         let step = self.on(Side::Target, || pair.taking.step());
         self.watch_anchor()?;
+        self.watch_copies()?;
         match step {
             Step::Worked => pair.receiver = Role::Awake,
             Step::Idle(due) => pair.receiver = Role::Asleep(due),

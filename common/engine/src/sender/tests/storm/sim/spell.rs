@@ -4,7 +4,7 @@ use std::io;
 
 use fastrand::Rng;
 use rustix::io::Errno;
-use sys::faults::{self, Verb};
+use sys::faults::Verb;
 
 /// Whose disk it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +56,11 @@ impl Spell {
         self.left > 0
     }
 
-    /// The disk is that of this spell, for one step.
-    pub fn during<T>(&mut self, step: impl FnOnce() -> T) -> T {
+    /// What the disk answers for one step.
+    pub fn plan(&mut self) -> impl FnMut(Verb) -> Option<io::Error> + use<> {
         let (verbs, errno, often, mut rng) = (self.verbs.clone(), self.errno, self.often, self.rng.fork());
-        faults::plan(move |verb| {
+        move |verb| {
             (verbs.contains(&verb) && rng.u8(..100) < often).then(|| io::Error::from_raw_os_error(errno.raw_os_error()))
-        });
-        let done = step();
-        faults::end();
-        done
+        }
     }
 }
