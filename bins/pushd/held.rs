@@ -26,6 +26,16 @@ impl Deletions {
     }
 }
 
+impl Deletions {
+    /// All of it, for a person.
+    pub fn sentence(&self) -> String {
+        let since = units::duration(self.since.age());
+        let left = self.until.map_or(String::new(), |until| format!(", for {} more", units::duration(until.left())));
+        let entries = units::counted(self.entries, "deletion is", "deletions are");
+        format!("{entries} held since {since} ago{left}: {}", self.why)
+    }
+}
+
 /// How many wait, and why.
 pub fn reason(held: &Held) -> String {
     let (entries, total) = (units::count(held.entries - held.unmounted), units::count(held.total));
@@ -34,13 +44,16 @@ pub fn reason(held: &Held) -> String {
          held until it is back",
         units::count(held.unmounted)
     );
+    let largest = match &held.largest {
+        None => String::new(),
+        Some((path, 1)) => format!(" ({path} is one)"),
+        Some((path, with)) => format!(" ({path} with {} of them)", units::count(*with)),
+    };
     let reason = match held.why {
         Why::Many => {
-            format!(
-                "{entries} of {total} entries of the backup would be deleted, more than max_delete allows: they are held"
-            )
+            format!("{entries} of {total} entries of the backup would be deleted, more than max_delete allows{largest}")
         }
-        Why::Mass => format!("{entries} went at once: what is there again when their time has come stays"),
+        Why::Mass => format!("{entries} went at once{largest}: what is there again when their time has come stays"),
         Why::Unmounted => return unmounted,
         Why::Emptied => {
             format!("the source is empty, and the backup is not (entries that would be deleted: {entries})")

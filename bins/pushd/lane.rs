@@ -97,7 +97,11 @@ impl Lane {
 
     /// How many paths the target is owed, what the lane is doing, and why they do not arrive, in a sentence.
     pub fn behind(&self) -> String {
-        let (word, owed) = (self.state().0.word(), kit::units::count(self.mirror.pending().len() as u64));
+        let (word, owed) = (self.state().0.word(), self.mirror.pending().len() as u64);
+        if let (0, Some(held)) = (owed, self.deletions()) {
+            return format!("{}: {}", self.target.name, held.sentence());
+        }
+        let owed = kit::units::count(owed);
         let error = self.mirror.target.last_error().map_or(String::new(), |error| format!(": {error}"));
         format!("{}: {word}, paths that are owed: {owed}{error}", self.target.name)
     }

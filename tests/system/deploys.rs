@@ -128,6 +128,40 @@ fn two_releases_that_are_checked_out_in_turn_send_what_differs() {
     }
 }
 
+fn git(repository: &Path, words: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=x", "-c", "user.email=x@example.net", "-C"]).arg(repository).args(words);
+    assert!(git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap().status.success(), "git {words:?}");
+}
+
+#[test]
+fn two_releases_that_git_checks_out_to_and_fro_send_what_differs() {
+    let mut pair = Pair::new("git", Setup { source: HOLD.into(), ..Setup::default() });
+    let site = pair.source.join("site");
+    fs::create_dir(&site).unwrap();
+    git(&site, &["init", "-q", "-b", "main"]);
+    for number in [0, 1] {
+        release(&site, number);
+        // A folder that the other release does not have.
+        let own = site.join(format!("only in {number}"));
+        fs::create_dir(&own).unwrap();
+        (0..200).for_each(|n| fs::write(own.join(n.to_string()), format!("{n} of {number}")).unwrap());
+        if number == 1 {
+            fs::remove_dir_all(site.join("only in 0")).unwrap();
+        }
+        git(&site, &["add", "-A"]);
+        git(&site, &["commit", "-q", "-m", "release"]);
+        git(&site, &["tag", &format!("v{number}")]);
+    }
+    pair.start();
+    pair.settle();
+    for tag in ["v0", "v1", "v0"] {
+        let [files, _] = deployed(&pair, || git(&site, &["checkout", "-q", tag]));
+        // Of each release thirty pages and the folder, and what git writes for itself.
+        assert!((230..300).contains(&files), "{files} files were sent");
+    }
+}
+
 #[test]
 fn a_link_from_one_release_to_another_is_one_change() {
     let (pair, site, [_, other]) = live("link");

@@ -26,6 +26,7 @@ mod flood;
 mod foreign;
 mod full;
 mod greedy;
+mod held;
 mod hostile;
 mod later;
 mod lease_faults;

@@ -171,10 +171,7 @@ fn remarks(target: &TargetStatus) -> String {
         out.push_str(&format!("  {} ({}): {error}\n", target.name, target.address));
     }
     if let Some(held) = &target.held {
-        let since = units::duration(held.since.age());
-        let left = held.until.map_or(String::new(), |until| format!(", for {} more", units::duration(until.left())));
-        let entries = units::counted(held.entries, "deletion is", "deletions are");
-        out.push_str(&format!("  {}: {entries} held since {since} ago{left}: {}\n", target.name, held.why));
+        out.push_str(&format!("  {}: {}\n", target.name, held.sentence()));
     }
     if let Some(done) = target.progress {
         out.push_str(&format!("  {}: {}\n", target.name, done.sentence(target.rate)));

@@ -175,7 +175,10 @@ impl Mirror {
         let Some((entries, since)) = self.absent.told() else { return held };
         let age = self.clock.since(since);
         Some(match held {
-            None => Held { entries, age, left: None, why: Why::Unmounted, total: entries, unmounted: entries },
+            None => {
+                let (left, largest) = (None, None);
+                Held { entries, age, left, why: Why::Unmounted, total: entries, largest, unmounted: entries }
+            }
             Some(held) => {
                 let (all, age) = (held.entries + entries, held.age.max(age));
                 Held { entries: all, age, left: None, unmounted: entries, ..held }

@@ -13,8 +13,11 @@ use super::unsent::came_and_went;
 use super::waiting::Depth;
 use crate::hint::{Cause, Hint};
 
+/// LIMIT: of so many places of each kind the largest is told: they are looked at each time that somebody asks.
+const LOOKED_AT: usize = 1000;
+
 /// Deletions that wait, for who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// Entries of the backup that would go.
     pub entries: u64,
@@ -26,6 +29,8 @@ pub struct Held {
     pub why: Why,
     /// Entries of the backup before that.
     pub total: u64,
+    /// What takes most of them along, and how many.
+    pub largest: Option<(RelPath, u64)>,
     /// How many of the entries are mount points on which nothing is mounted now, each with all beneath it.
     pub unmounted: u64,
 }
@@ -51,7 +56,9 @@ impl Pending {
         };
         let entries = self.inferred.entries().saturating_add(self.seen.entries());
         let age = now.saturating_duration_since(since.at());
-        Some(Held { entries, age, left, why, total: self.inferred.total(), unmounted: 0 })
+        let places = self.inferred.places().take(LOOKED_AT).chain(self.seen.places().take(LOOKED_AT));
+        let largest = places.max_by_key(|(_, entries)| *entries).map(|(path, entries)| (path.clone(), entries));
+        Some(Held { entries, age, left, why, total: self.inferred.total(), largest, unmounted: 0 })
     }
 
     /// Whether a person has to let something at or beneath `place`, or above it, go on.

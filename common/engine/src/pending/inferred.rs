@@ -98,6 +98,11 @@ impl Inferred {
         self.book.as_ref().map_or(0, |book| book.entries.saturating_add(book.beyond))
     }
 
+    /// What would go as far as it is known by name, and how many entries with each.
+    pub fn places(&self) -> impl Iterator<Item = (&RelPath, u64)> {
+        self.book.iter().flat_map(|book| book.places.iter().map(|(path, entries)| (path, *entries)))
+    }
+
     /// How many would go that a comparison of this reach does not meet.
     pub fn entries_outside(&self, scope: Scope<'_>) -> u64 {
         let Some(book) = &self.book else { return 0 };

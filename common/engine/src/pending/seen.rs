@@ -111,6 +111,11 @@ impl Seen {
         self.entries
     }
 
+    /// What waits, and how many entries go with each.
+    pub fn places(&self) -> impl Iterator<Item = (&RelPath, u64)> {
+        self.places.iter().map(|(path, place)| (path, place.entries))
+    }
+
     /// When the oldest of it was noticed.
     pub fn oldest(&self) -> Option<Since> {
         self.ages.oldest()

@@ -22,7 +22,10 @@ impl Session<'_> {
     /// Holds what a pass has found and may not delete.
     pub(super) fn hold(&mut self, ticket: Ticket, found: Found, weight: &Weight, why: pending::Why) {
         let Some(pass) = self.passes.get(ticket) else { return };
-        tracing::error!("{}: held until they are released, or no longer true; all else goes on", excess(weight, why));
+        let largest = found.places.iter().max_by_key(|(_, entries)| *entries);
+        let largest = largest.map_or(String::new(), |(path, entries)| format!(" (of {path}: {entries})"));
+        let excess = excess(weight, why);
+        tracing::error!("{excess}{largest}: held until they are released, or no longer true; all else goes on");
         let (root, since) = (pass.root().clone(), self.since(ticket));
         self.mirror.pending().hold(pass.scope(), found, why, since);
         self.passes.trust(&root);
