@@ -38,11 +38,17 @@ impl Deletions {
 
 /// How many wait, and why.
 pub fn reason(held: &Held) -> String {
-    let (entries, total) = (units::count(held.entries - held.unmounted), units::count(held.total));
+    let away = held.away;
+    let (entries, total) = (units::count(held.entries - away.entries), units::count(held.total));
+    let mut beneath = units::counted(away.entries, "entry", "entries");
+    if away.uncounted > 0 {
+        beneath
+            .push_str(&format!(", and how many beneath {} of these places is not known", units::count(away.uncounted)));
+    }
     let unmounted = format!(
-        "nothing is mounted now where something was (such places, with all beneath them: {}): what the backup has there is \
-         held until it is back",
-        units::count(held.unmounted)
+        "nothing is mounted now where something was (places: {}): what the backup has there ({beneath}) is held until it \
+         is back",
+        units::count(away.mounts)
     );
     let largest = match &held.largest {
         None => String::new(),
@@ -59,5 +65,5 @@ pub fn reason(held: &Held) -> String {
             format!("the source is empty, and the backup is not (entries that would be deleted: {entries})")
         }
     };
-    if held.unmounted > 0 { format!("{reason}; {unmounted}") } else { reason }
+    if away.mounts > 0 { format!("{reason}; {unmounted}") } else { reason }
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engine::mirror::Mirror;
 use kit::{hex, unhex};
 use proto::RelPath;
-use sys::Mounts;
+use sys::{Changes, Mounts};
 
 use crate::config::Source;
 use crate::identity::Identity;
@@ -23,6 +24,8 @@ pub struct KnownMounts {
     /// `None` where nothing is kept.
     file: Option<PathBuf>,
     known: Mutex<BTreeSet<RelPath>>,
+    /// Who is told of what is absent hears of it in order.
+    telling: Mutex<()>,
 }
 
 impl KnownMounts {
@@ -32,11 +35,11 @@ impl KnownMounts {
         let entered = source.mounts == Mounts::Cross;
         let file = identity.state_dir().map(|dir| dir.join(MOUNTS).join(name)).filter(|_| entered);
         let known = file.as_deref().filter(|file| sys::exists(file)).map(read).unwrap_or_default();
-        KnownMounts { root: source.path.clone(), entered, file, known: Mutex::new(known) }
+        KnownMounts { root: source.path.clone(), entered, file, known: Mutex::new(known), telling: Mutex::new(()) }
     }
 
     /// Those on which nothing is mounted now; where the kernel does not tell, all. What is new is written down first.
-    pub fn absent(&self) -> Vec<RelPath> {
+    fn absent(&self) -> Vec<RelPath> {
         if !self.entered {
             return Vec::new();
         }
@@ -50,6 +53,25 @@ impl KnownMounts {
         known.difference(&there).cloned().collect()
     }
 
+    /// Tells which are absent, after whatever was told before.
+    pub fn tell(&self, mut hear: impl FnMut(Vec<RelPath>)) {
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        hear(self.absent());
+    }
+
+    /// Has a target ask by itself before it concludes anything: what tells of a mount that went may be late.
+    pub fn be_asked_by(self: &Arc<Self>, mirror: &Mirror) {
+        // Each hears once of a change. Where the kernel does not tell, all that was known is absent anyhow.
+        if let Some(changes) = Changes::open().ok().filter(|_| self.entered) {
+            let mounts = self.clone();
+            mirror.ask_for_mounts(move |hear| {
+                if changes.have_come() {
+                    mounts.tell(hear);
+                }
+            });
+        }
+    }
+
     /// A person says that what is absent is gone for good. Returns what that is.
     pub fn forget_absent(&self) -> Vec<RelPath> {
         let absent = self.absent();
@@ -61,20 +83,23 @@ impl KnownMounts {
         absent
     }
 
-    /// A folder was renamed, and what is mounted beneath it stands there now.
-    pub fn renamed(&self, from: &RelPath, to: &RelPath) {
-        if !self.entered {
-            return;
-        }
+    /// These folders were renamed, some perhaps exchanged. What is mounted beneath them is where the kernel says by now;
+    /// of what is absent this is where it stands.
+    pub fn renamed(&self, renames: &[(RelPath, RelPath)], absent: Vec<RelPath>) {
         let mut known = self.lock();
-        let moved: Vec<_> = known.iter().filter(|path| path.is_within(from)).cloned().collect();
-        for path in &moved {
-            known.remove(path);
-            known.extend(path.rebase(from, to));
-        }
-        if !moved.is_empty() {
+        let concerned = |path: &RelPath| renames.iter().any(|(from, to)| path.is_within(from) || path.is_within(to));
+        let Ok(there) = sys::mounts_beneath(&self.root) else { return };
+        let before = known.clone();
+        known.retain(|path| !concerned(path));
+        known.extend(there.into_keys().chain(absent));
+        if *known != before {
             self.write(&known);
         }
+    }
+
+    /// Whether there is anything that a rename may concern.
+    pub fn knows_any(&self) -> bool {
+        self.entered && !self.lock().is_empty()
     }
 
     fn write(&self, known: &BTreeSet<RelPath>) {

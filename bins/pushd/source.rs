@@ -45,7 +45,7 @@ pub struct Live {
     /// A person accepts the folder that stands at the path now.
     accept: AtomicBool,
     barriers: Barriers,
-    mounts: KnownMounts,
+    mounts: Arc<KnownMounts>,
 }
 
 /// Why watching a root ended.
@@ -60,8 +60,9 @@ impl Live {
     /// Of a source that is not watched yet, and how it is to be.
     pub fn new(source: Arc<Source>, identity: &Arc<Identity>, supply: Supply) -> Live {
         let lane = |target: &Arc<Target>| Arc::new(Lane::new(target.clone(), &source, identity.clone()));
-        let lanes = source.targets.iter().map(lane).collect();
-        let mounts = KnownMounts::of(&source, identity);
+        let lanes: Vec<Arc<Lane>> = source.targets.iter().map(lane).collect();
+        let mounts = Arc::new(KnownMounts::of(&source, identity));
+        lanes.iter().for_each(|lane| mounts.be_asked_by(&lane.mirror));
         Live {
             source,
             lanes,
@@ -140,8 +141,15 @@ impl Live {
 
     /// Has the targets know what is not mounted any more, before anything is concluded from what shows there.
     fn look_at_mounts(&self) {
-        let absent = self.mounts.absent();
-        self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.clone()));
+        self.mounts.tell(|absent| self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.clone())));
+    }
+
+    /// Folders were renamed, of which all targets have heard: mount points have gone along.
+    fn follow_mounts(&self, renames: &[(RelPath, RelPath)]) {
+        if let Some(lane) = self.lanes.first().filter(|_| !renames.is_empty()) {
+            self.mounts.renamed(renames, lane.mirror.absent());
+            self.look_at_mounts();
+        }
     }
 
     /// Accepts the root as it is now, where a person was told to look at it. Returns whether that was so.

@@ -62,7 +62,7 @@ fn is_stopped(pid: u32) -> bool {
 const FEW_WATCHES: &str = "echo 20 > /proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"";
 
 /// Whether a user may have a user namespace; says which test is left out where not.
-fn has_namespaces(test: &str) -> bool {
+pub fn has_namespaces(test: &str) -> bool {
     let works = Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|s| s.success());
     if !works {
         eprintln!("LEFT OUT: {test} needs user namespaces");
@@ -136,7 +136,7 @@ fn folders_that_come_while_there_is_no_watch_left_are_not_a_line_each() {
 }
 
 /// The same for the limit of instances.
-const NO_INSTANCE: &str = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"";
+pub const NO_INSTANCE: &str = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"";
 
 #[test]
 fn without_an_instance_of_inotify_a_source_is_compared_and_watched_when_there_is_one() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{UnmountFlags, unmount};
 
+use super::limits::{NO_INSTANCE, has_namespaces};
 use crate::rig::mounted::{Dead, Mounted};
 use crate::rig::pair::{Pair, Setup};
 use crate::rig::{eventually, is_root};
@@ -155,6 +156,7 @@ fn a_mount_that_vanished_is_held_over_a_restart_until_it_is_back_or_released() {
     };
     unmount(&at, UnmountFlags::DETACH).unwrap();
     eventually("it is held", || is_away(&pair));
+    eventually("all that the backup has there is counted", || pair.pushd.target("t")["held"]["entries"] == 3);
     goes_on(&pair, "live");
     assert_eq!(pair.pushd.command(&["status"]).code, 75);
     pair.pushd.command(&["resync"]);
@@ -182,4 +184,76 @@ fn a_mount_that_vanished_is_held_over_a_restart_until_it_is_back_or_released() {
     assert_eq!(fs::read(backup.join("disks/one/covered")).unwrap(), b"beneath the disk");
     pair.assert_equal();
     let _ = unmount(&other, UnmountFlags::DETACH);
+}
+
+#[test]
+fn an_unmount_is_noticed_and_held_where_nothing_is_watched() {
+    let name = "an_unmount_is_noticed_and_held_where_nothing_is_watched";
+    if !is_root(name) || !has_namespaces(name) {
+        return;
+    }
+    let pushd_prefix = vec!["unshare", "-Ur", "sh", "-c", NO_INSTANCE];
+    let source = "one_file_system = false".into();
+    let mut pair = Pair::new("polled", Setup { pushd_prefix, source, ..Setup::default() });
+    let at = pair.source.join("disk");
+    fs::create_dir(&at).unwrap();
+    fs::write(pair.source.join("other"), b"other").unwrap();
+    let mounted = Mounted::tmpfs(&at);
+    fs::write(at.join("file"), b"on the disk").unwrap();
+    pair.start();
+    assert_eq!(pair.pushd.command(&["wait", "--timeout", "60s"]).code, 0);
+    drop(mounted);
+    eventually("it is held", || is_away(&pair));
+    pair.pushd.command(&["resync"]);
+    eventually("all that the backup has there is counted", || pair.pushd.target("t")["held"]["entries"] == 2);
+    assert_eq!(fs::read(pair.backup.join("disk/file")).unwrap(), b"on the disk");
+}
+
+#[test]
+fn a_mount_that_is_away_is_held_through_renames_and_exchanges_above_it() {
+    if !is_root("a_mount_that_is_away_is_held_through_renames_and_exchanges_above_it") {
+        return;
+    }
+    let mut pair = Pair::new("renamed", Setup { source: "one_file_system = false".into(), ..Setup::default() });
+    let (source, backup) = (pair.source.clone(), pair.backup.clone());
+    for folder in ["a/away", "a/there", "b"] {
+        fs::create_dir_all(source.join(folder)).unwrap();
+    }
+    fs::write(source.join("b/file"), b"b").unwrap();
+    let (away, there) = (source.join("a/away"), source.join("a/there"));
+    let (away, there) = (Mounted::tmpfs(&away), Mounted::tmpfs(&there));
+    for name in ["away", "there"] {
+        fs::write(source.join("a").join(name).join("file"), name).unwrap();
+    }
+    pair.start();
+    pair.settle();
+    let stands = |folder: &str| {
+        eventually(folder, || {
+            let read = |name: &str| fs::read(backup.join(folder).join(name).join("file")).unwrap_or_default();
+            read("away") == b"away" && read("there") == b"there"
+        });
+    };
+    drop(away);
+    eventually("it is held", || is_away(&pair));
+    fs::rename(source.join("a"), source.join("c")).unwrap();
+    stands("c");
+    rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        source.join("c"),
+        rustix::fs::CWD,
+        source.join("b"),
+        rustix::fs::RenameFlags::EXCHANGE,
+    )
+    .unwrap();
+    stands("b");
+    eventually("the other side", || fs::read(backup.join("c/file")).is_ok_and(|is| is == b"b"));
+    pair.pushd.command(&["resync"]);
+    assert!(pair.pushd.daemon.end(Duration::from_secs(60)).is_some());
+    pair.pushd.daemon.start();
+    eventually("it is held after a restart", || is_away(&pair));
+    fs::write(source.join("b/there/live"), b"live").unwrap();
+    eventually("the other disk is a part of the source", || backup.join("b/there/live").exists());
+    stands("b");
+    unmount(source.join("b/there"), UnmountFlags::DETACH).unwrap();
+    drop(there);
 }

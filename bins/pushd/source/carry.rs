@@ -61,12 +61,14 @@ impl Carrier<'_> {
     /// Carries notices to the lanes; the reason when the root is lost.
     fn tell(&mut self, notices: &mut Vec<Notice>) -> Option<String> {
         let mut hints = Vec::with_capacity(notices.len());
-        let mut lost = None;
+        let (mut lost, mut renames) = (None, Vec::new());
         for notice in notices.drain(..) {
             match notice {
                 Notice::Hint(hint) => {
-                    if let Hint::Renamed { from, to, folder: true, .. } = &hint {
-                        self.live.mounts.renamed(from, to);
+                    if let Hint::Renamed { from, to, folder: true, .. } = &hint
+                        && self.live.mounts.knows_any()
+                    {
+                        renames.push((from.clone(), to.clone()));
                     }
                     hints.push(hint);
                 }
@@ -86,6 +88,7 @@ impl Carrier<'_> {
             }
         }
         self.live.hint_all(hints);
+        self.live.follow_mounts(&renames);
         lost
     }
 

@@ -40,11 +40,12 @@ impl Own {
         stop: &Stop,
     ) -> Own {
         let mirror = Arc::new(Mirror::selecting(source.selection(), source.rules(), engine::clock::Clock::system()));
-        let mounts = KnownMounts::of(&source, identity);
+        let mounts = Arc::new(KnownMounts::of(&source, identity));
+        mounts.be_asked_by(&mirror);
         if brake == Brake::Released {
             mounts.forget_absent();
         }
-        mirror.set_absent(mounts.absent());
+        mounts.tell(|absent| mirror.set_absent(absent));
         if brake == Brake::Released {
             mirror.release_pass();
         }

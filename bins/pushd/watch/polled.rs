@@ -1,13 +1,14 @@
 //! Stands in for a watcher where the kernel has no instance or no watch left: it sees nothing of what happens in the source,
-//! only whether the root is still there. All of it is unwatched, and compared as other unwatched folders are.
+//! only whether the root is still there and whether something is mounted or unmounted. All of it is unwatched, and compared as
+//! other unwatched folders are.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proto::RelPath;
-use sys::Tree;
-use sys::inotify::{Exhausted, wait_readable};
+use sys::inotify::{Exhausted, wait_readable, wait_remounted};
+use sys::{Changes, Tree};
 
 use super::root::{LOOK_UNTOLD, root_trouble};
 use super::wake::Waker;
@@ -19,12 +20,14 @@ pub struct Polled {
     waker: Waker,
     exhausted: Exhausted,
     looked: Instant,
+    /// `None` where the kernel does not tell.
+    mounts: Option<Changes>,
 }
 
 impl Polled {
     /// For the folder that `source` holds open, which cannot be watched for want of this.
     pub fn new(source: Arc<Tree>, waker: Waker, exhausted: Exhausted) -> Polled {
-        Polled { source, waker, exhausted, looked: Instant::now() }
+        Polled { source, waker, exhausted, looked: Instant::now(), mounts: Changes::open().ok() }
     }
 }
 
@@ -41,7 +44,14 @@ impl Watcher for Polled {
                 return Ok(());
             }
             let due = until.into_iter().chain([self.looked + LOOK_UNTOLD]).min();
-            wait_readable(self.waker.descriptor(), due.map(|due| due.saturating_duration_since(now)))?;
+            let pause = due.map(|due| due.saturating_duration_since(now));
+            match &self.mounts {
+                Some(mounts) => {
+                    let remounted = wait_remounted(self.waker.descriptor(), mounts, pause)?;
+                    notices.extend(remounted.then_some(Notice::Remounted));
+                }
+                None => _ = wait_readable(self.waker.descriptor(), pause)?,
+            }
         }
     }
 

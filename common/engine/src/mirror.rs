@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::hint::{Cause, Hint};
-pub use crate::pending::{Held, Why};
-use crate::pending::{LetGo, Pending, Rules};
+pub use crate::pending::{Away, Held, Why};
+use crate::pending::{LetGo, Pending, Rules, Turn};
 use crate::view::Selection;
 pub use absent::Absent;
 pub(crate) use account::{Account, Amount, Occasion, Past, Standing, Stock};
@@ -104,7 +104,7 @@ impl Mirror {
             };
             let turn = pending.hint(hint, now);
             if let Some((from, to)) = places {
-                self.absent.renamed(&from, &to);
+                self.absent.renamed(&from, &to, turn.unwrap_or(Turn::Renamed));
                 self.entries.renamed((&from, &to), turn);
             }
         }
@@ -170,18 +170,19 @@ impl Mirror {
         self.with_absent(held)
     }
 
-    /// The same with what is beneath mount points on which nothing is mounted, each of which counts as one.
+    /// The same with what is beneath mount points on which nothing is mounted.
     fn with_absent(&self, held: Option<Held>) -> Option<Held> {
-        let Some((entries, since)) = self.absent.told() else { return held };
-        let age = self.clock.since(since);
+        let Some(told) = self.absent.told() else { return held };
+        let age = self.clock.since(told.since);
+        let away = Away { mounts: told.mounts, uncounted: told.uncounted, entries: told.entries };
         Some(match held {
             None => {
-                let (left, largest) = (None, None);
-                Held { entries, age, left, why: Why::Unmounted, total: entries, largest, unmounted: entries }
+                let (entries, left, largest) = (told.entries, None, None);
+                Held { entries, age, left, why: Why::Unmounted, total: entries, largest, away }
             }
             Some(held) => {
-                let (all, age) = (held.entries + entries, held.age.max(age));
-                Held { entries: all, age, left: None, unmounted: entries, ..held }
+                let (entries, age) = (held.entries.saturating_add(told.entries), held.age.max(age));
+                Held { entries, age, left: None, away, ..held }
             }
         })
     }
@@ -200,13 +201,32 @@ impl Mirror {
         self.absent.concerns(place) || self.pending().waits_for_word(place, self.now())
     }
 
-    /// On these mount points of the source nothing is mounted now, and something was before: what the target has there is held.
-    /// What is not among them any more is compared.
+    /// On these mount points of the source nothing is mounted now, and something was before: what the target has there is held,
+    /// and counted once. What is not among them any more is compared.
     pub fn set_absent(&self, places: Vec<RelPath>) {
-        let back = self.absent.set(places, self.now());
-        if !back.is_empty() {
-            self.hint(back.into_iter().map(|path| Hint::Subtree { path }));
+        let (back, fresh) = self.absent.set(places, self.now());
+        let back = back.into_iter().map(|path| Hint::Subtree { path });
+        let hints: Vec<_> =
+            back.chain(fresh.into_iter().map(|path| Hint::Entry { path, cause: Cause::ATTRIBUTES })).collect();
+        if !hints.is_empty() {
+            self.hint(hints);
         }
+    }
+
+    /// Before anything is concluded from what shows at the source, it is asked here which mounts are away; it tells if anything
+    /// was mounted or unmounted since the last time.
+    pub fn ask_for_mounts(&self, ask: impl Fn(&mut dyn FnMut(Vec<RelPath>)) + Send + Sync + 'static) {
+        self.absent.ask_of(Box::new(ask));
+    }
+
+    /// Learns of mounts that went a moment ago.
+    pub(crate) fn look_at_mounts(&self) {
+        self.absent.ask(|places| self.set_absent(places));
+    }
+
+    /// Mount points on which nothing is mounted, where they stand after all renames that were hinted.
+    pub fn absent(&self) -> Vec<RelPath> {
+        self.absent.places()
     }
 
     /// A person says that what was mounted there has gone for good: what the target has of it goes, as far as nothing shows

@@ -6,13 +6,10 @@
 //! there and fails, and all else is looked at as ever. On a host that has nothing mounted that is far it costs nothing.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-
-use crate::mounts::{TABLE, points};
+use crate::mounts::{Changes, TABLE, points};
 
 /// File systems in the kernel's memory and on disks of this host: what is their root stands in memory while they are mounted.
 const NEAR: [&[u8]; 35] = [
@@ -54,7 +51,7 @@ const NEAR: [&[u8]; 35] = [
 ];
 
 /// The kernel's table, once it is open: it says whether it changed since it was asked last.
-static CHANGES: Mutex<Option<File>> = Mutex::new(None);
+static CHANGES: Mutex<Option<Changes>> = Mutex::new(None);
 static NAMES: RwLock<Option<HashSet<Box<[u8]>>>> = RwLock::new(None);
 /// Whether there are names. It is asked at each look.
 static ANY: AtomicBool = AtomicBool::new(false);
@@ -69,13 +66,9 @@ pub(crate) fn is_point(name: &[u8]) -> bool {
 pub(crate) fn learn() {
     let mut changes = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
     let changed = match &*changes {
-        Some(table) => {
-            let mut asked = [PollFd::new(table, PollFlags::PRI)];
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            rustix::event::poll(&mut asked, Some(&now)).is_ok_and(|ready| ready > 0)
-        }
+        Some(changes) => changes.have_come(),
         None => {
-            *changes = File::open(TABLE).ok();
+            *changes = Changes::open().ok();
             changes.is_some()
         }
     };

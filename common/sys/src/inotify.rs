@@ -2,7 +2,6 @@
 //!
 //! Used by pushd's watcher, which knows what they mean. Nothing is paired, merged or looked up here.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
+use crate::mounts::Changes;
 use crate::procfs::ProcPath;
 
 /// Bytes read at a time: about 8,000 events.
@@ -38,7 +38,7 @@ pub struct Inotify {
 pub struct Signal {
     queue: OwnedFd,
     /// What is mounted; `None` where the kernel does not tell.
-    mounts: Option<File>,
+    mounts: Option<Changes>,
     mounted: AtomicBool,
 }
 
@@ -134,7 +134,7 @@ impl Inotify {
     pub fn new() -> io::Result<Inotify> {
         let queue = inotify::Inotify::init()?;
         let watches = Mutex::new(queue.watches());
-        let mounts = File::open("/proc/self/mountinfo").ok();
+        let mounts = Changes::open().ok();
         let signal = Signal { queue: queue.as_fd().try_clone_to_owned()?, mounts, mounted: AtomicBool::new(false) };
         Ok(Inotify { queue, watches, buffer: vec![0; BUFFER], signal: Arc::new(signal) })
     }
@@ -210,7 +210,7 @@ impl Signal {
     /// a signal came.
     pub fn wait(&self, timeout: Option<Duration>, also: Option<BorrowedFd<'_>>) -> io::Result<bool> {
         let mut fds = vec![PollFd::from_borrowed_fd(self.queue.as_fd(), PollFlags::IN)];
-        fds.extend(self.mounts.as_ref().map(|mounts| PollFd::new(mounts, PollFlags::PRI)));
+        fds.extend(self.mounts.as_ref().map(Changes::polled));
         fds.extend(also.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         match rustix::event::poll(&mut fds, timespec(timeout).as_ref()) {
             Ok(ready) => {
@@ -228,7 +228,21 @@ impl Signal {
 
 /// Waits until it can be read. `false` when the time is over or a signal came.
 pub fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
-    match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], timespec(timeout).as_ref()) {
+    wait_any(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], timeout)
+}
+
+/// The same, or until something is mounted or unmounted. Returns whether it was.
+///
+/// # Errors
+/// Of the operating system.
+pub fn wait_remounted(fd: BorrowedFd<'_>, mounts: &Changes, timeout: Option<Duration>) -> io::Result<bool> {
+    let mut fds = [mounts.polled(), PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    wait_any(&mut fds, timeout)?;
+    Ok(fds[0].revents().intersects(PollFlags::PRI))
+}
+
+fn wait_any(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<bool> {
+    match rustix::event::poll(fds, timespec(timeout).as_ref()) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),

@@ -49,7 +49,7 @@ pub use enclosure::Enclosure;
 pub use file::File;
 pub use found::Found;
 pub use metadata::is_passing;
-pub use mounts::{MountId, mounts_beneath};
+pub use mounts::{Changes, MountId, mounts_beneath};
 pub use paths::{
     canonical, could_make, create_private_dir, exists, is_dir, read_config, remove_socket, replace, write_new,
 };

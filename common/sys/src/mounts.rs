@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use proto::RelPath;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::paths::canonical;
 
@@ -25,6 +27,32 @@ impl MountId {
     /// Of the operating system, where `/proc` does not tell.
     pub fn is_above(self, below: MountId) -> io::Result<bool> {
         Ok(stands_on(&std::fs::read_to_string(TABLE)?, self.0, below.0))
+    }
+}
+
+/// Knows whether something was mounted or unmounted since it was asked last.
+#[derive(Debug)]
+pub struct Changes(File);
+
+impl Changes {
+    /// Of all from now on.
+    ///
+    /// # Errors
+    /// Of the operating system, where `/proc` does not tell.
+    pub fn open() -> io::Result<Changes> {
+        File::open(TABLE).map(Changes)
+    }
+
+    /// Whether something was since the last call, or since it was opened.
+    pub fn have_come(&self) -> bool {
+        let mut asked = [self.polled()];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut asked, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// What to poll. The kernel says so once for each change.
+    pub(crate) fn polled(&self) -> PollFd<'_> {
+        PollFd::new(&self.0, PollFlags::PRI)
     }
 }
 

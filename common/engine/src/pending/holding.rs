@@ -31,8 +31,19 @@ pub struct Held {
     pub total: u64,
     /// What takes most of them along, and how many.
     pub largest: Option<(RelPath, u64)>,
-    /// How many of the entries are mount points on which nothing is mounted now, each with all beneath it.
-    pub unmounted: u64,
+    /// What of it is held on account of mounts.
+    pub away: Away,
+}
+
+/// What is held because something that was mounted in the source is not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Away {
+    /// Mount points on which nothing is mounted.
+    pub mounts: u64,
+    /// Of so many of them it is not known how much the backup has there: each counts as one entry.
+    pub uncounted: u64,
+    /// Entries of the backup at and beneath them.
+    pub entries: u64,
 }
 
 /// How what was held goes on.
@@ -58,7 +69,7 @@ impl Pending {
         let age = now.saturating_duration_since(since.at());
         let places = self.inferred.places().take(LOOKED_AT).chain(self.seen.places().take(LOOKED_AT));
         let largest = places.max_by_key(|(_, entries)| *entries).map(|(path, entries)| (path.clone(), entries));
-        Some(Held { entries, age, left, why, total: self.inferred.total(), largest, unmounted: 0 })
+        Some(Held { entries, age, left, why, total: self.inferred.total(), largest, away: Away::default() })
     }
 
     /// Whether a person has to let something at or beneath `place`, or above it, go on.
@@ -247,6 +258,11 @@ impl Pending {
         for folder in self.inferred.stands(path) {
             self.hints.subtree(folder, since.unwrap_or(Since::noticed(now)), now);
         }
+    }
+
+    /// What is held of the entries of this folder because a comparison did not find it.
+    pub(crate) fn held_in(&self, folder: &RelPath) -> Vec<RelPath> {
+        self.inferred.within(Scope { top: folder, deep: false })
     }
 
     /// How many are held because they are many, and of how many.

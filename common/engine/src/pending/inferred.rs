@@ -103,6 +103,12 @@ impl Inferred {
         self.book.iter().flat_map(|book| book.places.iter().map(|(path, entries)| (path, *entries)))
     }
 
+    /// Places that are held and that a comparison of this reach meets.
+    pub fn within(&self, scope: Scope<'_>) -> Vec<RelPath> {
+        let within = |book: &Book| book.within(scope).into_iter().map(|(path, _)| path).collect();
+        self.book.as_deref().map(within).unwrap_or_default()
+    }
+
     /// How many would go that a comparison of this reach does not meet.
     pub fn entries_outside(&self, scope: Scope<'_>) -> u64 {
         let Some(book) = &self.book else { return 0 };

@@ -40,8 +40,8 @@ use proto::RelPath;
 
 pub use ages::Since;
 pub(crate) use hints::Wait;
-pub use holding::Held;
 pub(crate) use holding::LetGo;
+pub use holding::{Away, Held};
 pub use inferred::Why;
 pub(crate) use inferred::{Found, Scope};
 pub use parked::{Claim, Owner};

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::brake::{Leave, Reason};
-use super::flight::{Answer, End, Sent};
+use super::flight::{End, Sent};
 use super::looks::{Look, Why};
 use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
-use super::passes::{About, DOUBT, Question};
+use super::passes::{About, DOUBT, Question, unasked};
 use super::walk::{Children, Listed};
 use super::withheld::{excess, say_deletes};
 use super::{Ended, Session};
@@ -34,8 +34,11 @@ impl Session<'_> {
         reach: Reach,
         reason: Reason,
     ) -> Result<(), Ended> {
-        if self.is_unheld(&path) || self.mirror.absent.covers(&path) {
+        if self.is_unheld(&path) {
             return Ok(());
+        }
+        if self.mirror.absent.covers(&path) {
+            return self.count_absent(ticket, path);
         }
         tracing::trace!(%path, ?reach, "compare");
         if path.is_root() {
@@ -113,7 +116,8 @@ impl Session<'_> {
         }
         match children {
             // What shows beneath a mount that is away is another folder.
-            Ok(_) if self.mirror.absent.covers(&path) => {
+            Ok(_) if self.is_away(&path) => {
+                self.count_absent(ticket, path)?;
                 self.passes.tell(ticket, Pass::unlisted);
             }
             Ok(children) => self.list_is_there(ticket, path, children),
@@ -129,6 +133,7 @@ impl Session<'_> {
         // It could not be listed before, perhaps.
         self.mirror.entries.resolved_here(&path);
         self.mirror.entries.take_in(&path);
+        self.are_taken(&path, &children);
         let mates = self.groups.listed(&path, &children);
         self.look_at_mates(ticket, mates);
         let Some(round) = self.passes.get(ticket).map(Pass::round) else { return };
@@ -211,22 +216,6 @@ impl Session<'_> {
         self.advance(ticket)
     }
 
-    /// How much a folder holds.
-    pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
-        let Some((ticket, Sent::Count(path))) = self.flight.get(number) else { return Err(unasked(number)) };
-        if self.flight.answer(number) != Answer::None {
-            return Err(Ended::Violation(format!("operation {number} is counted twice")));
-        }
-        if !self.passes.has(ticket) {
-            let path = self.by_now(number, path);
-            self.flight.answered(number, Answer::Told, &[]);
-            return self.weighed(ticket, path, entries);
-        }
-        self.passes.tell(ticket, |pass| pass.counted(path, entries));
-        self.flight.answered(number, Answer::Told, &[]);
-        self.advance(ticket)
-    }
-
     /// The operation failed. If it was a question of a pass, nothing is concluded from it.
     pub(super) fn forget_question(&mut self, number: u64) -> Result<(), Ended> {
         let Some((ticket, sent)) = self.flight.get(number) else { return Ok(()) };
@@ -237,7 +226,9 @@ impl Session<'_> {
             }
             Sent::Count(path) if !self.passes.has(ticket) => {
                 let path = self.by_now(number, path);
-                self.owe_entry(ticket, path, Cause::GONE);
+                if !self.mirror.absent.covers(&path) {
+                    self.owe_entry(ticket, path, Cause::GONE);
+                }
                 return Ok(());
             }
             Sent::Count(path) => {
@@ -293,7 +284,7 @@ impl Session<'_> {
                 let reason = "not stored: a folder stands there at the target, and delete is off";
                 self.mirror.entries.problem_there(&path, reason.into());
             }
-            Action::Sift => self.sift(ticket),
+            Action::Sift => self.sift(ticket)?,
             Action::Count(path) => {
                 self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
             }
@@ -386,8 +377,4 @@ impl Session<'_> {
         self.flight.let_go(ticket);
         Ok(())
     }
-}
-
-fn unasked(number: u64) -> Ended {
-    Ended::Violation(format!("an answer to operation {number}, which asked nothing"))
 }

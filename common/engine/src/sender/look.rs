@@ -20,7 +20,7 @@ impl Session<'_> {
     /// Looks at one entry and sends what is there.
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
         if self.mirror.absent.covers(&look.path) {
-            return Ok(());
+            return self.count_absent(look.ticket, look.path);
         }
         if look.path.is_root() {
             return self.mend_folder(look.ticket, &look.path);
@@ -32,6 +32,10 @@ impl Session<'_> {
             Ok(found) => found,
             Err(error) => return self.unseen(&look.path, &error),
         };
+        // What was opened while it was mounted is what it was.
+        if self.is_away(&look.path) {
+            return Ok(());
+        }
         tracing::trace!(path = %look.path, why = ?look.why, inode = found.as_ref().map(|(_, _, stat)| stat.ino), "look");
         let Some((folder, name, stat)) = found else { return self.nothing_there(look) };
         self.is_taken(&look.path, stat.kind);
@@ -131,6 +135,7 @@ impl Session<'_> {
         let Some((parent, name)) = look.path.split() else { return Ok(()) };
         let folder = self.near.borrow_mut().open(&self.view, &parent);
         match folder.and_then(|folder| folder.open(&name)) {
+            Ok(_) if self.is_away(&look.path) => Ok(()),
             Ok((file, stat)) => {
                 tracing::trace!(path = %look.path, why = ?look.why, inode = stat.ino, "look");
                 self.is_taken(&look.path, stat.kind);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 
+use super::Ended;
 use super::pass::Pass;
 use super::walk::Detail;
 use crate::mirror::Round;
@@ -216,6 +217,11 @@ impl Passes {
     pub fn trust(&mut self, root: &RelPath) {
         self.doubted.remove(root);
     }
+}
+
+/// The target answers what it was not asked.
+pub(super) fn unasked(number: u64) -> Ended {
+    Ended::Violation(format!("an answer to operation {number}, which asked nothing"))
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ impl Session<'_> {
         stands: &[RelPath],
     ) -> Result<(), Ended> {
         let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
-        if self.view.disk().exchange && stands.iter().all(|(_, taken)| *taken) {
+        let crosses = self.mirror.absent.is_crossed_at(&a) || self.mirror.absent.is_crossed_at(&b);
+        if self.view.disk().exchange && !crosses && stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
             let alike = self.origins.exchanged(&a, &b);
             self.busy.exchanged(&a, &b);

@@ -1,5 +1,6 @@
 //! A sender against a receiver in one process, over their channels: no socket, no watcher, real folders.
 
+mod absent;
 mod ages;
 mod asked_again;
 mod bounds;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use proto::{Kind, RelPath, ToReceiver};
 
 use super::brake::Weight;
-use super::flight::Sent;
+use super::flight::{Answer, Sent};
 use super::looks::Why;
 use super::pass::Pass;
+use super::passes::unasked;
+use super::walk::Children;
 use super::{Ended, Session, Until};
 use crate::hint::{Cause, Hint};
 use crate::pending::{self, Awaited, Found, Ticket};
@@ -32,7 +34,8 @@ impl Session<'_> {
     }
 
     /// What a pass has found only at the target and that waits, as it was seen to go lately, is not judged by it.
-    pub(super) fn sift(&mut self, ticket: Ticket) {
+    pub(super) fn sift(&mut self, ticket: Ticket) -> Result<(), Ended> {
+        self.mirror.look_at_mounts();
         let (mut missing, mut pending) = (Vec::new(), self.mirror.pending());
         let awaits = |path: &RelPath| {
             let away = self.mirror.absent.concerns(path);
@@ -55,6 +58,21 @@ impl Session<'_> {
                 pending.postpone(&folder, due + SETTLED);
             }
         }
+        missing.into_iter().try_for_each(|path| self.count_absent(ticket, path))
+    }
+
+    /// Whether it is beneath a mount that is away by now: what shows there is something else.
+    pub(super) fn is_away(&self, path: &RelPath) -> bool {
+        self.mirror.look_at_mounts();
+        self.mirror.absent.covers(path)
+    }
+
+    /// Of a mount that is away nothing is looked at. It is asked how much the target has of it, so that it can be told.
+    pub(super) fn count_absent(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
+        if self.mirror.absent.is_uncounted(&path) {
+            self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
+        }
+        Ok(())
     }
 
     /// Something stands at a path: if it was held as gone, that is over.
@@ -65,9 +83,25 @@ impl Session<'_> {
         }
     }
 
+    /// The same of all that a listing shows, where nobody may have told of it.
+    pub(super) fn are_taken(&self, folder: &RelPath, children: &Children) {
+        let mut pending = self.mirror.pending();
+        if !pending.holds() {
+            return;
+        }
+        for path in pending.held_in(folder) {
+            if let Some((_, name)) = path.split()
+                && children.names().any(|there| *there == name)
+            {
+                pending.stands(&path, children.kind(&name) == Some(Kind::Dir), self.mirror.now());
+            }
+        }
+    }
+
     /// Whether a deletion that is at hand waits: what was seen to go lately, or all of it, as the source is empty.
     pub(super) fn is_held(&mut self, ticket: Ticket, path: &RelPath, why: Why) -> Result<bool, Ended> {
         // What a mount that is away would take along is no deletion, whoever told of it.
+        self.mirror.look_at_mounts();
         if self.mirror.absent.concerns(path) {
             return Ok(true);
         }
@@ -92,6 +126,27 @@ impl Session<'_> {
     pub(super) fn is_to_be_weighed(&self, why: Why) -> bool {
         let all = |cause: Cause| cause.has(Cause::WITH_ALL) && !cause.has(Cause::RELEASED);
         matches!(why, Why::Event(cause) if all(cause)) && self.mirror.pending().holds_masses()
+    }
+
+    /// How much a folder holds.
+    pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
+        let Some((ticket, Sent::Count(path))) = self.flight.get(number) else { return Err(unasked(number)) };
+        if self.flight.answer(number) != Answer::None {
+            return Err(Ended::Violation(format!("operation {number} is counted twice")));
+        }
+        let now = self.by_now(number, path);
+        if self.mirror.absent.counted(&now, entries) {
+            self.flight.answered(number, Answer::Told, &[]);
+            return Ok(());
+        }
+        if !self.passes.has(ticket) {
+            let path = now;
+            self.flight.answered(number, Answer::Told, &[]);
+            return self.weighed(ticket, path, entries);
+        }
+        self.passes.tell(ticket, |pass| pass.counted(path, entries));
+        self.flight.answered(number, Answer::Told, &[]);
+        self.advance(ticket)
     }
 
     /// So much goes with a folder that went as a whole.

@@ -34,7 +34,8 @@ impl Session<'_> {
                 self.start_pass_for(ticket, path, Reach::Subtree, reason)?;
             }
             Task::Rename { from, to, parents, before } => {
-                if self.is_overtaken(&from, &to, before) || self.is_no_move(&from, &to) {
+                let crosses = self.mirror.absent.is_crossed_at(&from) || self.mirror.absent.is_crossed_at(&to);
+                if crosses || self.is_overtaken(&from, &to, before) || self.is_no_move(&from, &to) {
                     self.leave_overtaken(ticket, &from, stands);
                 } else {
                     self.rename(ticket, from, to, parents)?;

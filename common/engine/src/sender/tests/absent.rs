@@ -1,0 +1,178 @@
+//! Mounts that are away: what the target has of them is held, whatever shows in their place and is renamed around them.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::pending::{Away, Held, Why};
+
+/// A pair whose source has a disk in a folder, of a folder and three files, and the target all of it.
+fn with_disk() -> Pair {
+    let mut pair = Pair::new();
+    disk(&pair);
+    fs::write(pair.here.join("other"), "other").unwrap();
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+    pair
+}
+
+fn disk(pair: &Pair) {
+    fs::create_dir_all(pair.here.join("up/disk/folder")).unwrap();
+    for name in ["one", "two", "folder/three"] {
+        fs::write(pair.here.join("up/disk").join(name), name).unwrap();
+    }
+}
+
+/// The disk is not mounted, and something else shows beneath.
+fn unmount(pair: &Pair) {
+    fs::remove_dir_all(pair.here.join("up/disk")).unwrap();
+    fs::create_dir(pair.here.join("up/disk")).unwrap();
+    fs::write(pair.here.join("up/disk/two"), "beneath the disk").unwrap();
+}
+
+/// What is held on account of mounts, where nothing else is.
+fn away(ended: Ended) -> Away {
+    match ended {
+        Ended::Held(Held { entries, why: Why::Unmounted, away, .. }) if entries == away.entries => away,
+        ended => panic!("{ended:?}"),
+    }
+}
+
+fn assert_kept(pair: &Pair, at: &str) {
+    for name in ["one", "two", "folder/three"] {
+        assert_eq!(fs::read_to_string(pair.there.join(at).join(name)).unwrap(), name, "{at}");
+    }
+}
+
+/// All of the disk.
+const COUNTED: Away = Away { mounts: 1, uncounted: 0, entries: 5 };
+
+#[test]
+fn what_the_backup_has_of_a_mount_that_is_away_is_counted_and_held() {
+    let mut pair = with_disk();
+    unmount(&pair);
+    pair.mirror.set_absent(vec![path("up/disk")]);
+    assert_eq!(pair.mirror.deletions_held().unwrap().away, Away { mounts: 1, uncounted: 1, entries: 1 });
+    assert_eq!(away(pair.pass().0), COUNTED);
+    assert_kept(&pair, "up/disk");
+    disk(&pair);
+    pair.mirror.set_absent(Vec::new());
+    assert_eq!(pair.sync().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+/// It is asked which mounts are away, and nobody has told before.
+fn ask(pair: &Pair) {
+    let told = Mutex::new(Some(vec![path("up/disk")]));
+    pair.mirror.ask_for_mounts(move |hear| {
+        if let Some(places) = told.lock().unwrap().take() {
+            hear(places);
+        }
+    });
+}
+
+#[test]
+fn a_pass_asks_once_more_before_it_concludes_anything_from_what_shows() {
+    let mut pair = with_disk();
+    unmount(&pair);
+    ask(&pair);
+    assert_eq!(away(pair.pass().0), COUNTED);
+    assert_kept(&pair, "up/disk");
+}
+
+#[test]
+fn a_look_asks_once_more_before_it_concludes_anything_from_what_shows() {
+    for (name, cause) in [("up/disk/one", Cause::GONE), ("up/disk/two", Cause::WRITTEN), ("up/disk", Cause::GONE)] {
+        let mut pair = with_disk();
+        unmount(&pair);
+        if cause == Cause::GONE && name == "up/disk" {
+            fs::remove_dir_all(pair.here.join(name)).unwrap();
+        }
+        ask(&pair);
+        pair.entry(name, cause);
+        assert_eq!(away(pair.sync().0), COUNTED, "{name}");
+        assert_kept(&pair, "up/disk");
+    }
+}
+
+#[test]
+fn a_mount_that_is_away_stays_held_through_renames_around_it() {
+    let mut pair = with_disk();
+    unmount(&pair);
+    pair.mirror.set_absent(vec![path("up/disk")]);
+    pair.renamed("up", "moved");
+    assert_eq!(away(pair.sync().0), COUNTED);
+    assert_kept(&pair, "moved/disk");
+    assert!(!pair.there.join("up").exists());
+    // The mount point itself, on which nothing is mounted.
+    pair.renamed("moved/disk", "moved/away");
+    assert_eq!(away(pair.pass().0), COUNTED);
+    assert_kept(&pair, "moved/away");
+    assert!(!pair.there.join("moved/disk").exists());
+    // What shows in its place goes elsewhere, and what the backup has in its place does not.
+    pair.renamed("moved/away/two", "two");
+    assert_eq!(away(pair.pass().0), COUNTED);
+    assert_kept(&pair, "moved/away");
+    assert_eq!(fs::read_to_string(pair.there.join("two")).unwrap(), "beneath the disk");
+    pair.renamed("other", "moved/away/two");
+    assert_eq!(away(pair.pass().0), COUNTED);
+    assert_kept(&pair, "moved/away");
+    assert_eq!(pair.mirror.absent(), [path("moved/away")]);
+}
+
+#[test]
+fn a_folder_that_takes_the_place_of_a_mount_that_is_away_replaces_nothing_of_it() {
+    let mut pair = with_disk();
+    fs::create_dir(pair.here.join("new")).unwrap();
+    fs::write(pair.here.join("new/file"), "new").unwrap();
+    pair.pass();
+    fs::remove_dir_all(pair.here.join("up/disk")).unwrap();
+    fs::create_dir(pair.here.join("up/disk")).unwrap();
+    pair.mirror.set_absent(vec![path("up/disk")]);
+    pair.renamed("new", "up/disk");
+    assert_eq!(away(pair.sync().0), COUNTED);
+    assert_kept(&pair, "up/disk");
+    assert!(!pair.there.join("up/disk/file").exists());
+    let gone = pair.mirror.absent();
+    pair.mirror.set_absent(Vec::new());
+    pair.mirror.forget_absent(&gone);
+    assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn a_mount_that_is_away_stays_held_through_an_exchange_above_it() {
+    for other in [true, false] {
+        let mut pair = with_disk();
+        fs::create_dir(pair.here.join("b")).unwrap();
+        fs::write(pair.here.join("b/file"), "b").unwrap();
+        pair.pass();
+        unmount(&pair);
+        pair.mirror.set_absent(vec![path("up/disk")]);
+        let (a, b) = if other { ("up", "b") } else { ("b", "up") };
+        for (from, to) in [(a, "swap"), (b, a), ("swap", b)] {
+            fs::rename(pair.here.join(from), pair.here.join(to)).unwrap();
+        }
+        for (from, to) in [(a, b), (b, a)] {
+            let since = std::time::Instant::now();
+            pair.hint(Hint::Renamed { from: path(from), to: path(to), folder: true, since });
+        }
+        assert_eq!(pair.mirror.absent(), [path("b/disk")], "{other}");
+        assert_eq!(away(pair.pass().0), COUNTED, "{other}");
+        assert_kept(&pair, "b/disk");
+        assert_eq!(fs::read_to_string(pair.there.join("up/file")).unwrap(), "b");
+    }
+}
+
+#[test]
+fn what_is_back_unseen_is_not_held_any_more_after_a_pass_that_could_not_list_everything() {
+    let mut pair = with_disk();
+    fs::create_dir(pair.here.join("site")).unwrap();
+    (0..60).for_each(|n| fs::write(pair.here.join(format!("site/{n}")), "x").unwrap());
+    pair.pass();
+    fs::rename(pair.here.join("site"), pair.here.with_file_name("elsewhere")).unwrap();
+    assert!(matches!(pair.pass().0, Ended::Held(Held { entries: 61, why: Why::Many, .. })));
+    unmount(&pair);
+    pair.mirror.set_absent(vec![path("up/disk")]);
+    fs::rename(pair.here.with_file_name("elsewhere"), pair.here.join("site")).unwrap();
+    assert_eq!(away(pair.pass().0), COUNTED);
+}
