@@ -143,6 +143,12 @@ impl Entries {
         self.left_out().gone(path);
     }
 
+    /// What stands there is no folder: nothing is to be said of what was beneath it.
+    pub(crate) fn nothing_beneath(&self, path: &RelPath) {
+        self.problems().nothing_beneath(path);
+        self.left_out().nothing_beneath(path);
+    }
+
     /// What was hinted to have moved takes along what is said of it. To be called before the lock of what is owed is let go of.
     pub(super) fn renamed(&self, (from, to): (&RelPath, &RelPath), turn: Option<Turn>) {
         for mut notes in [self.problems(), self.left_out()] {

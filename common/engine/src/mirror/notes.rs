@@ -251,6 +251,13 @@ impl Notes {
         self.less(over);
     }
 
+    /// What stands there is no folder.
+    pub(super) fn nothing_beneath(&mut self, path: &RelPath) {
+        if !self.is_empty() && self.is_any_beneath(path) {
+            self.listed(path, &[], Round(self.round.0.saturating_add(1)));
+        }
+    }
+
     /// What is noted from now on is of a new round.
     pub(super) fn begin_round(&mut self) -> Round {
         self.round = Round(self.round.0.saturating_add(1));

@@ -75,8 +75,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Something stands at a path: if it was held as gone, that is over.
+    /// Something stands at a path: if it was held as gone, that is over, and so is what was said of what was beneath a file.
     pub(super) fn is_taken(&self, path: &RelPath, kind: Kind) {
+        if kind != Kind::Dir {
+            self.mirror.entries.nothing_beneath(path);
+        }
         let mut pending = self.mirror.pending();
         if pending.holds() {
             pending.stands(path, kind == Kind::Dir, self.mirror.now());

@@ -187,3 +187,15 @@ fn what_a_rule_leaves_out_keeps_its_copy_and_is_no_problem() {
     assert!(pair.mirror.entries.problems().is_empty());
     assert_eq!(pair.mirror.entries.left_out().iter().next().unwrap().0, &path("socket"));
 }
+
+#[test]
+fn of_what_was_in_a_folder_nothing_is_said_once_a_file_stands_there() {
+    let mut pair = Pair::new();
+    fs::write(pair.here.join("d"), "a file by now").unwrap();
+    pair.mirror.entries.problem(&path("d/e/f"), "changes while it is read".into());
+    pair.mirror.entries.problem(&path("dd/f"), "is of another folder".into());
+    pair.entry("d", Cause::CREATED | Cause::WRITTEN);
+    assert_eq!(pair.sync().0, Ended::InSync);
+    let problems: Vec<_> = pair.mirror.entries.problems().iter().map(|(at, _)| at.to_string()).collect();
+    assert_eq!(problems, ["dd/f"]);
+}
