@@ -42,6 +42,15 @@ impl Move {
         }
     }
 
+    /// The places that what stood there leaves for another.
+    fn departures(&self) -> impl Iterator<Item = &RelPath> {
+        let (one, other) = match self {
+            Move::Rename { from, .. } => (from, None),
+            Move::Exchange { a, b, .. } => (a, Some(b)),
+        };
+        std::iter::once(one).chain(other)
+    }
+
     fn neighbours(&self) -> impl Iterator<Item = RelPath> {
         let [one, other] = self.places().map(RelPath::top);
         let other = (other != one).then_some(other);
@@ -50,7 +59,7 @@ impl Move {
 
     /// About what it takes, in bytes.
     fn size(&self) -> usize {
-        const BESIDE: usize = 400;
+        const BESIDE: usize = 500;
         self.places().iter().map(|place| place.as_bytes().len()).sum::<usize>() + BESIDE
     }
 }
@@ -58,11 +67,13 @@ impl Move {
 /// The number of a rename, in the order in which they happened.
 pub(super) type Number = u64;
 
-/// INVARIANT: each rename is in one or two `neighbours`, those of its places, and none is empty. `ages` and `bytes` are theirs.
+/// INVARIANT: each rename is in one or two `neighbours`, those of its places, and in `departures` by each place that it leaves,
+/// and none of these is empty. `ages` and `bytes` are theirs.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     all: BTreeMap<Number, Move>,
     neighbours: HashMap<RelPath, VecDeque<Number>>,
+    departures: HashMap<RelPath, VecDeque<Number>>,
     next: Number,
     ages: Ages,
     bytes: usize,
@@ -94,6 +105,7 @@ impl Moves {
         let number = self.next;
         self.next += 1;
         step.neighbours().for_each(|neighbour| self.neighbours.entry(neighbour).or_default().push_back(number));
+        step.departures().for_each(|place| self.departures.entry(place.clone()).or_default().push_back(number));
         self.bytes += step.size();
         self.ages.add(since);
         self.all.insert(number, step);
@@ -122,15 +134,8 @@ impl Moves {
 
     fn remove(&mut self, number: Number) -> Option<Move> {
         let step = self.all.remove(&number)?;
-        for neighbour in step.neighbours() {
-            let Some(of) = self.neighbours.get_mut(&neighbour) else { continue };
-            if let Ok(at) = of.binary_search(&number) {
-                of.remove(at);
-            }
-            if of.is_empty() {
-                self.neighbours.remove(&neighbour);
-            }
-        }
+        step.neighbours().for_each(|neighbour| take_out(&mut self.neighbours, &neighbour, number));
+        step.departures().for_each(|place| take_out(&mut self.departures, place, number));
         self.bytes -= step.size();
         self.ages.remove(step.since());
         Some(step)
@@ -152,6 +157,7 @@ impl Moves {
         let oldest = self.ages.oldest();
         self.all.clear();
         self.neighbours.clear();
+        self.departures.clear();
         (self.ages, self.bytes) = Default::default();
         oldest
     }
@@ -169,9 +175,11 @@ impl Moves {
     /// The first half of this exchange becomes all of it. False if it does not wait: it never did, or is sent already.
     pub fn make_exchange(&mut self, from: &RelPath, to: &RelPath) -> bool {
         let Some(mut last) = self.all.last_entry() else { return false };
+        let number = *last.key();
         let last = last.get_mut();
         match last {
             Move::Rename { from: a, to: b, since, .. } if a == to && b == from => {
+                self.departures.entry(from.clone()).or_default().push_back(number);
                 *last = Move::Exchange { a: to.clone(), b: from.clone(), since: *since };
                 true
             }
@@ -190,25 +198,40 @@ impl Moves {
     }
 
     fn forwarded_from(&self, mut next: Number, place: &RelPath) -> RelPath {
-        let (mut at, mut neighbour) = (place.clone(), place.top());
-        while let Some(of) = self.neighbours.get(&neighbour) {
-            let from = of.partition_point(|number| *number < next);
-            let mut steps = of.range(from..).filter_map(|number| Some((*number, self.all.get(number)?)));
-            // Within the neighbour it goes on here, and with another one from the next rename on.
-            let left = steps.find_map(|(number, step)| {
-                at = step.moved(&at)?;
-                (!at.is_within(&neighbour)).then_some(number)
-            });
-            let Some(number) = left else { break };
-            (neighbour, next) = (at.top(), number + 1);
+        let mut at = place.clone();
+        while let Some((number, step)) = self.departure(&at, next) {
+            at = step.moved(&at).unwrap_or(at);
+            next = number + 1;
         }
         at
+    }
+
+    /// The first of them, from this number on, that moves what is at this place, or a folder above it.
+    fn departure(&self, place: &RelPath, from: Number) -> Option<(Number, &Move)> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let first = |of: &VecDeque<Number>| of.get(of.partition_point(|number| *number < from)).copied();
+        let folders = place.as_bytes().iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let places = folders.chain([place.as_bytes().len()]).map(|end| &place.as_bytes()[..end]);
+        let number = places.filter_map(|place| first(self.departures.get(place)?)).min()?;
+        Some((number, self.all.get(&number)?))
     }
 
     /// Whether one that was noticed at `moment` or before touches what is at or beneath `place`.
     pub fn owes(&self, place: &RelPath, moment: Instant) -> bool {
         let touches = |at: &RelPath| at.is_within(place) || place.is_within(at);
         self.all.values().any(|step| step.since().at() <= moment && step.places().into_iter().any(touches))
+    }
+}
+
+fn take_out(lists: &mut HashMap<RelPath, VecDeque<Number>>, of: &RelPath, number: Number) {
+    let Some(list) = lists.get_mut(of) else { return };
+    if let Ok(at) = list.binary_search(&number) {
+        list.remove(at);
+    }
+    if list.is_empty() {
+        lists.remove(of);
     }
 }
 
@@ -219,9 +242,11 @@ impl Moves {
         assert_eq!(self.ages, Ages::of(self.all.values().map(Move::since)));
         assert_eq!(self.bytes, self.all.values().map(Move::size).sum::<usize>());
         let mut neighbours: HashMap<RelPath, VecDeque<Number>> = HashMap::new();
+        let mut departures: HashMap<RelPath, VecDeque<Number>> = HashMap::new();
         for (number, step) in &self.all {
+            step.departures().for_each(|place| departures.entry(place.clone()).or_default().push_back(*number));
             step.neighbours().for_each(|neighbour| neighbours.entry(neighbour).or_default().push_back(*number));
         }
-        assert_eq!(self.neighbours, neighbours);
+        assert_eq!((&self.neighbours, &self.departures), (&neighbours, &departures));
     }
 }
