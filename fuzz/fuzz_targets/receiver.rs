@@ -79,6 +79,9 @@ fn raw(dice: &mut Dice) -> Vec<Bytes> {
 fn operations(dice: &mut Dice) -> Vec<Bytes> {
     let mut buffers = Vec::new();
     let mut buffer = BytesMut::new();
+    if dice.byte() & 3 == 0 {
+        codec::put(&ToReceiver::Spare, &mut buffer);
+    }
     for _ in 0..256 {
         if dice.0.is_empty() {
             break;
@@ -108,6 +111,7 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
             ToReceiver::Put { path, meta, content: Content::Inline(content), inexact: dice.byte() & 3 == 0 }
         }
         2 => return blob(path, dice),
+        3 if dice.byte() & 1 == 0 => ToReceiver::Mend { path: path.parent().unwrap_or_default(), meta: meta(Kind::Dir, dice) },
         3 | 4 => ToReceiver::Make { path, meta: meta(Kind::Dir, dice) },
         5 => {
             const KINDS: [Kind; 5] = [Kind::Symlink, Kind::Fifo, Kind::Socket, Kind::CharDevice, Kind::BlockDevice];
@@ -155,6 +159,8 @@ fn operation(dice: &mut Dice) -> Vec<ToReceiver> {
 fn told(path: RelPath, dice: &mut Dice) -> ToReceiver {
     let number = u64::from(dice.byte());
     match dice.below(6) {
+        // It breaks the protocol, as an operation comes before it.
+        0 if dice.byte() == 1 => ToReceiver::Spare,
         0 => ToReceiver::Mark { name: format!("mark {}", number % 8) },
         1 => ToReceiver::Report(Report { owed_paths: number, in_sync: number == 0, ..Report::default() }),
         2 => ToReceiver::Done(Done { entries: number, bytes: number, problems: 0 }),

@@ -28,6 +28,7 @@ mod full;
 mod greedy;
 mod held;
 mod hostile;
+mod kept;
 mod later;
 mod lease_faults;
 mod leases;

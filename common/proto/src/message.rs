@@ -20,6 +20,8 @@ pub enum ToReceiver {
     /// This entry, which is not a regular file. A folder that exists is kept and gets the metadata; all else is
     /// replaced. A folder never replaces a folder's content. The root may be named, as a folder.
     Make { path: RelPath, meta: Meta },
+    /// The metadata of a folder that stands there; `Absent` when there is none. The root may be named.
+    Mend { path: RelPath, meta: Meta },
     /// The metadata of a regular file whose content is thought to be there: `Want` when kind, size or
     /// mtime differ, or when other metadata does and the file has other names there. With the BLAKE3 hash of the content, of a
     /// file of at most [`INLINE`](crate::limits::INLINE) bytes, that decides instead of the mtime.
@@ -76,6 +78,9 @@ pub enum ToReceiver {
     Noted,
     /// The lease of the folder is given back when this session ends: anybody else may have it then.
     Return,
+    /// In this session nothing is removed and no folder leaves its name: the sender does not mirror deletions. Once, before
+    /// the first operation.
+    Spare,
     /// All that was to be sent is sent and acknowledged.
     Done(Done),
     /// An entry is not mirrored, or not all of it, and why, in at most [`REASON`](crate::limits::REASON) bytes of plain text.
@@ -170,10 +175,10 @@ pub enum Outcome {
 impl ToReceiver {
     /// Whether it is an operation, which has a number and gets a receipt.
     pub fn is_operation(&self) -> bool {
-        use ToReceiver::{Compare, Count, Equal, Exchange, Link, List, Make, Mark, Offer, Put, Remove, Rename, Settle};
-        let changes =
-            matches!(self, Put { .. } | Make { .. } | Offer { .. } | Link { .. } | Remove { .. } | Mark { .. });
-        let moves = matches!(self, Rename { .. } | Exchange { .. } | Settle { .. });
-        changes || moves || matches!(self, Compare { .. } | List { .. } | Equal { .. } | Count { .. })
+        use ToReceiver::{Compare, Count, Equal, Exchange, Link, List, Make, Mark, Mend, Offer};
+        use ToReceiver::{Put, Remove, Rename, Settle};
+        let brings = matches!(self, Put { .. } | Make { .. } | Mend { .. } | Offer { .. } | Link { .. });
+        let moves = matches!(self, Remove { .. } | Rename { .. } | Exchange { .. } | Settle { .. } | Mark { .. });
+        brings || moves || matches!(self, Compare { .. } | List { .. } | Equal { .. } | Count { .. })
     }
 }

@@ -208,6 +208,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Ping => return self.ping(),
             ToReceiver::Noted => return self.says(|said| &mut said.noted),
             ToReceiver::Return => return self.says(|said| &mut said.returned),
+            ToReceiver::Spare => return self.spare(),
             ToReceiver::Done(_) | ToReceiver::Problem { .. } | ToReceiver::Report(_) => {
                 if matches!(message, ToReceiver::Report(_)) && !self.reports.heard(self.line.now()) {
                     return Err(EndReason::Violation("reports more often than once a second".to_owned()));
@@ -218,6 +219,7 @@ impl<'a> Intake<'a> {
             ToReceiver::Pong | ToReceiver::Extra { .. } => return Ok(()),
             ToReceiver::Put { path, meta, content, inexact } => self.put(path, meta, content, inexact)?,
             ToReceiver::Make { path, meta } => Operation::Make { path, meta },
+            ToReceiver::Mend { path, meta } => Operation::Mend { path, meta },
             ToReceiver::Offer { path, meta, digest } => Operation::Offer { path, meta, digest },
             ToReceiver::Link { first, others } => Operation::Link { first, others },
             ToReceiver::Remove { path } => Operation::Remove { path },
@@ -263,6 +265,15 @@ impl<'a> Intake<'a> {
 
     fn says(&self, what: impl Fn(&mut Said) -> &mut bool) -> Result<(), EndReason> {
         self.said.send_if_modified(|said| !std::mem::replace(what(said), true));
+        Ok(())
+    }
+
+    /// It mirrors no deletions: said once, of all operations.
+    fn spare(&self) -> Result<(), EndReason> {
+        let first = self.bundle.first == 1 && self.bundle.operations.is_empty();
+        if !first || !self.grant.replica.begin_sparing() {
+            return Err(EndReason::Violation("said too late, or twice, that it mirrors no deletions".to_owned()));
+        }
         Ok(())
     }
 

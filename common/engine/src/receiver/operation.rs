@@ -41,6 +41,10 @@ pub(super) enum Operation {
         path: RelPath,
         meta: Meta,
     },
+    Mend {
+        path: RelPath,
+        meta: Meta,
+    },
     Offer {
         path: RelPath,
         meta: Meta,
@@ -146,6 +150,7 @@ impl Operation {
             Operation::Put { path, .. }
             | Operation::Ask { path, .. }
             | Operation::Make { path, .. }
+            | Operation::Mend { path, .. }
             | Operation::Offer { path, .. }
             | Operation::Link { first: path, .. }
             | Operation::Remove { path }
@@ -178,6 +183,7 @@ impl Operation {
             Operation::Put { item: Item::Inline(meta, _) | Item::Blob(meta, _), .. }
             | Operation::Ask { meta, .. }
             | Operation::Make { meta, .. }
+            | Operation::Mend { meta, .. }
             | Operation::Offer { meta, .. } => Some(meta),
             _ => None,
         }
@@ -214,6 +220,7 @@ impl Operation {
         match self {
             Operation::Put { path, .. }
             | Operation::Make { path, .. }
+            | Operation::Mend { path, .. }
             | Operation::Offer { path, .. }
             | Operation::Remove { path } => alters(path, folder),
             Operation::Rename { from, to } | Operation::Exchange { a: from, b: to } => {

@@ -82,6 +82,9 @@ pub(super) fn of_obstacle(doing: &str, obstacle: &Obstacle, site: Site<'_>, othe
             refused(format!("cannot {doing}: '{path}', which stands in it, is protected on the backup host"))
         }
         Obstacle::Unsure => Outcome::Want,
+        // Of two places the sender sends what it has there.
+        Obstacle::Spared(_) if sites.nth(1).is_some() => Outcome::Absent,
+        Obstacle::Spared(why) => refused(*why),
         // The sender looks at both and sends what differs.
         Obstacle::NoExchange => Outcome::Absent,
         Obstacle::Failed(error) => {

@@ -18,5 +18,6 @@ mod retained;
 mod rig;
 mod room;
 mod sessions;
+mod spared;
 mod theft;
 mod verdicts;

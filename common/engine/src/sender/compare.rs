@@ -45,7 +45,10 @@ impl Session<'_> {
             self.root.check().map_err(Ended::Halted)?;
         }
         let found = match self.find(&path) {
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => return self.unseen(&path, &error),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                self.note_unseen(&path, &error);
+                return Ok(());
+            }
             found => found.ok().flatten(),
         };
         match found {
@@ -171,7 +174,7 @@ impl Session<'_> {
                 self.owe(ticket, Hint::Folder { path: parent });
             }
         } else if error.kind() == io::ErrorKind::CrossesDevices {
-            self.unseen(path, error)?;
+            self.note_unseen(path, error);
         } else {
             self.mirror
                 .entries
@@ -278,8 +281,10 @@ impl Session<'_> {
                     self.queue_look(Look::new(ticket, path, Why::Event(Cause::WRITTEN)));
                 }
             }
-            Action::Mend(path) => self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Metadata))),
+            Action::Make(path) => self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Missing))),
             Action::CompareLater(path) => self.owe(ticket, Hint::Subtree { path }),
+            // What has gone since it was listed lacks nothing there.
+            Action::SayInTheWay(path) if self.kind_here(&path).is_none_or(|kind| kind == Kind::Dir) => {}
             Action::SayInTheWay(path) => {
                 let reason = "not stored: a folder stands there at the target, and delete is off";
                 self.mirror.entries.problem_there(&path, reason.into());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proto::{Kind, Meta, RelPath};
+use proto::{Kind, Meta, RelPath, ToReceiver};
 use sys::is_absence;
 
 use super::flight::Sent;
@@ -13,34 +13,35 @@ use crate::view::Folder;
 impl Session<'_> {
     /// Sends a folder with its metadata, without what is in it.
     pub(super) fn make_folder(&mut self, ticket: Ticket, path: &RelPath) -> Result<(), Ended> {
-        self.send_folder(ticket, path, Sent::Folder)
+        let Some(meta) = self.meta_of_folder(path) else { return Ok(()) };
+        let claim = Claim { owner: self.owner(meta.uid, meta.gid), bytes: 0 };
+        self.make(ticket, path, meta, Sent::Folder(path.clone(), claim))
     }
 
-    /// The same of a folder that the target has, as far as is known: it takes no room.
+    /// Sends the metadata of a folder that the target has, as far as is known: it takes no room, and where it is missing
+    /// there all of it is owed, which a folder that was made would hide.
     pub(super) fn mend_folder(&mut self, ticket: Ticket, path: &RelPath) -> Result<(), Ended> {
-        self.send_folder(ticket, path, |path, _| Sent::Standing(path))
+        let Some(meta) = self.meta_of_folder(path) else { return Ok(()) };
+        tracing::trace!(%path, mtime = ?meta.mtime, "mend");
+        self.send(ticket, &ToReceiver::Mend { path: path.clone(), meta }, Sent::Standing(path.clone()))?;
+        Ok(())
     }
 
-    fn send_folder(&mut self, ticket: Ticket, path: &RelPath, sent: fn(RelPath, Claim) -> Sent) -> Result<(), Ended> {
+    /// `None` where none stands any more, or it cannot be told, which is noted.
+    fn meta_of_folder(&self, path: &RelPath) -> Option<Meta> {
         let look = |folder: Folder| {
             self.note_setid(path, &folder.stat()?);
             folder.own_meta()
         };
         match self.view.folder(path).and_then(look) {
-            Ok(meta) => self.make_as(ticket, path, meta, sent),
-            Err(error) if is_absence(&error) => Ok(()),
-            Err(error) => self.make_unopened(ticket, path, sent, &error),
+            Ok(meta) => Some(meta),
+            Err(error) if is_absence(&error) => None,
+            Err(error) => self.meta_of_unopened(path, &error),
         }
     }
 
     /// A folder that may not be opened still has metadata.
-    fn make_unopened(
-        &mut self,
-        ticket: Ticket,
-        path: &RelPath,
-        sent: fn(RelPath, Claim) -> Sent,
-        error: &io::Error,
-    ) -> Result<(), Ended> {
+    fn meta_of_unopened(&self, path: &RelPath, error: &io::Error) -> Option<Meta> {
         let meta = self.find(path).and_then(|found| match found {
             Some((dir, name, stat)) => {
                 self.note_setid(path, &stat);
@@ -49,25 +50,13 @@ impl Session<'_> {
             None => Ok(None),
         });
         match meta {
-            Ok(Some(meta)) if meta.kind == Kind::Dir => self.make_as(ticket, path, meta, sent),
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.unseen(path, &error),
+            Ok(Some(meta)) if meta.kind == Kind::Dir => return Some(meta),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.note_unseen(path, &error),
             _ => {
-                self.mirror
-                    .entries
-                    .problem(path, format!("the folder cannot be opened, the backup keeps what it has: {error}"));
-                Ok(())
+                let reason = format!("the folder cannot be opened, the backup keeps what it has: {error}");
+                self.mirror.entries.problem(path, reason);
             }
         }
-    }
-
-    fn make_as(
-        &mut self,
-        ticket: Ticket,
-        path: &RelPath,
-        meta: Meta,
-        sent: fn(RelPath, Claim) -> Sent,
-    ) -> Result<(), Ended> {
-        let claim = Claim { owner: self.owner(meta.uid, meta.gid), bytes: 0 };
-        self.make(ticket, path, meta, sent(path.clone(), claim))
+        None
     }
 }

@@ -101,7 +101,10 @@ impl Session<'_> {
         }
         let Some((first, mut others)) = names.split_first() else { return Ok(()) };
         while !others.is_empty() {
-            let (some, rest) = others.split_at(codec::links_that_fit(first, others).max(1));
+            let fits = codec::links_that_fit(first, others).max(1);
+            // Of several that are refused together it is not said which: those are told one by one.
+            let alone = others[..fits].iter().position(|other| self.mirror.entries.has_trouble_there(other));
+            let (some, rest) = others.split_at(alone.map_or(fits, |at| at.max(1)));
             let message = ToReceiver::Link { first: first.clone(), others: some.to_vec() };
             let now = self.mirror.now();
             self.mirror.pending().looked_at(some, now);

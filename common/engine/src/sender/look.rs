@@ -30,7 +30,10 @@ impl Session<'_> {
         }
         let found = match self.find(&look.path) {
             Ok(found) => found,
-            Err(error) => return self.unseen(&look.path, &error),
+            Err(error) => {
+                self.note_unseen(&look.path, &error);
+                return Ok(());
+            }
         };
         // What was opened while it was mounted is what it was.
         if self.is_away(&look.path) {
@@ -75,7 +78,7 @@ impl Session<'_> {
     }
 
     /// What stands there cannot be looked at, or is not to be.
-    pub(super) fn unseen(&self, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
+    pub(super) fn note_unseen(&self, path: &RelPath, error: &io::Error) {
         let entries = &self.mirror.entries;
         if error.kind() == io::ErrorKind::CrossesDevices {
             entries.leave_out(path, Rule::Mounted);
@@ -83,7 +86,6 @@ impl Session<'_> {
         } else {
             entries.problem(path, format!("cannot be looked at, the backup keeps its copy: {error}"));
         }
-        Ok(())
     }
 
     fn folder_there(&mut self, Look { ticket, path, why, .. }: Look, stat: &Stat) -> Result<(), Ended> {
@@ -194,7 +196,7 @@ impl Session<'_> {
         if self.is_too_large(&look.path, stat.size) {
             return self.drop_older(&look);
         }
-        if self.comes_by_link(&look, &stat) {
+        if self.comes_by_link(&look, &stat) || self.goes_under_another(&look, &stat) {
             return Ok(());
         }
         if self.is_sent_later(&look, &stat) || !self.admit(&look, &file, &stat)? {

@@ -167,8 +167,28 @@ impl Session<'_> {
         next.cloned().into_iter().for_each(|name| self.owe_entry(ticket, name, Cause::WRITTEN));
     }
 
-    /// The target has not made all of these names of one file: those that it did not get otherwise are files of their own.
-    pub(super) fn is_not_joined(&mut self, op: u64, ticket: Ticket, others: &[RelPath]) {
+    /// Whether the target has refused this name of a file with several and another gets the content, of which this one is to be
+    /// a name.
+    pub(super) fn goes_under_another(&mut self, look: &Look, stat: &Stat) -> bool {
+        if !self.is_joined(stat) || !look.why.joins() || !self.retries.is_refused_name(&look.path) {
+            return false;
+        }
+        let node = Inode::of(stat).node();
+        let free = |name: &&RelPath| !self.retries.is_refused_name(name) && self.stands(name, node);
+        let Some(other) = self.groups.names(node).find(free).cloned() else { return false };
+        self.owe_entry(look.ticket, other, Cause::WRITTEN);
+        self.comes_later(look, stat);
+        true
+    }
+
+    /// The target has not made all of these names of one file. Of several it is not said which: all are in trouble, so that the
+    /// next time each is told by itself. One that it did not get is a file of its own.
+    pub(super) fn is_not_joined(&mut self, op: u64, ticket: Ticket, first: &RelPath, others: &[RelPath]) {
+        let first = self.by_now(op, first);
+        let troubled = |other: &RelPath| self.mirror.entries.has_trouble_there(&self.by_now(op, other));
+        if others.len() > 1 && others.iter().all(troubled) && self.kind_here(&first) == Some(Kind::File) {
+            return self.owe_entry(ticket, first, Cause::ATTRIBUTES);
+        }
         for other in others {
             let other = self.by_now(op, other);
             if !self.retries.is_refused_name(&other) {

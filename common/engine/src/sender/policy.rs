@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use proto::RelPath;
 use proto::policy::Policy;
+use proto::{RelPath, ToReceiver};
 
 use super::{Ended, Session};
 use crate::view::View;
@@ -23,6 +23,10 @@ impl Session<'_> {
         self.mirror.target.set_disk(policy.capabilities);
         self.view = Arc::new(View::clone(&self.view).for_disk(policy.capabilities));
         self.policy = Some(policy);
+        if !self.options.delete {
+            // What takes a name is no deletion here, and may be one there: only there is known what stands in its way.
+            self.wire.put(&ToReceiver::Spare, self.mirror)?;
+        }
         Ok(())
     }
 

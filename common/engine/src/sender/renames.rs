@@ -24,6 +24,12 @@ impl Session<'_> {
             || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
     }
 
+    /// Whether the target keeps a folder under the name that it had here, as with all that goes: then the new one is another,
+    /// and sent whole. What stands at the target under the name of a file it judges itself.
+    pub(super) fn keeps_both(&self, to: &RelPath) -> bool {
+        !self.options.delete && self.kind_here(to) == Some(Kind::Dir)
+    }
+
     /// Looks at both places, where they stand by now, instead of a rename that is overtaken.
     pub(super) fn leave_overtaken(&mut self, ticket: Ticket, from: &RelPath, stands: Vec<RelPath>) {
         let mates = self.groups.left(from);
@@ -74,9 +80,11 @@ impl Session<'_> {
         (a, b): (RelPath, RelPath),
         stands: &[RelPath],
     ) -> Result<(), Ended> {
+        let keeps = stands.iter().any(|path| self.keeps_both(path));
         let stands: Vec<_> = stands.iter().map(|path| (path.clone(), self.kind_here(path).is_some())).collect();
         let crosses = self.mirror.absent.is_crossed_at(&a) || self.mirror.absent.is_crossed_at(&b);
-        if self.view.disk().exchange && !crosses && stands.iter().all(|(_, taken)| *taken) {
+        let is_one = self.view.disk().exchange && !crosses && !keeps;
+        if is_one && stands.iter().all(|(_, taken)| *taken) {
             self.groups.exchanged(&a, &b);
             let alike = self.origins.exchanged(&a, &b);
             self.busy.exchanged(&a, &b);

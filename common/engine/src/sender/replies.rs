@@ -139,8 +139,8 @@ impl Session<'_> {
                 }
                 self.trouble_there(op, &sent, format!("{}: {reason}", undone(&sent)));
                 self.is_refused(op, ticket, &sent);
-                if let Sent::Link(_, others) = &sent {
-                    self.is_not_joined(op, ticket, others);
+                if let Sent::Link(first, others) = &sent {
+                    self.is_not_joined(op, ticket, first, others);
                 }
                 self.forget_question(op)?;
             }
@@ -194,9 +194,14 @@ impl Session<'_> {
     /// Notes what became of an operation at the place where its entry stands by now. A rename that is hinted later
     /// takes the note along.
     fn trouble_there(&self, op: u64, sent: &Sent, reason: String) {
-        let pending = self.mirror.pending();
         for place in troubled(sent) {
-            self.mirror.entries.problem_there(&pending.forwarded(&self.flight.forwarded(op, place)), reason.clone());
+            // Where nothing is deleted no receipt says of what has gone meanwhile that there is no trouble with it any more.
+            if !self.options.delete && self.kind_here(&self.by_now(op, place)).is_none() {
+                continue;
+            }
+            let place = self.flight.forwarded(op, place);
+            let pending = self.mirror.pending();
+            self.mirror.entries.problem_there(&pending.forwarded(&place), reason.clone());
         }
     }
 
@@ -235,9 +240,13 @@ impl Session<'_> {
     /// stands after the renames that were sent or hinted since.
     fn absent(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         match sent {
+            // The folder itself is missing: a comparison brings it with all that is in it.
+            Sent::Standing(path) => {
+                let path = self.by_now(op, &path);
+                self.send_all_of(ticket, path.clone(), &path);
+            }
             Sent::Entry(path, _)
             | Sent::Folder(path, _)
-            | Sent::Standing(path)
             | Sent::Offer(path)
             | Sent::Apart(path)
             | Sent::Rebuilt(path, ..)
@@ -255,6 +264,8 @@ impl Session<'_> {
                     self.doubt(ticket, self.by_now(op, &place));
                 }
             }
+            // Another name gets the content, and all are linked to that.
+            Sent::Link(first, _) if self.retries.is_refused_name(&self.by_now(op, &first)) => {}
             // It is not said which of them is missing. The folders of all are sent where needed, and a look at the
             // first finds out whether its content is there.
             Sent::Link(first, others) => {
@@ -306,9 +317,17 @@ impl Session<'_> {
             // That is there in any case: something else was missing, and is not any more.
             return self.send_missing(ticket, Hint::Entry { path: path.clone(), cause: Cause::ATTRIBUTES }, path);
         }
+        self.send_all_of(ticket, folder, path)
+    }
+
+    /// The same of this folder, which was missing when something was to be done at `path`.
+    fn send_all_of(&mut self, ticket: Ticket, folder: RelPath, path: &RelPath) -> Option<Duration> {
         if let Some(refused) = self.retries.refused(&folder) {
-            let reason = format!("not stored: the target refused the folder {refused}");
-            self.mirror.entries.problem_there(path, reason);
+            // Of the folder itself it was said why.
+            if refused != *path {
+                let reason = format!("not stored: the target refused the folder {refused}");
+                self.mirror.entries.problem_there(path, reason);
+            }
             return None;
         }
         let since = self.since(ticket);

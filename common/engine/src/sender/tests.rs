@@ -10,6 +10,7 @@ mod each_outcome;
 mod fake;
 mod gaps;
 mod inexact;
+mod kept;
 mod liars;
 mod lies;
 mod links;

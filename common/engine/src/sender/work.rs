@@ -35,7 +35,8 @@ impl Session<'_> {
             }
             Task::Rename { from, to, parents, before } => {
                 let crosses = self.mirror.absent.is_crossed_at(&from) || self.mirror.absent.is_crossed_at(&to);
-                if crosses || self.is_overtaken(&from, &to, before) || self.is_no_move(&from, &to) {
+                let is_none = crosses || self.is_no_move(&from, &to) || self.keeps_both(&to);
+                if is_none || self.is_overtaken(&from, &to, before) {
                     self.leave_overtaken(ticket, &from, stands);
                 } else {
                     self.rename(ticket, from, to, parents)?;

@@ -5,6 +5,7 @@
 //! decided what becomes of the old version: its [`Fate`](super::fate::Fate).
 
 use std::io::{self, ErrorKind};
+use std::sync::atomic::Ordering;
 
 use proto::{Keep, Kept, Kind, Meta, RelPath};
 use sys::{Staged, Stat};
@@ -17,6 +18,8 @@ use super::site::{By, Site};
 pub(crate) enum Obstacle {
     /// What stands here is protected: the entry itself, or one beneath it.
     Protected(RelPath),
+    /// The peer mirrors no deletions, and this would be one; in words.
+    Spared(&'static str),
     /// The file that stands here may be another than it seems, or one that has changed: it gets no metadata in place.
     Unsure,
     /// This file system cannot exchange two names.
@@ -30,6 +33,11 @@ impl From<io::Error> for Obstacle {
         Obstacle::Failed(error)
     }
 }
+
+/// Why a folder does not make way for another kind of entry.
+const IN_THE_WAY: &str = "a folder stands there at the target, and delete is off";
+/// Why nothing is removed.
+const KEPT: &str = "delete is off";
 
 /// What file systems without `RENAME_EXCHANGE` say.
 fn no_exchange(kind: ErrorKind) -> bool {
@@ -48,6 +56,7 @@ impl Replica {
     /// # Errors
     /// An [`Obstacle`]: the old version still has its name.
     pub(crate) fn displace(&self, site: Site<'_>, by: By<'_>) -> Result<Vec<String>, Obstacle> {
+        self.ask_sparing(site, &by)?;
         self.ask_protection(site, &by)?;
         self.fate().before(site, &by)?;
         let none = |()| Vec::new();
@@ -150,6 +159,36 @@ impl Replica {
         self.view().keep.iter().filter(|kept| matches!(kept, Kept::Mode | Kept::Mtime | Kept::Xattrs)).collect()
     }
 
+    /// From now on nothing is removed, and no folder leaves its name: by whatever comes there, nor for another. Whether that
+    /// is news.
+    pub(crate) fn begin_sparing(&self) -> bool {
+        !self.sparing.swap(true, Ordering::AcqRel)
+    }
+
+    /// An obstacle where this folder may not make way for a file.
+    pub(crate) fn ask_kind(&self, there: Kind) -> Result<(), Obstacle> {
+        let spared = there == Kind::Dir && self.sparing.load(Ordering::Acquire);
+        if spared { Err(Obstacle::Spared(IN_THE_WAY)) } else { Ok(()) }
+    }
+
+    /// Of all that is about to leave its name. Where deletions are mirrored it costs no look.
+    ///
+    /// RACE: a folder that comes to stand there after it was looked at goes.
+    fn ask_sparing(&self, site: Site<'_>, by: &By<'_>) -> Result<(), Obstacle> {
+        if !self.sparing.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match by {
+            By::Metadata(..) | By::Narrower(_) => Ok(()),
+            By::Nothing => site.stat()?.map_or(Ok(()), |_| Err(Obstacle::Spared(KEPT))),
+            By::Staged(_) => site.stat()?.map_or(Ok(()), |stat| self.ask_kind(stat.kind)),
+            By::Entry(other, _) | By::Exchange(other) => {
+                let there = [site.stat()?, other.stat()?];
+                there.into_iter().flatten().try_for_each(|stat| self.ask_kind(stat.kind))
+            }
+        }
+    }
+
     /// Of all that is about to leave its name.
     fn ask_protection(&self, site: Site<'_>, by: &By<'_>) -> Result<(), Obstacle> {
         if self.protection().is_empty() {
@@ -161,15 +200,15 @@ impl Replica {
                 Err(Obstacle::Protected(site.path.clone()))
             }
             By::Metadata(..) | By::Narrower(_) => Ok(()),
-            By::Nothing | By::Staged(_) => self.spare(site),
-            By::Entry(other, _) | By::Exchange(other) => self.spare(*other).and_then(|()| self.spare(site)),
+            By::Nothing | By::Staged(_) => self.ask_beneath(site),
+            By::Entry(other, _) | By::Exchange(other) => self.ask_beneath(*other).and_then(|()| self.ask_beneath(site)),
         }
     }
 
     /// An obstacle if anything protected stands here or beneath.
     ///
     /// RACE: what comes to stand beneath a folder after it was looked at goes with the folder.
-    fn spare(&self, site: Site<'_>) -> Result<(), Obstacle> {
+    fn ask_beneath(&self, site: Site<'_>) -> Result<(), Obstacle> {
         let Some(stat) = site.stat()? else { return Ok(()) };
         let mut left = vec![(site.path.clone(), stat.kind)];
         while let Some((path, kind)) = left.pop() {

@@ -10,6 +10,7 @@ mod list;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use proto::{Device, Keep, Kept, Kind, Meta, Name, RelPath, Time, Xattrs};
 use sys::stage::Unlocked;
@@ -37,6 +38,8 @@ pub struct Replica {
     written: Arc<Written>,
     /// It is the whole module, of which is known which folder it is.
     whole: bool,
+    /// Nothing is removed, and no folder leaves its name.
+    pub(super) sparing: AtomicBool,
 }
 
 impl Replica {
@@ -50,8 +53,8 @@ impl Replica {
         // Where it cannot be seen, they may.
         let enclosure = Enclosure::around(&tree).ok().flatten().map(Arc::new);
         let view = Arc::new(View::of_replica(tree, keep, Selection::default()));
-        let (protection, fate, written) = Default::default();
-        Ok(Replica { view, stage, protection, fate, enclosure, written, whole: true })
+        let (protection, fate, written, sparing) = Default::default();
+        Ok(Replica { view, stage, protection, fate, enclosure, written, whole: true, sparing })
     }
 
     /// The same in which this is protected, and old versions meet this fate.

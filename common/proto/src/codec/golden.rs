@@ -117,6 +117,10 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
             ToReceiver::Equal { path: path("f"), size: 5, digest: [0xab; 32] },
         ),
         ("04000000 1c 027637", ToReceiver::Mark { name: "v7".into() }),
+        (
+            "1c000000 1d 0000 02 ed01 e8030000 64000000 00f1536500000000 15cd5b07 0000",
+            ToReceiver::Mend { path: RelPath::root(), meta: Meta { mode: 0o755, ..meta(Kind::Dir) } },
+        ),
         ("0d000000 20 03000000 0000000000010000", ToReceiver::Blob { id: 3, size: 1 << 40 }),
         (
             "10000000 21 03000000 0010000000000000 78797a",
@@ -134,6 +138,7 @@ pub fn to_receiver() -> Vec<(&'static str, ToReceiver)> {
         ("01000000 2c", ToReceiver::Pong),
         ("01000000 27", ToReceiver::Noted),
         ("01000000 28", ToReceiver::Return),
+        ("01000000 2e", ToReceiver::Spare),
         (
             "19000000 29 0700000000000000 0020000000000000 0100000000000000",
             ToReceiver::Done(Done { entries: 7, bytes: 8192, problems: 1 }),

@@ -167,6 +167,9 @@ fn kinds_that_have_no_meaning_are_errors() {
     let make = ToReceiver::Make { path: file.0, meta: file.1 };
     assert_eq!(why(&make), "the kind is a regular file, which has a content");
     assert_eq!(why(&ToReceiver::Offer { path: dir.0, meta: dir.1, digest: None }), "the kind is not a regular file");
+    for kind in [Kind::File, Kind::Symlink, Kind::Fifo] {
+        assert_eq!(why(&ToReceiver::Mend { path: path("d"), meta: meta(kind) }), "the kind is not a folder");
+    }
     let (path, meta) = of(Kind::Fifo);
     let put = ToReceiver::Put { path, meta, content: Content::Blob { id: 1, hash: [0; 32] }, inexact: false };
     assert_eq!(why(&put), "the kind is not a regular file");

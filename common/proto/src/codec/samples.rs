@@ -97,7 +97,7 @@ impl Dice {
         let from = RelPath::from(Name::parse(b"from").unwrap()).join(&self.name()).unwrap();
         let to = RelPath::from(Name::parse(b"to").unwrap()).join(&self.name()).unwrap();
         let id = self.next() as u32;
-        match self.below(31) {
+        match self.below(33) {
             0 => {
                 let bytes = Bytes::from(self.bytes(60));
                 let meta = Meta { size: bytes.len() as u64, ..self.meta(Kind::File) };
@@ -154,6 +154,8 @@ impl Dice {
             24 => ToReceiver::Done(Done { entries: self.next(), bytes: self.next(), problems: self.next() }),
             25 => ToReceiver::Problem { path, reason: self.text() },
             26 => ToReceiver::Report(self.report()),
+            29 => ToReceiver::Mend { path, meta: self.meta(Kind::Dir) },
+            30 => ToReceiver::Spare,
             28 => ToReceiver::Windowed { log: 20 + self.below(4) as u8 },
             27 => ToReceiver::Extra { kind: 128 + self.below(32) as u8, body: self.bytes(60).into() },
             _ => ToReceiver::Ping,

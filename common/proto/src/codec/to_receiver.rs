@@ -23,6 +23,7 @@ const SETTLE: u8 = 25;
 const LIST: u8 = 26;
 const EQUAL: u8 = 27;
 const MARK: u8 = 28;
+const MEND: u8 = 29;
 const BLOB: u8 = 32;
 pub(super) const DATA: u8 = 33;
 const DROP: u8 = 34;
@@ -37,6 +38,7 @@ const PROBLEM: u8 = 42;
 const REPORT: u8 = 43;
 const PONG: u8 = 44;
 const WINDOWED: u8 = 45;
+const SPARE: u8 = 46;
 
 // Tags of a content.
 pub(super) const INLINE: u8 = 0;
@@ -57,6 +59,7 @@ impl Body for ToReceiver {
         match self {
             ToReceiver::Put { .. } => PUT,
             ToReceiver::Make { .. } => MAKE,
+            ToReceiver::Mend { .. } => MEND,
             ToReceiver::Offer { .. } => OFFER,
             ToReceiver::Link { .. } => LINK,
             ToReceiver::Remove { .. } => REMOVE,
@@ -78,6 +81,7 @@ impl Body for ToReceiver {
             ToReceiver::Ping => PING,
             ToReceiver::Pong => PONG,
             ToReceiver::Noted => NOTED,
+            ToReceiver::Spare => SPARE,
             ToReceiver::Return => RETURN,
             ToReceiver::Done(_) => DONE,
             ToReceiver::Problem { .. } => PROBLEM,
@@ -97,6 +101,10 @@ impl Body for ToReceiver {
             ToReceiver::Make { path, meta } => {
                 wire::put_path(path, buf);
                 buf.put_u8(0);
+                wire::put_meta(meta, buf);
+            }
+            ToReceiver::Mend { path, meta } => {
+                wire::put_path(path, buf);
                 wire::put_meta(meta, buf);
             }
             ToReceiver::Offer { path, meta, digest } => {
@@ -162,7 +170,7 @@ impl Body for ToReceiver {
             }
             ToReceiver::Windowed { log } => buf.put_u8(*log),
             ToReceiver::Drop { id } => buf.put_u32_le(*id),
-            ToReceiver::Ping | ToReceiver::Pong | ToReceiver::Noted | ToReceiver::Return => {}
+            ToReceiver::Ping | ToReceiver::Pong | ToReceiver::Noted | ToReceiver::Return | ToReceiver::Spare => {}
             ToReceiver::Done(done) => telling::put_done(done, buf),
             ToReceiver::Problem { path, reason } => telling::put_problem(path, reason, buf),
             ToReceiver::Report(report) => telling::put_report(report, buf),
@@ -174,6 +182,7 @@ impl Body for ToReceiver {
         Ok(match kind {
             PUT => take_put(from)?,
             MAKE => take_make(from)?,
+            MEND => ToReceiver::Mend { path: from.path("path")?, meta: folder_meta(from)? },
             OFFER => take_offer(from)?,
             LINK => take_link(from)?,
             REMOVE => {
@@ -210,6 +219,7 @@ impl Body for ToReceiver {
             PING => ToReceiver::Ping,
             PONG => ToReceiver::Pong,
             NOTED => ToReceiver::Noted,
+            SPARE => ToReceiver::Spare,
             RETURN => ToReceiver::Return,
             DONE => ToReceiver::Done(telling::take_done(from)?),
             PROBLEM => {
@@ -286,6 +296,11 @@ fn take_make(from: &mut Reader) -> Result<ToReceiver, Error> {
         return Err(Error::Invalid { what: "root", why: "is not a folder" });
     }
     Ok(ToReceiver::Make { path, meta })
+}
+
+fn folder_meta(from: &mut Reader) -> Result<Meta, Error> {
+    let meta = wire::take_meta(from)?;
+    if meta.kind == Kind::Dir { Ok(meta) } else { Err(Error::Invalid { what: "kind", why: "is not a folder" }) }
 }
 
 fn take_link(from: &mut Reader) -> Result<ToReceiver, Error> {

@@ -107,6 +107,7 @@ impl Changes {
                 Err(self.ask(&path, meta, room, inexact).unwrap_or_else(|outcome| outcome))
             }
             Operation::Make { path, meta } => self.make(&path, meta),
+            Operation::Mend { path, meta } => self.mend(&path, meta),
             Operation::Offer { path, meta, digest } => self.offer(&path, meta, digest.as_ref()),
             Operation::Link { first, others } => self.link(&first, &others),
             Operation::Remove { path } => self.remove(&path),

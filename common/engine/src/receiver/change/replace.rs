@@ -33,8 +33,15 @@ impl Changes {
         let failed = |error: io::Error| outcome::of("look at what stands there", &error);
         let (folder, name) = self.parent(path)?;
         let Some(stat) = folder.look(&name).map_err(failed)? else { return Ok(()) };
+        self.spares(Site::entry(&folder, &name, path), &stat)?;
         let inexact = stat.kind == Kind::File && folder.marked_meta(&name, &stat).map_err(failed)?.1;
         if inexact { Ok(()) } else { Err(Outcome::Differs) }
+    }
+
+    /// Refused where this folder makes way for no file.
+    fn spares(&self, site: Site<'_>, stat: &Stat) -> Done {
+        let spared = self.replica.ask_kind(stat.kind);
+        spared.map_err(|obstacle| outcome::of_obstacle("put it in place", &obstacle, site, None))
     }
 
     /// The same with a file of which the signature is known: it is remembered for the next version.
@@ -56,7 +63,11 @@ impl Changes {
     /// away.
     pub(super) fn ask(&mut self, path: &RelPath, mut meta: Meta, room: u64, inexact: bool) -> Result<Outcome, Outcome> {
         self.replica.view().project(&mut meta);
-        self.parent(path)?;
+        let (folder, name) = self.parent(path)?;
+        // What cannot be looked at is met by the `Put`.
+        if let Ok(Some(stat)) = folder.look(&name) {
+            self.spares(Site::entry(&folder, &name, path), &stat)?;
+        }
         let make = || {
             let file = self.replica.file_like(&meta, inexact)?;
             file.reserve(room)?;
@@ -98,6 +109,19 @@ impl Changes {
             self.folders.made(&folder, meta.mtime);
         }
         done
+    }
+
+    /// The metadata of a folder that stands there. None is made: what was in it is not known to be there either.
+    pub(super) fn mend(&mut self, path: &RelPath, mut meta: Meta) -> Done {
+        self.replica.view().project(&mut meta);
+        if !path.is_root() {
+            let (folder, name) = self.parent(path)?;
+            let stat = folder.look(&name).map_err(|error| outcome::of("look at what stands there", &error))?;
+            if stat.is_none_or(|stat| stat.kind != Kind::Dir) {
+                return Err(Outcome::Absent);
+            }
+        }
+        self.make_in_place(path, &meta)
     }
 
     /// A folder that exists gets its metadata, unless it has it already.

@@ -34,8 +34,8 @@ pub(in crate::sender) enum Action {
     Send(RelPath, Vec<Name>),
     /// Look at these entries of a folder: they have come since it was listed, and the target has them, or others of the name.
     LookAtNew(RelPath, Vec<Name>),
-    /// Send the metadata of this folder.
-    Mend(RelPath),
+    /// Send this folder, which the target does not have, and in which there is nothing.
+    Make(RelPath),
     /// Have this folder compared with all that is in it, as work of its own.
     CompareLater(RelPath),
     /// Say that a folder at the target stands in the way of what is here, and may not be deleted.

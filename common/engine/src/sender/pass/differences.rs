@@ -61,10 +61,13 @@ pub(in crate::sender) fn compare(here: &[Entry], skipped: &[(Name, Skipped)], th
         if same == ours {
             continue;
         }
-        let alike = same.kind == ours.kind && same.size == ours.size && same.mtime == ours.mtime;
+        let kind = same.kind == ours.kind;
+        let alike = kind && same.size == ours.size && same.mtime == ours.mtime;
         let difference = match ours.kind {
             Kind::File if same.inexact => Difference::Inexact,
             Kind::File if !alike => Difference::Content,
+            // There is none, and nothing that is to be in it.
+            Kind::Dir if !kind => Difference::Content,
             _ => Difference::Metadata,
         };
         found.differs(ours, difference);
@@ -127,6 +130,14 @@ mod tests {
         assert_eq!(found.matched, 5);
         let dealt_with = ["a", "b", "c", "d", "g"].map(|text| found.has_dealt_with(&name(text)));
         assert_eq!(dealt_with, [false, true, false, true, true]);
+    }
+
+    #[test]
+    fn where_a_file_stands_and_a_folder_is_to_be_all_of_it_is_missing() {
+        let found =
+            found(&[("a", Kind::Dir, 0), ("b", Kind::Dir, 0)], &[], &[("a", Kind::File, 0), ("b", Kind::Dir, 1)]);
+        let told: Vec<_> = found.here.iter().map(|d| d.difference).collect();
+        assert_eq!((told, found.extras.len()), (vec![Difference::Content, Difference::Metadata], 0));
     }
 
     #[test]

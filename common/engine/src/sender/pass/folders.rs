@@ -90,7 +90,7 @@ impl Pass {
         let Some(compared) = self.comparing.get_mut(path) else { return };
         if compared.len() == 0 {
             // It may have been there when the folder above was compared; nothing that is in it will say so.
-            self.todo.push_back(Action::Mend(path.clone()));
+            self.todo.push_back(Action::Make(path.clone()));
         }
         let stretch = compared.has_nothing();
         self.conclude(path);

@@ -152,7 +152,7 @@ impl World {
                 children.kinds().for_each(|(name, _)| self.look(pass, folder.join(name).unwrap()));
             }
             Action::Send(folder, names) => names.iter().for_each(|name| self.look(pass, folder.join(name).unwrap())),
-            Action::Mend(path) => self.look(pass, path),
+            Action::Make(path) => self.look(pass, path),
             Action::CompareLater(path) => _ = self.later.insert(path),
             Action::SayInTheWay(path) => _ = self.in_the_way.insert(path),
             Action::Count(path) => self.ops.push_back(Op::Count(path)),

@@ -252,7 +252,7 @@ fn a_folder_is_sent_before_what_is_in_it_though_the_target_tells_of_it_later() {
     assert_eq!(said(&mut pass), ["ask on in . behind a"]);
     // Where `d` is to be something else stands.
     part(&mut pass, "", &["d"], false, &[]);
-    let of_c = ["look in .: c Missing, d Metadata", "all 1 of c", "look in d: x Missing"];
+    let of_c = ["look in .: c Missing, d Content", "all 1 of c", "look in d: x Missing"];
     assert_eq!(said(&mut pass), [&of_c[..], &["ask on in . behind d"]].concat());
     part(&mut pass, "", &[], true, &[]);
     assert_eq!(said(&mut pass), ["look in .: e Missing", "all 1 of e", "delete 0 of 2, named 0", "End"]);

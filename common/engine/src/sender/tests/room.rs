@@ -132,7 +132,7 @@ fn after_names_that_were_not_joined_the_folders_of_all_are_looked_at() {
                 refusal.take()
             }
             ToReceiver::Put { content: Content::Asked { .. }, .. } => Some(Outcome::Want),
-            ToReceiver::Make { path: folder, .. } if has.load(Ordering::Relaxed) && *folder == path("d") => {
+            ToReceiver::Mend { path: folder, .. } if has.load(Ordering::Relaxed) && *folder == path("d") => {
                 AtomicBool::store(&seen, true, Ordering::Relaxed);
                 None
             }

@@ -100,6 +100,7 @@ pub fn shown_frames(frames: &Bytes, unpacker: &mut Unpacker, ops: &mut u64, trac
         let text = match &message {
             ToReceiver::Put { path, .. } => format!("put {path}"),
             ToReceiver::Make { path, .. } => format!("make {path}"),
+            ToReceiver::Mend { path, .. } => format!("mend {path}"),
             ToReceiver::Offer { path, .. } => format!("offer {path}"),
             ToReceiver::Compare { path, .. } => format!("compare {path}"),
             ToReceiver::List { path, after } => format!("list {path} behind {after:?}"),
