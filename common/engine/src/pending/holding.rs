@@ -133,6 +133,8 @@ impl Pending {
             }
             Hint::Entry { path, cause } if cause.has(Cause::CREATED | Cause::WRITTEN | Cause::WRITING) => {
                 let more = match self.seen.stands(&path, true, now) {
+                    // The target has something there: should this come and go, that goes, too.
+                    Successor::None if self.inferred.has(&path) => Cause::GONE,
                     Successor::None => Cause::default(),
                     // Should this vanish before it is looked at, what the target has goes.
                     Successor::Known => Cause::REBUILT | Cause::GONE,

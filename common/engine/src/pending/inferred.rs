@@ -215,6 +215,12 @@ impl Inferred {
         self.tidy();
     }
 
+    /// Whether this place is held, or one above it.
+    pub fn has(&self, place: &RelPath) -> bool {
+        let upwards = || std::iter::successors(Some(place.clone()), RelPath::parent);
+        self.book.as_ref().is_some_and(|book| upwards().any(|at| book.places.contains_key(&at)))
+    }
+
     /// Whether a place at or beneath this one is held, or may be, or one above it.
     pub fn concerns(&self, place: &RelPath) -> bool {
         let above = |book: &Book| {

@@ -56,6 +56,20 @@ fn what_was_concluded_goes_without_what_was_seen_a_moment_ago() {
 }
 
 #[test]
+fn what_came_and_went_at_a_place_that_is_held_takes_along_what_the_target_has_there() {
+    for at in ["old", "old/file"] {
+        let mut desk = Desk::new();
+        let (root, since) = (RelPath::root(), Since::noticed(desk.now));
+        let found = Found { places: vec![(path("old"), 7)], beyond: 0, total: 10 };
+        desk.pending.hold(Scope { top: &root, deep: true }, found, Why::Many, since);
+        desk.entry(at, Cause::CREATED);
+        desk.entry(at, Cause::GONE);
+        desk.later(Duration::from_secs(1));
+        assert_eq!(desk.all(), [format!("gone {at}")]);
+    }
+}
+
+#[test]
 fn what_an_emptied_source_holds_is_owed_but_does_not_move() {
     let mut desk = Desk::new();
     desk.pending.hold_emptied(path("site"), Since::noticed(desk.now), desk.now);

@@ -1,5 +1,6 @@
 //! Nothing owed is dropped: beside what is pending stands a model that keeps each change by itself, as a debt, until work is
-//! handed out that meets it and then acknowledged. Whatever happens, what is pending owes at least that.
+//! handed out that meets it and then acknowledged. Whatever happens, what is pending owes at least that; also where deletions are
+//! a mass after a few, and where a comparison may not make those that it finds.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,9 +8,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use proto::RelPath;
 
-use super::{Cause, Hint, Pending, RULES, Task, Work, path};
+use super::{Cause, HOLDS, Hint, Holds, Pending, RULES, Rules, Task, Work, path};
 use crate::pending::full::Capacity;
-use crate::pending::{Claim, Since, Ticket, Wait};
+use crate::pending::{Claim, Found, Scope, Since, Ticket, Wait, Why};
 
 /// What has to happen before a change may be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,9 @@ fn sees(task: &Task, path: &RelPath) -> bool {
 impl Model {
     fn new(seed: u64) -> Model {
         let mut rng = Rng::with_seed(seed);
-        let mut pending = Pending::new(RULES);
+        let mass = Duration::from_millis(rng.choice([0, 20, 500, 30_000]).unwrap_or_default());
+        let holds = Holds { mass, many: rng.u64(..4), ..HOLDS };
+        let mut pending = Pending::new(Rules { holds, ..RULES });
         if rng.bool() {
             pending.capacity = Capacity {
                 hints: rng.usize(2..20),
@@ -283,7 +286,39 @@ impl Model {
         self.hint_renamed(&b, &a);
     }
 
+    /// A sender looks at what is held: whether the source is empty, and whether a person lets it go.
+    fn look_at_held(&mut self, is_released: bool) {
+        if self.pending.holds_seen() {
+            self.pending.source_is(self.here.is_empty(), self.now);
+        }
+        if is_released {
+            self.pending.let_go(self.now);
+        }
+    }
+
+    /// A comparison may not make the deletions that it has found: they are owed as before.
+    fn hold(&mut self, ticket: Ticket, top: &RelPath) {
+        // It meets what another has held before, too.
+        let held = |debt: &Debt| debt.by.is_none() && self.pending.inferred.concerns(&debt.place);
+        let met = |debt: &Debt| debt.place.is_within(top) && (debt.by == Some(ticket) || held(debt));
+        let mut places = Vec::new();
+        for debt in self.debts.iter_mut().filter(|debt| debt.need == Need::Gone && met(debt)) {
+            if !self.here.contains(&debt.place) {
+                debt.by = None;
+                places.push((debt.place.clone(), 1));
+            }
+        }
+        let found = Found { places, beyond: 0, total: 100 };
+        let scope = Scope { top, deep: true };
+        if found.places.is_empty() {
+            self.pending.holds_nothing(scope);
+        } else {
+            self.pending.hold(scope, found, Why::Many, Since::noticed(self.now));
+        }
+    }
+
     fn take(&mut self) {
+        self.look_at_held(false);
         let work = match self.pending.take(self.now) {
             None if self.rng.u8(..4) == 0 => self.pending.take_parked(|_| true, self.now).map(|(work, _)| work),
             work => work,
@@ -321,6 +356,11 @@ impl Model {
         let Begun { work, found, stands, .. } = self.begun.swap_remove(self.rng.usize(..self.begun.len()));
         let (ticket, now) = (work.ticket, self.now);
         match &work.task {
+            Task::Subtree { path, cleared: false } if self.rng.bool() && stands == [path.clone()] => {
+                self.hold(ticket, path);
+                self.debts.retain(|debt| debt.by != Some(ticket));
+                return self.pending.done(ticket, now);
+            }
             _ if self.rng.bool() => {
                 self.debts.retain(|debt| debt.by != Some(ticket));
                 return self.pending.done(ticket, now);
@@ -355,6 +395,7 @@ impl Model {
                 self.begun.clear();
                 self.debts.iter_mut().for_each(|debt| debt.by = None);
             }
+            11 if self.rng.u8(..4) == 0 => self.look_at_held(true),
             12..=17 => self.take(),
             _ => self.end(),
         }
@@ -370,6 +411,7 @@ impl Model {
     fn drain(&mut self) {
         while !self.pending.is_empty() {
             self.now += Duration::from_secs(20);
+            self.look_at_held(true);
             let before = self.begun.len();
             self.take();
             if self.begun.len() == before {
