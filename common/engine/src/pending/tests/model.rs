@@ -1,6 +1,8 @@
-//! Nothing owed is dropped: beside what is pending stands a model that keeps each change by itself, as a debt, until work is
-//! handed out that meets it and then acknowledged. Whatever happens, what is pending owes at least that; also where deletions are
-//! a mass after a few, and where a comparison may not make those that it finds.
+//! Nothing owed is dropped: beside what is pending stands a model that keeps each change by itself, as a debt, until work
+//! is handed out that meets it and then acknowledged. Whatever happens, what is pending owes at least that; also where
+//! deletions are a mass after a few, and where a comparison may not make those that it finds.
+//!
+//! LONG: one model, of which each part is about what the others do with its debts.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
