@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::hangs;
+
 /// How long all of it together may take.
 const LAST: Duration = Duration::from_secs(3);
 /// How often it is looked whether threads have ended.
@@ -23,6 +25,9 @@ pub async fn wait(tasks: Vec<JoinHandle<()>>, threads: Vec<thread::JoinHandle<()
     }
     while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
         sleep(LOOK).await;
+    }
+    if threads.iter().any(|thread| !thread.is_finished()) || Instant::now() >= until {
+        hangs::say_last();
     }
     for thread in threads {
         let name = thread.thread().name().unwrap_or_default().to_owned();

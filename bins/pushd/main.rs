@@ -4,6 +4,7 @@
 //! [`Exit`]; nobody else ends the process.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod backoff;
 mod barrier;
 mod blocked;
@@ -14,6 +15,7 @@ mod config;
 mod control;
 mod ending;
 mod errand;
+mod hangs;
 mod headline;
 mod held;
 mod identity;

@@ -21,6 +21,7 @@ use crate::config::{Config, Source};
 use crate::control::{self, Barrier, Control};
 use crate::ending;
 use crate::errand::Errands;
+use crate::hangs;
 use crate::headline::headline;
 use crate::identity::Identity;
 use crate::lane::Lane;
@@ -148,6 +149,12 @@ impl Workers {
                 hub.serve(&stop);
             })?);
         }
+        let ends = ends("who looks after calls that hang".to_owned());
+        let (daemon, stop) = (daemon.clone(), stop.clone());
+        threads.push(thread::Builder::new().name("hangs".into()).spawn(move || {
+            let _ends = ends;
+            hangs::watch(&daemon.sources, &stop);
+        })?);
         Ok(Workers { tasks, threads, ended })
     }
 

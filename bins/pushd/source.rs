@@ -18,6 +18,7 @@ use sys::inotify::Exhausted;
 use sys::{RootId, Tree};
 use tokio::sync::watch;
 
+use crate::answers::Answers;
 use crate::board::Board;
 use crate::config::{InitialSync, Source, Target};
 use crate::identity::Identity;
@@ -46,6 +47,8 @@ pub struct Live {
     accept: AtomicBool,
     barriers: Barriers,
     mounts: Arc<KnownMounts>,
+    /// Where what is mounted below is entered.
+    answers: Option<Arc<Answers>>,
 }
 
 /// Why watching a root ended.
@@ -63,6 +66,7 @@ impl Live {
         let lanes: Vec<Arc<Lane>> = source.targets.iter().map(lane).collect();
         let mounts = Arc::new(KnownMounts::of(&source, identity));
         lanes.iter().for_each(|lane| mounts.be_asked_by(&lane.mirror));
+        let answers = Answers::of(&source.path, source.mounts);
         Live {
             source,
             lanes,
@@ -73,6 +77,7 @@ impl Live {
             accept: AtomicBool::new(false),
             barriers: Barriers::default(),
             mounts,
+            answers,
         }
     }
 
@@ -142,6 +147,17 @@ impl Live {
     /// Has the targets know what is not mounted any more, before anything is concluded from what shows there.
     fn look_at_mounts(&self) {
         self.mounts.tell(|absent| self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.clone())));
+    }
+
+    /// What is mounted below and has gone silent is left alone from now on, and what answers again is taken up.
+    pub fn look_whether_mounts_answer(&self) {
+        if let Some(answers) = &self.answers {
+            self.heard(answers.look());
+        }
+    }
+
+    fn heard(&self, changed: Vec<RelPath>) {
+        self.hint_all(changed.into_iter().map(|path| Hint::Subtree { path }).collect());
     }
 
     /// Folders were renamed, of which all targets have heard: mount points have gone along.
@@ -287,6 +303,9 @@ impl Live {
     fn watch(&self, root: &Root, earlier: Option<RootId>, stop: &Stop) -> Over {
         self.show(SourceState::Starting, None);
         self.look_at_mounts();
+        if let Some(answers) = &self.answers {
+            self.heard(answers.wait());
+        }
         let mut notices = Vec::new();
         let watching = loop {
             match self.waker().and_then(|waker| {

@@ -6,6 +6,8 @@ use std::path::Path;
 use proto::{Kind, RelPath};
 use sys::{Mounts, Tree};
 
+use crate::answers::Answers;
+
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     /// Folders, with the root.
@@ -16,6 +18,10 @@ pub(super) struct Counted {
 
 /// Counts the folders beneath `root`. An error is one of the root itself.
 pub(super) fn count(root: &Path, mounts: Mounts) -> io::Result<Counted> {
+    let answers = Answers::of(root, mounts);
+    if let Some(answers) = &answers {
+        answers.wait();
+    }
     let tree = Tree::open(root, mounts)?;
     let mut counted = Counted::default();
     let mut left = vec![RelPath::root()];

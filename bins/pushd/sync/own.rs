@@ -13,6 +13,7 @@ use proto::{RelPath, ToReceiver};
 use sys::Tree;
 use tokio::task::JoinHandle;
 
+use crate::answers::Answers;
 use crate::config::{Source, Target};
 use crate::identity::Identity;
 use crate::lane::{self, Dialled, Unreached};
@@ -84,6 +85,11 @@ impl Pass {
 
     async fn try_it(&self, stop: &Stop) -> Result<(), Failed> {
         let Pass { source, target, .. } = self;
+        let answers = Answers::of(&source.path, source.mounts);
+        if let Some(answers) = answers.clone() {
+            // Who does not answer is named by the pass.
+            let _ = apart("answers", move || answers.wait()).await;
+        }
         let root = Tree::open(&source.path, source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
         let root = root.map_err(|error| (Exit::Input, format!("{}: {error}", source.path.display())))?;
         // Of the daemon, if one was here before: it does not run, or runs with another configuration and lives, which recvd

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::hint::Hint;
 use engine::view::Selection;
 use proto::RelPath;
 use sys::MountId;
@@ -22,6 +23,7 @@ use super::queue::{Queue, Supply};
 use super::root::{self, root_trouble};
 use super::wake::Waker;
 use super::watcher::{Notice, Watcher};
+use crate::answers::Answers;
 use hands::Hands;
 
 /// So many notices are given at a time, so that hints flow while more is read.
@@ -74,6 +76,10 @@ impl InotifyWatcher {
         }
         let mounted = self.hands.backlog.queue().mounts_changed();
         if mounted {
+            if let Some(answers) = Answers::of(self.hands.source.path(), self.hands.source.mounts()) {
+                let changed = answers.wait().into_iter();
+                notices.extend(changed.map(|path| Notice::Hint(Hint::Subtree { path })));
+            }
             let now = Instant::now();
             let changed = self.read_mounts();
             changed.iter().for_each(|path| self.picture.remounted(path, now));

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use proto::{Digest, Invalid, Keep, Kind, Meta, Name, Time, digest};
 use rustix::fs::{AtFlags, OFlags};
-use rustix::io::Errno;
 
+use crate::calls::{self, What};
 use crate::cwd::Visit;
 use crate::far;
 use crate::faults::{self, Verb};
@@ -28,7 +28,7 @@ use crate::xattr::{self, Attributes, Of};
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
-    reach: Reach,
+    pub(crate) reach: Reach,
     /// Whoever lists it: all read from one position.
     listing: Mutex<()>,
 }
@@ -110,7 +110,8 @@ impl Dir {
     /// may never answer.
     pub fn lookup(&self, name: &Name) -> io::Result<Option<Stat>> {
         faults::ask(Verb::Look)?;
-        self.reach.look(self.fd.as_fd(), name.as_bytes())
+        let _call = calls::begin(What::Look, self.fd(), name.as_bytes());
+        self.reach.look(self.fd(), name.as_bytes())
     }
 
     /// All entries but `.` and `..`, in the kernel's order.
@@ -123,6 +124,7 @@ impl Dir {
         if self.reach.stays() {
             far::learn();
         }
+        let _call = calls::begin(What::List, self.fd(), b"");
         let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut children = Vec::new();
         listing::anew(self.fd.as_fd(), |line| {
@@ -169,7 +171,8 @@ impl Dir {
     /// # Errors
     /// As [`Tree::dir`](crate::Tree::dir).
     pub fn open_dir(&self, name: &Name) -> io::Result<Dir> {
-        Ok(Dir::new(self.reach.folder(self.fd.as_fd(), name.as_bytes())?, self.reach))
+        let _call = calls::begin(What::Open, self.fd(), name.as_bytes());
+        Ok(Dir::new(self.reach.folder(self.fd(), name.as_bytes())?, self.reach))
     }
 
     /// A regular file in it, for reading. Nothing else is ever opened: what stands there is held and looked at first.
@@ -189,6 +192,7 @@ impl Dir {
     /// As [`open_file`](Dir::open_file); `FilesystemLoop` for a link that has taken its name.
     pub fn open_found(&self, name: &Name) -> io::Result<(File, Stat)> {
         faults::ask(Verb::Open)?;
+        let _call = calls::begin(What::Open, self.fd(), name.as_bytes());
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = self.reach.open(self.fd.as_fd(), name.as_bytes(), flags)?;
         let stat = Stat::of(&fd)?;
@@ -236,6 +240,7 @@ impl Dir {
 
     /// `here` says that this is the thread's current folder.
     fn extra(&self, here: bool, name: &Name, stat: &Stat, keep: Keep) -> io::Result<(Box<[u8]>, Attributes)> {
+        let _call = calls::begin(What::Attributes, self.fd(), name.as_bytes());
         let link = match stat.kind {
             Kind::Symlink => rustix::fs::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes().into(),
             _ => Box::default(),
@@ -249,6 +254,7 @@ impl Dir {
 
     /// Of the folder itself, as `keep` sees it.
     pub fn own_meta(&self, keep: Keep) -> io::Result<Meta> {
+        let _call = calls::begin(What::Attributes, self.fd(), b"");
         let mut meta = self.stat()?.meta(Box::default(), xattr::read(Of::Fd(self.fd.as_fd()), keep)?.kept);
         keep.project_meta(&mut meta);
         Ok(meta)
@@ -337,61 +343,4 @@ impl Dir {
         };
         Ok(rustix::fs::fsync(file?.0.fd())?)
     }
-
-    /// How many entries stand at the name and beneath it; 0 when there is nothing. Mounts count as one with
-    /// [`Mounts::Stay`](crate::Mounts::Stay). A folder that may not be opened is given to `open`, and counts as one if
-    /// that does not help.
-    ///
-    /// # Errors
-    /// Of the operating system.
-    pub fn count(&self, name: &Name, mut open: impl FnMut(&[u8])) -> io::Result<u64> {
-        match self.lookup(name) {
-            Ok(None) => return Ok(0),
-            Ok(Some(stat)) if stat.kind != Kind::Dir => return Ok(1),
-            Ok(Some(_)) => {}
-            Err(error) if errno(&error) == Some(Errno::XDEV) => return Ok(1),
-            Err(error) => return Err(error),
-        }
-        let mut count = 1;
-        let mut left: Vec<Vec<u8>> = vec![name.as_bytes().into()];
-        while let Some(path) = left.pop() {
-            let try_open = || self.reach.folder(self.fd.as_fd(), &path);
-            let opened = match try_open() {
-                Err(error) if errno(&error) == Some(Errno::ACCESS) => {
-                    open(&path);
-                    try_open()
-                }
-                opened => opened,
-            };
-            let folder = match opened {
-                Ok(folder) => folder,
-                // Gone or replaced since, another mount, or closed to us.
-                Err(error)
-                    if matches!(
-                        errno(&error),
-                        Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::ACCESS)
-                    ) =>
-                {
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            listing::each(folder.as_fd(), |line| {
-                count += 1;
-                let kind = match line.kind {
-                    None => Stat::at(&folder, line.name)?.map(|stat| stat.kind),
-                    kind => kind,
-                };
-                if kind == Some(Kind::Dir) {
-                    left.push([&path, &b"/"[..], line.name].concat());
-                }
-                Ok(())
-            })?;
-        }
-        Ok(count)
-    }
-}
-
-fn errno(error: &io::Error) -> Option<Errno> {
-    error.raw_os_error().map(Errno::from_raw_os_error)
 }

@@ -11,6 +11,7 @@ use proto::{Keep, Meta};
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
+use crate::calls::{self, What};
 use crate::faults::{self, Verb};
 use crate::stat::{Birth, Stat};
 use crate::xattr::{self, Of};
@@ -62,6 +63,7 @@ impl File {
     /// Reads from `offset` on until `buf` is full or the file ends. Returns the number of bytes read.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         faults::ask(Verb::Read)?;
+        let _call = calls::begin(What::Read, self.fd(), b"");
         let mut done = 0;
         while done < buf.len() {
             match rustix::io::pread(&self.fd, &mut buf[done..], offset + done as u64) {

@@ -8,7 +8,9 @@
 //! [`Staged::publish`] → [`durable`].
 #![deny(unsafe_code)]
 
+pub mod calls;
 mod clone;
+mod count;
 pub mod cwd;
 pub mod dir;
 pub mod durable;
@@ -46,6 +48,7 @@ pub use self::inotify::Inotify;
 pub use dir::{Child, Dir, Extra};
 pub use durable::Durable;
 pub use enclosure::Enclosure;
+pub use far::{ask, far_beneath, set_silent};
 pub use file::File;
 pub use found::Found;
 pub use metadata::is_passing;

@@ -17,7 +17,7 @@ use crate::paths::canonical;
 pub(crate) const TABLE: &str = "/proc/self/mountinfo";
 
 /// A mount, by the kernel's number: given again after it was unmounted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MountId(pub(crate) u64);
 
 impl MountId {
@@ -70,14 +70,17 @@ pub fn mounts_beneath(folder: &Path) -> io::Result<BTreeMap<RelPath, Vec<MountId
 fn beneath(table: &[u8], folder: &Path) -> BTreeMap<RelPath, Vec<MountId>> {
     let mut found: BTreeMap<RelPath, Vec<MountId>> = BTreeMap::new();
     for (number, point, _) in points(table) {
-        let Ok(within) = Path::new(OsStr::from_bytes(&point)).strip_prefix(folder) else { continue };
-        if let Ok(path) = RelPath::parse(within.as_os_str().as_bytes())
-            && !path.is_root()
-        {
+        if let Some(path) = from(folder, &point) {
             found.entry(path).or_default().push(MountId(number));
         }
     }
     found
+}
+
+/// Where a mount point is beneath a folder, if it is.
+pub(crate) fn from(folder: &Path, point: &[u8]) -> Option<RelPath> {
+    let within = Path::new(OsStr::from_bytes(point)).strip_prefix(folder).ok()?;
+    RelPath::parse(within.as_os_str().as_bytes()).ok().filter(|path| !path.is_root())
 }
 
 /// The mounts of a table: each with its number, its mount point, and the kind of its file system.

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::far;
+use crate::far::{self, Silent};
 use crate::mounts::MountId;
 use crate::stat::Stat;
 
@@ -113,7 +113,8 @@ impl Reach {
     /// What stands under a name; `None` when there is nothing. Where something is mounted that may never answer, and nothing
     /// that is mounted is entered, it is not asked: `EXDEV`.
     pub(crate) fn look(&self, at: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
-        if !self.stays() || !far::is_point(name) {
+        let careful = if self.stays() { far::is_point(name) } else { far::is_any_silent() };
+        if !careful {
             return Stat::at(at, name);
         }
         match self.handle(at, name) {
@@ -128,7 +129,41 @@ impl Reach {
         unnoticed(flags, |flags| self.resolve(at, path, flags))
     }
 
+    /// Fails where a path leads onto a mount that is known not to answer.
+    fn avoid_silent(&self, at: BorrowedFd<'_>, path: &[u8]) -> io::Result<()> {
+        let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let mut held: Option<OwnedFd> = None;
+        let mut done = 0;
+        for (number, name) in names.iter().enumerate() {
+            let silent = far::silent_at(name);
+            if silent == Silent::None {
+                continue;
+            }
+            for step in &names[done..number] {
+                let from = held.as_ref().map_or(at, AsFd::as_fd);
+                held = Some(rustix::fs::openat(from, *step, STEP, Mode::empty())?);
+            }
+            done = number;
+            let from = held.as_ref().map_or(at, AsFd::as_fd);
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+            match rustix::fs::openat2(from, *name, HANDLE, Mode::empty(), resolve) {
+                Err(Errno::XDEV) if silent == Silent::All => return Err(unanswered()),
+                Err(Errno::XDEV | Errno::NOSYS | Errno::PERM) => {
+                    let there = rustix::fs::openat(from, *name, HANDLE, Mode::empty())?;
+                    if matches!(mount_of(there.as_fd())?, Mount::Id(mount) if far::is_silent(mount)) {
+                        return Err(unanswered());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn resolve(&self, at: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        if self.mounts == Mounts::Cross && far::is_any_silent() {
+            self.avoid_silent(at, path)?;
+        }
         if self.how == Resolve::Walk {
             return self.walk(at, path, flags);
         }
@@ -159,6 +194,10 @@ impl Reach {
         }
         held.ok_or_else(|| Errno::NOENT.into())
     }
+}
+
+fn unanswered() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "what is mounted there does not answer")
 }
 
 pub(crate) fn mount_of(fd: BorrowedFd<'_>) -> io::Result<Mount> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use proto::{Name, RelPath};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
+use crate::calls::{self, What};
 use crate::dir::Dir;
 use crate::far;
 use crate::mounts::MountId;
@@ -100,6 +101,7 @@ impl Tree {
     /// `NotFound` for a missing component, `NotADirectory` or `FilesystemLoop` for a link in the way, `CrossesDevices`
     /// for a mount in the way of [`Mounts::Stay`].
     pub fn dir(&self, path: &RelPath) -> io::Result<Dir> {
+        let _call = calls::begin(What::Open, self.root.as_fd(), path.as_bytes());
         Ok(Dir::new(self.reach.folder(self.root.as_fd(), path.as_bytes())?, self.reach))
     }
 
@@ -147,6 +149,11 @@ impl Tree {
             Err(error) if resolve::is_absence(&error) => Ok(false),
             there => Ok(there? == self.identity()?),
         }
+    }
+
+    /// What is done at the border of another mounted file system.
+    pub fn mounts(&self) -> Mounts {
+        if self.reach.stays() { Mounts::Stay } else { Mounts::Cross }
     }
 
     /// As given, for messages.
