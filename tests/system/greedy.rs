@@ -43,9 +43,7 @@ fn compare() -> ToReceiver {
 
 /// The most memory that recvd has had so far, in bytes.
 fn most(pair: &Pair) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", pair.recvd.daemon.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    pair.recvd.daemon.most_memory()
 }
 
 /// Waits until recvd has nothing to do that it can do.

@@ -37,6 +37,7 @@ mod limits;
 mod live;
 mod logs;
 mod many;
+mod memory;
 mod mistakes;
 mod model;
 mod mounts;

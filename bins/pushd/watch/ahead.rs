@@ -15,6 +15,8 @@ const BEHIND: usize = 256;
 /// ahead: who writes more than that is the one that all others wait for.
 const FILES: usize = 4_096;
 const EACH: usize = 16;
+/// LIMIT: bytes of their paths. Those beyond are told when it is their turn.
+const BYTES: usize = 1024 * 1024;
 
 /// The files that were met in what was read last.
 #[derive(Debug, Default)]
@@ -50,7 +52,12 @@ impl Ahead {
     /// The paths of what is to be told, as far as they are known.
     pub fn take(&mut self, path: impl Fn(&Spot) -> Option<RelPath>) -> Vec<RelPath> {
         self.each.clear();
-        let paths: Vec<RelPath> = std::mem::take(&mut self.files).iter().filter_map(path).collect();
+        let mut bytes = 0;
+        let fits = |path: &RelPath| {
+            bytes += path.as_bytes().len();
+            bytes <= BYTES
+        };
+        let paths: Vec<RelPath> = std::mem::take(&mut self.files).iter().filter_map(path).take_while(fits).collect();
         let mut each: HashMap<RelPath, usize> = HashMap::new();
         paths.iter().for_each(|path| *each.entry(path.top()).or_default() += 1);
         paths.into_iter().filter(|path| each[&path.top()] <= EACH).collect()

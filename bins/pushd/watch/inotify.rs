@@ -26,9 +26,6 @@ use super::watcher::{Notice, Watcher};
 use crate::answers::Answers;
 use hands::Hands;
 
-/// So many notices are given at a time, so that hints flow while more is read.
-const BATCH: usize = 4096;
-
 /// So many steps are applied before the kernel's queue is read again.
 const STEPS: usize = 64;
 
@@ -114,7 +111,7 @@ impl InotifyWatcher {
         let mut now = Instant::now();
         let mut steps = 0;
         self.picture.tell_ahead(self.hands.backlog.ahead());
-        while self.picture.untold() < BATCH && !self.picture.is_lost() && !self.is_to_renew() {
+        while !self.picture.has_much_to_tell() && !self.picture.is_lost() && !self.is_to_renew() {
             let Some((step, behind)) = self.hands.backlog.pop() else { break };
             self.picture.happened(step, behind, now);
             if self.hands.do_all(&mut self.picture) {

@@ -39,6 +39,12 @@ use unwatched::{Unwatched, Why};
 
 pub use task::{Look, Met, Seen, Task};
 
+/// So many notices are given at a time, and so many bytes of their paths, so that hints flow while more is read.
+const BATCH: usize = 4096;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// LIMIT: bytes of the paths of folders that are not watched, when they are told. Of more the whole source is.
+const UNWATCHED: usize = 2 * 1024 * 1024;
+
 /// Used in this order: [`restart`](Self::restart), walk, [`placed`](Self::placed); then for each step
 /// [`happened`](Self::happened) and all [`task`](Self::task)s, and after some steps [`review`](Self::review) and all tasks.
 /// Notices may be handed on only when no task is left: what they are about is watched by then.
@@ -54,6 +60,8 @@ pub struct Picture {
     /// Watches that are of no use any more.
     spare: Vec<Watch>,
     notices: Vec<Notice>,
+    /// How many of them are counted, and bytes of their paths.
+    untold: (usize, usize),
     at: At,
     /// No hints until it is started (again).
     lost: bool,
@@ -91,7 +99,23 @@ impl Picture {
         let (todo, spare, notices, at) = (VecDeque::new(), Vec::new(), Vec::new(), At { now, behind: now });
         let unwatched = Unwatched::new(now);
         let (lost, stale, strays) = (true, false, 0);
-        Picture { selection, tree, renames, adrift, doubts, unwatched, todo, spare, notices, at, lost, stale, strays }
+        let untold = (0, 0);
+        Picture {
+            selection,
+            tree,
+            renames,
+            adrift,
+            doubts,
+            unwatched,
+            todo,
+            spare,
+            notices,
+            untold,
+            at,
+            lost,
+            stale,
+            strays,
+        }
     }
 
     /// Forgets all but the root, which has this watch and is to be walked. Gives what was watched before, to be told to
@@ -104,6 +128,7 @@ impl Picture {
         self.unwatched.clear();
         self.todo.clear();
         self.notices.clear();
+        self.untold = (0, 0);
         self.tree.restart(root);
         self.at = At { now, behind };
         (self.lost, self.stale) = (false, false);
@@ -207,22 +232,25 @@ impl Picture {
         let limit = limit().unwrap_or(self.tree.len() as u64);
         for (why, limit) in [(Why::Limit, Some(limit)), (Why::Closed, None)] {
             let places = untold.iter().filter(|(_, w)| *w == why);
-            let mut folders: Vec<RelPath> = places.filter_map(|(place, _)| self.tree.path_of(place)).collect();
+            let folders = self.folders(places.map(|(place, _)| place));
             if !folders.is_empty() {
-                folders.sort_unstable();
                 self.notices.push(Notice::Unwatched { folders, limit });
             }
         }
     }
 
-    /// The number of notices that were not handed on.
-    pub fn untold(&self) -> usize {
-        self.notices.len()
+    /// Whether so many notices were not handed on that they are to be, before there are more.
+    pub fn has_much_to_tell(&mut self) -> bool {
+        let (counted, bytes) = self.untold;
+        let more: usize = self.notices.get(counted..).unwrap_or_default().iter().map(Notice::path_bytes).sum();
+        self.untold = (self.notices.len(), bytes + more);
+        self.untold.0 >= BATCH || self.untold.1 >= BATCH_BYTES
     }
 
     /// Hands the notices on.
     pub fn tell(&mut self, notices: &mut Vec<Notice>) {
         notices.append(&mut self.notices);
+        self.untold = (0, 0);
     }
 
     /// Whether this watch is of a folder of the picture.
@@ -252,7 +280,19 @@ impl Picture {
 
     /// The folders that are not watched, with all beneath them, where they stand now.
     pub fn unwatched(&self) -> Vec<RelPath> {
-        let mut folders: Vec<_> = self.unwatched.places().filter_map(|place| self.tree.path_of(place)).collect();
+        self.folders(self.unwatched.places())
+    }
+
+    /// The paths of folders, or of the whole source where they are too long.
+    fn folders<'a>(&self, places: impl Iterator<Item = &'a Spot>) -> Vec<RelPath> {
+        let (mut folders, mut bytes) = (Vec::new(), 0);
+        for path in places.filter_map(|place| self.tree.path_of(place)) {
+            bytes += path.as_bytes().len();
+            if bytes > UNWATCHED {
+                return vec![RelPath::root()];
+            }
+            folders.push(path);
+        }
         folders.sort_unstable();
         folders
     }

@@ -66,3 +66,16 @@ pub enum Notice {
         reason: String,
     },
 }
+
+impl Notice {
+    /// Bytes of its paths.
+    pub fn path_bytes(&self) -> usize {
+        let of = |path: &RelPath| path.as_bytes().len();
+        match self {
+            Notice::Hint(Hint::Entry { path, .. } | Hint::Folder { path } | Hint::Subtree { path }) => of(path),
+            Notice::Hint(Hint::Renamed { from, to, .. }) => of(from) + of(to),
+            Notice::Unwatched { folders, .. } => folders.iter().map(of).sum(),
+            Notice::Remounted | Notice::Overflow | Notice::RootLost { .. } => 0,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::shown::Shown;
 pub use crate::shown::escape;
@@ -33,9 +34,14 @@ pub enum Invalid {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<[u8]>);
 
-/// A path beneath a root: components joined by single slashes; the root itself is empty. Ordered by bytes.
+/// A path beneath a root: components joined by single slashes; the root itself is empty. Ordered by bytes. Its clones share
+/// the bytes: what waits, is looked at and is on its way stands in many maps, and whoever may write to a source chooses how
+/// long it is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct RelPath(Box<[u8]>);
+pub struct RelPath(Arc<[u8]>);
+
+/// Paths of so many bytes are put together without an allocation more.
+const SHORT: usize = 256;
 
 // Order and hash are those of the bytes.
 impl Borrow<[u8]> for RelPath {
@@ -101,22 +107,38 @@ impl RelPath {
         &self.0
     }
 
+    /// What would be wrong with this path and one more component.
+    pub fn check(&self, name: &Name) -> Result<(), Invalid> {
+        match () {
+            () if self.0.len() + usize::from(!self.is_root()) + name.0.len() > crate::limits::PATH => {
+                Err(Invalid::LongPath)
+            }
+            () if self.depth() >= crate::limits::DEPTH => Err(Invalid::Deep),
+            () => Ok(()),
+        }
+    }
+
     /// This path with one more component; an error when that passes a limit.
     pub fn join(&self, name: &Name) -> Result<RelPath, Invalid> {
-        let len = self.0.len() + usize::from(!self.is_root()) + name.0.len();
-        if len > crate::limits::PATH {
-            return Err(Invalid::LongPath);
+        self.check(name)?;
+        if self.is_root() {
+            return Ok(RelPath(name.as_bytes().into()));
         }
-        if self.depth() >= crate::limits::DEPTH {
-            return Err(Invalid::Deep);
+        Ok(RelPath::of([&self.0, b"/", &name.0]))
+    }
+
+    /// Of these bytes one after the other, which are known to be a path.
+    fn of(parts: [&[u8]; 3]) -> RelPath {
+        let len = parts.iter().map(|part| part.len()).sum();
+        if len > SHORT {
+            return RelPath(parts.concat().into());
         }
-        let mut bytes = Vec::with_capacity(len);
-        if !self.is_root() {
-            bytes.extend_from_slice(&self.0);
-            bytes.push(b'/');
+        let (mut bytes, mut at) = ([0; SHORT], 0);
+        for part in parts {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
         }
-        bytes.extend_from_slice(&name.0);
-        Ok(RelPath(bytes.into()))
+        RelPath(bytes[..len].into())
     }
 
     /// The folder that holds it and its name there; `None` for the root.
@@ -165,10 +187,7 @@ impl RelPath {
 
     /// The bytes with one more behind them: not a path of an entry, but a bound for ranges of paths in byte order.
     pub fn with_suffix(&self, byte: u8) -> RelPath {
-        let mut bytes = Vec::with_capacity(self.0.len() + 1);
-        bytes.extend_from_slice(&self.0);
-        bytes.push(byte);
-        RelPath(bytes.into())
+        RelPath::of([&self.0, &[byte], b""])
     }
 
     /// The same place after `from` became `to`: `None` when it is not within `from` or the result passes a limit.
@@ -189,7 +208,7 @@ impl RelPath {
 
 impl From<Name> for RelPath {
     fn from(name: Name) -> RelPath {
-        RelPath(name.0)
+        RelPath(name.0.into())
     }
 }
 

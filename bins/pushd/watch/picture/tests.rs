@@ -261,3 +261,45 @@ fn a_file_that_is_told_of_late_is_not_told_to_be_new() {
         assert!(notices.iter().any(told), "{late} s: {notices:?}");
     }
 }
+
+#[test]
+fn what_is_told_at_a_time_is_bounded_by_bytes() {
+    let Rig { mut picture, now } = rig();
+    let mut parent = 2;
+    for watch in 100..300 {
+        assert_eq!(picture.met(&place(parent, &"d".repeat(200)), Met::Folder(watch), 0, now), Seen::New);
+        parent = watch;
+    }
+    let mut told = Vec::new();
+    for n in 0..1_000 {
+        if picture.has_much_to_tell() {
+            break;
+        }
+        let name = Some(Name::parse(format!("{n}").as_bytes()).unwrap());
+        let event = Event { watch: parent, name, change: Change::Written, object: Object::Other };
+        picture.happened(Paired::Event(event), now, now);
+    }
+    picture.tell(&mut told);
+    let bytes: usize = told.iter().map(Notice::path_bytes).sum();
+    assert!((BATCH_BYTES..BATCH_BYTES + 100_000).contains(&bytes), "{bytes} bytes in {}", told.len());
+    assert!(!picture.has_much_to_tell(), "they are told");
+}
+
+#[test]
+fn folders_that_are_not_watched_are_told_as_the_whole_where_their_paths_are_too_long() {
+    let Rig { mut picture, now } = rig();
+    let mut parent = 2;
+    for watch in 100..300 {
+        assert_eq!(picture.met(&place(parent, &"d".repeat(200)), Met::Folder(watch), 0, now), Seen::New);
+        parent = watch;
+    }
+    for n in 0..100 {
+        picture.met(&place(parent, &n.to_string()), Met::Limit, 0, now);
+        let folders = picture.unwatched();
+        match folders.iter().map(|folder| folder.as_bytes().len()).sum::<usize>() {
+            0 => assert!(n > 40 && folders == [RelPath::root()]),
+            bytes => assert!(folders.len() == n + 1 && bytes <= UNWATCHED),
+        }
+    }
+    assert_eq!((picture.unwatched_count(), picture.unwatched().len()), (100, 1));
+}

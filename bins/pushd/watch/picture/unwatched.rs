@@ -13,6 +13,9 @@ use crate::watch::event::Spot;
 /// They are tried again after so long.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// LIMIT: what is remembered to have been said, and bytes of those paths. Then it is forgotten, and said again.
+const SAID: (usize, usize) = (10_000, 1024 * 1024);
+
 /// Why a folder is not watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
@@ -29,6 +32,7 @@ pub struct Unwatched {
     untold: Vec<(Spot, Why)>,
     /// What has been said in the log already.
     said: HashSet<RelPath>,
+    said_bytes: usize,
     /// Watches were given back since the last try.
     freed: bool,
     /// When all are tried in any case.
@@ -38,7 +42,7 @@ pub struct Unwatched {
 impl Unwatched {
     pub fn new(now: Instant) -> Unwatched {
         let (places, untold, said) = Default::default();
-        Unwatched { places, untold, said, freed: false, retry: now }
+        Unwatched { places, untold, said, said_bytes: 0, freed: false, retry: now }
     }
 
     /// Remembers a place, to be told and tried again.
@@ -67,7 +71,12 @@ impl Unwatched {
 
     /// Whether this path is to be said in the log: not a second time.
     pub fn say(&mut self, path: &RelPath) -> bool {
-        self.said.insert(path.clone())
+        let new = self.said.insert(path.clone());
+        self.said_bytes += if new { path.as_bytes().len() } else { 0 };
+        if self.said.len() > SAID.0 || self.said_bytes > SAID.1 {
+            (self.said, self.said_bytes) = Default::default();
+        }
+        new
     }
 
     /// Takes out what has come to be unwatched and still is.

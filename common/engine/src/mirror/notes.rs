@@ -18,9 +18,9 @@ use beyond::Beyond;
 /// Paths that are kept with what is said of them.
 const KEPT: usize = 1000;
 /// Bytes of those paths.
-const BYTES: usize = 8 * 1024 * 1024;
+const BYTES: usize = 1024 * 1024;
 /// Bytes of what is said of one: the target's words, and ours before them. A path that is named in them may be longer.
-const REASON: usize = 2 * proto::limits::REASON;
+const REASON: usize = proto::limits::REASON + 512;
 
 /// Who says it. Each speaks for itself, and is done by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

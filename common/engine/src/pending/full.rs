@@ -25,8 +25,9 @@ pub(super) struct Capacity {
     pub bytes: usize,
 }
 
-/// LIMIT: that of a program, for each target. Of hints with paths of usual length it has room for a hundred thousand.
-pub(super) const CAPACITY: Capacity = Capacity { hints: 200_000, moves: 10_000, folder: 16, bytes: 32 * 1024 * 1024 };
+/// LIMIT: that of a program, for each target. Of hints with paths of usual length it has room for fifty thousand. What else is
+/// remembered for a target: ARCHITECTURE.md, "Memory".
+pub(super) const CAPACITY: Capacity = Capacity { hints: 200_000, moves: 10_000, folder: 16, bytes: 20 * 1024 * 1024 };
 
 impl Capacity {
     /// To be called when something was added.

@@ -229,6 +229,7 @@ impl Pending {
                 Next::Delete(path, since) => self.hints.add(path, Depth::Entry, Cause::GONE | cause, since, now),
                 Next::Clear(path, since) => self.hints.clear(path, since, now),
                 Next::Compare(path, since) => self.hints.add(path, Depth::Folder, Cause::default(), since, now),
+                Next::CompareAll(path, since) => self.hints.subtree(path, since, now),
             }
         }
     }

@@ -8,9 +8,9 @@ use proto::RelPath;
 use super::ages::Since;
 use crate::beneath::range_beneath;
 
-/// LIMIT: bytes of the paths that are held. Of what is beyond only its number is known, and a comparison of the whole finds it
+/// LIMIT: bytes that what is held takes. Of what is beyond only its number is known, and a comparison of the whole finds it
 /// again.
-const BYTES: usize = 16 * 1024 * 1024;
+const BYTES: usize = 5 * 1024 * 1024;
 
 /// LIMIT: places that go one by one when they are let go. More are found again by a comparison: as hints they would be too
 /// many, and become bigger ones that do not tell that a person has let them go.
@@ -244,27 +244,33 @@ impl Inferred {
     }
 }
 
+/// What a place takes, in a map that is two thirds full.
+fn size(path: &RelPath) -> usize {
+    const BESIDE: usize = 80;
+    path.as_bytes().len() + BESIDE
+}
+
 impl Book {
     fn new(since: Since, why: Why) -> Book {
         Book { places: BTreeMap::new(), bytes: 0, entries: 0, beyond: 0, total: 0, since, why }
     }
 
     fn put(&mut self, path: RelPath, entries: u64) {
-        if self.bytes + path.as_bytes().len() > BYTES {
+        if self.bytes + size(&path) > BYTES {
             self.beyond = self.beyond.saturating_add(entries);
             return;
         }
-        self.bytes += path.as_bytes().len();
+        self.bytes += size(&path);
         self.entries = self.entries.saturating_add(entries);
         if let Some(before) = self.places.insert(path.clone(), entries) {
-            self.bytes -= path.as_bytes().len();
+            self.bytes -= size(&path);
             self.entries = self.entries.saturating_sub(before);
         }
     }
 
     fn take(&mut self, path: &RelPath) -> Option<u64> {
         let entries = self.places.remove(path)?;
-        self.bytes -= path.as_bytes().len();
+        self.bytes -= size(path);
         self.entries = self.entries.saturating_sub(entries);
         Some(entries)
     }

@@ -11,8 +11,8 @@ use super::ages::Since;
 /// LIMIT: acknowledged places that are remembered. Where more were looked at in the time that counts, any place may have been.
 const PLACES: usize = 4096;
 
-/// LIMIT: bytes of their paths.
-const BYTES: usize = 2 * 1024 * 1024;
+/// LIMIT: bytes of their paths. They are few where paths are long, and then any place may have been.
+const BYTES: usize = 1024 * 1024;
 
 /// Events are noticed sooner than this after they happened.
 const LATE: Duration = Duration::from_secs(5);

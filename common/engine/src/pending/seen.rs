@@ -24,8 +24,16 @@ const LONGEST: u32 = 10;
 /// A folder that stands again is compared when nothing has come back in it for so long: whether all of it is back.
 const STILL: Duration = Duration::from_secs(2);
 
-/// LIMIT: bytes of the paths that wait. What is beyond goes to its folder, which is compared when the time has come.
-const BYTES: usize = 16 * 1024 * 1024;
+/// LIMIT: bytes that what waits takes. What is beyond goes to its folder, which is compared when the time has come; where those
+/// are too many to the entry of the root that it is in, and then to the root, which are compared with all beneath them.
+const BYTES: usize = 5 * 1024 * 1024;
+const MORE: usize = 512 * 1024;
+
+/// What a place takes, in a map that is two thirds full.
+fn size(path: &RelPath) -> usize {
+    const BESIDE: usize = 120;
+    path.as_bytes().len() + BESIDE
+}
 
 /// What has become of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +44,24 @@ enum State {
     Back,
     /// More went in this folder than is known by name.
     Part,
+    /// The same of it and of all beneath it.
+    Wide,
+}
+
+impl State {
+    /// Whether what is in it waits by name, and here it is only known that there is more.
+    fn is_more(self) -> bool {
+        matches!(self, State::Part | State::Wide)
+    }
+
+    /// Of two that come to the same place.
+    fn joined(self, new: State) -> State {
+        match (self, new) {
+            (State::Part | State::Wide, State::Wide) | (State::Wide, State::Part) => State::Wide,
+            (there, new) if new.is_more() => there,
+            (_, new) => new,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +107,8 @@ pub(super) enum Next {
     Clear(RelPath, Since),
     /// It is compared like any other folder.
     Compare(RelPath, Since),
+    /// The same with all that is beneath it.
+    CompareAll(RelPath, Since),
 }
 
 /// See the module. INVARIANT: `bytes`, `entries` and `ages` are those of the places.
@@ -183,7 +211,7 @@ impl Seen {
                     successor = known;
                 }
                 // Another thing has taken the place of the folder.
-                State::Back | State::Part if is_it && !folder => _ = self.take(&at),
+                State::Back | State::Part | State::Wide if is_it && !folder => _ = self.take(&at),
                 State::Gone | State::Back => {
                     if place.state == State::Gone {
                         self.take(&at);
@@ -197,7 +225,7 @@ impl Seen {
                         successor = Successor::Within;
                     }
                 }
-                State::Part => {}
+                State::Part | State::Wide => {}
             }
         }
         self.tidy();
@@ -210,7 +238,7 @@ impl Seen {
             return Awaited::No;
         }
         let above = std::iter::successors(path.parent(), RelPath::parent);
-        let whole = |at: &RelPath| self.places.get(at).is_some_and(|place| place.state != State::Part);
+        let whole = |at: &RelPath| self.places.get(at).is_some_and(|place| !place.state.is_more());
         if self.places.get(path).is_some_and(|place| place.state == State::Gone)
             || above.into_iter().any(|at| whole(&at))
         {
@@ -303,6 +331,7 @@ impl Seen {
             State::Gone => Next::Delete(path, place.since),
             State::Back => Next::Clear(path, place.since),
             State::Part => Next::Compare(path, place.since),
+            State::Wide => Next::CompareAll(path, place.since),
         };
         places.into_iter().map(next).collect()
     }
@@ -321,13 +350,18 @@ impl Seen {
     }
 
     fn put(&mut self, path: RelPath, place: Place) {
-        if self.bytes + path.as_bytes().len() > BYTES
-            && let Some(folder) = path.parent()
-        {
-            let state = self.places.get(&folder).map_or(State::Part, |above| above.state);
-            return self.merge(folder, Place { state, ..place });
+        let fits = |path: &RelPath, most: usize| self.bytes + size(path) <= most || self.places.contains_key(path);
+        if fits(&path, BYTES) {
+            return self.merge(path, place);
         }
-        self.merge(path, place);
+        let folder = path.parent().unwrap_or_default();
+        if fits(&folder, BYTES + MORE) {
+            return self.merge(folder, Place { state: State::Part, ..place });
+        }
+        // They are in many folders, or deep ones.
+        let top = if folder.is_root() { folder } else { path.top() };
+        let wide = if fits(&top, BYTES + 2 * MORE) { top } else { RelPath::root() };
+        self.merge(wide, Place { state: State::Wide, ..place });
     }
 
     /// Two that come to the same place are one.
@@ -335,13 +369,13 @@ impl Seen {
         let merged = match self.take(&path) {
             None => place,
             Some(there) => Place {
-                state: if place.state == State::Part { there.state } else { place.state },
+                state: there.state.joined(place.state),
                 entries: there.entries.saturating_add(place.entries),
                 since: there.since.min(place.since),
                 stale: there.stale || place.stale,
             },
         };
-        self.bytes += path.as_bytes().len();
+        self.bytes += size(&path);
         self.entries = self.entries.saturating_add(merged.entries);
         self.ages.add(merged.since);
         self.places.insert(path, merged);
@@ -349,7 +383,7 @@ impl Seen {
 
     fn take(&mut self, path: &RelPath) -> Option<Place> {
         let place = self.places.remove(path)?;
-        self.bytes -= path.as_bytes().len();
+        self.bytes -= size(path);
         self.entries = self.entries.saturating_sub(place.entries);
         self.ages.remove(place.since);
         self.back.remove(path);

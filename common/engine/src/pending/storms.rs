@@ -26,6 +26,8 @@ const STILL: Duration = Duration::from_secs(2);
 /// Every so many changes one place is remembered, and so many of them.
 const EVERY: u32 = 16;
 const PLACES: usize = 32;
+/// LIMIT: bytes of one of those. Of a deeper one a folder above it is remembered, and a storm there is one of that.
+const PLACE: usize = 256;
 /// LIMIT: entries of the root that are counted at a time.
 const METERS: usize = 1_024;
 
@@ -134,7 +136,7 @@ impl Storms {
             if meter.places.len() == PLACES {
                 meter.places.pop_front();
             }
-            meter.places.extend(path.parent());
+            meter.places.push_back(place(path));
         }
         if meter.rate.busy >= LASTS || meter.rate.renames >= RENAMES {
             let folder = busiest(&path.top(), &meter.places);
@@ -189,6 +191,14 @@ impl Storms {
     }
 }
 
+/// The folder in which this is, or one above that whose path is not too long.
+fn place(path: &RelPath) -> RelPath {
+    let bytes = path.as_bytes();
+    let short = bytes.get(..=PLACE).unwrap_or(bytes);
+    let cut = short.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    RelPath::parse(&bytes[..cut]).unwrap_or_else(|_| path.top())
+}
+
 /// The deepest folder that has nearly all of these places in it.
 fn busiest(top: &RelPath, places: &VecDeque<RelPath>) -> RelPath {
     let mut shares: HashMap<RelPath, usize> = HashMap::new();
@@ -227,6 +237,15 @@ mod tests {
         blow(&mut storms, "www/u1/cache", 1_100, 2, now);
         assert_eq!(storms.storm(&path("www/u1/cache/x/y")), Some(path("www/u1/cache")));
         assert_eq!((storms.storm(&path("www/u2/index")), storms.storm(&path("b"))), (None, None));
+    }
+
+    #[test]
+    fn a_storm_in_a_folder_too_deep_is_one_of_a_folder_above_it() {
+        let (mut storms, folder) = (Storms::default(), "folder/".repeat(100) + "x");
+        blow(&mut storms, &folder, 1_100, 6, Instant::now());
+        let storm = storms.storm(&path(&folder)).unwrap();
+        assert_eq!(storm, path("folder/".repeat(36).trim_end_matches('/')));
+        assert_eq!((place(&path("a/b/c")), place(&path("a/b"))), (path("a/b"), path("a")));
     }
 
     #[test]

@@ -15,6 +15,12 @@ const YOUNG: Duration = Duration::from_secs(1);
 
 /// LIMIT: places of one piece of work that are followed; exchanges double them.
 const STANDS: usize = 16;
+/// LIMIT: bytes of them: where paths are long fewer are followed.
+const STAND_BYTES: usize = 32 * 1024;
+
+/// LIMIT: bytes of the hints that are remembered to wait for comparisons. More of them wait as well, and are due when the
+/// comparison is not young any more, though it may be over sooner.
+const DEFERRED: usize = 1024 * 1024;
 
 /// A hint that waits for a comparison.
 #[derive(Debug)]
@@ -24,6 +30,12 @@ pub(super) struct Deferred {
     pub due: Instant,
     /// When it is due if the comparison takes long.
     pub later: Instant,
+}
+
+impl Deferred {
+    fn size(&self) -> usize {
+        self.path.as_bytes().len() + size_of::<Deferred>()
+    }
 }
 
 /// One piece of work, and what its end brings with it.
@@ -57,12 +69,14 @@ pub(super) struct UnderWay {
     taken: HashMap<Ticket, Taken>,
     places: BTreeSet<(RelPath, Ticket)>,
     ages: Ages,
+    /// Bytes of the hints that wait for any of it.
+    deferred: usize,
     next: Ticket,
 }
 
 impl UnderWay {
     pub fn new() -> UnderWay {
-        UnderWay { taken: HashMap::new(), places: BTreeSet::new(), ages: Ages::default(), next: 1 }
+        UnderWay { taken: HashMap::new(), places: BTreeSet::new(), ages: Ages::default(), deferred: 0, next: 1 }
     }
 
     pub fn len(&self) -> usize {
@@ -89,6 +103,7 @@ impl UnderWay {
     pub fn end(&mut self, ticket: Ticket) -> Option<Taken> {
         let taken = self.taken.remove(&ticket)?;
         self.ages.remove(taken.work.since);
+        self.deferred -= taken.deferred.iter().map(Deferred::size).sum::<usize>();
         for path in &taken.work.stands {
             self.places.remove(&(path.clone(), ticket));
         }
@@ -158,7 +173,11 @@ impl UnderWay {
     /// This hint waits for that work.
     pub fn defer(&mut self, ticket: Ticket, hint: Deferred) {
         if let Some(taken) = self.taken.get_mut(&ticket) {
-            taken.deferred.push(hint);
+            let bytes = self.deferred + hint.size();
+            if bytes <= DEFERRED {
+                self.deferred = bytes;
+                taken.deferred.push(hint);
+            }
         }
     }
 
@@ -182,9 +201,10 @@ impl UnderWay {
                 if !stands.contains(&path) || stands.contains(&other) {
                     continue;
                 }
+                let many = stands.len() >= STANDS || (stands.len() + 1) * other.as_bytes().len() > STAND_BYTES;
                 stands.push(other.clone());
                 self.places.insert((other, ticket));
-                if stands.len() > STANDS {
+                if many {
                     self.scatter(ticket);
                 }
             }

@@ -20,6 +20,8 @@ use super::read::ATTEMPTS;
 
 /// Files that are remembered. Of more, those whose pause ends first are forgotten, and tried as if they were new.
 const FILES: usize = 1024;
+/// LIMIT: bytes of their paths.
+const BYTES: usize = 1024 * 1024;
 /// How many times its size may be sent of a file of which the target has nothing.
 const FIRST: u64 = 4;
 /// In this time its size may be sent of one of which the target has a version.
@@ -297,8 +299,8 @@ impl Busy {
         if self.at(path).is_none_or(|file| !file.seen.0.same_inode(&stat)) {
             self.0.remove(path);
         }
-        if self.0.len() >= FILES
-            && !self.0.contains_key(path)
+        while !self.0.contains_key(path)
+            && (self.0.len() >= FILES || self.0.keys().map(|path| path.as_bytes().len()).sum::<usize>() > BYTES)
             && let Some(first) =
                 self.0.iter().min_by_key(|(_, file)| (!file.left, file.next)).map(|(path, _)| path.clone())
         {

@@ -9,8 +9,8 @@ use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::brake::{Leave, Reason};
 use super::flight::{End, Sent};
-use super::looks::{Look, Why};
-use super::pass::{Action, Difference, Differing, Pass, Reach, Window};
+use super::looks::{Coming, Look, Why};
+use super::pass::{Action, Difference, Pass, Reach, Window};
 use super::passes::{About, DOUBT, Question, unasked};
 use super::walk::{Children, Listed};
 use super::withheld::{excess, say_deletes};
@@ -258,28 +258,29 @@ impl Session<'_> {
 
     fn carry_out(&mut self, ticket: Ticket, action: Action) -> Result<(), Ended> {
         match action {
-            Action::List(folders) => self.passes.list(ticket, folders),
+            Action::List(folder) => self.passes.list(ticket, folder),
+            Action::ListWithin(folder, names) => self.passes.list_within(ticket, folder, names),
             Action::Compare(path, digest) => self.compare(ticket, path, digest)?,
             Action::AskOn(path, after) => self.ask_on(ticket, path, after)?,
             Action::Look(folder, differing) => {
-                for Differing { name, kind, size, difference } in differing {
-                    self.look_in_pass(ticket, &folder, &name, (kind, Some(size)), difference);
-                }
+                self.queue_looks(ticket, folder, differing.into_iter().map(Coming::from))
             }
             Action::LookAtAll(folder, children) => {
-                for (name, kind, size) in children.sized() {
-                    self.look_in_pass(ticket, &folder, name, (kind, size), Difference::Missing);
-                }
+                let all = children.sized();
+                let missing = Why::Differs(Difference::Missing);
+                self.queue_looks(
+                    ticket,
+                    folder,
+                    all.map(|(name, kind, size)| Coming { name: name.clone(), kind: Some(kind), size, why: missing }),
+                );
             }
             Action::Send(folder, names) => {
-                for path in names.iter().filter_map(|name| folder.join(name).ok()) {
-                    self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Content)));
-                }
+                let why = Why::Differs(Difference::Content);
+                self.queue_looks(ticket, folder, names.into_iter().map(|name| Coming::new(name, why)));
             }
             Action::LookAtNew(folder, names) => {
-                for path in names.iter().filter_map(|name| folder.join(name).ok()) {
-                    self.queue_look(Look::new(ticket, path, Why::Event(Cause::WRITTEN)));
-                }
+                let why = Why::Event(Cause::WRITTEN);
+                self.queue_looks(ticket, folder, names.into_iter().map(|name| Coming::new(name, why)));
             }
             Action::Make(path) => self.queue_look(Look::new(ticket, path, Why::Differs(Difference::Missing))),
             Action::CompareLater(path) => self.owe(ticket, Hint::Subtree { path }),
@@ -337,22 +338,6 @@ impl Session<'_> {
         let number = self.send(ticket, &message, Sent::List(path.clone()))?;
         self.passes.asked(number, Question { ticket, folder: path, about: About::Rest });
         Ok(())
-    }
-
-    fn look_in_pass(
-        &mut self,
-        ticket: Ticket,
-        folder: &RelPath,
-        name: &Name,
-        (kind, size): (Kind, Option<u64>),
-        difference: Difference,
-    ) {
-        let Ok(path) = folder.join(name) else {
-            let reason = "not mirrored: its path is longer than 65535 bytes or deeper than 1024 folders";
-            return self.mirror.entries.problem(folder, format!("{name} in it is {reason}"));
-        };
-        let kind = (difference != Difference::Metadata).then_some(kind);
-        self.queue_look(Look { kind, size, ..Look::new(ticket, path, Why::Differs(difference)) });
     }
 
     fn judge_deletions(&mut self, ticket: Ticket) -> Result<(), Ended> {

@@ -2,64 +2,19 @@
 //! does, and tells which work is through.
 
 mod offered;
+mod sent;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use proto::{RelPath, Time};
+use proto::RelPath;
 
-use crate::pending::{Claim, Ticket};
-use crate::view::{Inode, Node};
+pub(super) use sent::Sent;
 
-/// What an operation was, as far as an answer to it needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// Content or a whole entry under this name, and what it takes.
-    Entry(RelPath, Claim),
-    /// The question whether there is room for that.
-    Asked(RelPath, Claim),
-    /// A folder, or its metadata.
-    Folder(RelPath, Claim),
-    /// Metadata of a folder that the target has.
-    Standing(RelPath),
-    /// Metadata of a file.
-    Offer(RelPath),
-    /// Metadata of a file with several names, and what it was then: when the target has it, the group is named.
-    LinkedOffer(RelPath, Inode),
-    /// Metadata of a file with several names that the target does not join: this one is a file of its own there.
-    Apart(RelPath),
-    /// Metadata of a file that is renamed next. If the target has another content of it, the look at the new name finds
-    /// that out.
-    Forerunner(RelPath),
-    Remove(RelPath),
-    /// From, to, and the names that are to be sent again should it fail, see [`Origins::moved`](super::origins::Origins).
-    Rename(RelPath, RelPath, Vec<RelPath>),
-    /// Both places, and names in the same way.
-    Exchange(RelPath, RelPath, Vec<RelPath>),
-    /// The name with the content, then the others.
-    Link(RelPath, Vec<RelPath>),
-    Compare(RelPath),
-    /// What is in this folder behind some name.
-    List(RelPath),
-    Count(RelPath),
-    /// Metadata and the hash of a file, and which file with what mtime that was.
-    Rebuilt(RelPath, Node, Time),
-    Settle(RelPath),
-}
-
-impl Sent {
-    fn is_move(&self) -> bool {
-        matches!(self, Sent::Rename(..) | Sent::Exchange(..))
-    }
-
-    /// Whether it brings or changes an entry, or one more name of it.
-    pub fn is_change(&self) -> bool {
-        let asks = matches!(self, Sent::Compare(_) | Sent::List(_) | Sent::Count(_) | Sent::Asked(..));
-        !asks && !matches!(self, Sent::Forerunner(_) | Sent::Settle(_))
-    }
-}
+use crate::pending::Ticket;
+use crate::view::Node;
 
 struct Op {
     /// Whose it is; 0 once it was answered.
@@ -132,6 +87,8 @@ pub(super) struct Flight {
     changes: usize,
     /// Content of small files that they bring.
     content: u64,
+    /// Bytes of the paths of `ops`.
+    path_bytes: usize,
     /// By path: the last operation in flight that the target had trouble with.
     troubled: HashMap<RelPath, u64>,
     ended: Vec<(Ticket, End)>,
@@ -139,8 +96,9 @@ pub(super) struct Flight {
 
 impl Flight {
     pub fn new() -> Flight {
-        let (ops, applied, unfinished, moves, changes, content, troubled, ended) = Default::default();
-        Flight { ops, first: 1, applied, unfinished, moves, changes, content, troubled, ended }
+        let (ops, applied, unfinished, troubled, ended) = Default::default();
+        let (moves, changes, content, path_bytes) = Default::default();
+        Flight { ops, first: 1, applied, unfinished, moves, changes, content, path_bytes, troubled, ended }
     }
 
     /// Operations that are sent and not acknowledged.
@@ -153,6 +111,11 @@ impl Flight {
         (self.changes, self.content)
     }
 
+    /// Bytes of the paths of what is sent and not acknowledged.
+    pub fn path_bytes(&self) -> usize {
+        self.path_bytes
+    }
+
     /// Whether no operation is in flight and no work is open.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty() && self.unfinished.is_empty() && self.ended.is_empty()
@@ -163,6 +126,7 @@ impl Flight {
         self.hold(ticket);
         self.moves += usize::from(sent.is_move());
         self.changes += usize::from(sent.is_change());
+        self.path_bytes += sent.path_bytes();
         let apart = matches!(sent, Sent::Apart(_));
         let (content, linked, answer) = (None, None, Answer::None);
         self.ops.push_back(Op { ticket, sent, content, linked, inexact: false, apart, answer });
@@ -281,6 +245,7 @@ impl Flight {
             self.moves -= usize::from(op.sent.is_move());
             self.changes -= usize::from(op.sent.is_change());
             self.content -= small(op.content.unwrap_or_default());
+            self.path_bytes -= op.sent.path_bytes();
             if op.answer != Answer::Not {
                 arrived.files += u64::from(op.content.is_some());
                 arrived.bytes += op.content.unwrap_or_default();
@@ -365,7 +330,12 @@ impl Flight {
 
     /// One more thing to wait for before this work is through.
     pub fn hold(&mut self, ticket: Ticket) {
-        self.unfinished.entry(ticket).or_insert(Unfinished { holds: 0, end: End::Done }).holds += 1;
+        self.hold_more(ticket, 1);
+    }
+
+    /// So many more things to wait for, as of a folder full of looks.
+    pub fn hold_more(&mut self, ticket: Ticket, more: usize) {
+        self.unfinished.entry(ticket).or_insert(Unfinished { holds: 0, end: End::Done }).holds += more;
     }
 
     /// One thing less; with the last the work is through.

@@ -1,6 +1,9 @@
 //! Hard links: which names of the source are one file, as far as passes, looks and searches have found out, and which files
 //! are still to be searched for. Asks nobody and sends nothing: that is in `links`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -20,15 +23,25 @@ const REST: u32 = 10;
 /// But never for longer than this: what was found may have waited for long before anybody asked.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What is known of hard links at the source. LIMIT: about 300 bytes for each name of a file with several. A file that
-/// is written through a link made and removed again before anyone looked is not seen to have changed: the kernel tells
-/// of the name that was used only. A full pass finds it.
+/// LIMIT: bytes of what is known of names: some two hundred thousand with paths of usual length. Of files that are forgotten
+/// beyond it other names are searched for when they are wanted, as after a start.
+const NAMES: usize = 64 * 1024 * 1024;
+/// LIMIT: bytes of what is to be searched for next. Beyond it everything is compared, which meets all names.
+const WANTED: usize = 1024 * 1024;
+/// What a name takes beside its path, which both maps share, and what a file takes: a set has room for eleven names.
+const NAME: usize = 100;
+const FILE: usize = 260;
+
+/// What is known of hard links at the source. LIMIT: a file that is written through a link made and removed again before
+/// anyone looked is not seen to have changed: the kernel tells of the name that was used only. A full pass finds it.
 #[derive(Default)]
 pub(super) struct Groups {
     /// In order, so that what is told of them comes in the same order each time.
     names: HashMap<Node, BTreeSet<RelPath>>,
     /// The same by name.
     at: BTreeMap<RelPath, Node>,
+    /// Bytes of the paths in that.
+    path_bytes: usize,
     /// Link counts at which a search found so many names, which is all that the source has.
     searched: HashMap<Node, (u64, usize)>,
     search: Option<Search>,
@@ -36,6 +49,10 @@ pub(super) struct Groups {
     rests: Option<Instant>,
     /// Files to search for next, and the work that waits for it.
     wanted: Vec<Want>,
+    /// Bytes that those take.
+    wanted_bytes: usize,
+    /// What was wanted beyond that, and since when.
+    crowded: Option<Crowded>,
     /// Files of which another was found to have taken a name, by work on a change of that age.
     parted: Vec<(Node, Since)>,
 }
@@ -55,6 +72,20 @@ pub(super) struct Want {
     pub told: Cause,
     /// Searches that have found names of which one had moved on by then.
     pub tries: u8,
+}
+
+impl Want {
+    fn size(&self) -> usize {
+        size_of::<Want>() + self.sent.as_ref().map_or(0, |(_, path, _)| path.as_bytes().len())
+    }
+}
+
+/// More is to be searched for than is remembered.
+pub(super) struct Crowded {
+    /// How old the oldest change is because of which.
+    pub since: Since,
+    /// The work that waits for it.
+    pub tickets: Vec<Ticket>,
 }
 
 /// Whether the content of a file goes before the search for its other names, or that may make it needless.
@@ -92,9 +123,50 @@ impl Groups {
                 let mates = self.drop_names(vec![path.clone()]);
                 self.parted.extend(mates.into_iter().map(|mate| (mate, since)));
             }
-            self.at.insert(path.clone(), id);
-            self.names.entry(id).or_default().insert(path);
+            self.put(path, id);
         }
+    }
+
+    fn put(&mut self, path: RelPath, id: Node) {
+        if self.at.insert(path.clone(), id).is_none() {
+            self.path_bytes += path.as_bytes().len();
+        }
+        self.names.entry(id).or_default().insert(path);
+    }
+
+    fn take(&mut self, path: &RelPath) -> Option<Node> {
+        let id = self.at.remove(path)?;
+        self.path_bytes -= path.as_bytes().len();
+        Some(id)
+    }
+
+    fn bytes(&self) -> usize {
+        self.path_bytes + self.at.len() * NAME + self.names.len() * FILE
+    }
+
+    /// Forgets files beyond what may be known, whichever. To be called when nothing is being done with any.
+    pub fn trim(&mut self) {
+        self.trim_to(NAMES);
+    }
+
+    fn trim_to(&mut self, most: usize) {
+        if self.bytes() <= most {
+            return;
+        }
+        let all: Vec<Node> = self.names.keys().copied().collect();
+        for node in all {
+            if self.bytes() <= most / 8 * 7 {
+                return;
+            }
+            self.forget(node);
+        }
+    }
+
+    fn forget(&mut self, node: Node) {
+        for name in self.names.remove(&node).unwrap_or_default() {
+            self.take(&name);
+        }
+        self.searched.remove(&node);
     }
 
     /// This stands under the name now; returns the files that stood there before, or beneath it when it is no folder any
@@ -140,12 +212,11 @@ impl Groups {
     pub fn moved(&mut self, from: &RelPath, to: &RelPath) -> Vec<Node> {
         let mates = self.left(to);
         for path in self.within(from) {
-            let Some(id) = self.at.remove(&path) else { continue };
+            let Some(id) = self.take(&path) else { continue };
             let Some(names) = self.names.get_mut(&id) else { continue };
             names.remove(&path);
             if let Some(path) = path.rebase(from, to) {
-                names.insert(path.clone());
-                self.at.insert(path, id);
+                self.put(path, id);
             }
         }
         mates
@@ -157,7 +228,7 @@ impl Groups {
         let mut moved = Vec::new();
         for (paths, from, to) in places {
             for path in paths {
-                let Some(id) = self.at.remove(&path) else { continue };
+                let Some(id) = self.take(&path) else { continue };
                 if let Some(names) = self.names.get_mut(&id) {
                     names.remove(&path);
                 }
@@ -165,8 +236,7 @@ impl Groups {
             }
         }
         for (path, id) in moved {
-            self.names.entry(id).or_default().insert(path.clone());
-            self.at.insert(path, id);
+            self.put(path, id);
         }
     }
 
@@ -178,7 +248,7 @@ impl Groups {
     fn drop_names(&mut self, paths: Vec<RelPath>) -> Vec<Node> {
         let mut mates = Vec::new();
         for path in paths {
-            let Some(id) = self.at.remove(&path) else { continue };
+            let Some(id) = self.take(&path) else { continue };
             let Some(names) = self.names.get_mut(&id) else { continue };
             names.remove(&path);
             if names.is_empty() {
@@ -196,7 +266,7 @@ impl Groups {
     /// Exactly these names are this file.
     pub fn are_exactly(&mut self, inode: Inode, paths: &[RelPath], since: Since) {
         for gone in self.names.remove(&inode.node()).unwrap_or_default() {
-            self.at.remove(&gone);
+            self.take(&gone);
         }
         if paths.is_empty() {
             self.searched.remove(&inode.node());
@@ -231,7 +301,20 @@ impl Groups {
 
     /// Has a file searched for, with the next search.
     pub fn want(&mut self, want: Want) {
+        if self.wanted_bytes + want.size() > WANTED {
+            let Want { since, sent, .. } = want;
+            let crowded = self.crowded.get_or_insert(Crowded { since, tickets: Vec::new() });
+            crowded.since = crowded.since.min(since);
+            crowded.tickets.extend(sent.map(|(_, _, ticket)| ticket));
+            return;
+        }
+        self.wanted_bytes += want.size();
         self.wanted.push(want);
+    }
+
+    /// What was wanted beyond what can be searched for at once: everything is to be compared for it.
+    pub fn take_crowded(&mut self) -> Option<Crowded> {
+        self.crowded.take()
     }
 
     /// Files of which another has taken a name since this was asked last.
@@ -264,6 +347,7 @@ impl Groups {
             return false;
         }
         let wanted = std::mem::take(&mut self.wanted);
+        self.wanted_bytes = 0;
         let found = begin(wanted.iter().map(|want| want.node).collect());
         self.search = Some(Search { wanted, found, began: now });
         true
@@ -271,109 +355,15 @@ impl Groups {
 
     /// Whether nothing is searched for or is to be looked at.
     pub fn is_idle(&self) -> bool {
-        self.search.is_none() && self.wanted.is_empty() && self.parted.is_empty()
+        self.search.is_none() && self.wanted.is_empty() && self.parted.is_empty() && self.crowded.is_none()
     }
 
     /// A connection ended: what was searched for is still wanted, but no work waits for it.
     pub fn forget_work(&mut self) {
         let searching = self.search.take().map(|search| search.wanted).unwrap_or_default();
-        self.wanted.extend(searching);
-        self.wanted.iter_mut().for_each(|want| want.sent = None);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::*;
-    use crate::pending::{Holds, Pending, Rules};
-
-    fn path(text: &str) -> RelPath {
-        RelPath::parse(text.as_bytes()).unwrap()
-    }
-
-    fn inode(ino: u64) -> Inode {
-        Inode { dev: 1, ino, nlink: 3, ctime: Default::default() }
-    }
-
-    fn groups(names: &[(&str, u64)]) -> Groups {
-        let mut groups = Groups::default();
-        names.iter().for_each(|(name, ino)| groups.met(inode(*ino), vec![path(name)], since()));
-        groups
-    }
-
-    /// Of no work that is known: now.
-    fn since() -> Since {
-        let [settle, open_settle, open_max_delay] = [Duration::ZERO; 3];
-        let rules = Rules { settle, open_settle, open_max_delay, holds: Holds::default() };
-        Pending::new(rules).since(0, Instant::now())
-    }
-
-    #[test]
-    fn files_that_lose_names_are_told_in_the_order_of_those() {
-        let mut groups = groups(&[("d/a", 9), ("d/b", 1), ("d/c", 9), ("d/d", 5), ("x", 9), ("y", 1)]);
-        assert_eq!(groups.left(&path("d")), [(1, 9), (1, 1)], "the third has no name any more");
-        assert_eq!(groups.names((1, 9)).collect::<Vec<_>>(), [&path("x")]);
-        assert_eq!(groups.names((1, 5)).count(), 0);
-    }
-
-    #[test]
-    fn a_name_that_another_file_has_taken_parts_it_from_its_group() {
-        let mut groups = groups(&[("a", 1), ("b", 1), ("a", 2)]);
-        assert!(groups.knows(&path("a"), (1, 2)) && !groups.is_idle());
-        assert_eq!(groups.take_parted().into_iter().map(|(node, _)| node).collect::<Vec<_>>(), [(1, 1)]);
-        assert!(groups.is_idle());
-        groups.moved(&path("a"), &path("b"));
-        assert_eq!((groups.names((1, 1)).count(), groups.names((1, 2)).count()), (0, 1));
-    }
-
-    #[test]
-    fn what_a_search_has_not_found_is_not_searched_for_again() {
-        let mut groups = groups(&[("a", 1)]);
-        assert!(groups.lacks(inode(1), 1));
-        groups.has_searched((1, 1), 3, 1);
-        assert!(!groups.lacks(inode(1), 1), "as many links and names as then");
-        groups.met(inode(1), vec![path("b")], since());
-        assert!(groups.lacks(inode(1), 2), "a new name tells that there is more to be found");
-    }
-
-    #[test]
-    fn one_search_at_a_time_and_none_for_work_of_a_connection_that_is_gone() {
-        let (mut groups, now) = (groups(&[]), Instant::now());
-        let sent = |ino| Some((inode(ino), path("a"), 7));
-        let want = |ino| Want {
-            node: (1, ino),
-            since: since(),
-            sent: sent(ino),
-            first: First::Sent,
-            told: Cause::WRITTEN,
-            tries: 0,
-        };
-        groups.want(want(1));
-        let (send, receive) = mpsc::channel();
-        groups.search(now, |nodes| {
-            assert_eq!(nodes, HashSet::from([(1, 1)]));
-            receive
-        });
-        groups.want(want(2));
-        assert!(!groups.search(now, |_| panic!("one is under way")));
-        assert!(groups.take_found(now).is_none());
-        drop(send);
-        let (wanted, found) = groups.take_found(now).unwrap();
-        assert_eq!((wanted.len(), found.len()), (1, 0));
-        groups.forget_work();
-        groups.search(now, |_| mpsc::channel().1);
-        let later = now + Duration::from_secs(2);
-        assert!(groups.take_found(later).unwrap().0[0].sent.is_none());
-        assert_eq!(groups.search_due(later), None);
-        groups.want(want(3));
-        let due = later + Duration::from_secs(20);
-        assert_eq!((groups.search_due(later), groups.search_due(due)), (Some(due), None));
-        assert!(
-            !groups.search(due - Duration::from_millis(1), |_| panic!("it rests for ten times as long as it took"))
-        );
-        groups.search(due, |_| mpsc::channel().1);
-        assert_eq!(groups.search_due(later), None, "one is under way");
+        let all = std::mem::take(&mut self.wanted).into_iter().chain(searching);
+        self.wanted_bytes = 0;
+        all.for_each(|want| self.want(Want { sent: None, ..want }));
+        self.crowded.iter_mut().for_each(|crowded| crowded.tickets.clear());
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use proto::{Kind, RelPath};
+use proto::{Kind, Name, RelPath};
 
-use super::pass::{Difference, Pass};
+use super::pass::{Difference, Differing, Pass};
 use super::upload::is_blob;
 use super::{Ended, Session, TURN};
 use crate::hint::Cause;
@@ -75,6 +75,50 @@ impl Look {
     }
 }
 
+/// A look at an entry of a folder, which has no path of its own before it is its turn: there may be a million of them, and
+/// the path of the folder may be long.
+#[derive(Debug)]
+pub(super) struct Coming {
+    pub name: Name,
+    pub why: Why,
+    /// As of a [`Look`].
+    pub kind: Option<Kind>,
+    pub size: Option<u64>,
+}
+
+impl Coming {
+    /// At something that is still to be found out.
+    pub fn new(name: Name, why: Why) -> Coming {
+        Coming { name, why, kind: None, size: None }
+    }
+}
+
+impl From<Differing> for Coming {
+    fn from(Differing { name, kind, size, difference }: Differing) -> Coming {
+        let kind = (difference != Difference::Metadata).then_some(kind);
+        Coming { name, why: Why::Differs(difference), kind, size: Some(size) }
+    }
+}
+
+/// Looks at entries of a folder, in order.
+struct Folder {
+    ticket: Ticket,
+    folder: RelPath,
+    coming: std::vec::IntoIter<Coming>,
+}
+
+impl Folder {
+    fn look(&self, coming: &Coming) -> Option<Look> {
+        let path = self.folder.join(&coming.name).ok()?;
+        Some(Look { kind: coming.kind, size: coming.size, ..Look::new(self.ticket, path, coming.why) })
+    }
+}
+
+enum Queued {
+    One(Look),
+    Folder(Folder),
+}
+
 /// Whether one more large file may be on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
@@ -85,9 +129,13 @@ pub(super) enum Slot {
 /// The queue of a session, in order but for large files.
 #[derive(Default)]
 pub(super) struct Looks {
-    next: VecDeque<Look>,
+    next: VecDeque<Queued>,
+    /// How many are in that.
+    waiting: usize,
     /// What was found to be at large files, in order.
     large: VecDeque<Look>,
+    /// Bytes of the paths of all but those that have none of their own yet.
+    path_bytes: usize,
     /// How many of both are at files whose size was not seen.
     not_sized: usize,
     /// Bytes of the files that the others are at.
@@ -98,7 +146,17 @@ impl Looks {
     /// One more, after all that wait.
     pub fn add(&mut self, look: Look) {
         self.count(&look);
-        self.next.push_back(look);
+        self.waiting += 1;
+        self.next.push_back(Queued::One(look));
+    }
+
+    /// The same of these in a folder, each with a path that is none too long.
+    fn add_folder(&mut self, folder: Folder) {
+        for coming in folder.coming.as_slice() {
+            self.count_content(coming.kind, coming.size);
+        }
+        self.waiting += folder.coming.len();
+        self.next.push_back(Queued::Folder(folder));
     }
 
     /// One that turned out to be at a large file, while no slot is free.
@@ -108,22 +166,55 @@ impl Looks {
     }
 
     fn count(&mut self, look: &Look) {
-        self.not_sized += usize::from(look.is_unsized());
-        self.bytes += u128::from(look.expects().unwrap_or_default());
+        self.path_bytes += look.path.as_bytes().len();
+        self.count_content(look.kind, look.size);
+    }
+
+    fn count_content(&mut self, kind: Option<Kind>, size: Option<u64>) {
+        if kind == Some(Kind::File) {
+            self.not_sized += usize::from(size.is_none());
+            self.bytes += u128::from(size.unwrap_or_default());
+        }
     }
 
     /// The next, those first that were set aside once there is a slot.
     pub fn take(&mut self, slot: Slot) -> Option<Look> {
         let large = if slot == Slot::Free { self.large.pop_front() } else { None };
-        let look = large.or_else(|| self.next.pop_front())?;
+        let large = large.inspect(|look| self.path_bytes -= look.path.as_bytes().len());
+        let look = large.or_else(|| self.take_next())?;
         self.not_sized -= usize::from(look.is_unsized());
         self.bytes -= u128::from(look.expects().unwrap_or_default());
         Some(look)
     }
 
+    fn take_next(&mut self) -> Option<Look> {
+        let look = loop {
+            match self.next.front_mut()? {
+                Queued::Folder(folder) => {
+                    if let Some(coming) = folder.coming.next() {
+                        break folder.look(&coming)?;
+                    }
+                    self.next.pop_front();
+                }
+                Queued::One(_) => {
+                    let Some(Queued::One(look)) = self.next.pop_front() else { return None };
+                    self.path_bytes -= look.path.as_bytes().len();
+                    break look;
+                }
+            }
+        };
+        self.waiting -= 1;
+        Some(look)
+    }
+
+    /// Bytes of the paths that they have.
+    pub fn path_bytes(&self) -> usize {
+        self.path_bytes
+    }
+
     /// How many wait, those that were set aside among them.
     pub fn len(&self) -> usize {
-        self.next.len() + self.large.len()
+        self.waiting + self.large.len()
     }
 
     /// Bytes of the files that they are at, as far as their sizes were seen.
@@ -141,16 +232,37 @@ impl Session<'_> {
     /// Queues a look of a pass, or one that an answer asks for.
     pub(super) fn queue_look(&mut self, look: Look) {
         self.flight.hold(look.ticket);
-        self.passes.tell(look.ticket, Pass::waits_for_look);
+        self.passes.tell(look.ticket, |pass| pass.waits_for_looks(1));
         self.tell_found(&look);
         self.looks.add(look);
+    }
+
+    /// The same of entries of a folder that a pass has found. What is too deep, or has too long a path, is named.
+    pub(super) fn queue_looks(&mut self, ticket: Ticket, folder: RelPath, found: impl Iterator<Item = Coming>) {
+        let mut coming: Vec<Coming> = found.collect();
+        coming.retain(|one| {
+            let fits = folder.check(&one.name).is_ok();
+            if !fits {
+                let reason = "not mirrored: its path is longer than 65535 bytes or deeper than 1024 folders";
+                self.mirror.entries.problem(&folder, format!("{} in it is {reason}", one.name));
+            }
+            fits
+        });
+        if coming.is_empty() {
+            return;
+        }
+        self.flight.hold_more(ticket, coming.len());
+        self.passes.tell(ticket, |pass| pass.waits_for_looks(coming.len()));
+        let files = coming.iter().filter(|one| one.kind == Some(Kind::File));
+        files.filter_map(|one| one.size).for_each(|size| self.mirror.progress.find(size));
+        self.looks.add_folder(Folder { ticket, folder, coming: coming.into_iter() });
     }
 
     /// Looks now, unless it is at a large file while enough of those are on their way.
     pub(super) fn look_or_queue(&mut self, mut look: Look) -> Result<(), Ended> {
         if self.uploads.slot() == Slot::Taken && self.is_large(&mut look) {
             self.flight.hold(look.ticket);
-            self.passes.tell(look.ticket, Pass::waits_for_look);
+            self.passes.tell(look.ticket, |pass| pass.waits_for_looks(1));
             self.set_aside(look);
             return Ok(());
         }
@@ -256,6 +368,22 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| looks.take(Slot::Free)).map(|look| look.path.to_string()).collect();
         assert_eq!(order, ["large", "larger", "new"]);
         assert_eq!((looks.len(), looks.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn looks_in_a_folder_come_in_order_and_have_no_path_before() {
+        let mut looks = Looks::default();
+        let name = |text: &str| Name::parse(text.as_bytes()).unwrap();
+        let why = Why::Differs(Difference::Missing);
+        let coming = |text, size| Coming { kind: Some(Kind::File), size, ..Coming::new(name(text), why) };
+        looks.add(look("first", Some(1)));
+        let coming = vec![coming("a", Some(2)), coming("b", None)].into_iter();
+        looks.add_folder(Folder { ticket: 1, folder: RelPath::parse(b"in").unwrap(), coming });
+        looks.add(look("last", Some(4)));
+        assert_eq!((looks.len(), looks.bytes(), looks.are_sized(), looks.path_bytes()), (4, 7, false, 9));
+        let order: Vec<_> = std::iter::from_fn(|| looks.take(Slot::Free)).map(|look| look.path.to_string()).collect();
+        assert_eq!(order, ["first", "in/a", "in/b", "last"]);
+        assert_eq!((looks.len(), looks.bytes(), looks.are_sized(), looks.path_bytes()), (0, 0, true, 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod busy;
 mod chatter;
 mod compare;
 mod delta;
+mod few;
 mod flight;
 mod folders;
 mod gone;
@@ -84,6 +85,8 @@ const LOOKS: usize = 4096;
 const TURN: usize = 64;
 /// Operations in flight; half the receiver's window.
 const FLIGHT: u64 = proto::limits::WINDOW / 2;
+/// LIMIT: bytes of the paths of looks that wait, and of operations in flight: with paths of usual length they are less.
+const PATHS: usize = 3 * 1024 * 1024;
 
 /// How a source is mirrored.
 #[derive(Debug, Clone, Copy)]
@@ -277,6 +280,7 @@ impl Session<'_> {
 
     fn turn(&mut self) -> Result<Turn, Ended> {
         self.root_empty = None;
+        self.groups.trim();
         let mut worked = self.hear()?;
         if self.wire.is_full() {
             return Ok(Turn::Worked);
@@ -294,6 +298,7 @@ impl Session<'_> {
         worked |= self.step_looks()?;
         worked |= self.step_passes()?;
         worked |= self.take_work()?;
+        self.step_crowded();
         worked |= self.step_search()?;
         worked |= self.finish_work();
         self.tell_owed();
@@ -319,12 +324,12 @@ impl Session<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.may_look() && !self.room.is_closed()
+        self.may_look() && !self.room.is_closed() && self.passes.has_room()
     }
 
     /// Whether more may be done that leads to looks.
     fn may_look(&self) -> bool {
-        self.may_send() && self.looks.len() < LOOKS
+        self.may_send() && self.looks.len() < LOOKS && self.looks.path_bytes() < PATHS
     }
 
     /// Whether one more operation may be sent: the peer takes what is sent, and neither is too much unanswered nor was too much
@@ -333,7 +338,10 @@ impl Session<'_> {
     fn may_send(&self) -> bool {
         // While all is compared nothing is new to anybody.
         let window = if self.mirror.progress.is_scanning() { FLIGHT } else { self.pace.window() };
-        self.flight.len() < window && !self.wire.is_full() && self.standing == Standing::Open
+        self.flight.len() < window
+            && self.flight.path_bytes() < PATHS
+            && !self.wire.is_full()
+            && self.standing == Standing::Open
     }
 }
 

@@ -10,8 +10,9 @@ use proto::{Kind, Name, RelPath, Time};
 use super::places::{Known, at_and_beneath, in_folder};
 use crate::view::{Listing, Node};
 
-/// Names in one generation; two are remembered: about 20 MB of paths of usual length.
+/// LIMIT: names in one generation, and bytes of their paths; two are remembered, about 20 MB of paths of usual length.
 const NAMES: usize = 65_536;
+const BYTES: usize = 4 * 1024 * 1024;
 
 /// Stands for a file that is not known: none has these numbers.
 const NO_FILE: Node = (u64::MAX, u64::MAX);
@@ -29,9 +30,13 @@ struct Origin {
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     young: BTreeMap<RelPath, Origin>,
+    /// Bytes of the paths that came to it.
+    bytes: usize,
     old: BTreeMap<RelPath, Origin>,
     /// What stood under names that were moved away since all was answered.
     vacated: BTreeMap<RelPath, Origin>,
+    /// Bytes of the paths that came to that.
+    vacated_bytes: usize,
 }
 
 impl Origins {
@@ -49,8 +54,13 @@ impl Origins {
     }
 
     fn insert(&mut self, path: &RelPath, sent: Origin) {
-        if self.young.len() >= NAMES {
+        let bytes = path.as_bytes().len();
+        if self.young.len() >= NAMES || self.bytes + bytes > BYTES {
             self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+        if !self.young.contains_key(path) {
+            self.bytes += bytes;
         }
         self.old.remove(path);
         self.young.insert(path.clone(), sent);
@@ -63,7 +73,7 @@ impl Origins {
 
     /// All that was sent is answered.
     pub fn answered(&mut self) {
-        self.vacated.clear();
+        (self.vacated, self.vacated_bytes) = Default::default();
     }
 
     fn get(&self, path: &RelPath) -> Option<&Origin> {
@@ -122,9 +132,11 @@ impl Origins {
     }
 
     fn leave(&mut self, moved: &[(RelPath, Origin)]) {
-        if self.vacated.len() + moved.len() > NAMES {
-            self.vacated.clear();
+        let bytes: usize = moved.iter().map(|(path, _)| path.as_bytes().len()).sum();
+        if self.vacated.len() + moved.len() > NAMES || self.vacated_bytes + bytes > BYTES {
+            (self.vacated, self.vacated_bytes) = Default::default();
         }
+        self.vacated_bytes += bytes;
         self.vacated.extend(moved.iter().cloned());
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use proto::RelPath;
+use proto::{Name, RelPath};
 
 use super::Ended;
 use super::pass::Pass;
@@ -18,9 +18,15 @@ const AHEAD: usize = 128;
 /// Entries of folders that are compared and not answered: bounds memory to about 12 MB, and is what two threads list in a
 /// fifth of a second.
 const ENTRIES: usize = 65_536;
-/// Bytes of what is to be deleted that all passes hold, about: some hundred thousand names. Where a pass finds more, all of it
+/// Bytes of what is to be deleted that all passes hold, about: a hundred thousand names. Where a pass finds more, all of it
 /// is counted and judged, what is held is deleted, and the rest by the next pass.
-const HELD: usize = 64 * 1024 * 1024;
+const HELD: usize = 24 * 1024 * 1024;
+/// LIMIT: passes under way, and bytes of the paths of the folders that they compare: more wait as hints.
+const MOST: usize = 1024;
+const ROOTS: usize = 1024 * 1024;
+/// LIMIT: folders that are remembered to be compared once more, and bytes of their paths. Of one that is forgotten it is
+/// doubted once more.
+const DOUBTED: (usize, usize) = (1024, 1024 * 1024);
 
 /// What would delete too much is compared again after this time.
 pub(super) const DOUBT: Duration = Duration::from_secs(2);
@@ -42,11 +48,19 @@ pub(super) enum About {
     Rest,
 }
 
+/// Folders to be listed for a pass. Those of one folder have no paths of their own before it is their turn.
+enum ToList {
+    One(Ticket, RelPath),
+    Within(Ticket, RelPath, Vec<Name>),
+}
+
 /// All passes that are under way, by their work.
 pub(super) struct Passes {
     passes: BTreeMap<Ticket, Pass>,
+    /// Bytes of the paths of their roots.
+    root_bytes: usize,
     /// Folders still to be listed; the last is next, so that memory is bounded by depth times width.
-    to_list: Vec<(Ticket, RelPath)>,
+    to_list: Vec<ToList>,
     at_walker: usize,
     /// Questions not answered, by their numbers.
     asked: BTreeMap<u64, Question>,
@@ -63,13 +77,14 @@ pub(super) struct Passes {
 
 impl Default for Passes {
     fn default() -> Passes {
-        let (passes, to_list, at_walker, asked, entries, held, doubted, met) = Default::default();
-        Passes { passes, to_list, at_walker, asked, entries, held, most: HELD, doubted, met }
+        let (passes, root_bytes, to_list, at_walker, asked, entries, held, doubted, met) = Default::default();
+        Passes { passes, root_bytes, to_list, at_walker, asked, entries, held, most: HELD, doubted, met }
     }
 }
 
 impl Passes {
     pub fn begin(&mut self, ticket: Ticket, pass: Pass) {
+        self.root_bytes += pass.root().as_bytes().len();
         self.passes.insert(ticket, pass);
     }
 
@@ -123,6 +138,7 @@ impl Passes {
     /// Takes a pass out that is over.
     pub fn end(&mut self, ticket: Ticket) -> Option<Pass> {
         let pass = self.passes.remove(&ticket)?;
+        self.root_bytes -= pass.root().as_bytes().len();
         self.held -= pass.held();
         if pass.is_deep() {
             self.met.insert(ticket, (pass.root().clone(), pass.round()));
@@ -150,9 +166,37 @@ impl Passes {
         self.passes.values().all(Pass::has_found_all)
     }
 
-    /// These folders are to be listed for a pass, the last of them first.
-    pub fn list(&mut self, ticket: Ticket, folders: Vec<RelPath>) {
-        self.to_list.extend(folders.into_iter().map(|folder| (ticket, folder)));
+    /// Whether one more may be begun.
+    pub fn has_room(&self) -> bool {
+        self.passes.len() < MOST && self.root_bytes < ROOTS
+    }
+
+    /// This folder is to be listed for a pass.
+    pub fn list(&mut self, ticket: Ticket, folder: RelPath) {
+        self.to_list.push(ToList::One(ticket, folder));
+    }
+
+    /// These in a folder are to be listed for a pass, the last of them first.
+    pub fn list_within(&mut self, ticket: Ticket, folder: RelPath, names: Vec<Name>) {
+        self.to_list.push(ToList::Within(ticket, folder, names));
+    }
+
+    fn next_to_list(&mut self) -> Option<(Ticket, RelPath)> {
+        loop {
+            match self.to_list.last_mut()? {
+                ToList::One(ticket, folder) => {
+                    let next = (*ticket, folder.clone());
+                    self.to_list.pop();
+                    return Some(next);
+                }
+                ToList::Within(ticket, folder, names) => match names.pop().map(|name| folder.join(&name)) {
+                    Some(Ok(folder)) => return Some((*ticket, folder)),
+                    // They are names that can be joined.
+                    Some(Err(_)) => {}
+                    None => _ = self.to_list.pop(),
+                },
+            }
+        }
     }
 
     /// The next folder to be listed, unless enough are.
@@ -160,7 +204,7 @@ impl Passes {
         if self.at_walker >= AHEAD {
             return None;
         }
-        let (ticket, folder) = self.to_list.pop()?;
+        let (ticket, folder) = self.next_to_list()?;
         self.at_walker += 1;
         let detail = self.get(ticket).map_or(Detail::Metadata, |pass| pass.detail(&folder));
         Some((ticket, folder, detail))
@@ -210,6 +254,10 @@ impl Passes {
     /// A pass of this folder would have deleted too much, and is made once more. Others may come meanwhile, which tell nothing
     /// new: the time runs from the first.
     pub fn doubt(&mut self, root: RelPath, now: Instant) {
+        let bytes: usize = self.doubted.keys().map(|root| root.as_bytes().len()).sum();
+        if self.doubted.len() >= DOUBTED.0 || bytes > DOUBTED.1 {
+            self.doubted.clear();
+        }
         self.doubted.entry(root).or_insert(now);
     }
 

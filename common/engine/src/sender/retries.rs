@@ -1,9 +1,10 @@
 //! What failed at the target or would not hold still, how often, and when it is tried again. Time comes in as an argument.
 
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use proto::RelPath;
+
+use super::few::Few;
 
 /// How often a run that is to end tries what fails each time: about 15 seconds.
 const PATIENCE: u32 = 5;
@@ -16,26 +17,23 @@ const ABSENT: Duration = Duration::from_secs(60);
 /// What was not missing for so long is sent as if it never was.
 const QUIET: Duration = Duration::from_secs(120);
 
-/// Places of which the target's word is remembered, of each kind.
-const PLACES: usize = 16 * 1024;
-
 /// Counts of a session.
 pub(super) struct Retries {
     pause: Duration,
     /// Operations that failed since one did not.
     failures: u32,
     /// How often what was missing, a folder or an entry of the root, or has failed was sent again, and when last.
-    resent: HashMap<RelPath, (u32, Instant)>,
+    resent: Few<(u32, Instant)>,
     /// Folders that the target has refused since the last full pass began: what is beneath them cannot be stored.
-    refused: HashSet<RelPath>,
+    refused: Few<()>,
     /// Names of files with several that it has refused since then.
-    refused_names: HashSet<RelPath>,
+    refused_names: Few<()>,
     /// Folders that it could not list when it was asked last.
-    unlisted: HashSet<RelPath>,
+    unlisted: Few<()>,
     /// There were more, so that it may be any folder: nothing is said to be whole then, before a pass has met it.
     more_unlisted: bool,
     /// How often files changed while they were read.
-    changed: HashMap<RelPath, u32>,
+    changed: Few<u32>,
 }
 
 impl Retries {
@@ -84,14 +82,12 @@ impl Retries {
 
     /// The target takes no such folder. One too many is sent again with the next thing beneath it.
     pub fn refuse(&mut self, folder: RelPath) {
-        if self.refused.len() < PLACES {
-            self.refused.insert(folder);
-        }
+        self.refused.insert(folder, ());
     }
 
     /// The target does not take a file with several names under this one. Whether that is remembered, and was not known.
     pub fn refuse_name(&mut self, name: RelPath) -> bool {
-        self.refused_names.len() < PLACES && self.refused_names.insert(name)
+        self.refused_names.insert(name, ())
     }
 
     /// Whether the target does not take a file with several names under this one.
@@ -107,11 +103,8 @@ impl Retries {
 
     /// The target cannot list this folder.
     pub fn is_unlisted(&mut self, folder: RelPath) {
-        if self.unlisted.len() < PLACES {
-            self.unlisted.insert(folder);
-        } else {
-            self.more_unlisted = true;
-        }
+        self.more_unlisted |= !self.unlisted.has_room(&folder);
+        self.unlisted.insert(folder, ());
     }
 
     /// Leaves of these places, which were stored, those that may be said to be whole: of a folder that could not be listed
@@ -127,13 +120,13 @@ impl Retries {
     /// This place, which is missing at the target or has failed there, is sent again: after this pause, if that was so for some
     /// times, or just now.
     pub fn resend(&mut self, place: &RelPath, now: Instant) -> Option<Duration> {
-        if self.resent.len() >= PLACES && !self.resent.contains_key(place) {
+        if !self.resent.has_room(place) {
             self.resent.clear();
         }
-        let (times, last) = match self.resent.get_mut(place) {
-            Some(known) => known,
-            None => self.resent.entry(place.clone()).or_insert((0, now - RETRY.0)),
-        };
+        if !self.resent.contains(place) {
+            self.resent.insert(place.clone(), (0, now - RETRY.0));
+        }
+        let (times, last) = self.resent.get_mut(place)?;
         // Once for each try: everything in a folder that is missing says so. What says so after that was tried is the next
         // try, which is not made at once: answers may come as fast as what they are to.
         let since = now.saturating_duration_since(*last);
@@ -153,7 +146,11 @@ impl Retries {
 
     /// A file changed each time it was read, in a run that is to end. Whether it is to be left at that.
     pub fn gives_up_on(&mut self, path: &RelPath) -> bool {
-        let times = self.changed.entry(path.clone()).or_default();
+        if !self.changed.contains(path) {
+            self.changed.insert(path.clone(), 0);
+        }
+        // Of more than can be counted none is waited for.
+        let Some(times) = self.changed.get_mut(path) else { return true };
         *times += 1;
         *times >= PATIENCE
     }
@@ -162,6 +159,7 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sender::few::PLACES;
 
     #[test]
     fn pauses_grow_until_something_succeeds() {

@@ -4,6 +4,7 @@ use proto::RelPath;
 
 use super::brake::Reason;
 use super::flight::End;
+use super::groups::Crowded;
 use super::looks::{Look, Why};
 use super::pass::Reach;
 use super::{Ended, Session, TURN};
@@ -46,6 +47,14 @@ impl Session<'_> {
         }
         self.flight.let_go(ticket);
         Ok(())
+    }
+
+    /// Where more names are to be searched for than can be at once, everything is compared.
+    pub(super) fn step_crowded(&mut self) {
+        if let Some(Crowded { since, tickets }) = self.groups.take_crowded() {
+            self.owe_since(since, Hint::Subtree { path: RelPath::root() });
+            tickets.into_iter().for_each(|ticket| self.flight.let_go(ticket));
+        }
     }
 
     /// Lets go of work whose last operation is acknowledged. Returns whether something was tried with it, so that more

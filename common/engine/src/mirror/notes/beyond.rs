@@ -11,11 +11,11 @@ use super::{Round, SIDES, Side};
 use crate::beneath::range_beneath;
 
 /// LIMIT: notes that are told apart, about 32 bytes each; more are not counted.
-const ENTRIES: usize = 2_000_000;
+const ENTRIES: usize = 200_000;
 /// LIMIT: bytes of the folders that they are in; in more folders they are not counted.
-const FOLDERS: usize = 32 * 1024 * 1024;
-/// What a folder takes besides its path.
-const FOLDER: usize = 200;
+const FOLDERS: usize = 1024 * 1024;
+/// What a folder takes besides its path: room for eleven names, and its place among the folders.
+const FOLDER: usize = 280;
 
 /// In which round each side has spoken of it last.
 pub(super) type Mark = [Option<Round>; SIDES];

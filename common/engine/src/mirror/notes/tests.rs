@@ -158,7 +158,7 @@ fn memory_is_bounded_however_long_the_paths() {
     let deep = format!("{}/", "d".repeat(255)).repeat(255);
     fill(&mut notes, deep.trim_end_matches('/'), KEPT);
     assert_eq!(notes.len(), KEPT as u64);
-    assert!(notes.bytes <= BYTES && notes.iter().count() > 100);
+    assert!(notes.bytes <= BYTES && notes.iter().count() > 10);
 }
 
 /// What [`Notes`] must agree with, by path: the round in which each side spoke last.

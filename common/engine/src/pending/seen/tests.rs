@@ -25,6 +25,7 @@ impl Desk {
 
     fn next(&mut self) -> Vec<String> {
         let said = |next: Next| match next {
+            Next::CompareAll(path, _) => format!("compare all of {path}"),
             Next::Delete(path, _) => format!("delete {path}"),
             Next::Clear(path, _) => format!("clear {path}"),
             Next::Compare(path, _) => format!("compare {path}"),
@@ -109,6 +110,26 @@ fn so_many_names_are_held_and_no_more() {
     assert_eq!(seen.awaits(&path("d")), Awaited::Within);
     let next = seen.let_go();
     assert!(next.contains(&Next::Compare(path("d"), Since::noticed(now))), "what is beyond is found by a comparison");
+}
+
+#[test]
+fn what_went_in_very_many_folders_or_deep_ones_is_found_by_a_comparison_of_all_above() {
+    let now = Instant::now();
+    let deep = "f".repeat(250) + "/";
+    let mut seen = Seen::default();
+    for n in 0..1_000 {
+        let folder = format!("top/{n:04}/{}", deep.repeat(100));
+        (0..2).for_each(|file| seen.hold(path(&format!("{folder}{file}")), 1, Since::noticed(now), false, now));
+    }
+    assert!(seen.bytes <= BYTES + 2 * MORE && seen.entries() == 2_000, "{} bytes", seen.bytes);
+    assert_eq!(seen.awaits(&path("top/0000")), Awaited::Within);
+    assert_eq!(seen.awaits(&path("top/other")), Awaited::No);
+    assert!(seen.let_go().contains(&Next::CompareAll(path("top"), Since::noticed(now))));
+    for n in 0..100_000 {
+        seen.hold(path(&format!("{n:06}{}/file", "x".repeat(240))), 1, Since::noticed(now), false, now);
+    }
+    assert!(seen.bytes <= BYTES + 2 * MORE + size(&RelPath::root()) && seen.entries() == 100_000);
+    assert!(seen.let_go().contains(&Next::CompareAll(RelPath::root(), Since::noticed(now))));
 }
 
 #[test]

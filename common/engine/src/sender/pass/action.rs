@@ -19,9 +19,10 @@ pub(in crate::sender) enum Window {
 /// What is to be done for a pass.
 #[derive(Debug)]
 pub(in crate::sender) enum Action {
-    /// List these folders, the last of them first; each is told of by [`listed`](super::Pass::listed) or
-    /// [`unlisted`](super::Pass::unlisted).
-    List(Vec<RelPath>),
+    /// List this folder, which is told of by [`listed`](super::Pass::listed) or [`unlisted`](super::Pass::unlisted).
+    List(RelPath),
+    /// The same of each of these in a folder, the last of them first.
+    ListWithin(RelPath, Vec<Name>),
     /// Ask whether the target's folder has this digest.
     Compare(RelPath, Digest),
     /// Ask what the target has in a folder behind this name.

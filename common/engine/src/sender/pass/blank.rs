@@ -3,40 +3,45 @@
 //!
 //! What is in them at the target was brought by this session; nothing is deleted on their account.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use proto::{Kind, RelPath};
+use proto::{Kind, Name, RelPath};
 
 use super::differences::{Difference, Differences, Differing};
 
-/// The topmost of such folders; all that is beneath is blank too.
+/// The topmost of such folders; all that is beneath is blank too. By the folders that they are in, which may have many of them.
 #[derive(Default)]
 pub(super) struct Blank {
-    tops: HashSet<RelPath>,
+    root: bool,
+    tops: HashMap<RelPath, HashSet<Name>>,
 }
 
 impl Blank {
     /// The target has nothing in this folder, nor beneath it.
     pub fn insert(&mut self, folder: RelPath) {
-        if !self.contains(&folder) {
-            self.tops.insert(folder);
+        if self.contains(&folder) {
+            return;
+        }
+        match folder.split() {
+            None => self.root = true,
+            Some((above, name)) => _ = self.tops.entry(above).or_default().insert(name),
         }
     }
 
     /// Whether the target is known to have had nothing in this folder.
     pub fn contains(&self, folder: &RelPath) -> bool {
-        if self.tops.is_empty() {
-            return false;
+        if self.root || self.tops.is_empty() {
+            return self.root;
         }
-        let mut upwards = std::iter::successors(Some(folder.clone()), RelPath::parent);
-        upwards.any(|folder| self.tops.contains(&folder))
+        let mut upwards = std::iter::successors(folder.split(), |(above, _)| above.split());
+        upwards.any(|(above, name)| self.tops.get(&above).is_some_and(|names| names.contains(&name)))
     }
 }
 
-/// Those in `folder` that a comparison of it has found.
-pub(super) fn found(folder: &RelPath, found: &Differences) -> Vec<RelPath> {
+/// Those that a comparison of a folder has found in it.
+pub(super) fn found(found: &Differences) -> Vec<Name> {
     let missing = |differing: &&Differing| (differing.kind, differing.difference) == (Kind::Dir, Difference::Missing);
-    found.here.iter().filter(missing).filter_map(|differing| folder.join(&differing.name).ok()).collect()
+    found.here.iter().filter(missing).map(|differing| differing.name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -44,17 +49,17 @@ mod tests {
     use super::super::differences::compare;
     use proto::Entry;
 
-    use super::super::tests::{entry, path};
+    use super::super::tests::{entry, name, path};
     use super::*;
 
     #[test]
     fn a_folder_is_blank_that_is_missing() {
         let entry = |name, kind| entry(name, kind, 0);
         let here = vec![entry("a", Kind::Dir), entry("b", Kind::File), entry("c", Kind::Dir), entry("d", Kind::Dir)];
-        let of = |there: &[Entry]| found(&path("x"), &compare(&here, &[], there));
-        assert_eq!(of(&[]), ["x/a", "x/c", "x/d"].map(path));
+        let of = |there: &[Entry]| found(&compare(&here, &[], there));
+        assert_eq!(of(&[]), ["a", "c", "d"].map(name));
         // A file stands where `c` is to be: what would be beneath it is not known to be missing, but is asked about.
-        assert_eq!(of(&[entry("c", Kind::File), entry("d", Kind::Dir)]), [path("x/a")]);
+        assert_eq!(of(&[entry("c", Kind::File), entry("d", Kind::Dir)]), [name("a")]);
         assert_eq!(of(&here), []);
     }
 

@@ -13,11 +13,13 @@ impl Pass {
         self.listing -= 1;
         self.empty |= path.is_root() && children.len() == 0 && children.skipped().is_empty();
         if self.is_deep() {
-            let folders = children.kinds().filter(|(_, kind)| *kind == Kind::Dir);
+            let folders = children.kinds().filter(|(name, kind)| *kind == Kind::Dir && path.check(name).is_ok());
             // The last is listed next: names in reverse, so that folders are listed in order.
-            let folders: Vec<_> = folders.rev().filter_map(|(name, _)| path.join(name).ok()).collect();
+            let folders: Vec<_> = folders.rev().map(|(name, _)| name.clone()).collect();
             self.listing += folders.len();
-            self.todo.push_back(Action::List(folders));
+            if !folders.is_empty() {
+                self.todo.push_back(Action::ListWithin(path.clone(), folders));
+            }
         }
         match children {
             Children::Listing(here) if !self.blank.contains(&path) => {
@@ -140,13 +142,16 @@ impl Pass {
         if !came.is_empty() {
             self.todo.push_back(Action::LookAtNew(path.clone(), came));
         }
+        let blank_itself = blank && self.is_deep();
         let blank = match () {
-            () if !self.is_deep() => Vec::new(),
-            () if blank => vec![path.clone()],
-            () => blank::found(path, &found),
+            () if blank_itself || !self.is_deep() => Vec::new(),
+            () => blank::found(&found),
         };
         self.look(path, found.here);
-        blank.into_iter().for_each(|folder| self.is_blank(folder));
+        if blank_itself {
+            return self.is_blank(path.clone());
+        }
+        blank.iter().filter_map(|name| path.join(name).ok()).for_each(|folder| self.is_blank(folder));
     }
 
     /// All of the target's listing is there.

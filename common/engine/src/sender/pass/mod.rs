@@ -94,7 +94,7 @@ impl Pass {
     /// Of the folder at `root`. What is noted of entries since it began is of `round`, or later.
     pub fn new(root: RelPath, reach: Reach, reason: Reason, round: Round, options: &Options, names: Mates) -> Pass {
         Pass {
-            todo: VecDeque::from([Action::List(vec![root.clone()])]),
+            todo: VecDeque::from([Action::List(root.clone())]),
             root,
             reach,
             reason,
@@ -228,9 +228,9 @@ impl Pass {
         &mut self.links
     }
 
-    /// A look was queued for this pass: it does not end before that is through.
-    pub fn waits_for_look(&mut self) {
-        self.looking += 1;
+    /// So many looks were queued for this pass: it does not end before they are through.
+    pub fn waits_for_looks(&mut self, looks: usize) {
+        self.looking += looks;
     }
 
     /// A look that was queued, or the upload that it led to, is through.

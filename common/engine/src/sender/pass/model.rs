@@ -133,7 +133,10 @@ impl World {
     fn carry_out(&mut self, pass: &mut Pass, action: Action) {
         assert!(!self.over, "{action:?} after its end");
         match action {
-            Action::List(folders) => self.to_list.extend(folders),
+            Action::List(folder) => self.to_list.push(folder),
+            Action::ListWithin(folder, names) => {
+                self.to_list.extend(names.iter().map(|name| folder.join(name).unwrap()))
+            }
             Action::Compare(path, digest) => {
                 self.comparing.insert(path.clone());
                 self.ops.push_back(Op::Compare(path, digest));
@@ -198,7 +201,7 @@ impl World {
     }
 
     fn look(&mut self, pass: &mut Pass, path: RelPath) {
-        pass.waits_for_look();
+        pass.waits_for_looks(1);
         self.looks.push_back(path);
     }
 

@@ -49,8 +49,10 @@ fn said(pass: &mut Pass) -> Vec<String> {
     let mut said = Vec::new();
     while let Some(action) = pass.next(Window::Open) {
         said.push(match action {
-            Action::List(folders) => {
-                format!("list {}", folders.iter().map(RelPath::to_string).collect::<Vec<_>>().join(" "))
+            Action::List(folder) => format!("list {folder}"),
+            Action::ListWithin(folder, names) => {
+                let folders = names.iter().map(|name| folder.join(name).unwrap().to_string());
+                format!("list {}", folders.collect::<Vec<_>>().join(" "))
             }
             Action::Compare(path, _) => format!("compare {path}"),
             Action::Look(folder, differing) => {
@@ -129,10 +131,10 @@ fn looks_are_waited_for_before_the_names_are_told_and_it_ends_once() {
     said(&mut pass);
     there(&mut pass, "", &[("b", Kind::File)]);
     assert_eq!(said(&mut pass), ["look in .: a Missing", "Judge"]);
-    pass.waits_for_look();
+    pass.waits_for_looks(1);
     pass.may_delete(LEAVE);
     assert_eq!(said(&mut pass), ["delete 1 of 1, named 1"]);
-    pass.waits_for_look();
+    pass.waits_for_looks(1);
     let inode = Inode { dev: 1, ino: 1, nlink: 2, ctime: Default::default() };
     for name in ["x", "x", "y"] {
         pass.meet(inode, path(name));
@@ -171,7 +173,7 @@ fn answers_about_what_is_beneath_a_blank_folder_are_of_no_interest() {
     assert_eq!((pass.detail(&path("a/c")), pass.entries()), (Detail::Names, 0));
     pass.is_missing(&path("a"));
     list(&mut pass, "a/c", &[("x", Kind::File)]);
-    assert_eq!(said(&mut pass), ["list ", "all 1 of a/c", "delete 0 of 1, named 0", "End"]);
+    assert_eq!(said(&mut pass), ["all 1 of a/c", "delete 0 of 1, named 0", "End"]);
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn a_listing_in_parts_is_compared_part_by_part_and_judged_as_a_whole() {
     let mut pass = pass("", Reach::Subtree, MaxDelete::Entries(2));
     let files = ["a", "c", "e", "g"].map(|name| (name, Kind::File));
     list(&mut pass, "", &files);
-    assert_eq!(said(&mut pass), ["list .", "list ", "compare ."]);
+    assert_eq!(said(&mut pass), ["list .", "compare ."]);
     part(&mut pass, "", &["b", "c"], false, &[]);
     assert_eq!(said(&mut pass), ["look in .: a Missing", "ask on in . behind c"]);
     part(&mut pass, "", &["d"], false, &[]);

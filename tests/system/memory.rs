@@ -1,0 +1,250 @@
+//! What pushd remembers is bounded, whatever users of a source do: the most memory that it has had, under trees and changes
+//! made to fill it. What is bounded, and by what: ARCHITECTURE.md, "Memory".
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::rig::eventually;
+use crate::rig::pair::{Pair, Setup};
+
+/// Far more than it has in any of these, and far less than without bounds.
+const BOUND: u64 = 256 << 20;
+
+/// A folder in which nothing needs a path.
+struct Folder(OwnedFd);
+
+impl Folder {
+    fn open(path: &Path) -> Folder {
+        Folder(rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap())
+    }
+
+    /// Makes a folder in it.
+    fn make(&self, name: &str) -> Folder {
+        rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o755)).unwrap();
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        Folder(rustix::fs::openat(&self.0, name, flags, Mode::empty()).unwrap())
+    }
+
+    /// So many folders in each other, with names of so many bytes; the innermost.
+    fn deep(self, depth: usize, bytes: usize) -> Folder {
+        (0..depth).fold(self, |folder, _| folder.make(&"d".repeat(bytes)))
+    }
+
+    fn file(&self, name: &str, content: &[u8]) {
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o644)).unwrap();
+        rustix::io::write(&file, content).unwrap();
+    }
+
+    fn link(&self, from: &str, to: &Folder, name: &str) {
+        rustix::fs::linkat(&self.0, from, &to.0, name, AtFlags::empty()).unwrap();
+    }
+
+    /// Makes new files for so long, as fast as it goes.
+    fn storm(&self, span: Duration) -> usize {
+        let (begun, mut made) = (Instant::now(), 0);
+        while begun.elapsed() < span {
+            (0..100).for_each(|n| self.file(&(made + n).to_string(), b""));
+            made += 100;
+        }
+        made
+    }
+}
+
+fn say(what: &str, pair: &Pair) -> u64 {
+    let most = pair.pushd.daemon.most_memory();
+    println!("{what}: {} MiB at most", most >> 20);
+    most
+}
+
+/// Whether the target is there while something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Online,
+    Stopped,
+    Away,
+}
+
+/// A storm of new files 300 folders deep, whose names have so many bytes each, and equal trees at its end.
+fn storm_at_depth(target: Target, bytes: usize, span: Duration) -> u64 {
+    let mut pair = Pair::live("deep", Setup::default());
+    let deep = Folder::open(&pair.source).make("user").deep(299, bytes);
+    pair.settle();
+    match target {
+        Target::Online => {}
+        Target::Stopped => pair.recvd.daemon.stop(),
+        Target::Away => {
+            pair.recvd.daemon.kill();
+            eventually("pushd knows", || pair.pushd.target("t")["state"] == "offline");
+        }
+    }
+    let made = deep.storm(span);
+    say(&format!("{made} files 300 folders deep, names of {bytes}, {target:?}"), &pair);
+    match target {
+        Target::Online => {}
+        Target::Stopped => pair.recvd.daemon.go_on(),
+        Target::Away => pair.recvd.start(),
+    }
+    pair.settle();
+    say("in sync", &pair)
+}
+
+#[test]
+fn a_storm_deep_in_a_tree_fills_no_memory() {
+    for target in [Target::Online, Target::Stopped, Target::Away] {
+        let most = storm_at_depth(target, 12, Duration::from_secs(2));
+        assert!(most < BOUND, "{target:?}: {} MiB", most >> 20);
+    }
+}
+
+#[test]
+#[ignore = "a minute and a half of storms, for figures"]
+fn long_storms_deep_in_a_tree_fill_no_memory() {
+    for target in [Target::Online, Target::Stopped, Target::Away] {
+        let most = storm_at_depth(target, 12, Duration::from_secs(25));
+        assert!(most < BOUND, "{target:?}: {} MiB", most >> 20);
+    }
+}
+
+/// So many folders with a file each, side by side so deep that each path is 60 KiB.
+fn folders_at_depth(folders: usize) -> u64 {
+    let mut pair = Pair::new("wide", Setup::default());
+    let top = Folder::open(&pair.source).make("user");
+    let deep = top.deep(299, 200);
+    for n in 0..folders {
+        deep.make(&n.to_string()).file("file", b"x");
+    }
+    pair.start();
+    pair.settle();
+    say(&format!("{folders} folders 300 deep"), &pair)
+}
+
+#[test]
+fn many_folders_deep_in_a_tree_fill_no_memory() {
+    let most = folders_at_depth(300);
+    assert!(most < BOUND, "{} MiB", most >> 20);
+}
+
+#[test]
+#[ignore = "takes minutes, for figures"]
+fn very_many_folders_deep_in_a_tree_fill_no_memory() {
+    let most = folders_at_depth(20_000);
+    assert!(most < BOUND, "{} MiB", most >> 20);
+}
+
+/// So many files that the target refuses, with names of 200 bytes, ten folders deep.
+fn problems(files: usize) -> u64 {
+    let mut pair = Pair::new("refused", Setup { module: "max_file_size = \"1B\"".into(), ..Setup::default() });
+    let top = Folder::open(&pair.source);
+    let content = b"two";
+    for folder in 0..files / 1000 {
+        let deep = top.make(&format!("{folder:0>200}")).deep(9, 200);
+        (0..1000).for_each(|n| deep.file(&format!("{n:0>200}"), content));
+    }
+    pair.start();
+    eventually("all are named or counted", || pair.pushd.target("t")["problems_total"].as_u64() >= Some(files as u64));
+    let most = say(&format!("{files} problems"), &pair);
+    let done = pair.pushd.command(&["status", "-v"]);
+    assert_eq!(done.code, 1, "{}", done.text());
+    most.max(say("with status", &pair))
+}
+
+#[test]
+fn many_problems_fill_no_memory() {
+    let most = problems(10_000);
+    assert!(most < BOUND, "{} MiB", most >> 20);
+}
+
+#[test]
+#[ignore = "takes a minute, for figures"]
+fn very_many_problems_fill_no_memory() {
+    let most = problems(200_000);
+    assert!(most < BOUND, "{} MiB", most >> 20);
+}
+
+/// So many files with names of 100 bytes, which vanish.
+fn held(entries: usize, by_start: bool) -> u64 {
+    let source = "delete_hold = \"5s\"\nmax_delete = \"10%\"".into();
+    let mut pair = Pair::new("mass", Setup { source, ..Setup::default() });
+    let folder = pair.source.join("spool");
+    fs::create_dir(&folder).unwrap();
+    let spool = Folder::open(&folder);
+    for n in 0..entries / 1000 {
+        let one = spool.make(&format!("{n:0>100}"));
+        (0..1000).for_each(|n| one.file(&format!("{n:0>100}"), b""));
+    }
+    pair.start();
+    pair.settle();
+    say(&format!("{entries} entries"), &pair);
+    if by_start {
+        pair.pushd.daemon.end(Duration::from_secs(10));
+    }
+    for n in 0..entries / 1000 {
+        let one = folder.join(format!("{n:0>100}"));
+        for entry in fs::read_dir(&one).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+    if by_start {
+        pair.pushd.daemon.start();
+        eventually("they are held", || pair.pushd.target("t")["held"]["entries"].as_u64() >= Some(entries as u64));
+        assert_eq!(pair.pushd.command(&["release", "s"]).code, 0);
+    }
+    pair.settle();
+    say(&format!("{entries} deletions, by a start: {by_start}"), &pair)
+}
+
+#[test]
+fn masses_of_deletions_fill_no_memory() {
+    for by_start in [false, true] {
+        let most = held(20_000, by_start);
+        assert!(most < BOUND, "{} MiB", most >> 20);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes, for figures"]
+fn large_masses_of_deletions_fill_no_memory() {
+    for by_start in [false, true] {
+        let most = held(300_000, by_start);
+        assert!(most < BOUND, "{} MiB", most >> 20);
+    }
+}
+
+/// So many files of two names each, in folders of so many bytes.
+fn links(files: usize, depth: usize) -> u64 {
+    let mut pair =
+        Pair::new("linked", Setup { module: "keep = [\"mode\", \"mtime\", \"hardlinks\"]".into(), ..Setup::default() });
+    let top = Folder::open(&pair.source);
+    let (one, other) = (top.make("one").deep(depth, 200), top.make("other").deep(depth, 200));
+    for n in 0..files {
+        one.file(&n.to_string(), b"x");
+        one.link(&n.to_string(), &other, &n.to_string());
+    }
+    pair.start();
+    pair.settle();
+    let most = say(&format!("{files} files of two names, {depth} deep"), &pair);
+    rustix::fs::renameat(CWD, pair.source.join("one"), CWD, pair.source.join("two")).unwrap();
+    pair.settle();
+    most.max(say("renamed", &pair))
+}
+
+#[test]
+fn many_names_of_files_fill_no_memory() {
+    let most = links(3_000, 100);
+    assert!(most < BOUND, "{} MiB", most >> 20);
+}
+
+#[test]
+#[ignore = "takes minutes, for figures"]
+fn very_many_names_of_files_fill_no_memory() {
+    // What a pass knows of such names is not bounded: deeper it would be more.
+    for depth in [1, 5] {
+        let most = links(50_000, depth);
+        assert!(most < BOUND, "{} MiB", most >> 20);
+    }
+}
