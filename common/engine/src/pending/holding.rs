@@ -254,9 +254,15 @@ impl Pending {
         self.inferred.met(scope);
     }
 
-    /// Something stands at this place.
+    /// A look has found something at this place, or a listing.
     pub(crate) fn stands(&mut self, path: &RelPath, folder: bool, now: Instant) {
-        self.seen.stands(path, folder, now);
+        let oldest = self.seen.oldest();
+        let successor = self.seen.stands(path, folder, now);
+        // Of what is in a folder that was held a comparison has left to that what it did not find here. A name that an event
+        // tells of has its own.
+        if folder && matches!(successor, Successor::Known | Successor::Stale) {
+            self.hints.subtree(path.clone(), oldest.unwrap_or(Since::noticed(now)), now);
+        }
         let since = self.inferred.told().map(|(since, _)| since);
         for folder in self.inferred.stands(path) {
             self.hints.subtree(folder, since.unwrap_or(Since::noticed(now)), now);

@@ -1,7 +1,7 @@
 //! Which deletions that are seen wait, as masses of them.
 
 use super::*;
-use crate::pending::{Found, LetGo, Scope, Since, Why};
+use crate::pending::{Awaited, Found, LetGo, Scope, Since, Why};
 
 impl Desk {
     /// How many wait, and why.
@@ -67,6 +67,17 @@ fn what_came_and_went_at_a_place_that_is_held_takes_along_what_the_target_has_th
         desk.later(Duration::from_secs(1));
         assert_eq!(desk.all(), [format!("gone {at}")]);
     }
+}
+
+#[test]
+fn a_folder_that_was_held_and_is_found_standing_is_compared() {
+    let mut desk = Desk::new();
+    desk.go(0..101);
+    desk.entry("folder", Cause::GONE);
+    assert_eq!(desk.pending.awaits(&path("folder/file")), Awaited::Itself, "so a comparison leaves it to what is held");
+    desk.pending.stands(&path("folder"), true, desk.now);
+    assert_eq!(desk.pending.awaits(&path("folder/file")), Awaited::No);
+    assert_eq!(desk.all(), ["subtree folder"]);
 }
 
 #[test]
