@@ -53,7 +53,8 @@ impl Waiting {
     /// When it is due, now that `latest` has come to it.
     fn due_after(&mut self, latest: Cause, rules: &Rules, now: Instant) -> Instant {
         if self.depth != Depth::Entry {
-            return now;
+            // A name that came or went there does not bring a comparison forward that is put off.
+            return if latest == Cause::ENTRIES && self.due > now { self.due } else { now };
         }
         if latest.has(Cause::GONE) {
             return now + rules.holds.deleted;

@@ -171,7 +171,7 @@ impl Session<'_> {
             if self.passes.get(ticket).is_some_and(cleared) {
                 self.owe_entry(ticket, path.clone(), Cause::GONE | Cause::RELEASED);
             } else if let Some(parent) = path.parent() {
-                self.owe(ticket, Hint::Folder { path: parent });
+                self.list_again(ticket, parent);
             }
         } else if error.kind() == io::ErrorKind::CrossesDevices {
             self.note_unseen(path, error);
@@ -311,7 +311,9 @@ impl Session<'_> {
             }
             Action::Delete(paths, weight) => {
                 if let Some(pass) = self.passes.get(ticket) {
-                    if let Some(one) = paths.first() {
+                    if let Some(one) = paths.first()
+                        && self.retries.is_news(pass.root(), weight.deletes, one, self.mirror.now())
+                    {
                         say_deletes(pass, &weight, one);
                     }
                     let root = pass.root().clone();

@@ -24,15 +24,25 @@ impl Session<'_> {
                 {
                     folder = above;
                 }
-                self.owe(ticket, Hint::Folder { path: folder });
+                self.list_again(ticket, folder);
             }
             Absence::LostSight => self.flight.end_with(ticket, End::LostSight),
             Absence::ListAgain => {
                 let folder = path.parent().unwrap_or_default();
-                self.owe(ticket, Hint::Folder { path: folder });
+                self.list_again(ticket, folder);
             }
         }
         Ok(())
+    }
+
+    /// Has a folder listed from which something is missing.
+    pub(super) fn list_again(&mut self, ticket: Ticket, folder: RelPath) {
+        let now = self.mirror.now();
+        let pause = self.retries.list_again(&folder, now);
+        self.owe(ticket, Hint::Folder { path: folder.clone() });
+        if let Some(pause) = pause {
+            self.mirror.pending().postpone(&folder, now + pause);
+        }
     }
 
     /// What stands here the target cannot hold under this name. What it has under it is something else.

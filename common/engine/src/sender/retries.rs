@@ -17,6 +17,11 @@ const ABSENT: Duration = Duration::from_secs(60);
 /// What was not missing for so long is sent as if it never was.
 const QUIET: Duration = Duration::from_secs(120);
 
+/// Longest pause before a folder is listed again from which something was missing.
+const LISTED: Duration = Duration::from_secs(4);
+/// What a comparison has said in the log is not said again for so long.
+const SAID: Duration = Duration::from_secs(60);
+
 /// Counts of a session.
 pub(super) struct Retries {
     pause: Duration,
@@ -24,6 +29,10 @@ pub(super) struct Retries {
     failures: u32,
     /// How often what was missing, a folder or an entry of the root, or has failed was sent again, and when last.
     resent: Few<(u32, Instant)>,
+    /// The same of folders that were listed again, as something in them was not where it should have been.
+    listed: Few<(u32, Instant)>,
+    /// What a comparison of which folder has said last: that it deletes so many entries, and one of them.
+    said: Option<(RelPath, u64, RelPath, Instant)>,
     /// Folders that the target has refused since the last full pass began: what is beneath them cannot be stored.
     refused: Few<()>,
     /// Names of files with several that it has refused since then.
@@ -38,8 +47,9 @@ pub(super) struct Retries {
 
 impl Retries {
     pub fn new() -> Retries {
-        let (resent, refused, refused_names, unlisted, more_unlisted, changed) = Default::default();
-        Retries { pause: RETRY.0, failures: 0, resent, refused, refused_names, unlisted, more_unlisted, changed }
+        let (resent, listed, refused, refused_names, unlisted, changed) = Default::default();
+        let (pause, failures, said, more_unlisted) = (RETRY.0, 0, None, false);
+        Retries { pause, failures, resent, listed, said, refused, refused_names, unlisted, more_unlisted, changed }
     }
 
     /// How long what failed waits before it is tried again.
@@ -120,23 +130,25 @@ impl Retries {
     /// This place, which is missing at the target or has failed there, is sent again: after this pause, if that was so for some
     /// times, or just now.
     pub fn resend(&mut self, place: &RelPath, now: Instant) -> Option<Duration> {
-        if !self.resent.has_room(place) {
-            self.resent.clear();
+        tries(&mut self.resent, place, now)
+    }
+
+    /// This folder is listed again, as something in it is not where it should be: after this pause, if that was so just now, or
+    /// for some times. Each of many that are missing says so, and one listing is for all.
+    pub fn list_again(&mut self, folder: &RelPath, now: Instant) -> Option<Duration> {
+        tries(&mut self.listed, folder, now).map(|pause| pause.min(LISTED))
+    }
+
+    /// Whether it is news that a comparison of this folder deletes so many entries, of which this is one: what cannot go, as
+    /// the target has no room for what takes its place, is found by each comparison.
+    pub fn is_news(&mut self, folder: &RelPath, deletes: u64, one: &RelPath, now: Instant) -> bool {
+        let known = self.said.as_ref().is_some_and(|(at, entries, place, said)| {
+            (at, *entries, place) == (folder, deletes, one) && now.saturating_duration_since(*said) < SAID
+        });
+        if !known {
+            self.said = Some((folder.clone(), deletes, one.clone(), now));
         }
-        if !self.resent.contains(place) {
-            self.resent.insert(place.clone(), (0, now - RETRY.0));
-        }
-        let (times, last) = self.resent.get_mut(place)?;
-        // Once for each try: everything in a folder that is missing says so. What says so after that was tried is the next
-        // try, which is not made at once: answers may come as fast as what they are to.
-        let since = now.saturating_duration_since(*last);
-        let least = RETRY.0.checked_sub(since).filter(|left| !left.is_zero());
-        if least.is_none() {
-            (*times, *last) = (if since < QUIET { *times + 1 } else { 1 }, now);
-        }
-        let doublings = times.checked_sub(TRIES).map(|times| times.min(16));
-        let pause = doublings.map(|doublings| ABSENT.min(RETRY.0 * (1 << doublings)));
-        pause.max(least)
+        !known
     }
 
     /// Whether this was sent again so often that it is sent ever later.
@@ -154,6 +166,27 @@ impl Retries {
         *times += 1;
         *times >= PATIENCE
     }
+}
+
+/// One more try at a place. The pause before it, which grows after some tries.
+fn tries(known: &mut Few<(u32, Instant)>, place: &RelPath, now: Instant) -> Option<Duration> {
+    if !known.has_room(place) {
+        known.clear();
+    }
+    if !known.contains(place) {
+        known.insert(place.clone(), (0, now - RETRY.0));
+    }
+    let (times, last) = known.get_mut(place)?;
+    // Once for each try: everything in a folder that is missing says so. What says so after that was tried is the next
+    // try, which is not made at once: answers may come as fast as what they are to.
+    let since = now.saturating_duration_since(*last);
+    let least = RETRY.0.checked_sub(since).filter(|left| !left.is_zero());
+    if least.is_none() {
+        (*times, *last) = (if since < QUIET { *times + 1 } else { 1 }, now);
+    }
+    let doublings = times.checked_sub(TRIES).map(|times| times.min(16));
+    let pause = doublings.map(|doublings| ABSENT.min(RETRY.0 * (1 << doublings)));
+    pause.max(least)
 }
 
 #[cfg(test)]
@@ -194,6 +227,24 @@ mod tests {
         retries.begin_pass();
         assert_eq!(retries.resend(&folder, now), Some(ABSENT));
         assert_eq!(retries.resend(&folder, now + QUIET), None);
+    }
+
+    #[test]
+    fn a_folder_is_listed_again_now_and_then_and_what_is_found_again_is_said_once() {
+        let path = |text: &str| RelPath::parse(text.as_bytes()).unwrap();
+        let (mut retries, now, second) = (Retries::new(), Instant::now(), Duration::from_secs(1));
+        let pauses: Vec<_> = (0..20).map(|n| retries.list_again(&path("a"), now + second * n)).collect();
+        assert_eq!((pauses[0], pauses[19]), (None, Some(LISTED)));
+        assert_eq!(retries.list_again(&path("b"), now), None);
+        assert_eq!(
+            retries.list_again(&path("b"), now),
+            Some(RETRY.0),
+            "another time, with all that says so until then"
+        );
+        let says =
+            [("a", 463, "x", 0), ("a", 463, "x", 3), ("a", 464, "x", 4), ("b", 464, "x", 4), ("b", 464, "x", 64)];
+        let news = says.map(|(folder, n, one, at)| retries.is_news(&path(folder), n, &path(one), now + second * at));
+        assert_eq!(news, [true, false, true, true, true]);
     }
 
     #[test]

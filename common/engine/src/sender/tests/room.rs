@@ -114,6 +114,32 @@ fn content_follows_the_promise_of_room_and_the_end_needs_no_hand() {
 }
 
 #[test]
+fn where_much_is_missing_at_once_its_folder_is_listed_now_and_then() {
+    let pair = Pair::new();
+    let lists = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = lists.clone();
+    let fake = Fake::new(move |message: &ToReceiver| {
+        if matches!(message, ToReceiver::Compare { .. }) {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        None
+    });
+    let mirror = pair.mirror.clone();
+    let hints = std::thread::spawn(move || {
+        for n in 0..40 {
+            mirror.hint([Hint::Entry { path: path(&n.to_string()), cause: Cause::LOST }]);
+            mirror.hint([Hint::Entry { path: RelPath::root(), cause: Cause::ENTRIES }]);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    fake.connect(&pair, pair.new_sender(), Until::Stopped, Duration::from_secs(4));
+    hints.join().unwrap();
+    let lists = lists.load(Ordering::Relaxed);
+    assert!((1..10).contains(&lists), "listed {lists} times");
+    assert!(pair.mirror.pending().is_empty());
+}
+
+#[test]
 fn after_names_that_were_not_joined_the_folders_of_all_are_looked_at() {
     for outcome in [Outcome::ReadOnly { reason: "so".into() }, Outcome::Failed { reason: "so".into() }] {
         let pair = Pair::new();
