@@ -54,9 +54,10 @@ impl Sim<'_> {
         Ok(())
     }
 
-    /// Nothing is marked at rest.
+    /// Nothing is marked at rest that stands at the source still: what has gone from there may stay as it was.
     pub(super) fn are_exact(&self) -> Result<(), String> {
-        let marked = |at: &String| is_marked(&self.place.there.join(at));
+        let stands = |at: &String| fs::symlink_metadata(self.place.here.join(at)).is_ok();
+        let marked = |at: &String| stands(at) && is_marked(&self.place.there.join(at));
         match self.world.agitated.iter().find(|at| marked(at)) {
             Some(at) => Err(format!("{at} is an inexact copy at rest")),
             None => Ok(()),
