@@ -222,7 +222,14 @@ fn names_that_cannot_be_joined_are_files_of_their_own_and_are_named() {
     let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
     let heard = three_names(&pair, &mut target);
     let link = of_kind(&heard, |message| matches!(message, ToReceiver::Link { .. }))[0];
-    let heard = target.says(&refused(link)).unwrap();
+    let mut heard = target.says(&refused(link)).unwrap();
+    assert_eq!(said(&heard), ["offer a"], "nobody has said which of them it was");
+    let upto = target.operations;
+    heard.extend(target.says(&ToSender::Applied { upto }).unwrap());
+    let links = of_kind(&heard, |message| matches!(message, ToReceiver::Link { .. }));
+    assert_eq!(said(&heard), ["offer a", "link a [b]", "link a [c]"]);
+    let mut heard = target.says(&refused(links[0])).unwrap();
+    heard.extend(target.says(&refused(links[1])).unwrap());
     assert_eq!(said(&heard), ["offer b", "offer c"]);
     let offers = of_kind(&heard, |message| matches!(message, ToReceiver::Offer { .. }));
     let heard = target.says(&ToSender::Outcome { op: offers[1], outcome: Outcome::Want }).unwrap();
