@@ -161,11 +161,18 @@ fn each_name_that_is_not_joined_with_its_file_is_named() {
     mute.wait_for_frames(2);
     mute.answer(&ToSender::Listing { op: 2, entries: Vec::new(), last: true });
     mute.wait_for_frames(3);
-    mute.answer(&ToSender::Outcome { op: 4, outcome: proto::Outcome::Refused { reason: "too many".into() } });
+    let refused = |op| ToSender::Outcome { op, outcome: proto::Outcome::Refused { reason: "too many".into() } };
+    mute.answer(&refused(4));
     mute.answer(&ToSender::Durable { upto: 5 });
+    // Nobody has said which of them it was: the first is asked about, and each is told by itself.
+    mute.wait_for_frames(1);
+    mute.answer(&ToSender::Durable { upto: 6 });
+    mute.wait_for_frames(2);
+    mute.answer(&refused(7));
+    mute.answer(&refused(8));
     // They are files of their own there.
     mute.wait_for_frames(2);
-    mute.answer(&ToSender::Durable { upto: 7 });
+    mute.answer(&ToSender::Durable { upto: 10 });
     mute.eventually("acknowledged", |mirror| mirror.owed().paths == 0);
     let named: Vec<String> = mute.pair.mirror.entries.problems().iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(named, ["b", "c"]);
