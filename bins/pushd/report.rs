@@ -96,7 +96,10 @@ pub fn cut(outcomes: &mut [Outcome]) {
 
 /// Of a pass that has done all but delete what is too much.
 pub fn held(held: &Held) -> Failed {
-    (Exit::Busy, format!("{}; if that is right, run again with --release", crate::held::reason(held)))
+    (
+        Exit::Busy,
+        format!("deletions are held: {}; if that is right, run again with --release", crate::held::reason(held)),
+    )
 }
 
 impl Outcome {

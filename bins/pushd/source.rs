@@ -118,10 +118,12 @@ impl Live {
         let mut waited = self.accept_root();
         waited |= self.forget_absent();
         for lane in &self.lanes {
-            if lane.mirror.release() {
-                lane.hurry();
-                waited = true;
-            }
+            let held = lane.mirror.release();
+            held.then(|| lane.hurry());
+            waited |= held;
+        }
+        if waited {
+            tracing::info!(source_name = %self.source.name, "a person lets go on what was held or halted");
         }
         waited
     }

@@ -72,6 +72,7 @@ fn a_mass_waits_for_its_time_and_all_say_until_when() {
     let line = told(&pair);
     assert!(line.contains("151 deletions are held") && line.contains(&moment("why")), "{line}");
     assert!(line.contains(", for 59m") && watched(&pair).contains(", for 59m"), "{line}");
+    eventually("the log says so", || pair.pushd.daemon.log().contains("were seen to go at once (of site: 151)"));
     let late = pair.pushd.command(&["wait", "--timeout", "300ms"]);
     assert!(late.code == 75 && late.err.contains("s to t: 151 deletions are held since"), "{}", late.text());
     assert!(late.err.contains("(site with 151 of them)") && late.err.contains(", for 59m"), "{}", late.text());
@@ -83,6 +84,8 @@ fn a_mass_waits_for_its_time_and_all_say_until_when() {
     assert_eq!(pair.pushd.command(&["wait", "--timeout", FOR_EVER]).code, 0);
     assert!(!pair.backup.join("site").exists());
     assert_eq!(pair.pushd.command(&["status"]).code, 0);
+    eventually("the log says that, too", || pair.pushd.daemon.log().contains("no deletions are held any more"));
+    assert!(pair.pushd.daemon.log().contains("a person lets go on what was held"));
 }
 
 #[test]
@@ -129,6 +132,7 @@ fn a_source_that_is_emptied_waits_for_a_word_or_for_something_to_stand_in_it() {
     for words in [&["wait", "--timeout", FOR_EVER][..], &["sync"]] {
         needs_a_word(&pair.pushd.command(words));
     }
+    eventually("the log says so", || pair.pushd.daemon.log().contains("the source is empty, and the backup is not ("));
     fs::write(pair.source.join("again"), "x").unwrap();
     eventually("what stands there is mirrored", || pair.backup.join("again").exists());
     pair.settle();

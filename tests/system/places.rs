@@ -191,7 +191,7 @@ fn leftovers_that_cannot_be_removed_are_named() {
     // What is mounted there cannot be removed.
     let mounted = Mounted::tmpfs(&stays);
     pair.recvd.start();
-    let words = format!("cannot remove leftovers of interrupted sessions: {}: ", stays.display());
+    let words = format!("cannot remove leftovers of interrupted sessions, and tries again: {}: ", stays.display());
     assert!(log_has(&pair, &words), "{}", pair.recvd.daemon.log());
     assert!(!goes.exists(), "one that stays keeps others");
     drop(mounted);

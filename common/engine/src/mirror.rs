@@ -6,6 +6,7 @@ mod account;
 mod condition;
 mod entries;
 mod halt;
+mod held;
 mod lines;
 mod notes;
 mod progress;
@@ -57,6 +58,8 @@ pub struct Mirror {
     pub progress: Progress,
     /// Mount points of the source on which nothing is mounted now.
     pub(crate) absent: Absent,
+    /// Why deletions wait, as the log says it.
+    said: Mutex<Option<Why>>,
 }
 
 impl Mirror {
@@ -78,6 +81,7 @@ impl Mirror {
             sent: Sent::default(),
             progress: Progress::new(clock.clone()),
             absent: Absent::default(),
+            said: Mutex::default(),
             clock,
         }
     }
@@ -162,38 +166,6 @@ impl Mirror {
     pub fn go_on(&self) {
         self.halts.go_on();
         self.wake.notify_one();
-    }
-
-    /// Deletions that wait, if any do.
-    pub fn deletions_held(&self) -> Option<Held> {
-        let held = self.pending().deletions_held(self.now());
-        self.with_absent(held)
-    }
-
-    /// The same with what is beneath mount points on which nothing is mounted.
-    fn with_absent(&self, held: Option<Held>) -> Option<Held> {
-        let Some(told) = self.absent.told() else { return held };
-        let age = self.clock.since(told.since);
-        let away = Away { mounts: told.mounts, uncounted: told.uncounted, entries: told.entries };
-        Some(match held {
-            None => {
-                let (entries, left, largest) = (told.entries, None, None);
-                Held { entries, age, left, why: Why::Unmounted, total: entries, largest, away }
-            }
-            Some(held) => {
-                let (entries, age) = (held.entries.saturating_add(told.entries), held.age.max(age));
-                Held { entries, age, left: None, away, ..held }
-            }
-        })
-    }
-
-    /// All that is held, if nothing else is owed and a person has to let it go on.
-    pub(crate) fn held_alone(&self) -> Option<Held> {
-        let (held, idle) = {
-            let pending = self.pending();
-            (pending.deletions_held(self.now()), pending.owes_nothing())
-        };
-        self.with_absent(held).filter(|held| held.left.is_none() && idle)
     }
 
     /// Whether a person has to let something at or beneath `place`, or above it, go on.

@@ -154,6 +154,11 @@ impl Absent {
         self.is_any(|place, away| if place == path { away.over } else { path.is_within(place) })
     }
 
+    /// Whether there are any.
+    pub(super) fn holds(&self) -> bool {
+        self.is_any(|_, _| true)
+    }
+
     fn is_any(&self, meets: impl Fn(&RelPath, &Away) -> bool) -> bool {
         self.any.load(Ordering::Acquire) && lock(&self.places).all().any(|(path, away)| meets(path, away))
     }

@@ -176,6 +176,15 @@ impl Account {
         lock(&self.books).ledger.sends(Past::Sent, Amount { bytes: 0, entries: 1 }, self.clock.now());
     }
 
+    /// The target lacks what was to be changed for this version, which is sent again where it has said so before.
+    pub fn lacks(&self, path: &RelPath, stat: &Stat) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut books = lock(&self.books);
+        let lacking = books.versions.lacking(path, stat);
+        let past = books.versions.meet(lacking, stat.ctime, (now, wall));
+        books.ledger.sends(past, Amount { bytes: 0, entries: 1 }, now);
+    }
+
     /// All of this version was sent, of which that was known.
     pub fn has_sent(&self, path: &RelPath, stat: &Stat, past: Past) {
         if past == Past::Sent {

@@ -58,18 +58,25 @@ pub(crate) enum LetGo {
 impl Pending {
     /// Deletions that wait, if any do.
     pub fn deletions_held(&self, now: Instant) -> Option<Held> {
-        let inferred = self.inferred.told();
-        let since = inferred.map(|(since, _)| since).into_iter().chain(self.seen.oldest()).min()?;
-        let (left, why) = match inferred {
-            Some((_, why)) => (None, why),
-            None if self.seen.is_emptied() => (None, Why::Emptied),
-            None => (self.seen_due().map(|due| due.saturating_duration_since(now)), Why::Mass),
-        };
+        let why = self.held_why()?;
+        let since = self.inferred.told().map(|(since, _)| since).into_iter().chain(self.seen.oldest()).min()?;
+        let due = self.seen_due().filter(|_| why == Why::Mass);
+        let left = due.map(|due| due.saturating_duration_since(now));
         let entries = self.inferred.entries().saturating_add(self.seen.entries());
         let age = now.saturating_duration_since(since.at());
         let places = self.inferred.places().take(LOOKED_AT).chain(self.seen.places().take(LOOKED_AT));
         let largest = places.max_by_key(|(_, entries)| *entries).map(|(path, entries)| (path.clone(), entries));
         Some(Held { entries, age, left, why, total: self.inferred.total(), largest, away: Away::default() })
+    }
+
+    /// What made deletions wait, if any do; of several reasons the one that only a person ends.
+    pub(crate) fn held_why(&self) -> Option<Why> {
+        match self.inferred.told() {
+            Some((_, why)) => Some(why),
+            None if self.seen.oldest().is_none() => None,
+            None if self.seen.is_emptied() => Some(Why::Emptied),
+            None => Some(Why::Mass),
+        }
     }
 
     /// Whether a person has to let something at or beneath `place`, or above it, go on.

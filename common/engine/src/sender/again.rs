@@ -8,6 +8,7 @@ use sys::Stat;
 use super::flight::Sent;
 use super::looks::{Look, Why};
 use super::pass::{Difference, Mates};
+use super::replies::place;
 use super::unsettled::apart;
 use super::walk::Children;
 use super::{Session, Until};
@@ -111,15 +112,24 @@ impl Session<'_> {
         }
     }
 
-    /// This was not done, and is sent again without a change at the source. What has content counts when that leaves.
+    /// This was not done, and is sent again without a change at the source. What has content counts when that leaves. What is
+    /// missing there may be so as it was renamed here meanwhile: that counts from the second time on that nothing has changed.
     pub(super) fn account_answer(&self, op: u64, sent: &Sent, outcome: &Outcome) {
-        let again = match outcome {
-            Outcome::Absent => !matches!(sent, Sent::Remove(_)),
-            Outcome::Failed { .. } | Outcome::Full { .. } | Outcome::ReadOnly { .. } => true,
-            _ => false,
-        };
-        if again && sent.is_change() && !self.flight.has_content(op) {
-            self.mirror.account.sends_again();
+        if !sent.is_change() || self.flight.has_content(op) {
+            return;
+        }
+        match outcome {
+            Outcome::Absent if matches!(sent, Sent::Remove(_)) => {}
+            Outcome::Absent => {
+                let at = self.by_now(op, place(sent));
+                if let Some(stat) = self.stat_here(&at) {
+                    self.mirror.account.lacks(&at, &stat);
+                }
+            }
+            Outcome::Failed { .. } | Outcome::Full { .. } | Outcome::ReadOnly { .. } => {
+                self.mirror.account.sends_again()
+            }
+            _ => {}
         }
     }
 

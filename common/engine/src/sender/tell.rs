@@ -37,7 +37,7 @@ impl Session<'_> {
     /// Reports how far it is, where that is news since a while. Until when there may be nothing to report.
     pub(super) fn report(&mut self) -> Result<Option<Instant>, Ended> {
         let report = self.progress();
-        if self.tale.last.as_ref() == Some(&report) {
+        if self.tale.last.as_ref() == Some(&report) && !self.mirror.is_held_unsaid() {
             self.tale.due = None;
             return Ok(None);
         }
@@ -58,6 +58,7 @@ impl Session<'_> {
     }
 
     fn say(&mut self, report: Report) -> Result<(), Ended> {
+        self.mirror.say_held();
         let oldest = u64::try_from(self.mirror.lag().as_millis()).unwrap_or(u64::MAX);
         self.wire.put(&ToReceiver::Report(Report { oldest, ..report.clone() }), self.mirror)?;
         (self.tale.last, self.tale.due) = (Some(report), None);

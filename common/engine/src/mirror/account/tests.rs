@@ -164,3 +164,19 @@ fn names_of_one_file_are_sent_each_and_are_one_file() {
         assert_eq!(sent, [1000 * MIB, 200 * MIB], "late: {late}");
     }
 }
+
+#[test]
+fn what_the_target_lacks_counts_from_the_second_time_that_it_says_so_of_one_version() {
+    let clock = Clock::manual();
+    let account = Account::new(clock.clone());
+    for n in 0..50_000 {
+        // Each has changed since it was sent, as by a rename.
+        account.lacks(&path("f"), &file(1, 0, THEN + n));
+    }
+    assert_eq!((account.again(), account.standing()), (Amount::default(), Standing::Open));
+    for _ in 0..10_000 {
+        account.lacks(&path("f"), &file(1, 0, THEN));
+    }
+    assert_eq!(account.again(), Amount { bytes: 0, entries: 10_000 });
+    assert!(matches!(account.standing(), Standing::UsedUp(_)));
+}

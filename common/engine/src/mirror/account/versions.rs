@@ -42,6 +42,12 @@ impl Versions {
         Version(self.hashing.hash_one((path.as_bytes(), dev, ino, size, mtime, ctime)))
     }
 
+    /// The same for when the target says that it lacks something for it.
+    pub fn lacking(&self, path: &RelPath, stat: &Stat) -> Version {
+        let Version(hash) = self.of(path, stat);
+        Version(self.hashing.hash_one((hash, "lacking")))
+    }
+
     /// The same of the file, whatever its names are.
     pub fn of_file(&self, stat: &Stat) -> Version {
         self.of(&RelPath::root(), stat)
