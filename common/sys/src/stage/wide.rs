@@ -2,7 +2,7 @@
 //! in a folder of mode 0555, nor can one be moved. Its group and others never get more.
 //!
 //! INVARIANT: while an entry has more rights than its mode says, a note of that mode stands in the stage folder, so that the
-//! next [`sweep`](super::sweep) gives it back after a crash. The note is made before and removed after. A file system with a
+//! next sweep of the module gives it back after a crash. The note is made before and removed after. A file system with a
 //! journal keeps the order of the three through a power cut.
 //!
 //! LIMIT: the module's own folder holds the stage, so there is no place for a note of it: it is never opened so.
