@@ -13,8 +13,8 @@ use crate::source::Live;
 
 /// A call that takes longer hangs.
 const LONG: Duration = Duration::from_secs(30);
-/// How often it is looked.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often it is looked: a daemon at rest is woken for it.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Looks after all calls until `stop`; to be called on a thread of its own.
 pub fn watch(sources: &[Arc<Live>], stop: &Stop) {

@@ -24,9 +24,7 @@ impl Deletions {
         let why = format!("{}; {word}, run `pushctl release {source}`", reason(held));
         Deletions { entries: held.entries, since: Moment::ago(held.age), until: held.left.map(Moment::ahead), why }
     }
-}
 
-impl Deletions {
     /// All of it, for a person.
     pub fn sentence(&self) -> String {
         let since = units::duration(self.since.age());

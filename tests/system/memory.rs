@@ -14,6 +14,10 @@ use crate::rig::pair::{Pair, Setup};
 /// Far more than it has in any of these, and far less than without bounds.
 const BOUND: u64 = 256 << 20;
 
+fn is_bounded(most: u64) {
+    assert!(most < BOUND, "{} MiB", most >> 20);
+}
+
 /// A folder in which nothing needs a path.
 struct Folder(OwnedFd);
 
@@ -126,14 +130,14 @@ fn folders_at_depth(folders: usize) -> u64 {
 #[test]
 fn many_folders_deep_in_a_tree_fill_no_memory() {
     let most = folders_at_depth(300);
-    assert!(most < BOUND, "{} MiB", most >> 20);
+    is_bounded(most);
 }
 
 #[test]
 #[ignore = "takes minutes, for figures"]
 fn very_many_folders_deep_in_a_tree_fill_no_memory() {
     let most = folders_at_depth(20_000);
-    assert!(most < BOUND, "{} MiB", most >> 20);
+    is_bounded(most);
 }
 
 /// So many files that the target refuses, with names of 200 bytes, ten folders deep.
@@ -155,14 +159,14 @@ fn problems(files: usize) -> u64 {
 #[test]
 fn many_problems_fill_no_memory() {
     let most = problems(10_000);
-    assert!(most < BOUND, "{} MiB", most >> 20);
+    is_bounded(most);
 }
 
 #[test]
 #[ignore = "takes a minute, for figures"]
 fn very_many_problems_fill_no_memory() {
     let most = problems(200_000);
-    assert!(most < BOUND, "{} MiB", most >> 20);
+    is_bounded(most);
 }
 
 /// So many files with names of 100 bytes, which vanish.
@@ -201,7 +205,7 @@ fn held(entries: usize, by_start: bool) -> u64 {
 fn masses_of_deletions_fill_no_memory() {
     for by_start in [false, true] {
         let most = held(20_000, by_start);
-        assert!(most < BOUND, "{} MiB", most >> 20);
+        is_bounded(most);
     }
 }
 
@@ -210,7 +214,7 @@ fn masses_of_deletions_fill_no_memory() {
 fn large_masses_of_deletions_fill_no_memory() {
     for by_start in [false, true] {
         let most = held(300_000, by_start);
-        assert!(most < BOUND, "{} MiB", most >> 20);
+        is_bounded(most);
     }
 }
 
@@ -236,7 +240,7 @@ fn links(files: usize, depth: usize) -> u64 {
 fn many_names_of_files_fill_no_memory() {
     // What a pass and a search know of such names is not bounded: of more, or deeper, it would be more.
     let most = links(500, 100);
-    assert!(most < BOUND, "{} MiB", most >> 20);
+    is_bounded(most);
 }
 
 #[test]
@@ -244,6 +248,6 @@ fn many_names_of_files_fill_no_memory() {
 fn very_many_names_of_files_fill_no_memory() {
     for depth in [1, 5] {
         let most = links(50_000, depth);
-        assert!(most < BOUND, "{} MiB", most >> 20);
+        is_bounded(most);
     }
 }

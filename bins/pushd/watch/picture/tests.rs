@@ -262,14 +262,18 @@ fn a_file_that_is_told_of_late_is_not_told_to_be_new() {
     }
 }
 
+/// Folders in each other, so that paths beneath the last are 40 KB long: its watch.
+fn deep(picture: &mut Picture, now: Instant) -> Watch {
+    (100..300).fold(2, |parent, watch| {
+        assert_eq!(picture.met(&place(parent, &"d".repeat(200)), Met::Folder(watch), 0, now), Seen::New);
+        watch
+    })
+}
+
 #[test]
 fn what_is_told_at_a_time_is_bounded_by_bytes() {
     let Rig { mut picture, now } = rig();
-    let mut parent = 2;
-    for watch in 100..300 {
-        assert_eq!(picture.met(&place(parent, &"d".repeat(200)), Met::Folder(watch), 0, now), Seen::New);
-        parent = watch;
-    }
+    let parent = deep(&mut picture, now);
     let mut told = Vec::new();
     for n in 0..1_000 {
         if picture.has_much_to_tell() {
@@ -288,11 +292,7 @@ fn what_is_told_at_a_time_is_bounded_by_bytes() {
 #[test]
 fn folders_that_are_not_watched_are_told_as_the_whole_where_their_paths_are_too_long() {
     let Rig { mut picture, now } = rig();
-    let mut parent = 2;
-    for watch in 100..300 {
-        assert_eq!(picture.met(&place(parent, &"d".repeat(200)), Met::Folder(watch), 0, now), Seen::New);
-        parent = watch;
-    }
+    let parent = deep(&mut picture, now);
     for n in 0..100 {
         picture.met(&place(parent, &n.to_string()), Met::Limit, 0, now);
         let folders = picture.unwatched();

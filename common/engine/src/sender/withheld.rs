@@ -137,18 +137,15 @@ impl Session<'_> {
         if self.flight.answer(number) != Answer::None {
             return Err(Ended::Violation(format!("operation {number} is counted twice")));
         }
-        let now = self.by_now(number, path);
-        if self.mirror.absent.counted(&now, entries) {
-            self.flight.answered(number, Answer::Told, &[]);
+        let (path, at) = (path.clone(), self.by_now(number, path));
+        self.flight.answered(number, Answer::Told, &[]);
+        if self.mirror.absent.counted(&at, entries) {
             return Ok(());
         }
         if !self.passes.has(ticket) {
-            let path = now;
-            self.flight.answered(number, Answer::Told, &[]);
-            return self.weighed(ticket, path, entries);
+            return self.weighed(ticket, at, entries);
         }
-        self.passes.tell(ticket, |pass| pass.counted(path, entries));
-        self.flight.answered(number, Answer::Told, &[]);
+        self.passes.tell(ticket, |pass| pass.counted(&path, entries));
         self.advance(ticket)
     }
 

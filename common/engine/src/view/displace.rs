@@ -165,9 +165,14 @@ impl Replica {
         !self.sparing.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether that is so.
+    pub(crate) fn is_sparing(&self) -> bool {
+        self.sparing.load(Ordering::Acquire)
+    }
+
     /// An obstacle where this folder may not make way for a file.
     pub(crate) fn ask_kind(&self, there: Kind) -> Result<(), Obstacle> {
-        let spared = there == Kind::Dir && self.sparing.load(Ordering::Acquire);
+        let spared = there == Kind::Dir && self.is_sparing();
         if spared { Err(Obstacle::Spared(IN_THE_WAY)) } else { Ok(()) }
     }
 
@@ -175,7 +180,7 @@ impl Replica {
     ///
     /// RACE: a folder that comes to stand there after it was looked at goes.
     fn ask_sparing(&self, site: Site<'_>, by: &By<'_>) -> Result<(), Obstacle> {
-        if !self.sparing.load(Ordering::Acquire) {
+        if !self.is_sparing() {
             return Ok(());
         }
         match by {

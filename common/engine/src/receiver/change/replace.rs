@@ -65,7 +65,9 @@ impl Changes {
         self.replica.view().project(&mut meta);
         let (folder, name) = self.parent(path)?;
         // What cannot be looked at is met by the `Put`.
-        if let Ok(Some(stat)) = folder.look(&name) {
+        if self.replica.is_sparing()
+            && let Ok(Some(stat)) = folder.look(&name)
+        {
             self.spares(Site::entry(&folder, &name, path), &stat)?;
         }
         let make = || {
