@@ -222,11 +222,11 @@ impl Pending {
     fn begin_move(&mut self, step: Move, now: Instant) -> Work {
         let since = step.since();
         let task = match step {
-            Move::Rename { from, to, before, .. } => {
+            Move::Rename { from, to, before, older, .. } => {
                 let parents = self.hints.unsent_parents(&to);
                 // They go before it. What is in them is still to be looked at.
                 parents.iter().for_each(|folder| self.hints.is_known(folder, Cause::WRITTEN));
-                Task::Rename { from, to, parents, before }
+                Task::Rename { from, to, parents, before, older }
             }
             Move::Exchange { a, b, .. } => Task::Exchange { a, b },
         };

@@ -15,8 +15,8 @@ const HALVES: Duration = Duration::from_millis(500);
 /// A rename that is to be carried out at the target.
 #[derive(Debug, Clone)]
 pub(super) enum Move {
-    /// `before` is a moment before it happened at the source.
-    Rename { from: RelPath, to: RelPath, since: Since, before: Instant },
+    /// `before` is a moment before it happened at the source. `older`: the target has at most something older there.
+    Rename { from: RelPath, to: RelPath, since: Since, before: Instant, older: bool },
     /// Told as a rename of `a` to `b` and one of `b` to `a`.
     Exchange { a: RelPath, b: RelPath, since: Since },
 }
@@ -100,8 +100,8 @@ impl Moves {
     }
 
     /// A rename that is to be carried out.
-    pub fn push(&mut self, from: &RelPath, to: &RelPath, since: Since, before: Instant) {
-        let step = Move::Rename { from: from.clone(), to: to.clone(), since, before };
+    pub fn push(&mut self, (from, to): (&RelPath, &RelPath), since: Since, before: Instant, older: bool) {
+        let step = Move::Rename { from: from.clone(), to: to.clone(), since, before, older };
         let number = self.next;
         self.next += 1;
         step.neighbours().for_each(|neighbour| self.neighbours.entry(neighbour).or_default().push_back(number));
@@ -172,13 +172,14 @@ impl Moves {
         false
     }
 
-    /// The first half of this exchange becomes all of it. False if it does not wait: it never did, or is sent already.
+    /// The first half of this exchange becomes all of it. False if it does not wait, or is one of
+    /// something older: it is then looked at what stands at both.
     pub fn make_exchange(&mut self, from: &RelPath, to: &RelPath) -> bool {
         let Some(mut last) = self.all.last_entry() else { return false };
         let number = *last.key();
         let last = last.get_mut();
         match last {
-            Move::Rename { from: a, to: b, since, .. } if a == to && b == from => {
+            Move::Rename { from: a, to: b, since, older: false, .. } if a == to && b == from => {
                 self.departures.entry(from.clone()).or_default().push_back(number);
                 *last = Move::Exchange { a: to.clone(), b: from.clone(), since: *since };
                 true

@@ -81,8 +81,8 @@ impl Parts<'_> {
         let Renamed { from, to, since, now, .. } = renamed;
         self.under_way.renamed(from, to);
         self.move_hints(renamed, there);
-        if matches!(there, There::Current | There::InDoubt) {
-            self.moves.push(from, to, *since, before);
+        if matches!(there, There::Current | There::InDoubt | There::Changing) {
+            self.moves.push((from, to), *since, before, there == There::Changing);
             self.hints.call(from.top());
             self.hints.is_known(to, Cause::ATTRIBUTES);
             self.look(to, Cause::ATTRIBUTES, renamed);
@@ -131,7 +131,9 @@ impl Parts<'_> {
             }
         };
         if older {
-            return There::Older;
+            // Only of what was still written it may be that nothing newer comes for long.
+            let whole = folder || waits_whole || is(Cause::CREATED | Cause::GONE | Cause::LOST);
+            return if is(Cause::WRITING) && !whole { There::Changing } else { There::Older };
         }
         match self.hints.comparison_above(from) {
             Some((_, Above::InDoubt)) if folder => There::InDoubt,
@@ -170,7 +172,7 @@ impl Parts<'_> {
             let seen = waiting.cause.without(Cause::CREATED | Cause::GONE | Cause::VACATED);
             let cause = match there {
                 There::Current | There::InDoubt => seen | Cause::ATTRIBUTES,
-                There::Older | There::Nothing => seen.without(Cause::LOST) | Cause::WRITTEN,
+                There::Older | There::Changing | There::Nothing => seen.without(Cause::LOST) | Cause::WRITTEN,
             };
             self.hints.add_moved(to.clone(), Waiting { cause, ..waiting }, *now);
         }
@@ -254,6 +256,9 @@ enum There {
     Nothing,
     /// Something, but not as it is now: under the new name it must not be seen like that.
     Older,
+    /// The same of a file that is still open. It is left to the sender whether the target renames that: it may be the last
+    /// version for long.
+    Changing,
     /// The entry as it is now; of a folder, what it is itself.
     Current,
     /// A folder, as far as is known: a folder above is in doubt.

@@ -42,6 +42,9 @@ pub enum Task {
         parents: Vec<RelPath>,
         /// A moment before it happened at the source.
         before: Instant,
+        /// Whether the target has something older at most, which is not to take the place of anything. What stands there now
+        /// waits to be sent as `to`.
+        older: bool,
     },
     /// Two entries may have swapped places.
     Exchange {

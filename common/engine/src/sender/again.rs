@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use proto::{Outcome, RelPath};
 use sys::Stat;
 
-use super::flight::Sent;
+use super::flight::{Sent, place};
 use super::looks::{Look, Why};
 use super::pass::{Difference, Mates};
-use super::replies::place;
 use super::unsettled::apart;
 use super::walk::Children;
 use super::{Session, Until};

@@ -7,6 +7,7 @@
 //! each such try that was in vain. All of that goes along with the file when it gets another name, as far as the file system
 //! says when files were made.
 
+mod cost;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use proto::RelPath;
 use sys::{Birth, Stat};
+
+pub(super) use cost::Cost;
 
 use super::read::ATTEMPTS;
 
@@ -56,47 +59,6 @@ pub(super) struct Tries {
     pub most: u32,
     /// Whether what was read last is sent as an inexact copy.
     pub copies: bool,
-}
-
-/// What a try costs while it lasts.
-#[derive(Debug, Default)]
-pub(super) struct Cost {
-    begun: Option<Instant>,
-    /// Bytes sent in this attempt, and in all before it.
-    bytes: u64,
-    earlier: u64,
-    /// Whether the target was seen to have a version.
-    stands: bool,
-}
-
-impl Cost {
-    /// An attempt begins now.
-    pub fn begins(&mut self, now: Instant) {
-        self.earlier += std::mem::take(&mut self.bytes);
-        self.begun = Some(now);
-    }
-
-    /// So much was sent.
-    pub fn sends(&mut self, bytes: u64) {
-        self.bytes += bytes;
-    }
-
-    /// The target says how large its version is, or that it has none: 0.
-    pub fn meets(&mut self, size: u64) {
-        self.stands |= size > 0;
-    }
-
-    /// All of it by now, in vain, as the file was this then.
-    pub fn in_vain(&self, (after, born): (Stat, Option<Birth>), now: Instant) -> Try {
-        Try {
-            after,
-            born,
-            bytes: self.earlier + self.bytes,
-            last: self.bytes,
-            took: self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun)),
-            stands: self.stands,
-        }
-    }
 }
 
 /// What the target has of a file, as far as is known.
@@ -180,6 +142,11 @@ impl Busy {
     /// Whether what the target has of it is an inexact copy.
     pub fn is_copied(&self, path: &RelPath) -> bool {
         self.at(path).is_some_and(|file| file.there == There::Inexact)
+    }
+
+    /// Whether it has changed while it was read under this name.
+    pub fn knows(&self, path: &RelPath) -> bool {
+        self.at(path).is_some()
     }
 
     /// It has changed while it was read, and nothing came of it.

@@ -237,6 +237,10 @@ impl Session<'_> {
             Sent::Count(path) => {
                 self.passes.tell(ticket, |pass| pass.uncounted(path));
             }
+            Sent::Vacant(..) => {
+                self.is_taken_there(number);
+                return Ok(());
+            }
             _ => return Ok(()),
         }
         self.advance(ticket)

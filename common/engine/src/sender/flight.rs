@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proto::RelPath;
 
-pub(super) use sent::Sent;
+pub(super) use sent::{Sent, place};
 
 use crate::pending::Ticket;
 use crate::view::Node;
@@ -251,7 +251,7 @@ impl Flight {
                 arrived.bytes += op.content.unwrap_or_default();
                 arrived.removed += u64::from(matches!(op.sent, Sent::Remove(_)));
             }
-            if op.answer == Answer::None && matches!(op.sent, Sent::Asked(..)) {
+            if op.answer == Answer::None && matches!(op.sent, Sent::Asked(..) | Sent::Vacant(..)) {
                 // A receipt is no answer.
                 return None;
             }

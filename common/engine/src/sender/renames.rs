@@ -12,16 +12,48 @@ use crate::pending::Ticket;
 use crate::view::Inode;
 
 impl Session<'_> {
-    /// Whether a rename would bring an older version to `to`. So it is when `to` was sent after the rename had
-    /// happened, when another file was sent as `from` than stands at `to`, and when that file has got another mtime
-    /// since: then its metadata cannot be mended in place.
-    pub(super) fn is_overtaken(&self, from: &RelPath, to: &RelPath, before: Instant) -> bool {
+    /// Whether what stands at `to` was sent after the rename had happened: it would bring an older version.
+    pub(super) fn is_overtaken(&self, to: &RelPath, before: Instant) -> bool {
+        self.origins.sent_at(to).is_some_and(|at| at >= before)
+    }
+
+    /// Whether a rename would bring an older version to `to`. So it is when another file was sent as `from` than stands at
+    /// `to`, and when that file has got another mtime since: then its metadata cannot be mended in place.
+    pub(super) fn is_older(&self, from: &RelPath, to: &RelPath) -> bool {
         let other = |stat: &Stat| {
             let sent = self.origins.sent_as(from);
             stat.kind == Kind::File && sent.is_some_and(|sent| sent != (Inode::of(stat).node(), stat.mtime))
         };
-        self.origins.sent_at(to).is_some_and(|at| at >= before)
-            || self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
+        self.find(to).is_ok_and(|found| found.is_some_and(|(_, _, stat)| other(&stat)))
+    }
+
+    /// What the target has of a file that never holds still may be all that it gets for long: it goes along, as an older
+    /// version, where it takes the place of nothing. That is asked first.
+    pub(super) fn ask_vacant(&mut self, ticket: Ticket, from: RelPath, to: RelPath) -> Result<(), Ended> {
+        self.busy.moved(&from, &to);
+        self.send(ticket, &ToReceiver::Count { path: to.clone() }, Sent::Vacant(from, to))?;
+        Ok(())
+    }
+
+    /// So much stands at the target where something is to be renamed to.
+    pub(super) fn is_vacant(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
+        let Some((ticket, Sent::Vacant(from, to))) = self.flight.get(number) else { return Ok(()) };
+        let (from, to) = (from.clone(), to.clone());
+        let moved = [&from, &to].into_iter().any(|path| self.flight.forwarded(number, path) != *path);
+        if entries > 0 || moved || self.flight.concerns_since(number, [&from, &to]) {
+            self.is_taken_there(number);
+            return Ok(());
+        }
+        self.send_rename(ticket, from, to)
+    }
+
+    /// What stands there has to stay, or nobody knows what does.
+    pub(super) fn is_taken_there(&mut self, number: u64) {
+        let Some((ticket, Sent::Vacant(from, to))) = self.flight.get(number) else { return };
+        let stands: Vec<_> = [from, to].into_iter().map(|path| self.by_now(number, path)).collect();
+        self.busy.is_lost(&stands[1], self.mirror.now());
+        let from = from.clone();
+        self.leave_overtaken(ticket, &from, stands);
     }
 
     /// Whether the target keeps a folder under the name that it had here, as with all that goes: then the new one is another,
@@ -42,18 +74,17 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn rename(
-        &mut self,
-        ticket: Ticket,
-        from: RelPath,
-        to: RelPath,
-        parents: Vec<RelPath>,
-    ) -> Result<(), Ended> {
+    /// Makes the folders that hold the new name, where they may be missing.
+    pub(super) fn make_parents(&mut self, ticket: Ticket, parents: &[RelPath]) -> Result<(), Ended> {
         for folder in parents {
-            if self.kind_here(&folder) == Some(Kind::Dir) {
-                self.make_folder(ticket, &folder)?;
+            if self.kind_here(folder) == Some(Kind::Dir) {
+                self.make_folder(ticket, folder)?;
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, ticket: Ticket, from: RelPath, to: RelPath) -> Result<(), Ended> {
         // Under the new name the file must not be seen with metadata that it had before it got that name.
         if let Ok(Some((dir, name, stat))) = self.find(&to)
             && stat.kind == Kind::File
@@ -62,10 +93,14 @@ impl Session<'_> {
             let message = ToReceiver::Offer { path: from.clone(), meta, digest: None };
             self.send(ticket, &message, Sent::Forerunner(from.clone()))?;
         }
+        self.busy.moved(&from, &to);
+        self.send_rename(ticket, from, to)
+    }
+
+    fn send_rename(&mut self, ticket: Ticket, from: RelPath, to: RelPath) -> Result<(), Ended> {
         let mates = self.groups.moved(&from, &to);
         self.look_at_mates(ticket, mates);
         let alike = self.origins.moved(&from, &to);
-        self.busy.moved(&from, &to);
         let message = ToReceiver::Rename { from: from.clone(), to: to.clone() };
         self.send_other_spelling(ticket, &from);
         self.send(ticket, &message, Sent::Rename(from, to, alike))?;

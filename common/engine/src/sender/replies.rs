@@ -6,7 +6,7 @@ use proto::login::{Durability, Refusal};
 use proto::{Outcome, RelPath, ToSender};
 use sys::Lack;
 
-use super::flight::{Answer, Arrived, Sent};
+use super::flight::{Answer, Arrived, Sent, place};
 use super::looks::{Look, Why};
 use super::pass::Difference;
 use super::{Ended, Session, Until};
@@ -286,7 +286,7 @@ impl Session<'_> {
                 self.flight.conclude(op);
             }
             Sent::Forerunner(_) | Sent::Remove(_) | Sent::Settle(_) => {}
-            Sent::Compare(_) | Sent::List(_) | Sent::Count(_) => {}
+            Sent::Compare(_) | Sent::List(_) | Sent::Count(_) | Sent::Vacant(..) => {}
         }
     }
 
@@ -359,7 +359,7 @@ fn undone(sent: &Sent) -> &'static str {
         Sent::Remove(_) => "not deleted at the target",
         Sent::Rename(..) | Sent::Exchange(..) => "not renamed at the target",
         Sent::Link(..) => "not joined with all its other names at the target",
-        Sent::Compare(_) | Sent::List(_) | Sent::Count(_) => "cannot be compared with the target",
+        Sent::Compare(_) | Sent::List(_) | Sent::Count(_) | Sent::Vacant(..) => "cannot be compared with the target",
         _ => "not stored",
     }
 }
@@ -369,20 +369,6 @@ fn troubled(sent: &Sent) -> &[RelPath] {
     match sent {
         Sent::Link(_, others) => others,
         sent => std::slice::from_ref(place(sent)),
-    }
-}
-
-/// The path that stands for an operation in a problem.
-pub(super) fn place(sent: &Sent) -> &RelPath {
-    match sent {
-        Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
-        Sent::Offer(path) | Sent::Apart(path) | Sent::Remove(path) | Sent::Settle(path) => path,
-        Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
-        Sent::Rebuilt(path, ..) | Sent::Link(path, _) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => {
-            path
-        }
-        Sent::Rename(_, to, _) => to,
-        Sent::Exchange(a, ..) => a,
     }
 }
 

@@ -7,11 +7,10 @@ use proto::{Content, Kept, Meta, Outcome, RelPath, ToReceiver, limits};
 use sys::{File, Stat};
 
 use super::busy::{Tries, Try};
-use super::flight::Sent;
+use super::flight::{Sent, place};
 use super::looks::{Look, Why};
 use super::pass::Difference;
 use super::read;
-use super::replies::place;
 use super::upload::Upload;
 use super::{BusyFiles, Ended, Session, Until};
 use crate::hint::Cause;

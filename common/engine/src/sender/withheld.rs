@@ -133,11 +133,19 @@ impl Session<'_> {
 
     /// How much a folder holds.
     pub(super) fn counted(&mut self, number: u64, entries: u64) -> Result<(), Ended> {
-        let Some((ticket, Sent::Count(path))) = self.flight.get(number) else { return Err(unasked(number)) };
+        let (ticket, path) = match self.flight.get(number) {
+            Some((ticket, Sent::Count(path))) => (ticket, Some(path)),
+            Some((ticket, Sent::Vacant(..))) => (ticket, None),
+            _ => return Err(unasked(number)),
+        };
         if self.flight.answer(number) != Answer::None {
             return Err(Ended::Violation(format!("operation {number} is counted twice")));
         }
-        let (path, at) = (path.clone(), self.by_now(number, path));
+        let Some(path) = path.cloned() else {
+            self.flight.answered(number, Answer::Told, &[]);
+            return self.is_vacant(number, entries);
+        };
+        let at = self.by_now(number, &path);
         self.flight.answered(number, Answer::Told, &[]);
         if self.mirror.absent.counted(&at, entries) {
             return Ok(());

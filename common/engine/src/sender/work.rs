@@ -25,7 +25,7 @@ impl Session<'_> {
         Ok(worked)
     }
 
-    pub(super) fn take_on(&mut self, Work { ticket, task, stands, .. }: Work) -> Result<(), Ended> {
+    pub(super) fn take_on(&mut self, Work { ticket, task, mut stands, .. }: Work) -> Result<(), Ended> {
         self.flight.hold(ticket);
         match task {
             Task::Entry { path, cause } => self.look_or_queue(Look::new(ticket, path, Why::Event(cause)))?,
@@ -34,13 +34,17 @@ impl Session<'_> {
                 let reason = if cleared { Reason::Cleared } else { Reason::Unknown };
                 self.start_pass_for(ticket, path, Reach::Subtree, reason)?;
             }
-            Task::Rename { from, to, parents, before } => {
+            Task::Rename { from, to, parents, before, older } => {
                 let crosses = self.mirror.absent.is_crossed_at(&from) || self.mirror.absent.is_crossed_at(&to);
                 let is_none = crosses || self.is_no_move(&from, &to) || self.keeps_both(&to);
-                if is_none || self.is_overtaken(&from, &to, before) {
+                let old = older || self.is_older(&from, &to);
+                if is_none || self.is_overtaken(&to, before) || (old && !self.busy.knows(&from)) {
+                    // The other place waits to be sent as it is now.
+                    stands.truncate(if older { 1 } else { stands.len() });
                     self.leave_overtaken(ticket, &from, stands);
                 } else {
-                    self.rename(ticket, from, to, parents)?;
+                    self.make_parents(ticket, &parents)?;
+                    if old { self.ask_vacant(ticket, from, to)? } else { self.rename(ticket, from, to)? }
                 }
             }
             Task::Exchange { a, b } => self.exchange(ticket, (a, b), &stands)?,

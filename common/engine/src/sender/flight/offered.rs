@@ -1,4 +1,5 @@
-//! What a receipt says of files that were offered and not asked for: the target has their content.
+//! What a receipt says of files that were offered and not asked for: the target has their content. And what was sent since a
+//! question.
 
 use proto::{RelPath, Time};
 
@@ -7,6 +8,14 @@ use crate::pending::Ticket;
 use crate::view::{Inode, Node};
 
 impl Flight {
+    /// Whether, since this operation was sent, another was that concerns what stands at either place. One that moves
+    /// something to the first does not.
+    pub fn concerns_since(&self, number: u64, places: [&RelPath; 2]) -> bool {
+        let later = self.ops.iter().skip(self.upto(number));
+        let comes = |sent: &Sent| matches!(sent, Sent::Rename(_, to, _) if to == places[0]);
+        later.into_iter().any(|op| !comes(&op.sent) && op.sent.is_at(places))
+    }
+
     /// The files with several names that the target has as they are, by a receipt up to this number.
     pub fn linked(&self, upto: u64) -> Vec<(Ticket, RelPath, Inode)> {
         let acknowledged = self.ops.iter().take(self.upto(upto)).filter(|op| op.ticket != 0);

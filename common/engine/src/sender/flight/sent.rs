@@ -37,6 +37,8 @@ pub(in crate::sender) enum Sent {
     /// What is in this folder behind some name.
     List(RelPath),
     Count(RelPath),
+    /// The question whether nothing has the second name, before what has the first is renamed to it.
+    Vacant(RelPath, RelPath),
     /// Metadata and the hash of a file, and which file with what mtime that was.
     Rebuilt(RelPath, Node, Time),
     Settle(RelPath),
@@ -59,13 +61,39 @@ impl Sent {
             Sent::Remove(path) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => one(path),
             Sent::Rebuilt(path, ..) | Sent::Settle(path) => one(path),
             Sent::Rename(from, to, more) | Sent::Exchange(from, to, more) => one(from) + one(to) + of(more),
+            Sent::Vacant(from, to) => one(from) + one(to),
             Sent::Link(first, others) => one(first) + of(others),
+        }
+    }
+
+    /// Whether it concerns what stands at or beneath one of these places.
+    pub(super) fn is_at(&self, places: [&RelPath; 2]) -> bool {
+        let at = |path: &RelPath| places.into_iter().any(|place| path.is_within(place));
+        match self {
+            Sent::Rename(a, b, _) | Sent::Exchange(a, b, _) => at(a) || at(b),
+            Sent::Link(first, others) => at(first) || others.iter().any(at),
+            sent => sent.is_change() && at(place(sent)),
         }
     }
 
     /// Whether it brings or changes an entry, or one more name of it.
     pub fn is_change(&self) -> bool {
-        let asks = matches!(self, Sent::Compare(_) | Sent::List(_) | Sent::Count(_) | Sent::Asked(..));
+        let asks =
+            matches!(self, Sent::Compare(_) | Sent::List(_) | Sent::Count(_) | Sent::Vacant(..) | Sent::Asked(..));
         !asks && !matches!(self, Sent::Forerunner(_) | Sent::Settle(_))
+    }
+}
+
+/// The path that stands for an operation in a problem.
+pub(in crate::sender) fn place(sent: &Sent) -> &RelPath {
+    match sent {
+        Sent::Entry(path, _) | Sent::Asked(path, _) | Sent::Folder(path, _) | Sent::Standing(path) => path,
+        Sent::Offer(path) | Sent::Apart(path) | Sent::Remove(path) | Sent::Settle(path) => path,
+        Sent::Forerunner(path) | Sent::LinkedOffer(path, _) => path,
+        Sent::Rebuilt(path, ..) | Sent::Link(path, _) | Sent::Compare(path) | Sent::List(path) | Sent::Count(path) => {
+            path
+        }
+        Sent::Rename(_, to, _) | Sent::Vacant(_, to) => to,
+        Sent::Exchange(a, ..) => a,
     }
 }

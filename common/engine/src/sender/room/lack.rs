@@ -58,6 +58,8 @@ impl Session<'_> {
             Sent::Remove(path) => vec![(path, Wait::Entry(Cause::GONE))],
             Sent::Rename(from, to, _) => vec![(from, Wait::Entry(Cause::GONE)), (to, Wait::Doubt)],
             Sent::Exchange(a, b, _) => vec![(a, Wait::Doubt), (b, Wait::Doubt)],
+            // See `forget_question`.
+            Sent::Vacant(..) => Vec::new(),
             Sent::Compare(path) | Sent::List(path) | Sent::Count(path) | Sent::Settle(path) => {
                 vec![(path, Wait::Subtree)]
             }

@@ -203,6 +203,9 @@ fn puts(target: &mut Scripted, clock: &Clock, seconds: u32, written: Option<&Pat
                     let none = ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true };
                     heard.extend(target.says(&none).unwrap());
                 }
+                ToReceiver::Count { .. } => {
+                    heard.extend(target.says(&ToSender::Counted { op, entries: 0 }).unwrap());
+                }
                 _ => {}
             }
             if heard.is_empty() && op > 0 {
@@ -278,5 +281,54 @@ fn where_it_is_to_wait_or_cannot_be_marked_nothing_is_stored_before_it_holds_sti
         faults::end();
         assert_eq!(puts(&mut target, &clock, 60, None), [("f".to_owned(), false)]);
         assert!(pair.said().is_empty());
+    }
+}
+
+/// Its last version is all that the target has of it, for long.
+#[test]
+fn the_last_version_of_a_file_that_never_holds_still_goes_along_when_it_is_renamed() {
+    for (busy_files, pause) in [(BusyFiles::Wait, 0), (BusyFiles::Copy, 0), (BusyFiles::Wait, 1), (BusyFiles::Copy, 1)]
+    {
+        for taken in [0, 1] {
+            let (mut pair, clock) = watched();
+            pair.options.busy_files = busy_files;
+            let (size, mut sender) = (1 << 20, pair.new_sender());
+            let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
+            let (f, g) = (pair.here.join("f"), pair.here.join("g"));
+            fs::write(&f, vec![b'.'; size]).unwrap();
+            pair.entry("f", Cause::CREATED | Cause::WRITTEN);
+            assert_eq!(puts(&mut target, &clock, 10, None), [("f".to_owned(), false)]);
+            agitate(&f, size);
+            pair.entry("f", Cause::WRITING);
+            puts(&mut target, &clock, 30, Some(&f));
+            // With what was written lately on its way, and while it waits.
+            pair.entry("f", Cause::WRITING);
+            clock.advance(Duration::from_secs(pause));
+            fs::rename(&f, &g).unwrap();
+            pair.hint(Hint::Renamed { from: path("f"), to: path("g"), folder: false, since: clock.now() });
+            let mut said = Vec::new();
+            for _ in 0..3 {
+                let mut heard = VecDeque::from(target.hears().unwrap());
+                while let Some((op, message)) = heard.pop_front() {
+                    let none = |id| ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true };
+                    let answer = match message {
+                        ToReceiver::Count { .. } => Some(ToSender::Counted { op, entries: taken }),
+                        ToReceiver::Basis { id, .. } => Some(none(id)),
+                        _ => None,
+                    };
+                    heard.extend(answer.into_iter().flat_map(|answer| target.says(&answer).unwrap()));
+                    said.push(message);
+                }
+                clock.advance(Duration::from_millis(500));
+            }
+            target.says(&ToSender::Applied { upto: target.operations }).unwrap();
+            let renamed = |message: &ToReceiver| matches!(message, ToReceiver::Rename { to, .. } if *to == path("g"));
+            let removed = |message: &ToReceiver| matches!(message, ToReceiver::Remove { .. });
+            assert_eq!(said.iter().any(renamed), taken == 0, "{said:?}");
+            assert_eq!(said.iter().any(removed), taken == 1, "an older version replaces nothing: {said:?}");
+            assert!(!pair.mirror.pending().is_empty(), "it is owed");
+            faults::end();
+            assert_eq!(puts(&mut target, &clock, 60, None), [("g".to_owned(), false)]);
+        }
     }
 }
