@@ -3,19 +3,19 @@
 
 mod barriers;
 mod carry;
+mod footing;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use engine::hint::Hint;
 use engine::sender::Root;
 use kit::Stop;
 use proto::RelPath;
+use sys::RootId;
 use sys::inotify::Exhausted;
-use sys::{RootId, Tree};
 use tokio::sync::watch;
 
 use crate::answers::Answers;
@@ -29,9 +29,8 @@ use crate::watch::{Supply, Waker, Watcher, root_trouble};
 use crate::watching::Watching;
 use barriers::Barriers;
 use carry::Carrier;
+use footing::ABSENT;
 
-/// How often a root that is missing, or another than it was, is looked for.
-const ABSENT: Duration = Duration::from_secs(1);
 /// Shared by its thread, its lanes and whoever asks.
 pub struct Live {
     /// What the configuration says.
@@ -261,45 +260,6 @@ impl Live {
         kit::readiness::changed();
     }
 
-    /// Waits until a folder stands at the path that is the one from before, or has taken its place on the same file system, as
-    /// by a deploy, or is accepted. `None` when the program stops.
-    fn wait_for_root(&self, before: Option<RootId>, stop: &Stop) -> Option<Root> {
-        let path = &self.source.path;
-        while !stop.is_requested() {
-            let root = Tree::open(path, self.source.mounts).and_then(|tree| Root::new(Arc::new(tree)));
-            match root {
-                Ok(root) if before.is_none_or(|before| before == root.id()) => return Some(root),
-                // How much goes with the one before is judged by the pass that follows.
-                Ok(root) if before.is_some_and(|before| before.dev == root.id().dev) => {
-                    let (name, path) = (&self.source.name, path.display());
-                    tracing::info!(source_name = %name, "another folder of the same file system stands at {path}");
-                    return Some(root);
-                }
-                Ok(root) if self.accept.swap(false, Ordering::AcqRel) => return Some(root),
-                Ok(_) => {
-                    let reason = format!(
-                        "{} is on another file system than it was (or that is missing): nothing is sent or \
-                         deleted; if it is right, run `pushctl release {}`",
-                        path.display(),
-                        self.source.name
-                    );
-                    self.show(SourceState::Halted, Some(reason));
-                }
-                Err(error) => {
-                    self.show(SourceState::Absent, Some(not_opened(path, &error)));
-                }
-            }
-            stop.wait(ABSENT);
-        }
-        None
-    }
-
-    fn lose(&self, reason: &str) {
-        self.lock_board().watched(0, 0);
-        let path = self.source.path.display();
-        self.show(SourceState::Absent, Some(format!("{path} was lost ({reason}): nothing is sent or deleted")));
-    }
-
     /// Places the watches, tells the lanes, and carries notices until the root is lost. `earlier`: the root that was
     /// watched before it; what happened in between was not seen.
     fn watch(&self, root: &Root, earlier: Option<RootId>, stop: &Stop) -> Over {
@@ -325,7 +285,9 @@ impl Live {
             }
         };
         self.count(&*watching.watcher);
-        if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
+        if earlier.is_some_and(|earlier| earlier != root.id()) {
+            self.lanes.iter().for_each(|lane| lane.mirror.source_is_another());
+        } else if earlier.is_some() || self.source.initial_sync != InitialSync::Skip {
             self.resync();
         }
         for lane in &self.lanes {
@@ -371,30 +333,5 @@ impl Live {
         let why = Exhausted::of(error).map_or_else(|| error.to_string(), |exhausted| exhausted.to_string());
         self.show(SourceState::Absent, Some(format!("{path} cannot be watched: {why}; trying again")));
         stop.wait(ABSENT);
-    }
-}
-
-/// Why a root could not be opened, in words. Too many open files do not mean that it is missing.
-fn not_opened(path: &Path, error: &std::io::Error) -> String {
-    let path = path.display();
-    match Exhausted::of(error) {
-        Some(exhausted) => format!("{path} cannot be opened: {exhausted}; trying again, nothing is sent or deleted"),
-        None => format!("{path} is not there ({error}): waiting for it, nothing is deleted"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_that_stands_there_is_not_said_to_be_missing_where_files_are_short() {
-        let said = |number| not_opened(Path::new("/srv/www"), &std::io::Error::from_raw_os_error(number));
-        // EMFILE, ENFILE, ENOENT
-        for text in [said(24), said(23)] {
-            assert!(text.starts_with("/srv/www cannot be opened: ") && !text.contains("is not there"), "{text}");
-        }
-        assert!(said(23).contains("LimitNOFILE="), "{}", said(23));
-        assert!(said(2).starts_with("/srv/www is not there (No such file"), "{}", said(2));
     }
 }

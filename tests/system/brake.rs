@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
@@ -135,6 +136,40 @@ fn a_root_that_another_tree_has_replaced_is_taken_over_and_what_only_the_other_h
     let now = paths(&pair.backup);
     assert!(before.iter().all(|path| now.contains(path)), "something was deleted");
     recovers(&pair);
+}
+
+#[test]
+fn what_is_moved_back_in_place_of_an_emptied_root_is_soon_in_sync() {
+    for seen in [true, false] {
+        let pair = full("moved back", Setup::default());
+        let before = mirrored(&pair.backup);
+        let saved = pair.scratch.path().join("saved");
+        if seen {
+            let copied = Command::new("cp").arg("-a").args([&pair.source, &saved]).status().unwrap();
+            assert!(copied.success());
+            for entry in fs::read_dir(&pair.source).unwrap() {
+                crate::rig::fs::remove(&entry.unwrap().path()).unwrap();
+            }
+        } else {
+            fs::rename(&pair.source, &saved).unwrap();
+            fs::create_dir(&pair.source).unwrap();
+        }
+        eventually("the source is empty", || {
+            pair.pushd.target("t")["held"]["why"].as_str().is_some_and(|why| why.contains("the source is empty"))
+        });
+        let sent = pair.pushd.sent_bytes("t");
+        fs::remove_dir(&pair.source).unwrap();
+        fs::rename(&saved, &pair.source).unwrap();
+        fs::write(pair.source.join("new"), b"new").unwrap();
+        eventually("it is another root", || pair.backup.join("new").exists());
+        // Thirty seconds pass until what was seen to go in masses goes.
+        let began = Instant::now();
+        eventually("nothing is held", || pair.pushd.target("t")["held"].is_null());
+        let lasted = began.elapsed();
+        assert!(lasted < Duration::from_secs(20), "{lasted:?}");
+        pair.settle();
+        assert!(before.len() + 1 == paths(&pair.backup).len() && pair.pushd.sent_bytes("t") == sent + 3);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::hint::Hint;
+use engine::hint::{Cause, Hint};
 use engine::view::Selection;
 use proto::RelPath;
 use sys::MountId;
@@ -37,6 +37,8 @@ pub struct InotifyWatcher {
     waker: Waker,
     /// When the root was last asked for at its path.
     looked: Instant,
+    /// It had no entries then: only so can it be removed, and of that nothing tells.
+    bare: bool,
     /// What is mounted beneath the root.
     mounts: BTreeMap<RelPath, Vec<MountId>>,
 }
@@ -46,7 +48,8 @@ impl InotifyWatcher {
     pub fn new(source: Arc<Tree>, selection: Selection, supply: &Supply, waker: Waker) -> io::Result<InotifyWatcher> {
         let now = Instant::now();
         let hands = Hands::new(source, Queue::new(supply, &waker)?);
-        Ok(InotifyWatcher { picture: Picture::new(selection, now), hands, waker, looked: now, mounts: BTreeMap::new() })
+        let (picture, mounts) = (Picture::new(selection, now), BTreeMap::new());
+        Ok(InotifyWatcher { picture, hands, waker, looked: now, bare: true, mounts })
     }
 
     /// Places all watches, or places them anew. Fails when the root cannot be watched at all.
@@ -90,6 +93,7 @@ impl InotifyWatcher {
         }
         self.picture.tell(notices);
         let any = notices.len() > before;
+        self.bare |= notices[before..].iter().any(may_leave_none);
         if mounted || any || self.root_due() <= Instant::now() {
             self.check_root();
             self.picture.tell(notices);
@@ -135,8 +139,12 @@ impl InotifyWatcher {
     }
 
     fn root_due(&self) -> Instant {
-        let tells_mounts = self.hands.backlog.queue().tells_mounts();
-        self.looked + if tells_mounts { root::LOOK } else { root::LOOK_UNTOLD }
+        let pause = match self.hands.backlog.queue().tells_mounts() {
+            _ if self.bare => root::LOOK_BARE,
+            true => root::LOOK,
+            false => root::LOOK_UNTOLD,
+        };
+        self.looked + pause
     }
 
     /// A folder that is held open says nothing when it is removed or when something else is mounted over it.
@@ -147,6 +155,8 @@ impl InotifyWatcher {
         }
         if let Some(reason) = root_trouble(&self.hands.source) {
             self.picture.lose_root(reason);
+        } else if self.bare {
+            self.bare = self.hands.source.root().and_then(|root| root.is_empty()).unwrap_or(false);
         }
     }
 
@@ -161,6 +171,16 @@ impl InotifyWatcher {
         }
         [self.hands.backlog.due(), self.picture.due(now), Some(self.root_due())].into_iter().flatten().min()
     }
+}
+
+/// Whether an entry of the root went: perhaps the last one.
+fn may_leave_none(notice: &Notice) -> bool {
+    let gone = match notice {
+        Notice::Hint(Hint::Entry { path, cause }) if cause.has(Cause::GONE) => path,
+        Notice::Hint(Hint::Renamed { from, .. }) => from,
+        _ => return false,
+    };
+    !gone.as_bytes().contains(&b'/')
 }
 
 impl Watcher for InotifyWatcher {

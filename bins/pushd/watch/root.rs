@@ -7,6 +7,8 @@ use sys::tree::{Tree, identity_at};
 
 /// It is asked so often while nothing happens: for folders above it that are renamed, of which nothing tells.
 pub const LOOK: Duration = Duration::from_secs(10);
+/// It is asked so often while it has no entries: so it can be removed, of which nothing tells as long as it is held open.
+pub const LOOK_BARE: Duration = Duration::from_millis(500);
 /// It is asked so often where nothing tells of mounts either.
 pub const LOOK_UNTOLD: Duration = Duration::from_secs(1);
 

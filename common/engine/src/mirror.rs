@@ -211,6 +211,12 @@ impl Mirror {
         self.wake.notify_one();
     }
 
+    /// Another folder is the source from now on, and is compared as a whole: nothing is concluded from the one before.
+    pub fn source_is_another(&self) {
+        self.pending().source_is_another();
+        self.hint([Hint::Subtree { path: RelPath::root() }]);
+    }
+
     /// A person lets deletions that are held go on. Returns whether there were any.
     pub fn release(&self) -> bool {
         let mut pending = self.pending();

@@ -105,6 +105,12 @@ impl Pending {
         self.seen.source_is(empty, now);
     }
 
+    /// Another folder is the source from now on, all of which is to be compared: that finds again what is not in it.
+    pub(crate) fn source_is_another(&mut self) {
+        self.inferred.source_is_another();
+        self.seen.source_is_another();
+    }
+
     /// All at and beneath a folder was compared, and of what is held these are not there.
     pub(crate) fn compared(&mut self, top: &RelPath, missing: &[RelPath]) {
         self.seen.compared(top, missing);
@@ -276,9 +282,11 @@ impl Pending {
         }
     }
 
-    /// What is held of the entries of this folder because a comparison did not find it.
+    /// What is held of the entries of this folder because a comparison did not find it, or it went where nobody looks now.
     pub(crate) fn held_in(&self, folder: &RelPath) -> Vec<RelPath> {
-        self.inferred.within(Scope { top: folder, deep: false })
+        let mut held = self.inferred.within(Scope { top: folder, deep: false });
+        held.extend(self.seen.in_doubt_in(folder));
+        held
     }
 
     /// How many are held because they are many, and of how many.

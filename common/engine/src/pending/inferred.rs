@@ -164,6 +164,11 @@ impl Inferred {
         taken
     }
 
+    /// Another folder is the source from now on: what was not in the one before says nothing of it.
+    pub fn source_is_another(&mut self) {
+        *self = Inferred::default();
+    }
+
     /// What stood here was seen to go, or is gone from the target: that decides from now on. Returns how many entries of it
     /// were held.
     pub fn gone(&mut self, path: &RelPath) -> u64 {
@@ -338,6 +343,13 @@ mod tests {
         inferred.met(Scope { deep: true, ..flat });
         assert_eq!(inferred.let_go(), Some(vec![path("b")]));
         assert!(inferred.is_empty());
+    }
+
+    #[test]
+    fn of_another_source_nothing_is_concluded() {
+        let mut inferred = holding(&[("a", 5)]);
+        inferred.source_is_another();
+        assert!(inferred.is_empty() && inferred.told().is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! A folder that went is one place, with all that went in it before. When something takes its name again, that is looked at at
 //! once, but what else was in it waits still: what comes back by and by has not gone.
 
+mod place;
 mod still;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use proto::RelPath;
 use super::ages::{Ages, Since};
 use super::surge::Surge;
 use crate::beneath::range_beneath;
+use place::{Place, State};
 use still::Still;
 
 /// Deletions that never rest wait no longer than this many times the usual.
@@ -33,45 +35,6 @@ const MORE: usize = 512 * 1024;
 fn size(path: &RelPath) -> usize {
     const BESIDE: usize = 120;
     path.as_bytes().len() + BESIDE
-}
-
-/// What has become of a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing stands there; if it was a folder, all that was in it went with it.
-    Gone,
-    /// A folder stands there again. What was in it and is not again waits.
-    Back,
-    /// More went in this folder than is known by name.
-    Part,
-    /// The same of it and of all beneath it.
-    Wide,
-}
-
-impl State {
-    /// Whether what is in it waits by name, and here it is only known that there is more.
-    fn is_more(self) -> bool {
-        matches!(self, State::Part | State::Wide)
-    }
-
-    /// Of two that come to the same place.
-    fn joined(self, new: State) -> State {
-        match (self, new) {
-            (State::Part | State::Wide, State::Wide) | (State::Wide, State::Part) => State::Wide,
-            (there, new) if new.is_more() => there,
-            (_, new) => new,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    state: State,
-    /// Entries that went here, as far as events have told; itself included.
-    entries: u64,
-    since: Since,
-    /// What was written before it went had not been looked at: what the target has is older.
-    stale: bool,
 }
 
 /// Whether something that is looked at is held.
@@ -127,6 +90,8 @@ pub(super) struct Seen {
     replaced: Option<(RelPath, Vec<(RelPath, Place)>)>,
     /// The source has no entries left: a person decides, unless something stands in it again.
     emptied: bool,
+    /// Some went in a folder that was the source before.
+    elsewhere: bool,
 }
 
 impl Seen {
@@ -169,7 +134,7 @@ impl Seen {
     pub fn hold(&mut self, path: RelPath, entries: u64, since: Since, stale: bool, now: Instant) {
         let first = self.span.filter(|_| !self.is_empty()).map_or(now, |(first, _)| first);
         self.span = Some((first, now));
-        let mut place = Place { state: State::Gone, entries, since, stale };
+        let mut place = Place { state: State::Gone, entries, since, stale, elsewhere: false };
         for at in self.at_and_beneath(&path) {
             if let Some(with) = self.take(&at) {
                 place.entries = place.entries.saturating_add(with.entries);
@@ -308,9 +273,27 @@ impl Seen {
         still.filter_map(|path| self.places.get(&path).map(|place| (path, place.since))).collect()
     }
 
+    /// Another folder is the source from now on. What went in the one before may stand in it.
+    pub fn source_is_another(&mut self) {
+        self.elsewhere = !self.is_empty();
+        self.places.values_mut().for_each(|place| place.elsewhere = true);
+    }
+
+    /// What of the entries of this folder may stand in it, though it was seen to go.
+    pub fn in_doubt_in(&self, folder: &RelPath) -> Vec<RelPath> {
+        if !self.elsewhere {
+            return Vec::new();
+        }
+        let in_doubt = |(path, place): &(&RelPath, &Place)| place.elsewhere && path.parent().as_ref() == Some(folder);
+        range_beneath(folder, |bounds| {
+            self.places.range(bounds).filter(in_doubt).map(|(path, _)| path.clone()).collect()
+        })
+    }
+
     /// All at and beneath a folder was compared, and of what is held these are not there: where that is nothing, all is back.
     pub fn compared(&mut self, top: &RelPath, missing: &[RelPath]) {
-        let back = |at: &RelPath| self.places.get(at).is_some_and(|place| place.state == State::Back);
+        let back = |place: &Place| place.state == State::Back || (place.state == State::Gone && place.elsewhere);
+        let back = |at: &RelPath| self.places.get(at).is_some_and(back);
         let whole = |at: &RelPath| !missing.iter().any(|path| path.is_within(at));
         let all: Vec<_> = self.at_and_beneath(top).into_iter().filter(|at| back(at) && whole(at)).collect();
         all.iter().for_each(|at| _ = self.take(at));
@@ -326,7 +309,8 @@ impl Seen {
     /// All that waits goes on.
     pub fn let_go(&mut self) -> Vec<Next> {
         let places = std::mem::take(&mut self.places);
-        (self.bytes, self.entries, self.ages, self.back, self.span, self.emptied) = Default::default();
+        (self.bytes, self.entries, self.ages, self.back, self.span) = Default::default();
+        (self.emptied, self.elsewhere) = Default::default();
         let next = |(path, place): (RelPath, Place)| match place.state {
             State::Gone => Next::Delete(path, place.since),
             State::Back => Next::Clear(path, place.since),
@@ -373,6 +357,7 @@ impl Seen {
                 entries: there.entries.saturating_add(place.entries),
                 since: there.since.min(place.since),
                 stale: there.stale || place.stale,
+                elsewhere: there.elsewhere && place.elsewhere,
             },
         };
         self.bytes += size(&path);
@@ -392,7 +377,7 @@ impl Seen {
 
     fn tidy(&mut self) {
         if self.places.is_empty() {
-            (self.span, self.emptied) = (None, false);
+            (self.span, self.emptied, self.elsewhere) = Default::default();
         }
     }
 }

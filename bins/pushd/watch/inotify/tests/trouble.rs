@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::*;
 use crate::watch::event::{Change, Event, Object};
 use crate::watch::picture::Met;
+use crate::watch::root;
 
 impl Rig {
     /// As if a walk had met this there.
@@ -63,6 +64,23 @@ fn a_root_that_moves_or_goes_is_lost() {
     let notices = second.rest();
     assert!(matches!(notices.last(), Some(Notice::RootLost { .. })), "{notices:?}");
     assert_eq!(second.rest(), []);
+}
+
+#[test]
+fn a_root_that_is_removed_when_it_has_been_empty_for_a_while_is_soon_lost() {
+    let mut rig = rig(|root| fs::write(root.join("f"), "").unwrap());
+    fs::remove_file(rig.at("f")).unwrap();
+    assert_eq!(rig.rest().len(), 2);
+    // The kernel tells nothing of it: the next look is made by time.
+    fs::remove_dir(&rig.root).unwrap();
+    let (began, mut notices) = (Instant::now(), Vec::new());
+    while notices.is_empty() && began.elapsed() < root::LOOK / 2 {
+        rig.watcher.next(Some(SILENCE), &mut notices).unwrap();
+    }
+    assert!(
+        matches!(&notices[..], [Notice::RootLost { reason }] if reason.contains("moved or deleted")),
+        "{notices:?}"
+    );
 }
 
 #[test]

@@ -23,6 +23,10 @@ impl Desk {
         Desk { seen: desk, now }
     }
 
+    fn hold(&mut self, place: &str) {
+        self.seen.hold(path(place), 1, Since::noticed(self.now), false, self.now);
+    }
+
     fn next(&mut self) -> Vec<String> {
         let said = |next: Next| match next {
             Next::CompareAll(path, _) => format!("compare all of {path}"),
@@ -69,6 +73,18 @@ fn a_folder_that_is_back_as_a_whole_waits_no_more() {
     assert_eq!((desk.seen.awaits(&path("a/2")), desk.seen.next_still()), (Awaited::Itself, None));
     desk.seen.compared(&path(""), &[path("f")]);
     assert_eq!(desk.next(), ["delete f"]);
+}
+
+#[test]
+fn what_went_where_nobody_looks_any_more_and_stands_in_the_new_root_waits_no_more() {
+    let mut desk = Desk::holding(&["a/1", "a/2", "a", "f", "g", "h"]);
+    desk.seen.compared(&path(""), &[]);
+    assert_eq!(desk.seen.entries(), 6, "what went after it was listed has gone");
+    desk.seen.source_is_another();
+    assert_eq!(desk.seen.in_doubt_in(&path("")), ["a", "f", "g", "h"].map(path));
+    desk.hold("g");
+    desk.seen.compared(&path(""), &[path("h")]);
+    assert_eq!(desk.next(), ["delete g", "delete h"], "one that goes anew, and one that is not in it");
 }
 
 #[test]
