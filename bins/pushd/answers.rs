@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How often those are looked at that have not answered yet.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// The name of those threads.
+pub const ASKS: &str = "asks mounts";
+
 /// Those of all sources, so that each is asked once.
 static ALL: Mutex<BTreeMap<PathBuf, Weak<Answers>>> = Mutex::new(BTreeMap::new());
 
@@ -142,7 +145,7 @@ fn ask(root: &Path, path: &RelPath) -> Arc<Question> {
     let (answered, over) = (AtomicBool::new(false), AtomicBool::new(false));
     let question = Arc::new(Question { open: Mutex::new(Some(Instant::now())), answered, over });
     let (shared, at) = (question.clone(), root.join(OsStr::from_bytes(path.as_bytes())));
-    if let Err(error) = thread::Builder::new().name("answers".into()).spawn(move || shared.ask(&at)) {
+    if let Err(error) = thread::Builder::new().name(ASKS.into()).spawn(move || shared.ask(&at)) {
         tracing::warn!("cannot start a thread to ask what is mounted at {path}: {error}");
         *lock(&question.open) = None;
     }

@@ -26,9 +26,7 @@ pub async fn wait(tasks: Vec<JoinHandle<()>>, threads: Vec<thread::JoinHandle<()
     while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
         sleep(LOOK).await;
     }
-    if threads.iter().any(|thread| !thread.is_finished()) || Instant::now() >= until {
-        hangs::say_last();
-    }
+    hangs::say_last();
     for thread in threads {
         let name = thread.thread().name().unwrap_or_default().to_owned();
         if !thread.is_finished() {

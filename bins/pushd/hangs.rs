@@ -3,24 +3,30 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::hint::Hint;
 use kit::Stop;
 use sys::calls::{Call, under_way};
 
+use crate::answers::ASKS;
 use crate::source::Live;
 
 /// A call that takes longer hangs.
 const LONG: Duration = Duration::from_secs(30);
 /// How often it is looked: a daemon at rest is woken for it.
 const LOOK: Duration = Duration::from_secs(10);
+/// Longer than a call takes that does not hang.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Looks after all calls until `stop`; to be called on a thread of its own.
 pub fn watch(sources: &[Arc<Live>], stop: &Stop) {
     let mut known = Known::default();
     while !stop.is_requested() {
-        for change in known.look(under_way(), Instant::now()) {
+        // Who asks mounts whether they answer says so itself.
+        let calls = under_way().into_iter().filter(|call| call.thread != ASKS).collect();
+        for change in known.look(calls, Instant::now()) {
             tell(sources, change);
         }
         for live in sources {
@@ -88,15 +94,15 @@ fn tell(sources: &[Arc<Live>], change: Change) {
 
 /// What hangs at the very end, for the log: the process ends without it, unless the kernel does not let go of it.
 pub fn say_last() {
-    for call in under_way() {
-        match call.is_held_by_the_kernel() {
-            true => tracing::error!(
-                "{} does not return ({}), and the kernel does not let go of it: the process may not end before it does",
-                call.what,
-                call.thread
-            ),
-            false => tracing::warn!("{} does not return ({}), leaving it", call.what, call.thread),
-        }
+    let first = under_way();
+    // One that returns at once does not hang.
+    thread::sleep(MOMENT);
+    for call in under_way().into_iter().filter(|call| first.contains(call)) {
+        tracing::error!(
+            "{} does not return ({}): leaving it, and the process ends when the kernel lets go of it",
+            call.what,
+            call.thread
+        );
     }
 }
 

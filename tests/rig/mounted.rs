@@ -1,11 +1,15 @@
 //! File systems that are mounted for a test.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 /// A tmpfs, unmounted at the end.
@@ -45,7 +49,9 @@ pub struct Dead {
     /// Of this one alone, in the table of mounts.
     name: String,
     /// What the kernel asks; closed, all that hangs fails.
-    _server: File,
+    server: Arc<File>,
+    /// Reads it, until told to stop.
+    reader: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl Dead {
@@ -57,12 +63,36 @@ impl Dead {
         let options = std::ffi::CString::new(options).unwrap();
         let name = format!("dead-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         mount(name.as_str(), at, "fuse", MountFlags::empty(), Some(&*options)).unwrap();
-        Some(Dead { name, _server: server })
+        Some(Dead { name, server: Arc::new(server), reader: None })
+    }
+
+    /// Takes each question from now on, and answers none: the kernel lets go of nobody who has asked.
+    pub fn takes_questions(&mut self) {
+        let (server, stop) = (self.server.clone(), Arc::new(AtomicBool::new(false)));
+        let told = stop.clone();
+        let takes = move || {
+            let mut question = vec![0; 1 << 20];
+            // Read only when there is one: a reader that waits cannot be told to stop.
+            let mut ready = [PollFd::new(&*server, PollFlags::IN)];
+            while !told.load(Ordering::Relaxed) {
+                let moment = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+                if rustix::event::poll(&mut ready, Some(&moment)).is_ok_and(|count| count > 0)
+                    && (&*server).read(&mut question).is_err()
+                {
+                    return;
+                }
+            }
+        };
+        self.reader = Some((stop, thread::spawn(takes)));
     }
 }
 
 impl Drop for Dead {
     fn drop(&mut self) {
+        if let Some((stop, reader)) = self.reader.take() {
+            stop.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        }
         // Where it is by now: a folder above may have been renamed.
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let ours = format!(" - fuse {} ", self.name);

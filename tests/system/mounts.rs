@@ -88,6 +88,50 @@ fn a_mount_that_never_answers_is_named_and_all_else_goes_on() {
 }
 
 #[test]
+fn what_the_kernel_does_not_let_go_of_is_named_at_the_end() {
+    if !is_root("what_the_kernel_does_not_let_go_of_is_named_at_the_end") {
+        return;
+    }
+    let mut pair = Pair::new("does not let go", Setup { source: "one_file_system = false".into(), ..Setup::default() });
+    let at = pair.source.join("dead");
+    fs::create_dir(&at).unwrap();
+    let Some(mut dead) = Dead::mount(&at) else { return };
+    dead.takes_questions();
+    pair.start();
+    eventually("it is a problem", || pair.pushd.target("t")["problems"].to_string().contains("does not answer"));
+    pair.pushd.daemon.ask_to_end();
+    let named = format!("a look at {} does not return", at.display());
+    eventually("it is named", || pair.pushd.daemon.log().contains(&named));
+    drop(dead);
+    assert!(pair.pushd.daemon.exit(Duration::from_secs(60)).is_some());
+}
+
+#[test]
+fn a_mount_that_never_answers_over_a_watched_folder_that_is_not_entered_holds_up_nothing() {
+    if !is_root("a_mount_that_never_answers_over_a_watched_folder_that_is_not_entered_holds_up_nothing") {
+        return;
+    }
+    let mut pair = Pair::new("over, not entered", Setup::default());
+    let at = pair.source.join("later");
+    fs::create_dir(&at).unwrap();
+    fs::write(at.join("file"), b"before").unwrap();
+    pair.start();
+    pair.settle();
+    let Some(dead) = Dead::mount(&at) else { return };
+    for text in ["at once", "and later"] {
+        fs::write(pair.source.join("beside"), text).unwrap();
+        eventually(text, || fs::read(pair.backup.join("beside")).is_ok_and(|is| is == text.as_bytes()));
+        eventually("it is said", || left_out(&pair).contains("later"));
+        pair.pushd.command(&["resync"]);
+    }
+    pair.pushd.wait_in_sync(&[]).unwrap();
+    drop(dead);
+    eventually("its end is noticed", || !left_out(&pair).contains("another file system"));
+    pair.settle();
+    pair.assert_equal();
+}
+
+#[test]
 fn a_mount_that_never_answers_and_is_not_entered_is_left_out_and_nothing_waits_for_it() {
     if !is_root("a_mount_that_never_answers_and_is_not_entered_is_left_out_and_nothing_waits_for_it") {
         return;

@@ -34,14 +34,6 @@ pub struct Call {
     pub path: PathBuf,
 }
 
-impl Call {
-    /// Whether the kernel does not let go of it, whatever signal comes.
-    pub fn is_held_by_the_kernel(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", self.id.0)).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('D'))
-    }
-}
-
 /// What one thread is at, noted by itself and read by whoever looks after it.
 #[derive(Debug)]
 struct Slot {
@@ -154,7 +146,6 @@ mod tests {
         let call = ours().unwrap();
         let path = place.path().canonicalize().unwrap().join("a/b");
         assert_eq!((call.id.1, &call.path, call.what.clone()), (2, &path, format!("opening {}", path.display())));
-        assert!(!call.is_held_by_the_kernel(), "it waits for us");
         assert_eq!(ours(), Some(call));
         end.send(()).unwrap();
         begun.recv().unwrap();

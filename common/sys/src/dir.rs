@@ -122,7 +122,7 @@ impl Dir {
     pub fn list(&self) -> io::Result<Vec<Child>> {
         faults::ask(Verb::List)?;
         if self.reach.stays() {
-            far::learn();
+            far::learn_far();
         }
         let _call = calls::begin(What::List, self.fd(), b"");
         let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);

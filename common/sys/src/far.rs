@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -18,6 +19,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use proto::RelPath;
 use rustix::fs::{CWD, Mode, OFlags};
 
+use crate::calls::{self, What};
 use crate::listing;
 use crate::mounts::{Changes, MountId, TABLE, from, points};
 use crate::paths::canonical;
@@ -113,7 +115,7 @@ pub(crate) fn is_silent(mount: MountId) -> bool {
 
 /// Nothing is opened on this mount from now on, nor looked at, or it is again: it does not answer, or does.
 pub fn set_silent(mount: MountId, silent: bool) {
-    learn();
+    learn_far();
     let mut all = SILENT.write().unwrap_or_else(PoisonError::into_inner);
     if silent {
         all.insert(mount);
@@ -145,6 +147,10 @@ pub fn far_beneath(folder: &Path) -> io::Result<BTreeMap<RelPath, MountId>> {
 /// Asks what stands at a path anything that only its file system knows. Returns when that has answered, whatever it said.
 pub fn ask(path: &Path) {
     let handle = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // The folder that it is in is not far, and is what the call is named by.
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let Ok(folder) = rustix::fs::openat(CWD, folder, handle, Mode::empty()) else { return };
+    let _call = calls::begin(What::Look, folder.as_fd(), name.as_bytes());
     if let Ok(handle) = rustix::fs::openat(CWD, path, handle, Mode::empty()) {
         let _ = rustix::fs::fstat(&handle);
     }
@@ -154,8 +160,9 @@ pub fn ask(path: &Path) {
     }
 }
 
-/// Learns what was mounted since the last call. Where `/proc` does not tell, nothing is known to be far.
-pub(crate) fn learn() {
+/// Learns what was mounted since the last call, so that whoever hears of a mount after this does not ask it. Where `/proc` does
+/// not tell, nothing is known to be far.
+pub fn learn_far() {
     let mut changes = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
     let changed = match &*changes {
         Some(changes) => changes.have_come(),

@@ -74,7 +74,7 @@ impl Tree {
         }
         let reach = Reach::new(root.as_fd(), mounts, how)?;
         if reach.stays() {
-            far::learn();
+            far::learn_far();
         }
         Ok(Tree { root, reach, path: path.into() })
     }
