@@ -144,6 +144,11 @@ impl Busy {
         self.at(path).is_some_and(|file| file.there == There::Inexact)
     }
 
+    /// Whether no file is known that changes while it is read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it has changed while it was read under this name.
     pub fn knows(&self, path: &RelPath) -> bool {
         self.at(path).is_some()
@@ -180,6 +185,13 @@ impl Busy {
     pub fn is_kept(&mut self, path: &RelPath) {
         if let Some(file) = self.at_mut(path) {
             file.there = There::Exact;
+        }
+    }
+
+    /// It is not known whether the target has taken an inexact copy.
+    pub fn is_unsure(&mut self, path: &RelPath) {
+        if let Some(file) = self.at_mut(path).filter(|file| file.there == There::Inexact) {
+            file.there = There::Some;
         }
     }
 

@@ -57,6 +57,7 @@ impl Session<'_> {
         self.compared_alike(upto)?;
         self.name_groups_of(self.flight.linked(upto))?;
         self.are_equal(upto);
+        self.are_copied(upto);
         self.resolve_whole(upto);
         let before = self.flight.len();
         let Arrived { files, bytes, removed } = self.flight.acknowledged(upto).ok_or_else(|| never_sent(upto))?;

@@ -148,6 +148,7 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         let unanswered: Vec<_> = self.flight.unanswered().map(|(op, sent)| (op, sent.clone())).collect();
         unanswered.iter().for_each(|(op, sent)| self.doubt_origins(*op, sent));
+        self.are_unsure();
         self.origins.answered();
         self.mirror.sent.under_way(0, 0);
         self.mirror.progress.begin();

@@ -5,6 +5,7 @@ mod ages;
 mod asked_again;
 mod bounds;
 mod brake;
+mod busy;
 mod delta;
 mod each_outcome;
 mod fake;

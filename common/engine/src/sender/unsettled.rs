@@ -33,7 +33,8 @@ impl Session<'_> {
         }
         match look.why {
             Why::Differs(Difference::Missing) => self.busy.is_lost(&look.path, now),
-            Why::Differs(Difference::Inexact) => {
+            // What was sent since it was listed may be exact.
+            Why::Differs(Difference::Inexact) if !self.is_sent_since(look) => {
                 self.busy.is_inexact(&look.path, (*stat, file.born()), now);
                 self.note_unsettled(&look.path);
             }
@@ -43,6 +44,12 @@ impl Session<'_> {
         self.note_unsettled(&look.path);
         self.owe_unsettled(look.ticket, &look.path, Cause::ALONE.and(apart(look.why.joins())), Some(due));
         true
+    }
+
+    /// Whether content was sent under this name since the work of this look was handed out.
+    fn is_sent_since(&self, look: &Look) -> bool {
+        let begun = self.mirror.pending().begun(look.ticket, self.mirror.now());
+        self.origins.sent_at(&look.path).is_some_and(|at| at >= begun.at())
     }
 
     /// How this file is to be tried.
@@ -68,41 +75,65 @@ impl Session<'_> {
         self.drop_upload(upload)
     }
 
-    /// The same, and an inexact copy of it was sent.
+    /// The same, and an inexact copy of it was sent: whether the target takes that it tells.
     pub(super) fn is_copied(&mut self, upload: &Upload) {
         self.flight.brings_inexact();
         let now = self.mirror.now();
         self.busy.failed(upload.path(), upload.in_vain(now), now);
         self.busy.copied(upload.path(), 0, now);
-        self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
+        self.owe_unsettled(upload.ticket(), upload.path(), apart(upload.joins()), None);
+    }
+
+    /// Inexact copies that were sent up to this operation stand at the target.
+    pub(super) fn are_copied(&mut self, upto: u64) {
+        if self.busy.is_empty() {
+            return;
+        }
+        for (op, path) in self.flight.copies(upto) {
+            let path = self.by_now(op, &path);
+            if self.busy.is_copied(&path) {
+                self.note_unsettled(&path);
+            }
+        }
+    }
+
+    /// The connection was lost before the target said whether it takes them.
+    pub(super) fn are_unsure(&mut self) {
+        for (op, path) in self.flight.copies(u64::MAX) {
+            self.busy.is_unsure(&self.by_now(op, &path));
+        }
     }
 
     /// A small file changed each time it was read. Of that the target has heard nothing; after some such tries it gets an
     /// inexact copy.
     pub(super) fn small_changes(&mut self, look: &Look, file: &File) -> Result<(), Ended> {
         let (path, joins) = (&look.path, look.why.joins());
-        match file.stat() {
+        let copied = match file.stat() {
             Ok(stat) => self.copy_small(look, file, &stat)?,
             Err(error) => {
                 let reason = format!("cannot be read, the backup keeps its copy: {error}");
                 self.mirror.entries.problem(path, reason);
                 return Ok(());
             }
+        };
+        match copied {
+            true => self.owe_unsettled(look.ticket, path, apart(joins), None),
+            false => self.is_unsettled(look.ticket, path, joins),
         }
-        self.is_unsettled(look.ticket, path, joins);
         Ok(())
     }
 
-    fn copy_small(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<(), Ended> {
+    /// Whether an inexact copy was sent.
+    fn copy_small(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<bool, Ended> {
         let (path, now) = (&look.path, self.mirror.now());
         let tried = Try { after: *stat, born: file.born(), bytes: 0, last: 0, took: Duration::ZERO, stands: false };
         self.busy.failed(path, tried, now);
         if !self.copies_busy() || stat.size > limits::INLINE as u64 || !self.busy.may_copy_small(path, now) {
-            return Ok(());
+            return Ok(false);
         }
         let mut content = bytes::BytesMut::new();
         let read = read::fill(file, 0..stat.size, &mut content);
-        let (Ok(bytes), Ok(meta)) = (read, self.view.meta_of(file, stat)) else { return Ok(()) };
+        let (Ok(bytes), Ok(meta)) = (read, self.view.meta_of(file, stat)) else { return Ok(false) };
         // It may have been cut short meanwhile.
         let meta = Meta { size: bytes, ..meta };
         let content = Content::Inline(content.freeze());
@@ -116,7 +147,7 @@ impl Session<'_> {
         self.sent_content(path, stat, bytes, look.why.joins());
         self.flight.brings_inexact();
         self.busy.copied(path, bytes, now);
-        Ok(())
+        Ok(true)
     }
 
     /// What was sent of this file stood in it at one moment.
@@ -145,8 +176,9 @@ impl Session<'_> {
             Outcome::Absent | Outcome::Full { .. } | Outcome::ReadOnly { .. } | Outcome::Failed { .. } => {
                 self.busy.is_lost(&path, now);
             }
-            Outcome::Want | Outcome::Differs | Outcome::Partly { .. } => {}
+            Outcome::Want | Outcome::Differs | Outcome::Partly { .. } => return,
         }
+        self.note_unsettled(&path);
     }
 
     fn is_unsettled(&mut self, ticket: Ticket, path: &RelPath, joins: bool) {

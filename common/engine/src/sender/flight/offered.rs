@@ -3,7 +3,7 @@
 
 use proto::{RelPath, Time};
 
-use super::{Answer, Flight, Sent};
+use super::{Answer, Flight, Sent, place};
 use crate::pending::Ticket;
 use crate::view::{Inode, Node};
 
@@ -25,6 +25,14 @@ impl Flight {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Inexact copies of files of which a receipt up to this number says that the target has taken them, with their operations.
+    pub fn copies(&self, upto: u64) -> Vec<(u64, RelPath)> {
+        let acknowledged = self.unanswered().zip(&self.ops).take_while(|((number, _), _)| *number <= upto);
+        let taken = acknowledged
+            .filter(|(_, op)| op.inexact && op.ticket != 0 && matches!(op.answer, Answer::None | Answer::Partly));
+        taken.map(|((number, sent), _)| (number, place(sent).clone())).collect()
     }
 
     /// The files of which the target has the content still, by a receipt up to this number, with their operations.

@@ -1,12 +1,9 @@
 //! What the target has of a file that was not of one moment is sent again, however equal it looks.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use proto::{INEXACT, Kept, Name, ToReceiver};
-use sys::faults::{self, Verb};
+use proto::{INEXACT, Name};
 
-use super::scripted::Scripted;
 use super::*;
 
 /// Has a receiver's file of this content, marked as not being of one moment, stand in a folder, with the metadata of what
@@ -120,7 +117,7 @@ impl Pair {
         done
     }
 
-    fn said(&self) -> Vec<String> {
+    pub fn said(&self) -> Vec<String> {
         self.mirror.entries.problems().iter().map(|(_, note)| note.reason.clone()).collect()
     }
 
@@ -162,173 +159,4 @@ fn an_exact_version_at_the_target_stays_until_there_is_another() {
     assert!(fs::read(pair.there.join("f")).unwrap() == before && !is_marked(&pair.there.join("f")));
     assert!(pair.said().iter().all(|said| said.contains("keeps its last version")) && pair.said().len() == 1);
     pair.rests();
-}
-
-/// From here on the file is written anew, with another size, before each question for content or metadata, of anything.
-fn agitate(at: &Path, size: usize) {
-    fs::write(at, vec![b'.'; size]).unwrap();
-    let (file, mut versions) = (fs::File::options().write(true).open(at).unwrap(), 0);
-    faults::plan(move |verb| {
-        if verb == Verb::Read {
-            versions += 1;
-            let bytes = vec![b'a' + (versions % 26) as u8; size - versions % 1000];
-            file.set_len(bytes.len() as u64).unwrap();
-            file.write_all_at(&bytes, 0).unwrap();
-        }
-        None
-    });
-}
-
-/// One whose sender takes steps, and looks at what is written once a second.
-fn watched() -> (Pair, Clock) {
-    let (mut pair, clock) = Pair::stepped();
-    let second = Duration::from_secs(1);
-    let rules = Rules { settle: Duration::ZERO, open_settle: second, open_max_delay: second, holds: HOLDS };
-    pair.mirror = Arc::new(Mirror::new(rules, clock.clone()));
-    (pair, clock)
-}
-
-/// What comes in so many seconds, in each of which a file is written: what is put, and whether that is inexact. All is done.
-fn puts(target: &mut Scripted, clock: &Clock, seconds: u32, written: Option<&Path>) -> Vec<(String, bool)> {
-    let mut puts = Vec::new();
-    for _ in 0..seconds {
-        if let Some(at) = written {
-            fs::File::options().write(true).open(at).unwrap().set_modified(clock.wall()).unwrap();
-        }
-        let mut heard = VecDeque::from(target.hears().unwrap());
-        while let Some((op, message)) = heard.pop_front() {
-            match message {
-                ToReceiver::Put { path, inexact, .. } => puts.push((path.to_string(), inexact)),
-                ToReceiver::Basis { id, .. } => {
-                    let none = ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true };
-                    heard.extend(target.says(&none).unwrap());
-                }
-                ToReceiver::Count { .. } => {
-                    heard.extend(target.says(&ToSender::Counted { op, entries: 0 }).unwrap());
-                }
-                _ => {}
-            }
-            if heard.is_empty() && op > 0 {
-                heard.extend(target.says(&ToSender::Applied { upto: target.operations }).unwrap());
-            }
-        }
-        clock.advance(Duration::from_secs(1));
-    }
-    puts
-}
-
-#[test]
-fn a_small_one_is_copied_too_after_three_tries_and_then_once_in_ten_minutes() {
-    let (pair, clock) = watched();
-    let (size, mut sender) = (200_000, pair.new_sender());
-    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-    agitate(&pair.here.join("f"), size);
-    pair.entry("f", Cause::CREATED | Cause::WRITING);
-    assert_eq!(puts(&mut target, &clock, 3, None), []);
-    assert!(pair.said()[0].contains("keeps its last version"), "{:?}", pair.said());
-    let copy = ("f".to_owned(), true);
-    assert_eq!(puts(&mut target, &clock, 60, None), [copy.clone(), copy.clone()]);
-    assert!(pair.said()[0].contains("an inexact copy"), "{:?}", pair.said());
-    let copies = puts(&mut target, &clock, 3000, None);
-    assert!((4..=6).contains(&copies.len()) && copies.iter().all(|put| *put == copy), "{copies:?}");
-    faults::end();
-    pair.entry("f", Cause::WRITTEN);
-    assert_eq!(puts(&mut target, &clock, 2, None), [("f".to_owned(), false)]);
-    assert!(pair.said().is_empty());
-}
-
-/// `mv` in a loop, by who has it open.
-#[test]
-fn a_file_that_is_renamed_all_the_time_is_not_tried_afresh_for_each_name() {
-    for busy_files in [BusyFiles::Wait, BusyFiles::Copy] {
-        let (mut pair, clock) = watched();
-        pair.options.busy_files = busy_files;
-        let (size, mut sender) = (1 << 20, pair.new_sender());
-        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-        agitate(&pair.here.join("0"), size);
-        pair.entry("0", Cause::CREATED | Cause::WRITING);
-        let mut copies = 0;
-        for n in 0..100 {
-            let (from, to) = (n.to_string(), (n + 1).to_string());
-            let at = pair.here.join(&from);
-            copies += puts(&mut target, &clock, 6, Some(&at)).iter().filter(|(_, inexact)| *inexact).count();
-            fs::rename(&at, pair.here.join(&to)).unwrap();
-            pair.hint(Hint::Renamed { from: path(&from), to: path(&to), folder: false, since: clock.now() });
-        }
-        // Ten minutes: what its first copy costs, and, of each name that is removed at the target, what is left to be spent.
-        let most = if busy_files == BusyFiles::Wait { 4 } else { 9 };
-        assert!(target.content <= most * size as u64, "{} bytes of a file of {size}", target.content);
-        assert_eq!(copies > 0, busy_files == BusyFiles::Copy);
-        faults::end();
-        pair.entry("100", Cause::WRITTEN);
-        assert_eq!(puts(&mut target, &clock, 60, None), [("100".to_owned(), false)]);
-    }
-}
-
-#[test]
-fn where_it_is_to_wait_or_cannot_be_marked_nothing_is_stored_before_it_holds_still() {
-    let unmarked = Keep::EVERYTHING.iter().filter(|kept| ![Kept::Xattrs, Kept::Acls, Kept::Setid].contains(kept));
-    for (busy_files, keep) in [(BusyFiles::Wait, Keep::DEFAULT), (BusyFiles::Copy, unmarked.collect())] {
-        let (mut pair, clock) = watched();
-        (pair.options.busy_files, pair.keep) = (busy_files, keep);
-        let (size, at, mut sender) = (1 << 20, pair.here.join("f"), pair.new_sender());
-        let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-        agitate(&at, size);
-        pair.entry("f", Cause::CREATED | Cause::WRITING);
-        assert_eq!(puts(&mut target, &clock, 3600, Some(&at)), []);
-        assert!((3..=4).contains(&(target.content.div_ceil(size as u64))), "{} bytes", target.content);
-        assert!(pair.said()[0].contains("keeps its last version"), "{:?}", pair.said());
-        faults::end();
-        assert_eq!(puts(&mut target, &clock, 60, None), [("f".to_owned(), false)]);
-        assert!(pair.said().is_empty());
-    }
-}
-
-/// Its last version is all that the target has of it, for long.
-#[test]
-fn the_last_version_of_a_file_that_never_holds_still_goes_along_when_it_is_renamed() {
-    for (busy_files, pause) in [(BusyFiles::Wait, 0), (BusyFiles::Copy, 0), (BusyFiles::Wait, 1), (BusyFiles::Copy, 1)]
-    {
-        for taken in [0, 1] {
-            let (mut pair, clock) = watched();
-            pair.options.busy_files = busy_files;
-            let (size, mut sender) = (1 << 20, pair.new_sender());
-            let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-            let (f, g) = (pair.here.join("f"), pair.here.join("g"));
-            fs::write(&f, vec![b'.'; size]).unwrap();
-            pair.entry("f", Cause::CREATED | Cause::WRITTEN);
-            assert_eq!(puts(&mut target, &clock, 10, None), [("f".to_owned(), false)]);
-            agitate(&f, size);
-            pair.entry("f", Cause::WRITING);
-            puts(&mut target, &clock, 30, Some(&f));
-            // With what was written lately on its way, and while it waits.
-            pair.entry("f", Cause::WRITING);
-            clock.advance(Duration::from_secs(pause));
-            fs::rename(&f, &g).unwrap();
-            pair.hint(Hint::Renamed { from: path("f"), to: path("g"), folder: false, since: clock.now() });
-            let mut said = Vec::new();
-            for _ in 0..3 {
-                let mut heard = VecDeque::from(target.hears().unwrap());
-                while let Some((op, message)) = heard.pop_front() {
-                    let none = |id| ToSender::Signature { id, size: 0, chunks: Vec::new(), last: true };
-                    let answer = match message {
-                        ToReceiver::Count { .. } => Some(ToSender::Counted { op, entries: taken }),
-                        ToReceiver::Basis { id, .. } => Some(none(id)),
-                        _ => None,
-                    };
-                    heard.extend(answer.into_iter().flat_map(|answer| target.says(&answer).unwrap()));
-                    said.push(message);
-                }
-                clock.advance(Duration::from_millis(500));
-            }
-            target.says(&ToSender::Applied { upto: target.operations }).unwrap();
-            let renamed = |message: &ToReceiver| matches!(message, ToReceiver::Rename { to, .. } if *to == path("g"));
-            let removed = |message: &ToReceiver| matches!(message, ToReceiver::Remove { .. });
-            assert_eq!(said.iter().any(renamed), taken == 0, "{said:?}");
-            assert_eq!(said.iter().any(removed), taken == 1, "an older version replaces nothing: {said:?}");
-            assert!(!pair.mirror.pending().is_empty(), "it is owed");
-            faults::end();
-            assert_eq!(puts(&mut target, &clock, 60, None), [("g".to_owned(), false)]);
-        }
-    }
 }
