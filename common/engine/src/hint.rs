@@ -69,6 +69,9 @@ impl Cause {
     /// The target does not join this name with the others of its file, as it has been tried: it gets a file of its own. Like
     /// `ALONE` it is no reason to look, and is dropped where a reason without it is added.
     pub(crate) const APART: Cause = Cause(512);
+    /// With `APART`: its file has more names than can be told together, which is no doing of the target. What is sent of this
+    /// one counts by itself.
+    pub(crate) const CROWDED: Cause = Cause(16384);
     /// That it is gone was weighed already, or a person has let it go.
     pub(crate) const RELEASED: Cause = Cause(1024);
     /// Something stood here that was seen to go, and the target has it as it was last: that it went was never told.
@@ -83,7 +86,7 @@ impl Cause {
 
     /// Whether nothing but (some of) `other` is in it.
     pub fn only(self, other: Cause) -> bool {
-        self.0 & !other.0 & !Cause::ALONE.0 & !Cause::APART.0 == 0
+        self.without(other | Cause::ALONE | Cause::APART | Cause::CROWDED) == Cause::default()
     }
 }
 
@@ -91,6 +94,11 @@ impl Cause {
     /// Both, where `|` cannot be: in a constant.
     pub(crate) const fn and(self, other: Cause) -> Cause {
         Cause(self.0 | other.0)
+    }
+
+    /// Those of these reasons that are among `other`.
+    pub(crate) const fn among(self, other: Cause) -> Cause {
+        Cause(self.0 & other.0)
     }
 
     /// These reasons but for `other`.

@@ -91,6 +91,6 @@ fn both(old: Cause, new: Cause) -> Cause {
     };
     let merged = old.without(outdated) | new;
     let both = |flag| old.has(flag) && new.has(flag);
-    let dropped = [Cause::ALONE, Cause::APART].into_iter().filter(|flag| !both(*flag));
+    let dropped = [Cause::ALONE, Cause::APART, Cause::CROWDED].into_iter().filter(|flag| !both(*flag));
     dropped.fold(merged, Cause::without)
 }

@@ -8,7 +8,7 @@ use sys::Stat;
 use super::flight::{Sent, place};
 use super::looks::{Look, Why};
 use super::pass::{Difference, Mates};
-use super::unsettled::apart;
+use super::upload::Upload;
 use super::walk::Children;
 use super::{Session, Until};
 use crate::hint::Cause;
@@ -39,8 +39,10 @@ impl Session<'_> {
         if stat.nlink > 1 && !self.is_joined(stat) {
             return false;
         }
-        let Some(due) = self.mirror.account.due(&self.sent_as(&look.path, stat), stat) else { return false };
-        let more = Cause::WRITTEN | Cause::ALONE | apart(look.why.joins());
+        let Some(due) = self.mirror.account.due(&self.sent_as(&look.path, stat, look.why.apart()), stat) else {
+            return false;
+        };
+        let more = Cause::WRITTEN | Cause::ALONE | look.why.apart();
         self.owe_entry(look.ticket, look.path.clone(), more);
         self.mirror.pending().postpone(&look.path, due);
         true
@@ -80,26 +82,33 @@ impl Session<'_> {
         }
     }
 
-    /// The name that what is sent of a file counts under: all names of one that the target joins are one.
-    fn sent_as<'p>(&self, path: &'p RelPath, stat: &Stat) -> Cow<'p, RelPath> {
-        if self.is_joined(stat) { Cow::Owned(RelPath::root()) } else { Cow::Borrowed(path) }
+    /// The name that what is sent of a file counts under: all names of one that the target is to join are one, whatever it
+    /// says to that.
+    fn sent_as<'p>(&self, path: &'p RelPath, stat: &Stat, apart: Cause) -> Cow<'p, RelPath> {
+        if self.is_joined(stat) && !apart.has(Cause::CROWDED) {
+            Cow::Owned(RelPath::root())
+        } else {
+            Cow::Borrowed(path)
+        }
     }
 
     /// All of the content of this file was sent.
-    pub(super) fn has_sent(&self, path: &RelPath, stat: &Stat, past: Past) {
-        self.mirror.account.has_sent(&self.sent_as(path, stat), stat, past);
+    pub(super) fn has_sent(&self, path: &RelPath, stat: &Stat, apart: Cause, past: Past) {
+        self.mirror.account.has_sent(&self.sent_as(path, stat, apart), stat, past);
     }
 
     /// The content of this file is sent, so much of it at once.
     pub(super) fn account_content(&mut self, look: &Look, stat: &Stat, bytes: u64) -> Past {
         self.account_size(look, stat);
-        let (name, amount) = (self.sent_as(&look.path, stat), Amount { bytes, entries: 1 });
+        let (name, amount) = (self.sent_as(&look.path, stat, look.why.apart()), Amount { bytes, entries: 1 });
         self.mirror.account.sends(&name, stat, amount, self.sends_for(look.ticket))
     }
 
     /// The file has become this while it was sent, which begins anew.
-    pub(super) fn account_attempt(&self, ticket: Ticket, path: &RelPath, stat: &Stat) -> Past {
-        self.mirror.account.sends(&self.sent_as(path, stat), stat, Amount::default(), self.sends_for(ticket))
+    pub(super) fn account_attempt(&self, upload: &Upload) -> Past {
+        let (stat, by) = (upload.stat(), self.sends_for(upload.ticket()));
+        let name = self.sent_as(upload.path(), stat, upload.apart());
+        self.mirror.account.sends(&name, stat, Amount::default(), by)
     }
 
     /// What has no content, or whose content is not sent, is sent as a comparison has found that it differs, or an answer has

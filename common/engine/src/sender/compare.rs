@@ -282,6 +282,10 @@ impl Session<'_> {
                 let why = Why::Differs(Difference::Content);
                 self.queue_looks(ticket, folder, names.into_iter().map(|name| Coming::new(name, why)));
             }
+            Action::SendApart(folder, names) => {
+                let why = Why::Event(Cause::WRITTEN | Cause::APART | Cause::CROWDED);
+                self.queue_looks(ticket, folder, names.into_iter().map(|name| Coming::new(name, why)));
+            }
             Action::LookAtNew(folder, names) => {
                 let why = Why::Event(Cause::WRITTEN);
                 self.queue_looks(ticket, folder, names.into_iter().map(|name| Coming::new(name, why)));
@@ -326,6 +330,7 @@ impl Session<'_> {
                 paths.into_iter().for_each(|path| self.queue_look(Look::new(ticket, path, Why::Extra)));
             }
             Action::Choose(node) => self.choose(ticket, node),
+            Action::BeginAgain => self.begin_pass_again(ticket),
             Action::Name(inode, names, good) => self.name_in_pass(ticket, inode, names, good)?,
             Action::End => self.end_pass(ticket)?,
         }
@@ -357,9 +362,16 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// A pass lists all once more: what it counts begins anew.
+    fn begin_pass_again(&mut self, ticket: Ticket) {
+        if self.passes.is_full(ticket) {
+            self.mirror.account.begin_count();
+        }
+    }
+
     fn end_pass(&mut self, ticket: Ticket) -> Result<(), Ended> {
         let Some(pass) = self.passes.end(ticket) else { return Ok(()) };
-        if pass.is_deep() && self.view.keeps(Kept::Hardlinks) {
+        if pass.is_deep() && pass.links().are_whole() && self.view.keeps(Kept::Hardlinks) {
             let path = pass.root().clone();
             self.send(ticket, &ToReceiver::Settle { path: path.clone() }, Sent::Settle(path))?;
         }

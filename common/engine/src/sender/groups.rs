@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use proto::{Kind, Name, RelPath};
 use sys::Stat;
 
+use super::found::Matches;
 use super::places::{Known, at_and_beneath, in_folder};
 use super::walk::Children;
 use crate::hint::Cause;
@@ -96,9 +97,6 @@ pub(super) enum First {
     /// The search: if it finds another name, the content is not sent.
     Searched,
 }
-
-/// What a search has found, by file.
-pub(super) type Matches = HashMap<Node, Vec<RelPath>>;
 
 struct Search {
     wanted: Vec<Want>,
@@ -302,14 +300,17 @@ impl Groups {
     /// Has a file searched for, with the next search.
     pub fn want(&mut self, want: Want) {
         if self.wanted_bytes + want.size() > WANTED {
-            let Want { since, sent, .. } = want;
-            let crowded = self.crowded.get_or_insert(Crowded { since, tickets: Vec::new() });
-            crowded.since = crowded.since.min(since);
-            crowded.tickets.extend(sent.map(|(_, _, ticket)| ticket));
-            return;
+            return self.crowd(want);
         }
         self.wanted_bytes += want.size();
         self.wanted.push(want);
+    }
+
+    /// Has everything compared for a file of which a search cannot find all names.
+    pub fn crowd(&mut self, Want { since, sent, .. }: Want) {
+        let crowded = self.crowded.get_or_insert(Crowded { since, tickets: Vec::new() });
+        crowded.since = crowded.since.min(since);
+        crowded.tickets.extend(sent.map(|(_, _, ticket)| ticket));
     }
 
     /// What was wanted beyond what can be searched for at once: everything is to be compared for it.
@@ -327,7 +328,7 @@ impl Groups {
         let found = match self.search.as_ref()?.found.try_recv() {
             Ok(found) => found,
             Err(mpsc::TryRecvError::Empty) => return None,
-            Err(mpsc::TryRecvError::Disconnected) => Matches::new(),
+            Err(mpsc::TryRecvError::Disconnected) => Matches::default(),
         };
         let Search { wanted, began, .. } = self.search.take()?;
         self.rests = Some(now + (now.saturating_duration_since(began) * REST).min(LONGEST));

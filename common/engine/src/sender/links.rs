@@ -5,11 +5,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 
-use proto::{Kept, Kind, RelPath, ToReceiver, codec};
+use proto::{Kept, Kind, Name, RelPath, ToReceiver, codec};
 use sys::Stat;
 
 use super::flight::Sent;
-use super::groups::{First, Matches, Want};
+use super::found::Matches;
+use super::groups::{First, Want};
 use super::looks::{Look, Why};
 use super::pass::Difference;
 use super::{Ended, Session};
@@ -48,6 +49,8 @@ impl Session<'_> {
         good: Option<RelPath>,
     ) -> Result<(), Ended> {
         let Some(fresh) = names.first().cloned() else { return Ok(()) };
+        // One pass may tell of many in a turn.
+        self.groups.trim();
         self.groups.met(then, names, self.since(ticket));
         if self.view.keeps(Kept::Hardlinks) {
             return good.map_or(Ok(()), |good| self.send_group(ticket, then, good));
@@ -222,7 +225,11 @@ impl Session<'_> {
         let mut counted = HashMap::new();
         for mut want in wanted {
             let (id, mut new) = (want.node, None);
-            if let Some(mut paths) = found.remove(&id) {
+            if found.is_beyond(id) {
+                self.groups.crowd(want);
+                continue;
+            }
+            if let Some(mut paths) = found.take(id) {
                 // Under such a name nothing is sent.
                 paths.retain(|path| self.unheld(path).is_none());
                 paths.sort_unstable();
@@ -313,24 +320,28 @@ impl Session<'_> {
 fn search(view: Arc<View>, ids: HashSet<Node>, mirror: Arc<Mirror>, workers: Workers) -> mpsc::Receiver<Matches> {
     let (send, receive) = mpsc::channel();
     let work = move || {
-        let mut found = Matches::new();
-        let mut folders = vec![RelPath::root()];
-        while let Some(path) = folders.pop() {
+        let mut found = Matches::default();
+        // Those to be listed in each folder on the way down.
+        let mut folders = vec![(RelPath::root(), None)];
+        while let Some(path) = next(&mut folders) {
             // What cannot be listed has no names that are mirrored.
             let Ok(folder) = view.folder(&path) else { continue };
             let (Ok(own), Ok(listed)) = (folder.stat(), folder.children()) else { continue };
+            let mut within = Vec::new();
             for entry in listed {
                 if folder.leaves_out(&entry.name, entry.kind.unwrap_or(Kind::Dir)).is_some() {
                     continue;
                 }
-                let Ok(path) = path.join(&entry.name) else { continue };
-                if entry.kind.is_none_or(|kind| kind == Kind::Dir) {
-                    folders.push(path.clone());
+                if ids.contains(&(own.dev, entry.ino))
+                    && let Ok(path) = path.join(&entry.name)
+                {
+                    found.add((own.dev, entry.ino), path);
                 }
-                if ids.contains(&(own.dev, entry.ino)) {
-                    found.entry((own.dev, entry.ino)).or_default().push(path);
+                if entry.kind.is_none_or(|kind| kind == Kind::Dir) {
+                    within.push(entry.name);
                 }
             }
+            folders.push((path, Some(within)));
         }
         // Nobody listens when the connection has ended meanwhile.
         let _ = send.send(found);
@@ -340,4 +351,21 @@ fn search(view: Arc<View>, ids: HashSet<Node>, mirror: Arc<Mirror>, workers: Wor
         tracing::warn!("cannot start a thread to search for hard links: {error}");
     }
     receive
+}
+
+/// The next folder of those that are to be listed in folders, or itself before any in it is known.
+fn next(folders: &mut Vec<(RelPath, Option<Vec<Name>>)>) -> Option<RelPath> {
+    loop {
+        let (folder, within) = folders.last_mut()?;
+        match within.as_mut().map(Vec::pop) {
+            None => return folders.pop().map(|(folder, _)| folder),
+            // One that is too deep is not mirrored.
+            Some(Some(name)) => {
+                if let Ok(folder) = folder.join(&name) {
+                    return Some(folder);
+                }
+            }
+            Some(None) => _ = folders.pop(),
+        }
+    }
 }

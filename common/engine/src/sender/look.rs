@@ -221,7 +221,7 @@ impl Session<'_> {
             let id = self.uploads.new_id();
             let tries = self.tries_of(&look.path);
             let upload = Upload::new(look.ticket, look.path, id, (file, stat), replaces, past);
-            let upload = upload.joined(look.why.joins()).tried(tries);
+            let upload = upload.apart_for(look.why.apart()).tried(tries);
             self.flight.hold(upload.ticket());
             return self.start_upload(upload);
         }
@@ -238,7 +238,7 @@ impl Session<'_> {
                 self.mirror.progress.find(bytes);
                 self.mirror.progress.advance(bytes);
                 let past = self.account_content(&look, &stat, bytes);
-                self.has_sent(&path, &stat, past);
+                self.has_sent(&path, &stat, look.why.apart(), past);
                 self.sent_content(&path, &stat, bytes, joins);
                 self.is_settled(&path);
             }

@@ -1,6 +1,8 @@
 //! Looks that wait for their turn. Those at large files wait by themselves while enough of such are on their way, and are
 //! not touched again before one of those is through.
 
+mod why;
+
 use std::collections::VecDeque;
 
 use proto::{Kind, Name, RelPath};
@@ -8,8 +10,8 @@ use proto::{Kind, Name, RelPath};
 use super::pass::{Difference, Differing, Pass};
 use super::upload::is_blob;
 use super::{Ended, Session, TURN};
-use crate::hint::Cause;
 use crate::pending::Ticket;
+pub(super) use why::Why;
 
 /// One entry to look at.
 pub(super) struct Look {
@@ -24,38 +26,6 @@ pub(super) struct Look {
     pub room: Option<u64>,
     /// Whether the target was asked if it has the content, and has another.
     pub asked: bool,
-}
-
-/// What led to a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// Events were noticed there.
-    Event(Cause),
-    /// A comparison found a difference.
-    Differs(Difference),
-    /// A comparison found it at the target and not here, or a folder in its place.
-    Extra,
-}
-
-impl Why {
-    /// Whether the names of what is looked at are joined, where it has several and the module does that.
-    pub fn joins(self) -> bool {
-        !matches!(self, Why::Event(cause) if cause.has(Cause::APART))
-    }
-
-    /// Whether it was weighed before that nothing may stand there.
-    pub fn is_released(self) -> bool {
-        matches!(self, Why::Event(cause) if cause.has(Cause::RELEASED))
-    }
-
-    /// Whether the target is likely to have an older version.
-    pub fn replaces(self) -> bool {
-        match self {
-            Why::Event(cause) => !cause.has(Cause::CREATED),
-            Why::Differs(difference) => difference != Difference::Missing,
-            Why::Extra => false,
-        }
-    }
 }
 
 impl Look {

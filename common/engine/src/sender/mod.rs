@@ -14,6 +14,7 @@ mod delta;
 mod few;
 mod flight;
 mod folders;
+mod found;
 mod gone;
 mod groups;
 mod held;

@@ -31,7 +31,7 @@ impl Session<'_> {
     /// Whether the content that this look has found is not sent for it: the target gets it, or has it, under another name, to
     /// which this one is linked.
     pub(super) fn comes_by_link(&mut self, look: &Look, stat: &Stat) -> bool {
-        if !self.is_joined(stat) || look.room.is_some() {
+        if !self.is_joined(stat) || look.room.is_some() || !look.why.joins() {
             return false;
         }
         if self.passes.defers(look.ticket, Inode::of(stat), &look.path) {
@@ -99,8 +99,8 @@ impl Session<'_> {
             return self.give_up(ticket, node);
         }
         let standing = pass.links().candidates(node).find_map(|(name, difference)| {
-            let stat = self.stat_here(name).filter(|stat| Inode::of(stat).node() == node)?;
-            Some((name.clone(), difference, stat))
+            let stat = self.stat_here(&name).filter(|stat| Inode::of(stat).node() == node)?;
+            Some((name, difference, stat))
         });
         let Some((path, difference, stat)) = standing else {
             // Its names have events of their own.
@@ -118,7 +118,7 @@ impl Session<'_> {
     /// Whatever is wrong with this file, it is so under its other names.
     fn give_up(&mut self, ticket: Ticket, node: Node) {
         let names = self.passes.get(ticket).into_iter().flat_map(|pass| pass.links().candidates(node));
-        names.for_each(|(name, _)| self.mirror.entries.problem(name, NOT_SENT.into()));
+        names.for_each(|(name, _)| self.mirror.entries.problem(&name, NOT_SENT.into()));
         self.leave_to_others(ticket, node);
     }
 
@@ -131,7 +131,7 @@ impl Session<'_> {
     fn is_elsewhere(&mut self, ticket: Ticket, inode: Inode, path: &RelPath) -> bool {
         let Some(pass) = self.passes.get(ticket) else { return false };
         let (node, since) = (inode.node(), self.since(ticket));
-        let mut met: Vec<RelPath> = pass.links().names(node).cloned().collect();
+        let mut met: Vec<RelPath> = pass.links().names(node).collect();
         met.sort_unstable();
         met.dedup();
         let known = self.groups.names(node).filter(|name| met.binary_search(name).is_err());

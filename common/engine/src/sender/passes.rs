@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proto::{Name, RelPath};
 
 use super::Ended;
-use super::pass::Pass;
+use super::pass::{MOST_LINKED, Pass};
 use super::walk::Detail;
 use crate::mirror::Round;
 use crate::pending::Ticket;
@@ -69,6 +69,9 @@ pub(super) struct Passes {
     /// Bytes of what is to be deleted in all of them, and how many there may be.
     held: usize,
     pub most: usize,
+    /// Bytes of what all of them know of files with several names, and how many there may be.
+    linked: usize,
+    pub most_linked: usize,
     /// Where a comparison would have deleted too much, and is made once more before anybody is halted; since when.
     doubted: HashMap<RelPath, Instant>,
     /// What passes that are over, but not acknowledged, will have met: where, and since when.
@@ -77,8 +80,9 @@ pub(super) struct Passes {
 
 impl Default for Passes {
     fn default() -> Passes {
-        let (passes, root_bytes, to_list, at_walker, asked, entries, held, doubted, met) = Default::default();
-        Passes { passes, root_bytes, to_list, at_walker, asked, entries, held, most: HELD, doubted, met }
+        let (passes, root_bytes, to_list, at_walker, asked, entries, held, linked, doubted, met) = Default::default();
+        let (most, most_linked) = (HELD, MOST_LINKED);
+        Passes { passes, root_bytes, to_list, at_walker, asked, entries, held, most, linked, most_linked, doubted, met }
     }
 }
 
@@ -107,16 +111,18 @@ impl Passes {
     /// of them hold is known.
     pub fn tell<T>(&mut self, ticket: Ticket, what: impl FnOnce(&mut Pass) -> T) -> Option<T> {
         let pass = self.passes.get_mut(&ticket)?;
-        let (entries, held) = (pass.entries(), pass.held());
+        let (entries, held, linked) = (pass.entries(), pass.held(), pass.links().bytes());
+        pass.links_mut().may_take(self.most_linked.saturating_sub(self.linked - linked));
         let said = what(pass);
         self.entries = self.entries + pass.entries() - entries;
         self.held = self.held + pass.held() - held;
+        self.linked = self.linked + pass.links().bytes() - linked;
         Some(said)
     }
 
     /// A file with several names was sent under this one. Whether this work has a pass that is to tell of them at its end.
     pub fn meet(&mut self, ticket: Ticket, inode: Inode, path: &RelPath) -> bool {
-        self.tell(ticket, |pass| pass.meet(inode, path.clone())).unwrap_or_default()
+        self.tell(ticket, |pass| pass.meet(inode, path)).unwrap_or_default()
     }
 
     /// Whether the content that a look of this work has found under a name of several waits, as [`Pass::defers`].
@@ -140,6 +146,7 @@ impl Passes {
         let pass = self.passes.remove(&ticket)?;
         self.root_bytes -= pass.root().as_bytes().len();
         self.held -= pass.held();
+        self.linked -= pass.links().bytes();
         if pass.is_deep() {
             self.met.insert(ticket, (pass.root().clone(), pass.round()));
         }

@@ -42,7 +42,7 @@ impl Session<'_> {
         }
         let Some(due) = self.busy.due(&look.path, stat, self.mirror.now()) else { return false };
         self.note_unsettled(&look.path);
-        self.owe_unsettled(look.ticket, &look.path, Cause::ALONE.and(apart(look.why.joins())), Some(due));
+        self.owe_unsettled(look.ticket, &look.path, Cause::ALONE.and(look.why.apart()), Some(due));
         true
     }
 
@@ -68,7 +68,7 @@ impl Session<'_> {
         let now = self.mirror.now();
         self.busy.failed(upload.path(), upload.in_vain(now), now);
         if self.is_still(upload.path(), upload.stat()) {
-            self.is_unsettled(upload.ticket(), upload.path(), upload.joins());
+            self.is_unsettled(upload.ticket(), upload.path(), upload.apart());
         } else {
             self.owe_entry(upload.ticket(), upload.path().clone(), Cause::ATTRIBUTES | Cause::LOST);
         }
@@ -81,7 +81,7 @@ impl Session<'_> {
         let now = self.mirror.now();
         self.busy.failed(upload.path(), upload.in_vain(now), now);
         self.busy.copied(upload.path(), 0, now);
-        self.owe_unsettled(upload.ticket(), upload.path(), apart(upload.joins()), None);
+        self.owe_unsettled(upload.ticket(), upload.path(), upload.apart(), None);
     }
 
     /// Inexact copies that were sent up to this operation stand at the target.
@@ -107,7 +107,7 @@ impl Session<'_> {
     /// A small file changed each time it was read. Of that the target has heard nothing; after some such tries it gets an
     /// inexact copy.
     pub(super) fn small_changes(&mut self, look: &Look, file: &File) -> Result<(), Ended> {
-        let (path, joins) = (&look.path, look.why.joins());
+        let (path, apart) = (&look.path, look.why.apart());
         let copied = match file.stat() {
             Ok(stat) => self.copy_small(look, file, &stat)?,
             Err(error) => {
@@ -117,8 +117,8 @@ impl Session<'_> {
             }
         };
         match copied {
-            true => self.owe_unsettled(look.ticket, path, apart(joins), None),
-            false => self.is_unsettled(look.ticket, path, joins),
+            true => self.owe_unsettled(look.ticket, path, apart, None),
+            false => self.is_unsettled(look.ticket, path, apart),
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Session<'_> {
         self.mirror.progress.find(bytes);
         self.mirror.progress.advance(bytes);
         let past = self.account_content(look, stat, bytes);
-        self.has_sent(path, stat, past);
+        self.has_sent(path, stat, look.why.apart(), past);
         self.sent_content(path, stat, bytes, look.why.joins());
         self.flight.brings_inexact();
         self.busy.copied(path, bytes, now);
@@ -181,9 +181,9 @@ impl Session<'_> {
         self.note_unsettled(&path);
     }
 
-    fn is_unsettled(&mut self, ticket: Ticket, path: &RelPath, joins: bool) {
+    fn is_unsettled(&mut self, ticket: Ticket, path: &RelPath, apart: Cause) {
         self.note_unsettled(path);
-        self.owe_unsettled(ticket, path, apart(joins), None);
+        self.owe_unsettled(ticket, path, apart, None);
     }
 
     fn note_unsettled(&self, path: &RelPath) {
@@ -206,9 +206,4 @@ impl Session<'_> {
             self.mirror.pending().postpone(path, due);
         }
     }
-}
-
-/// Why a file is looked at again that may be joined with its other names, or may not.
-pub(super) fn apart(joins: bool) -> Cause {
-    if joins { Cause::default() } else { Cause::APART }
 }

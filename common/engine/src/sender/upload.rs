@@ -13,6 +13,7 @@ use sys::{File, Stat};
 use super::busy::{Cost, Tries, Try};
 use super::delta::{Delta, Run, Segment};
 use super::read;
+use crate::hint::Cause;
 use crate::mirror::Past;
 use crate::pending::Ticket;
 use crate::view::View;
@@ -45,8 +46,8 @@ pub(super) struct Upload {
     earlier: Option<[u8; 32]>,
     /// Whether the target has got this version before.
     past: Past,
-    /// Whether its other names are joined to it, if it has any.
-    joins: bool,
+    /// Why its other names are not joined to it, if it has any.
+    apart: Cause,
     /// How it is tried.
     tries: Tries,
     cost: Cost,
@@ -105,7 +106,7 @@ impl Upload {
             attempt: 1,
             earlier: None,
             past,
-            joins: true,
+            apart: Cause::default(),
             tries: Tries { most: read::ATTEMPTS, copies: false },
             cost: Cost::default(),
         }
@@ -131,9 +132,9 @@ impl Upload {
         self.delta.is_some()
     }
 
-    /// The same, after which its other names are joined to it, or not.
-    pub fn joined(self, joins: bool) -> Upload {
-        Upload { joins, ..self }
+    /// The same, after which its other names are not joined to it for this reason, if it is one.
+    pub fn apart_for(self, apart: Cause) -> Upload {
+        Upload { apart, ..self }
     }
 
     /// The same, tried in this way.
@@ -153,7 +154,12 @@ impl Upload {
 
     /// Whether the other names of its file are joined to it.
     pub fn joins(&self) -> bool {
-        self.joins
+        !self.apart.has(Cause::APART)
+    }
+
+    /// Why they are not.
+    pub fn apart(&self) -> Cause {
+        self.apart
     }
 
     /// Whether the target had got this version before it was sent here.

@@ -209,7 +209,7 @@ impl Session<'_> {
         let sent = Sent::Entry(upload.path().clone(), self.claim(stat));
         self.send(upload.ticket(), put, sent)?;
         self.mirror.progress.advance(upload.sent_bytes().saturating_sub(upload.told()));
-        self.has_sent(upload.path(), stat, upload.past());
+        self.has_sent(upload.path(), stat, upload.apart(), upload.past());
         self.sent_content(upload.path(), stat, upload.sent_bytes(), upload.joins());
         match part {
             Part::Whole => self.is_settled(upload.path()),
@@ -236,7 +236,7 @@ impl Session<'_> {
         self.take_back(&upload);
         self.wire.put(&ToReceiver::Drop { id: upload.id() }, self.mirror)?;
         let (id, ticket, path) = (self.uploads.new_id(), upload.ticket(), upload.path().clone());
-        let past = |upload: &Upload| self.account_attempt(ticket, upload.path(), upload.stat());
+        let past = |upload: &Upload| self.account_attempt(upload);
         match upload.again(id, past) {
             Ok(upload) => self.start_upload(upload),
             Err(error) => {

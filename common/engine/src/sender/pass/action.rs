@@ -33,6 +33,8 @@ pub(in crate::sender) enum Action {
     LookAtAll(RelPath, Children),
     /// Send these files of a folder: a comparison does not tell them from what the target has.
     Send(RelPath, Vec<Name>),
+    /// Send these files of a folder, each as one of its own though it is one of others.
+    SendApart(RelPath, Vec<Name>),
     /// Look at these entries of a folder: they have come since it was listed, and the target has them, or others of the name.
     LookAtNew(RelPath, Vec<Name>),
     /// Send this folder, which the target does not have, and in which there is nothing.
@@ -63,6 +65,8 @@ pub(in crate::sender) enum Action {
     /// Note that these are the names of one file, and tell the target where it keeps that. It has the file under the last of
     /// these, if under any.
     Name(Inode, Vec<RelPath>, Option<RelPath>),
+    /// All is listed once more, for files with several names that there was no room for.
+    BeginAgain,
     /// Let go of the pass: there is nothing more to do.
     End,
 }

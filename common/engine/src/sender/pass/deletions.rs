@@ -101,6 +101,11 @@ impl Deletions {
         self.extras.len()
     }
 
+    /// The folders among them.
+    pub fn folders(&self) -> impl Iterator<Item = &RelPath> {
+        self.extras.iter().filter(|extra| extra.kind == Kind::Dir).map(|extra| &extra.path)
+    }
+
     /// All is found: what is no folder counts as one entry, folders are to be asked about.
     pub fn weigh(&mut self, whole: Whole) {
         self.entries = self.extras.iter().filter(|extra| extra.kind != Kind::Dir).count() as u64;

@@ -25,7 +25,7 @@ impl Pass {
             Children::Listing(here) if !self.blank.contains(&path) => {
                 for (name, inode) in &here.linked {
                     if let Ok(path) = path.join(name) {
-                        self.links.met(*inode, path);
+                        self.links.met(*inode, &path);
                     }
                 }
                 self.entries += here.entries.len();
@@ -69,6 +69,8 @@ impl Pass {
     ) -> Result<(), Wrong> {
         let Some(compared) = self.comparing.get_mut(path) else { return Ok(()) };
         let held = compared.held;
+        // What is only there was found when all was listed first.
+        let room = if self.again { 0 } else { room };
         let extras = if self.delete { Extras::UpTo(room) } else { Extras::InTheWay };
         let stretch = compared.told(path, there, last, extras, stands)?;
         self.held += compared.held - held;
@@ -114,11 +116,17 @@ impl Pass {
 
     /// What is known of these names of files with several.
     fn meet_differing(&mut self, folder: &RelPath, linked: impl IntoIterator<Item = (Name, Inode, Standing)>) {
+        let mut apart = Vec::new();
         for (name, inode, standing) in linked {
             let ignored = standing == Standing::Metadata && !self.attributes;
-            if let Some(path) = folder.join(&name).ok().filter(|_| !ignored) {
-                self.links.differs(inode, path, standing);
+            let Some(path) = folder.join(&name).ok().filter(|_| !ignored) else { continue };
+            let cleared = standing == Standing::Barred && self.cleared.contains(&path);
+            if self.links.differs(inode, &path, if cleared { Standing::Missing } else { standing }) {
+                apart.push(name);
             }
+        }
+        if !apart.is_empty() {
+            self.todo.push_back(Action::SendApart(folder.clone(), apart));
         }
     }
 
@@ -160,7 +168,7 @@ impl Pass {
         self.matched += compared.matched;
         if self.delete {
             self.held += compared.extras.iter().map(|(name, _)| cost(path, name)).sum::<usize>();
-            self.deletions.add_beyond(compared.beyond);
+            self.deletions.add_beyond(if self.again { 0 } else { compared.beyond });
         }
         for (name, kind) in std::mem::take(&mut compared.extras) {
             match path.join(&name) {

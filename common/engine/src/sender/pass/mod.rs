@@ -13,11 +13,12 @@ mod folders;
 mod links;
 #[cfg(test)]
 mod model;
+mod naming;
 mod phase;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use proto::{Name, RelPath};
 
@@ -26,14 +27,14 @@ use super::walk::{Children, Detail};
 use super::{MaxDelete, Options};
 use crate::mirror::Round;
 use crate::pending::{Awaited, Found, Scope};
-use crate::view::{Inode, Node};
+use crate::view::Node;
 pub(super) use action::{Action, Window};
 use blank::Blank;
 use compared::Compared;
 use deletions::{Deletions, Whole};
 pub(super) use differences::{Difference, Differing};
-pub(super) use links::Mates;
 use links::{Links, Told};
+pub(super) use links::{MOST as MOST_LINKED, Mates};
 use phase::Phase;
 
 /// How far down a pass goes.
@@ -71,6 +72,8 @@ pub(super) struct Pass {
     /// Looks queued and uploads under way.
     looking: usize,
     deletions: Deletions,
+    /// Folders at the target that were let go of: they do not stand in the way any more, or make way for what is sent.
+    cleared: HashSet<RelPath>,
     /// Bytes of what is to be deleted, in folders that are compared and in those that are through. They are held until the
     /// pass is over: the looks at them are.
     held: usize,
@@ -83,7 +86,9 @@ pub(super) struct Pass {
     links: Links,
     /// Those of them that are still to be sent under one name, and those that are still to be named, the first of them last.
     to_choose: Vec<Node>,
-    to_name: Vec<Told>,
+    to_name: Vec<Node>,
+    /// Whether all is listed once more for those that there was no room for.
+    again: bool,
     /// Whether the root of the source has no entries.
     empty: bool,
     /// Whether some folder could not be listed or compared, or some size not told: more may be gone than was found.
@@ -110,13 +115,15 @@ impl Pass {
             blank: Blank::default(),
             looking: 0,
             deletions: Deletions::new(),
+            cleared: HashSet::new(),
             held: 0,
             matched: 0,
             attributes: options.attributes,
             names,
-            links: Links::default(),
+            links: Links::new(),
             to_choose: Vec::new(),
             to_name: Vec::new(),
+            again: false,
             empty: false,
             partial: false,
         }
@@ -190,42 +197,6 @@ impl Pass {
     /// How much has to be known of a folder that is to be listed.
     pub fn detail(&self, folder: &RelPath) -> Detail {
         if self.blank.contains(folder) { Detail::Names } else { Detail::Metadata }
-    }
-
-    /// A file that has more names than one was sent under this one. Whether it is named by this pass.
-    pub fn meet(&mut self, inode: Inode, path: RelPath) -> bool {
-        let names = self.is_before_naming();
-        if names {
-            self.links.sent(inode, path);
-        }
-        names
-    }
-
-    fn is_before_naming(&self) -> bool {
-        !matches!(self.phase, Phase::Naming | Phase::Over)
-    }
-
-    /// Whether the content that a look has found under this name of several waits: it is sent under another, or when it is
-    /// known under which names the target has it.
-    pub fn defers(&mut self, inode: Inode, path: &RelPath) -> bool {
-        let before = !matches!(self.phase, Phase::Choosing | Phase::Naming | Phase::Over);
-        let at_once = self.is_full() && self.blank.contains(&RelPath::root());
-        self.names == Mates::Joined && before && self.links.defers(inode, path, at_once)
-    }
-
-    /// The target has refused a file under this name of several. Whether the pass finds another for it.
-    pub fn refused(&mut self, node: Node, path: &RelPath) -> bool {
-        self.is_before_naming() && self.links.refused(node, path)
-    }
-
-    /// The files with several names that it has met.
-    pub fn links(&self) -> &Links {
-        &self.links
-    }
-
-    /// The same, to be told of them.
-    pub fn links_mut(&mut self) -> &mut Links {
-        &mut self.links
     }
 
     /// So many looks were queued for this pass: it does not end before they are through.
@@ -317,6 +288,9 @@ impl Pass {
         if !self.partial {
             self.todo.push_back(Action::HoldNothing);
         }
+        if self.names == Mates::Joined {
+            self.cleared = self.deletions.folders().cloned().collect();
+        }
         self.todo.push_back(Action::Delete(self.deletions.take(), weight));
         if self.deletions.has_beyond() {
             self.todo.push_back(Action::CompareAgain);
@@ -338,6 +312,7 @@ impl Pass {
                 continue;
             }
             match self.phase {
+                Phase::Comparing if self.again && self.is_compared() => self.phase = Phase::Looking,
                 Phase::Comparing if self.is_compared() && self.deletions.is_empty() && self.deletions.has_beyond() => {
                     // Other passes have taken all the room. Nothing is judged, and no doubt is over.
                     self.phase = Phase::Looking;
@@ -361,26 +336,21 @@ impl Pass {
                 }
                 // What was tried in vain is tried under the next name.
                 Phase::Choosing if self.looking == 0 && self.to_choose.is_empty() => self.begin_choosing(),
+                Phase::Naming if self.to_name.is_empty() && self.names == Mates::Joined && self.links.are_left() => {
+                    self.begin_again();
+                }
                 Phase::Naming if self.to_name.is_empty() => {
                     self.phase = Phase::Over;
                     return Some(Action::End);
                 }
                 Phase::Naming if window == Window::Open => {
-                    return self.to_name.pop().map(|Told { inode, names, good }| Action::Name(inode, names, good));
+                    let told = self.to_name.pop().and_then(|node| self.links.take(node));
+                    if let Some(Told { inode, names, good }) = told {
+                        return Some(Action::Name(inode, names, good));
+                    }
                 }
                 _ => return None,
             }
-        }
-    }
-
-    fn begin_choosing(&mut self) {
-        self.phase = Phase::Choosing;
-        if self.names == Mates::Joined {
-            self.to_choose = self.links.lacking();
-        }
-        if self.to_choose.is_empty() {
-            self.phase = Phase::Naming;
-            self.to_name = self.links.take();
         }
     }
 }

@@ -7,6 +7,7 @@ use proto::{Entry, Kind, Name, RelPath, digest, limits};
 use super::compared::Wrong::{Disorder, Endless};
 use super::*;
 use crate::sender::BusyFiles;
+use crate::view::Inode;
 use crate::view::Listing;
 use crate::workers::Workers;
 
@@ -137,7 +138,7 @@ fn looks_are_waited_for_before_the_names_are_told_and_it_ends_once() {
     pass.waits_for_looks(1);
     let inode = Inode { dev: 1, ino: 1, nlink: 2, ctime: Default::default() };
     for name in ["x", "x", "y"] {
-        pass.meet(inode, path(name));
+        pass.meet(inode, &path(name));
     }
     pass.looked();
     assert!(said(&mut pass).is_empty());

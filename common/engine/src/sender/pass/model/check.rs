@@ -52,4 +52,18 @@ impl World {
             assert!(once, "{:?}", self.sent);
         }
     }
+
+    /// Whether the pass hears of what stands at a place.
+    pub(super) fn sees(&self, path: &RelPath) -> bool {
+        let mut above = std::iter::successors(path.parent(), RelPath::parent);
+        let open = |at: &RelPath| {
+            let hidden = self.closed.contains(at) || self.skipped.contains(at);
+            self.here.kind(at) == Some(Kind::Dir) && !hidden
+        };
+        let known = path.parent().is_some_and(|folder| !self.failed.contains(&folder));
+        known
+            && above.all(|at| open(&at))
+            && !self.skipped.contains(path)
+            && (self.reach == Reach::Subtree || path.depth() == 1)
+    }
 }
