@@ -151,7 +151,7 @@ impl Parts<'_> {
                 self.hints.add_moved(path, waiting, *now);
             }
         }
-        let Some(waiting) = self.hints.remove(from) else {
+        let Some(waiting) = self.hints.remove(from).map(|waiting| waiting.explained(*now)) else {
             if there == There::Nothing {
                 // It stands in a folder that waits as a whole: since then.
                 let above = self.hints.comparison_above(from);
@@ -193,6 +193,7 @@ impl Parts<'_> {
                 // What is new may be at the other place now, and something here that the target has.
                 self.hints.is_known(&path, Cause::ATTRIBUTES);
                 let Some(waiting) = self.hints.store().get(&path).cloned() else { continue };
+                let waiting = waiting.explained(*now);
                 let Some(other) = path.rebase(from, to) else { continue };
                 // What is gone may be gone from either; a look at a name that stands there deletes nothing.
                 let cause = waiting.cause.without(Cause::VACATED) | Cause::ATTRIBUTES;

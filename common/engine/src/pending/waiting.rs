@@ -70,6 +70,12 @@ impl Waiting {
         if self.writing.is_some() || self.due > now { self.due } else { now }
     }
 
+    /// An event says what happened to a name under which nothing was found: none is waited for any more.
+    pub fn explained(self, now: Instant) -> Waiting {
+        let due = if self.cause.has(Cause::LOST) { self.due.min(now) } else { self.due };
+        Waiting { due, ..self }
+    }
+
     /// Whether all beneath its path is to be compared, too.
     pub fn is_whole(&self) -> bool {
         self.depth == Depth::Subtree

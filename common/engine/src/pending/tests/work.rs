@@ -68,6 +68,23 @@ fn lost_sight_is_explained_by_an_event_or_asked_again() {
 }
 
 #[test]
+fn a_rename_that_explains_why_nothing_was_found_is_looked_after_at_once() {
+    for exchanged in [false, true] {
+        let mut desk = Desk::new();
+        desk.entry("f.tmp", Cause::CREATED | Cause::WRITTEN);
+        let work = desk.pending.take(desk.now).unwrap();
+        desk.pending.lost_sight(work.ticket, desk.now);
+        desk.renamed("f.tmp", "f.html");
+        if exchanged {
+            desk.renamed("f.html", "f.tmp");
+            desk.later(HOLDS.deleted);
+        }
+        let all = desk.all();
+        assert!(all.iter().any(|work| work.ends_with("f.html")), "{exchanged}: {all:?}");
+    }
+}
+
+#[test]
 fn work_under_way_follows_the_renames_that_are_hinted_meanwhile() {
     let mut desk = Desk::new();
     desk.entry("a/x", Cause::WRITTEN);
