@@ -72,15 +72,20 @@ impl KnownMounts {
         }
     }
 
-    /// A person says that what is absent is gone for good. Returns what that is.
-    pub fn forget_absent(&self) -> Vec<RelPath> {
-        let absent = self.absent();
-        let mut known = self.lock();
-        absent.iter().for_each(|path| _ = known.remove(path));
-        if !absent.is_empty() {
-            self.write(&known);
+    /// A person says that what is absent is gone for good: tells what that is, where there is such, and what is absent then.
+    /// Returns whether there was.
+    pub fn forget_absent(&self, mut hear: impl FnMut(&[RelPath], Vec<RelPath>)) -> bool {
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.absent();
+        if gone.is_empty() {
+            return false;
         }
-        absent
+        let mut known = self.lock();
+        gone.iter().for_each(|path| _ = known.remove(path));
+        self.write(&known);
+        drop(known);
+        hear(&gone, self.absent());
+        true
     }
 
     /// These folders were renamed, some perhaps exchanged. What is mounted beneath them is where the kernel says by now;

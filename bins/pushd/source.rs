@@ -137,12 +137,9 @@ impl Live {
 
     /// What is not mounted any more has gone for good. Returns whether there was such.
     fn forget_absent(&self) -> bool {
-        let gone = self.mounts.forget_absent();
-        if !gone.is_empty() {
-            self.look_at_mounts();
-            self.lanes.iter().for_each(|lane| lane.mirror.forget_absent(&gone));
-        }
-        !gone.is_empty()
+        let lanes = || self.lanes.iter();
+        self.mounts
+            .forget_absent(|gone, absent| lanes().for_each(|lane| lane.mirror.forget_absent(gone, absent.clone())))
     }
 
     /// Has the targets know what is not mounted any more, before anything is concluded from what shows there.

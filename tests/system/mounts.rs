@@ -247,6 +247,17 @@ fn a_mount_that_vanished_is_held_over_a_restart_until_it_is_back_or_released() {
     pair.settle();
     assert_eq!(fs::read(backup.join("disks/one/covered")).unwrap(), b"beneath the disk");
     pair.assert_equal();
+    // And so it is where the mount point has gone, too.
+    rustix::mount::mount_bind(&other, &at).unwrap();
+    pair.settle();
+    unmount(&at, UnmountFlags::DETACH).unwrap();
+    fs::remove_dir_all(&at).unwrap();
+    eventually("it is held with its mount point", || is_away(&pair));
+    eventually("it is counted again", || pair.pushd.target("t")["held"]["entries"] == 403);
+    assert_eq!(pair.pushd.command(&["release"]).code, 0);
+    let done = pair.pushd.command(&["wait", "--timeout", "60s"]);
+    assert_eq!(done.code, 0, "{}", done.text());
+    pair.assert_equal();
     let _ = unmount(&other, UnmountFlags::DETACH);
 }
 

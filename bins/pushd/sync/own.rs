@@ -44,7 +44,7 @@ impl Own {
         let mounts = Arc::new(KnownMounts::of(&source, identity));
         mounts.be_asked_by(&mirror);
         if brake == Brake::Released {
-            mounts.forget_absent();
+            mounts.forget_absent(|gone, absent| mirror.forget_absent(gone, absent));
         }
         mounts.tell(|absent| mirror.set_absent(absent));
         if brake == Brake::Released {

@@ -177,9 +177,7 @@ impl Mirror {
     /// and counted once. What is not among them any more is compared.
     pub fn set_absent(&self, places: Vec<RelPath>) {
         let (back, fresh) = self.absent.set(places, self.now());
-        let back = back.into_iter().map(|path| Hint::Subtree { path });
-        let hints: Vec<_> =
-            back.chain(fresh.into_iter().map(|path| Hint::Entry { path, cause: Cause::ATTRIBUTES })).collect();
+        let hints: Vec<_> = remounted(back, fresh).collect();
         if !hints.is_empty() {
             self.hint(hints);
         }
@@ -202,11 +200,13 @@ impl Mirror {
     }
 
     /// A person says that what was mounted there has gone for good: what the target has of it goes, as far as nothing shows
-    /// there.
-    pub fn forget_absent(&self, gone: &[RelPath]) {
+    /// there. `absent`: what is absent without it. Whoever looks there meanwhile would find what nobody lets go.
+    pub fn forget_absent(&self, gone: &[RelPath], absent: Vec<RelPath>) {
         let now = self.now();
         let mut pending = self.pending();
         gone.iter().for_each(|path| pending.clear(path.clone(), now));
+        let (back, fresh) = self.absent.set(absent, now);
+        remounted(back, fresh).for_each(|hint| _ = pending.hint(hint, now));
         drop(pending);
         self.wake.notify_one();
     }
@@ -261,6 +261,12 @@ impl Mirror {
         self.target.ask();
         self.wake.notify_one();
     }
+}
+
+/// What is to be looked at where these mounts are not away any more, and those are.
+fn remounted(back: Vec<RelPath>, fresh: Vec<RelPath>) -> impl Iterator<Item = Hint> {
+    let back = back.into_iter().map(|path| Hint::Subtree { path });
+    back.chain(fresh.into_iter().map(|path| Hint::Entry { path, cause: Cause::ATTRIBUTES }))
 }
 
 /// A panic elsewhere does not make these values wrong: each is replaced whole.

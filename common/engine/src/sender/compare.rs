@@ -61,7 +61,7 @@ impl Session<'_> {
             // alike.
             Some(_) => return self.look_or_queue(Look::new(ticket, path, Why::Event(Cause::WRITTEN))),
             None => {
-                self.flight.end_with(ticket, End::LostSight);
+                self.not_there(ticket, path, reason);
                 return Ok(());
             }
         }
@@ -161,6 +161,14 @@ impl Session<'_> {
         self.passes.tell(ticket, |pass| pass.listed(path, children, others));
     }
 
+    /// Nothing stands where a pass was to begin.
+    fn not_there(&mut self, ticket: Ticket, path: RelPath, reason: Reason) {
+        match reason {
+            Reason::Cleared => self.owe_entry(ticket, path, Cause::GONE | Cause::RELEASED),
+            Reason::Unknown => self.flight.end_with(ticket, End::LostSight),
+        }
+    }
+
     /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
     fn unlisted(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
         if path.is_root() {
@@ -169,7 +177,7 @@ impl Session<'_> {
         if sys::is_absence(error) {
             let cleared = |pass: &Pass| pass.was_cleared() && pass.root() == path;
             if self.passes.get(ticket).is_some_and(cleared) {
-                self.owe_entry(ticket, path.clone(), Cause::GONE | Cause::RELEASED);
+                self.not_there(ticket, path.clone(), Reason::Cleared);
             } else if let Some(parent) = path.parent() {
                 self.list_again(ticket, parent);
             }

@@ -133,9 +133,25 @@ fn a_folder_that_takes_the_place_of_a_mount_that_is_away_replaces_nothing_of_it(
     assert_kept(&pair, "up/disk");
     assert!(!pair.there.join("up/disk/file").exists());
     let gone = pair.mirror.absent();
-    pair.mirror.set_absent(Vec::new());
-    pair.mirror.forget_absent(&gone);
+    pair.mirror.forget_absent(&gone, Vec::new());
     assert_eq!(pair.pass().0, Ended::InSync);
+    pair.assert_equal();
+}
+
+#[test]
+fn a_mount_that_has_gone_for_good_goes_by_one_word_also_with_its_mount_point() {
+    let mut pair = with_disk();
+    fs::remove_dir_all(pair.here.join("up/disk")).unwrap();
+    pair.mirror.set_absent(vec![path("up/disk")]);
+    pair.entry("up/disk", Cause::GONE);
+    assert_eq!(away(pair.pass().0), COUNTED);
+    let gone = pair.mirror.absent();
+    pair.mirror.forget_absent(&gone, Vec::new());
+    let next = pair.mirror.pending().take(pair.mirror.now()).unwrap();
+    let cleared = crate::pending::Task::Subtree { path: path("up/disk"), cleared: true };
+    assert_eq!(next.task, cleared, "nobody looks there without knowing of the word");
+    pair.mirror.pending().again(next.ticket, Duration::ZERO, pair.mirror.now());
+    assert_eq!(pair.sync().0, Ended::InSync);
     pair.assert_equal();
 }
 
