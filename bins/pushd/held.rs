@@ -37,7 +37,14 @@ impl Deletions {
 /// How many wait, and why.
 pub fn reason(held: &Held) -> String {
     let away = held.away;
-    let (entries, total) = (units::count(held.entries - away.entries), units::count(held.total));
+    let entries = held.entries - away.entries;
+    // What events have told of may be younger than the comparison that counted the backup.
+    let (inferred, total) = (units::count(entries - held.seen), units::count(held.total));
+    let beside = match held.seen {
+        0 => String::new(),
+        seen => format!("; {} more went at once", units::count(seen)),
+    };
+    let entries = units::count(entries);
     let mut beneath = units::counted(away.entries, "entry", "entries");
     if away.uncounted > 0 {
         beneath
@@ -55,7 +62,9 @@ pub fn reason(held: &Held) -> String {
     };
     let reason = match held.why {
         Why::Many => {
-            format!("{entries} of {total} entries of the backup would be deleted, more than max_delete allows{largest}")
+            format!(
+                "{inferred} of {total} entries of the backup would be deleted, more than max_delete allows{largest}{beside}"
+            )
         }
         Why::Mass => format!("{entries} went at once{largest}: what is there again when their time has come stays"),
         Why::Unmounted => return unmounted,
@@ -64,4 +73,27 @@ pub fn reason(held: &Held) -> String {
         }
     };
     if away.mounts > 0 { format!("{reason}; {unmounted}") } else { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use engine::mirror::Away;
+
+    use super::*;
+
+    #[test]
+    fn of_a_backup_no_more_is_said_to_go_than_it_had_when_it_was_counted() {
+        let largest = Some((proto::RelPath::parse(b"site").unwrap(), 800));
+        let away = Away { mounts: 1, uncounted: 0, entries: 30 };
+        let (age, left, why) = (Duration::from_secs(1), None, Why::Many);
+        let held = Held { entries: 1_702, age, left, why, seen: 672, total: 1_427, largest, away };
+        let reason = reason(&held);
+        let many = "1\u{202f}000 of 1\u{202f}427 entries of the backup would be deleted, more than max_delete allows";
+        assert!(
+            reason.starts_with(&format!("{many} (site with 800 of them); 672 more went at once; nothing")),
+            "{reason}"
+        );
+    }
 }

@@ -18,7 +18,7 @@ impl Mirror {
         Some(match held {
             None => {
                 let (entries, left, largest) = (told.entries, None, None);
-                Held { entries, age, left, why: Why::Unmounted, total: entries, largest, away }
+                Held { entries, age, left, why: Why::Unmounted, seen: 0, total: entries, largest, away }
             }
             Some(held) => {
                 let (entries, age) = (held.entries.saturating_add(told.entries), held.age.max(age));

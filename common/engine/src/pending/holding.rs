@@ -27,9 +27,11 @@ pub struct Held {
     pub left: Option<Duration>,
     /// What made them wait; of several the one that only a person ends.
     pub why: Why,
-    /// Entries of the backup before that.
+    /// Those of them that events have told of.
+    pub seen: u64,
+    /// Entries of the backup when it was found by a comparison what of them it is that events have not told of.
     pub total: u64,
-    /// What takes most of them along, and how many.
+    /// What takes most of those along that `why` is about, and how many.
     pub largest: Option<(RelPath, u64)>,
     /// What of it is held on account of mounts.
     pub away: Away,
@@ -62,11 +64,13 @@ impl Pending {
         let since = self.inferred.told().map(|(since, _)| since).into_iter().chain(self.seen.oldest()).min()?;
         let due = self.seen_due().filter(|_| why == Why::Mass);
         let left = due.map(|due| due.saturating_duration_since(now));
-        let entries = self.inferred.entries().saturating_add(self.seen.entries());
+        let (inferred, seen) = (self.inferred.entries(), self.seen.entries());
+        let (entries, total) = (inferred.saturating_add(seen), self.inferred.total().max(inferred));
         let age = now.saturating_duration_since(since.at());
-        let places = self.inferred.places().take(LOOKED_AT).chain(self.seen.places().take(LOOKED_AT));
+        let also_seen = self.seen.places().take(if why == Why::Many { 0 } else { LOOKED_AT });
+        let places = self.inferred.places().take(LOOKED_AT).chain(also_seen);
         let largest = places.max_by_key(|(_, entries)| *entries).map(|(path, entries)| (path.clone(), entries));
-        Some(Held { entries, age, left, why, total: self.inferred.total(), largest, away: Away::default() })
+        Some(Held { entries, age, left, why, seen, total, largest, away: Away::default() })
     }
 
     /// What made deletions wait, if any do; of several reasons the one that only a person ends.

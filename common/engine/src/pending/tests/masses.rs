@@ -49,6 +49,8 @@ fn what_was_concluded_goes_without_what_was_seen_a_moment_ago() {
     let found = Found { places: vec![(path("old"), 7)], beyond: 0, total: 10 };
     desk.pending.hold(Scope { top: &root, deep: true }, found, Why::Many, since);
     assert_eq!(desk.waits(), Some((108, Why::Many)));
+    let held = desk.pending.deletions_held(desk.now).unwrap();
+    assert_eq!((held.seen, held.total, held.largest), (101, 10, Some((path("old"), 7))), "of ten no more than seven");
     assert_eq!(desk.pending.let_inferred_go(desk.now), LetGo::All);
     assert_eq!(desk.waits(), Some((101, Why::Mass)), "it may be about to come back");
     desk.later(Duration::from_secs(1));
