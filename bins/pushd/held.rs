@@ -90,10 +90,8 @@ mod tests {
         let (age, left, why) = (Duration::from_secs(1), None, Why::Many);
         let held = Held { entries: 1_702, age, left, why, seen: 672, total: 1_427, largest, away };
         let reason = reason(&held);
-        let many = "1\u{202f}000 of 1\u{202f}427 entries of the backup would be deleted, more than max_delete allows";
-        assert!(
-            reason.starts_with(&format!("{many} (site with 800 of them); 672 more went at once; nothing")),
-            "{reason}"
-        );
+        let many = [1_000, 1_427].map(units::count).join(" of ");
+        let many = format!("{many} entries of the backup would be deleted, more than max_delete allows");
+        assert!(reason.starts_with(&format!("{many} (site with 800 of them); 672 more went at once; no")), "{reason}");
     }
 }
