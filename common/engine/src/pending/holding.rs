@@ -136,6 +136,18 @@ impl Pending {
         self.seen.source_is(true, now);
     }
 
+    /// Has it asked how much the target has of what an empty source holds.
+    pub(crate) fn have_weighed(&mut self, now: Instant) {
+        for (path, since) in self.seen.take_unweighed() {
+            self.hints.add(path, Depth::Entry, Cause::ATTRIBUTES, since, now);
+        }
+    }
+
+    /// Whether that is to be asked of this place.
+    pub(crate) fn is_to_be_weighed(&self, path: &RelPath) -> bool {
+        self.seen.is_to_be_weighed(path)
+    }
+
     /// So many entries of the target go with a place. Whether it waits.
     pub(crate) fn weigh(&mut self, path: &RelPath, entries: u64) -> bool {
         self.seen.weigh(path, entries)

@@ -17,6 +17,8 @@ use proto::RelPath;
 use super::ages::{Ages, Since};
 use super::surge::Surge;
 use crate::beneath::range_beneath;
+pub(crate) use place::Awaited;
+pub(super) use place::{Next, Successor};
 use place::{Place, State};
 use still::Still;
 
@@ -31,47 +33,14 @@ const STILL: Duration = Duration::from_secs(2);
 const BYTES: usize = 5 * 1024 * 1024;
 const MORE: usize = 512 * 1024;
 
+/// LIMIT: of so many places the target is asked how many entries go with each. Of more it is known as far as events have told:
+/// of some of what came shortly before they cannot tell whether it was sent.
+const WEIGHED: usize = 1_000;
+
 /// What a place takes, in a map that is two thirds full.
 fn size(path: &RelPath) -> usize {
     const BESIDE: usize = 120;
     path.as_bytes().len() + BESIDE
-}
-
-/// Whether something that is looked at is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// Neither it nor anything beneath.
-    No,
-    /// It is, or is in a folder that went as a whole.
-    Itself,
-    /// Something that was in it is.
-    Within,
-}
-
-/// What takes the name of something that is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Successor {
-    /// Nothing was held there.
-    None,
-    /// The target has what stood there before, as it was last.
-    Known,
-    /// The target has something older, or else a folder, of which all that is in it has gone.
-    Stale,
-    /// It is in a folder that stands again, of which the target may have all.
-    Within,
-}
-
-/// What is to be done with a place whose time has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
-    /// It is deleted if it is not there.
-    Delete(RelPath, Since),
-    /// What is not in it any more has gone.
-    Clear(RelPath, Since),
-    /// It is compared like any other folder.
-    Compare(RelPath, Since),
-    /// The same with all that is beneath it.
-    CompareAll(RelPath, Since),
 }
 
 /// See the module. INVARIANT: `bytes`, `entries` and `ages` are those of the places.
@@ -134,7 +103,7 @@ impl Seen {
     pub fn hold(&mut self, path: RelPath, entries: u64, since: Since, stale: bool, now: Instant) {
         let first = self.span.filter(|_| !self.is_empty()).map_or(now, |(first, _)| first);
         self.span = Some((first, now));
-        let mut place = Place { state: State::Gone, entries, since, stale, elsewhere: false };
+        let mut place = Place { state: State::Gone, entries, since, stale, asked: false, elsewhere: false };
         for at in self.at_and_beneath(&path) {
             if let Some(with) = self.take(&at) {
                 place.entries = place.entries.saturating_add(with.entries);
@@ -144,12 +113,35 @@ impl Seen {
         self.put(path, place);
     }
 
-    /// So many entries go with a place. Whether it waits.
+    /// The target has so many entries that go with a place. Whether it waits.
     pub fn weigh(&mut self, path: &RelPath, entries: u64) -> bool {
-        let Some(place) = self.places.get_mut(path).filter(|place| place.state == State::Gone) else { return false };
-        self.entries = self.entries.saturating_sub(place.entries).saturating_add(entries.max(1));
-        place.entries = entries.max(1);
+        let Some(place) = self.places.get(path).copied().filter(|place| place.state == State::Gone) else {
+            return false;
+        };
+        self.take(path);
+        if entries > 0 {
+            self.put(path.clone(), Place { entries, asked: true, ..place });
+        }
+        self.tidy();
         true
+    }
+
+    /// Whether the target is to tell how many entries go with a place, as a person decides by their number.
+    pub fn is_to_be_weighed(&self, path: &RelPath) -> bool {
+        self.emptied && self.places.get(path).is_some_and(|place| place.state == State::Gone)
+    }
+
+    /// Those of which it is to be asked, each once, with their ages.
+    pub fn take_unweighed(&mut self) -> Vec<(RelPath, Since)> {
+        if !self.emptied || self.places.len() > WEIGHED {
+            return Vec::new();
+        }
+        let new = self.places.iter_mut().filter(|(_, place)| place.state == State::Gone && !place.asked);
+        new.map(|(path, place)| {
+            place.asked = true;
+            (path.clone(), place.since)
+        })
+        .collect()
     }
 
     /// The source was looked at: whether it has entries.
@@ -357,6 +349,7 @@ impl Seen {
                 entries: there.entries.saturating_add(place.entries),
                 since: there.since.min(place.since),
                 stale: there.stale || place.stale,
+                asked: false,
                 elsewhere: there.elsewhere && place.elsewhere,
             },
         };

@@ -17,7 +17,7 @@ use super::withheld::{excess, say_deletes};
 use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
 use crate::mirror::Halt;
-use crate::pending::Ticket;
+use crate::pending::{Awaited, Ticket};
 use crate::view::{Rule, Skipped};
 
 impl Session<'_> {
@@ -237,7 +237,8 @@ impl Session<'_> {
             }
             Sent::Count(path) if !self.passes.has(ticket) => {
                 let path = self.by_now(number, path);
-                if !self.mirror.absent.covers(&path) {
+                let waits = self.mirror.pending().awaits(&path) == Awaited::Itself;
+                if !waits && !self.mirror.absent.covers(&path) {
                     self.owe_entry(ticket, path, Cause::GONE);
                 }
                 return Ok(());

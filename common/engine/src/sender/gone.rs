@@ -16,7 +16,12 @@ impl Session<'_> {
         self.look_at_mates(ticket, mates);
         match need::of_absence(why) {
             Absence::Gone => return self.remove(ticket, path, why),
-            Absence::Explained => self.mirror.entries.gone(&path),
+            Absence::Explained => {
+                self.mirror.entries.gone(&path);
+                if self.mirror.pending().is_to_be_weighed(&path) {
+                    self.send(ticket, &ToReceiver::Count { path: path.clone() }, Sent::Count(path))?;
+                }
+            }
             Absence::Unexplained => {
                 let mut folder = path.parent().unwrap_or_default();
                 while self.kind_here(&folder) != Some(Kind::Dir)

@@ -163,6 +163,10 @@ impl Session<'_> {
         if self.mirror.pending().weigh(&path, entries) {
             return Ok(());
         }
+        // It may wait with the folder that it was in.
+        if self.mirror.pending().awaits(&path) == Awaited::Itself {
+            return Ok(());
+        }
         // What stands there by now is told by its own events, and may be sent already.
         if self.kind_here(&path).is_some() || self.mirror.pending().holds_with_all(&path, entries, since, now) {
             return Ok(());
@@ -174,7 +178,9 @@ impl Session<'_> {
     pub(super) fn step_held(&mut self) -> Result<bool, Ended> {
         if self.mirror.pending().holds_seen() {
             let empty = self.root_is_empty()? && !self.options.max_delete.is_all();
-            self.mirror.pending().source_is(empty, self.mirror.now());
+            let (mut pending, now) = (self.mirror.pending(), self.mirror.now());
+            pending.source_is(empty, now);
+            pending.have_weighed(now);
         }
         Ok(self.let_few_go())
     }

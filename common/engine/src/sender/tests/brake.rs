@@ -74,6 +74,23 @@ fn what_an_emptied_source_would_delete_is_counted_with_all_beneath() {
     pair.assert_equal();
 }
 
+#[test]
+fn what_came_and_went_unseen_is_not_counted_in_an_emptied_source() {
+    let mut pair = Pair::new();
+    site(&pair, 300);
+    pair.pass();
+    fs::remove_dir_all(pair.here.join("site")).unwrap();
+    fs::remove_file(pair.here.join("other")).unwrap();
+    // Of some nobody has told that they came, and the target has none of them.
+    (0..320).for_each(|n| pair.entry(&format!("site/{n}"), Cause::GONE));
+    ["site", "other", "passing"].iter().for_each(|name| pair.entry(name, Cause::GONE));
+    pair.entry("", Cause::ENTRIES);
+    assert_eq!(held(pair.sync().0), (302, Why::Emptied));
+    pair.mirror.release();
+    assert_eq!(pair.sync().0, Ended::InSync);
+    pair.assert_equal();
+}
+
 /// A folder with so many files is moved out of the source: an event tells of that alone.
 fn moved_out(pair: &mut Pair, files: usize) {
     site(pair, files);
