@@ -117,6 +117,16 @@ impl Absent {
         lock(&self.places).all().map(|(path, _)| path.clone()).collect()
     }
 
+    /// Those that are entries of this folder.
+    pub(crate) fn within(&self, folder: &RelPath) -> Vec<RelPath> {
+        if !self.holds() {
+            return Vec::new();
+        }
+        let mut places = self.places();
+        places.retain(|path| path.parent().as_ref() == Some(folder));
+        places
+    }
+
     /// What is held on account of them; `None` where there are none.
     pub(super) fn told(&self) -> Option<Told> {
         let absent = lock(&self.places);
@@ -137,6 +147,11 @@ impl Absent {
         let Some(away) = absent.get_mut(path) else { return false };
         away.entries = Some(entries);
         true
+    }
+
+    /// Whether this is one.
+    pub(crate) fn is_one(&self, path: &RelPath) -> bool {
+        self.is_any(|place, _| place == path)
     }
 
     /// Whether this is one, or is beneath one.

@@ -20,6 +20,7 @@ impl Session<'_> {
     /// Looks at one entry and sends what is there.
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
         if self.mirror.absent.covers(&look.path) {
+            self.note_newcomer(&look.path);
             return self.count_absent(look.ticket, look.path);
         }
         if look.path.is_root() {

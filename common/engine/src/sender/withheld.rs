@@ -17,6 +17,10 @@ use crate::pending::{self, Awaited, Found, Ticket};
 /// A pass that deletes so many entries because they are not here is worth a look.
 const MANY: u64 = 100;
 
+/// What is said of what takes the name of a mount that is away.
+const NEWCOMER: &str = "it stands where something was mounted, of which the backup keeps what it has: it is not mirrored \
+                        before that is released";
+
 /// What was held is gone this long after its time has come.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -67,6 +71,17 @@ impl Session<'_> {
         self.mirror.absent.covers(path)
     }
 
+    /// What takes the name of a mount that is away cannot have it at the target before what that has of the mount may go.
+    pub(super) fn note_newcomer(&self, path: &RelPath) {
+        if !self.mirror.absent.is_one(path) {
+            return;
+        }
+        match self.kind_here(path) {
+            None | Some(Kind::Dir) => self.mirror.entries.resolved_here(path),
+            Some(_) => self.mirror.entries.problem(path, NEWCOMER.to_owned()),
+        }
+    }
+
     /// Of a mount that is away nothing is looked at. It is asked how much the target has of it, so that it can be told.
     pub(super) fn count_absent(&mut self, ticket: Ticket, path: RelPath) -> Result<(), Ended> {
         if self.mirror.absent.is_uncounted(&path) {
@@ -88,6 +103,8 @@ impl Session<'_> {
 
     /// The same of all that a listing shows, where nobody may have told of it.
     pub(super) fn are_taken(&self, folder: &RelPath, children: &Children) {
+        let away = self.mirror.absent.within(folder);
+        away.iter().for_each(|path| self.note_newcomer(path));
         let mut pending = self.mirror.pending();
         if !pending.holds() {
             return;

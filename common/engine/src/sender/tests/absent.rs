@@ -43,6 +43,10 @@ fn assert_kept(pair: &Pair, at: &str) {
     }
 }
 
+fn problems(pair: &Pair) -> String {
+    pair.mirror.entries.problems().iter().map(|(at, note)| format!("{at}: {}\n", note.reason)).collect()
+}
+
 /// All of the disk.
 const COUNTED: Away = Away { mounts: 1, uncounted: 0, entries: 5 };
 
@@ -136,6 +140,39 @@ fn a_folder_that_takes_the_place_of_a_mount_that_is_away_replaces_nothing_of_it(
     pair.mirror.forget_absent(&gone, Vec::new());
     assert_eq!(pair.pass().0, Ended::InSync);
     pair.assert_equal();
+}
+
+#[test]
+fn what_takes_the_name_of_a_mount_that_is_away_is_named_until_it_may_have_it() {
+    for released in [true, false] {
+        let mut pair = with_disk();
+        fs::remove_dir_all(pair.here.join("up/disk")).unwrap();
+        pair.mirror.set_absent(vec![path("up/disk")]);
+        pair.entry("up/disk", Cause::GONE);
+        assert_eq!(away(pair.sync().0), COUNTED);
+        assert!(problems(&pair).is_empty());
+        std::os::unix::fs::symlink("../other", pair.here.join("up/disk")).unwrap();
+        pair.entry("up/disk", Cause::CREATED);
+        for pass in [false, true] {
+            assert_eq!(away(if pass { pair.pass().0 } else { pair.sync().0 }), COUNTED);
+            assert!(problems(&pair).contains("up/disk: it stands where something was mounted"), "{pass}");
+            assert_kept(&pair, "up/disk");
+        }
+        if released {
+            pair.mirror.forget_absent(&[path("up/disk")], Vec::new());
+        } else {
+            fs::remove_file(pair.here.join("up/disk")).unwrap();
+            pair.entry("up/disk", Cause::GONE);
+            assert_eq!(away(pair.sync().0), COUNTED);
+            assert!(problems(&pair).is_empty(), "it has gone");
+            disk(&pair);
+            pair.mirror.set_absent(Vec::new());
+            pair.entry("up", Cause::ENTRIES);
+        }
+        assert_eq!(pair.sync().0, Ended::InSync);
+        pair.assert_equal();
+        assert!(problems(&pair).is_empty());
+    }
 }
 
 #[test]
