@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::hint::Hint;
-use engine::mirror::Mirror;
+use engine::mirror::{Halt, Mirror};
 use engine::sender::{Ended, Root, Sender, Until};
 use kit::units::Moment;
 use kit::{Stop, apart};
@@ -37,6 +37,9 @@ pub use trouble::Trouble;
 
 /// How often a halted target looks whether it may go on.
 const HALTED: Duration = Duration::from_millis(500);
+
+/// What halts it for so long is said. Mostly the source looks for its root meanwhile and says what has become of that.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// What a lane hears of its source: the root, or in which state it has none.
 pub type Footing = Result<Root, SourceState>;
@@ -144,10 +147,10 @@ impl Lane {
     pub async fn run(self: Arc<Lane>, source: Arc<Source>, mut roots: watch::Receiver<Footing>, stop: Stop) {
         let mut sender: Option<(Root, Sender)> = None;
         let mut retry = Backoff::new(self.target.retry);
-        let (mut sessions, mut last) = (0u64, Last::default());
+        let (mut sessions, mut last, mut said) = (0u64, Last::default(), None);
         while !stop.is_requested() {
             let Some(root) = self.root(&mut roots, &stop).await else { continue };
-            if self.wait_while_halted(&root, &stop).await {
+            if self.wait_while_halted(&root, &mut said, &stop).await {
                 continue;
             }
             self.enter(TargetState::Connecting);
@@ -226,11 +229,16 @@ impl Lane {
     }
 
     /// Whether the target is halted; then it has waited a moment.
-    async fn wait_while_halted(&self, root: &Root, stop: &Stop) -> bool {
-        if self.mirror.halted().is_none() {
+    async fn wait_while_halted(&self, root: &Root, said: &mut Option<Halt>, stop: &Stop) -> bool {
+        let Some(halt) = self.mirror.halted() else {
+            *said = None;
             return false;
-        }
+        };
         self.enter(TargetState::Halted);
+        if self.state().1.age() >= LASTING && said.as_ref() != Some(&halt) {
+            tracing::error!(target_name = %self.target.name, "halted: {halt}");
+            *said = Some(halt);
+        }
         if is_back(root, stop).await {
             tracing::info!(target_name = %self.target.name, "the source's root is back");
             self.mirror.go_on();
@@ -303,9 +311,8 @@ impl Lane {
         match &session.ended {
             Ended::Stopped | Ended::InSync => return,
             Ended::Halted(halt) => {
-                let sentence = format!("halted: {halt}");
-                tracing::error!(target_name = %name, "{sentence}");
-                self.mirror.target.set_last_error(Some(sentence));
+                // The source looks for its root, too, and says what has become of it. Should it not, that is said here.
+                self.mirror.target.set_last_error(Some(format!("halted: {halt}")));
                 return self.enter(TargetState::Halted);
             }
             _ => {}

@@ -97,7 +97,7 @@ impl Live {
             let earlier = before.replace(root.id());
             match self.watch(&root, earlier, stop) {
                 Over::Stopped => break,
-                Over::Lost(reason) => self.lose(&reason),
+                Over::Lost(reason) => self.lose(root.id(), &reason, stop),
                 Over::Unwatched => self.lock_board().watched(0, 0),
             }
         }

@@ -139,6 +139,26 @@ fn a_root_that_another_tree_has_replaced_is_taken_over_and_what_only_the_other_h
 }
 
 #[test]
+fn a_deploy_that_moves_another_root_in_place_is_no_error() {
+    let pair = full("deployed", Setup::default());
+    for round in ["first", "second"] {
+        let (new, old) = (pair.scratch.path().join("new"), pair.scratch.path().join(round));
+        let copied = Command::new("cp").arg("-a").args([&pair.source, &new]).status().unwrap();
+        assert!(copied.success());
+        fs::write(new.join("page"), round).unwrap();
+        fs::rename(&pair.source, &old).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        fs::rename(&new, &pair.source).unwrap();
+        let page = pair.backup.join("page");
+        eventually("it is another root", || fs::read(&page).is_ok_and(|is| is == round.as_bytes()));
+        pair.settle();
+    }
+    let log = pair.pushd.daemon.log();
+    let said = log.matches("another folder of the same file system stands at").count();
+    assert!(said == 2 && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
 fn what_is_moved_back_in_place_of_an_emptied_root_is_soon_in_sync() {
     for seen in [true, false] {
         let pair = full("moved back", Setup::default());

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::sender::Root;
 use kit::Stop;
 use sys::inotify::Exhausted;
+use sys::tree::identity_at;
 use sys::{RootId, Tree};
 
 use super::Live;
@@ -15,6 +16,9 @@ use crate::status::SourceState;
 
 /// How often a root that is missing, or another than it was, is looked for.
 pub(super) const ABSENT: Duration = Duration::from_secs(1);
+
+/// In this time a root that was moved away is replaced, where somebody is about to.
+const REPLACED: Duration = Duration::from_millis(300);
 
 impl Live {
     /// Waits until a folder stands at the path that is the one from before, or has taken its place on the same file system, as
@@ -28,7 +32,11 @@ impl Live {
                 // How much goes with the one before is judged by the pass that follows.
                 Ok(root) if before.is_some_and(|before| before.dev == root.id().dev) => {
                     let (name, path) = (&self.source.name, path.display());
-                    tracing::info!(source_name = %name, "another folder of the same file system stands at {path}");
+                    tracing::info!(
+                        source_name = %name,
+                        "another folder of the same file system stands at {path} now: it is compared as a whole, and \
+                         max_delete bounds what is deleted"
+                    );
                     return Some(root);
                 }
                 Ok(root) if self.accept.swap(false, Ordering::AcqRel) => return Some(root),
@@ -50,8 +58,19 @@ impl Live {
         None
     }
 
-    pub(super) fn lose(&self, reason: &str) {
+    /// The root of this identity is not at the path any more. Nothing is said of that where another one takes its place soon,
+    /// as by a deploy.
+    pub(super) fn lose(&self, root: RootId, reason: &str, stop: &Stop) {
         self.lock_board().watched(0, 0);
+        self.show(SourceState::Starting, None);
+        let began = Instant::now();
+        while began.elapsed() < REPLACED && !stop.is_requested() {
+            match identity_at(&self.source.path) {
+                Ok(there) if there.dev == root.dev => return,
+                Ok(_) => break,
+                Err(_) => _ = stop.wait(REPLACED / 10),
+            }
+        }
         let path = self.source.path.display();
         self.show(SourceState::Absent, Some(format!("{path} was lost ({reason}): nothing is sent or deleted")));
     }
