@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use proto::{Content, Kept, Meta, Outcome, RelPath, ToReceiver, limits};
+use proto::{Content, Kept, Kind, Meta, Outcome, RelPath, ToReceiver, limits};
 use sys::{File, Stat};
 
 use super::busy::{Tries, Try};
@@ -91,7 +91,8 @@ impl Session<'_> {
         }
         for (op, path) in self.flight.copies(upto) {
             let path = self.by_now(op, &path);
-            if self.busy.is_copied(&path) {
+            // Nothing may stand there by now, or a folder.
+            if self.busy.is_copied(&path) && self.kind_here(&path) == Some(Kind::File) {
                 self.note_unsettled(&path);
             }
         }
