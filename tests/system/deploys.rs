@@ -93,6 +93,65 @@ fn a_site_that_is_copied_anew_with_other_times_is_not_sent_again_where_it_is_the
     assert!(bytes < 700_000, "{bytes} bytes on the wire");
 }
 
+fn rsync(words: &[&str], from: &Path, to: &Path) {
+    assert!(Command::new("rsync").args(words).arg(from.join(".")).arg(to).status().unwrap().success());
+}
+
+/// Some up to the bound of a mass may have gone before it was one, and folders and a few files are looked at as they come.
+const FEW: u64 = 250;
+
+#[test]
+fn a_site_that_rsync_makes_anew_is_not_sent_again_where_it_is_the_same() {
+    let (pair, site, [first, second]) = live("rsynced");
+    for (words, release, most) in [("-a", &first, FEW), ("-r", &second, FEW + 30), ("-a", &first, FEW + 30)] {
+        let [files, _] = deployed(&pair, || {
+            fs::remove_dir_all(&site).unwrap();
+            rsync(&[words], release, &site);
+        });
+        assert!(files < most, "{files} files were sent again by {words}");
+    }
+}
+
+/// Moves all that stands in one folder to another.
+fn move_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let name = entry.unwrap().file_name();
+        fs::rename(from.join(&name), to.join(&name)).unwrap();
+    }
+}
+
+#[test]
+fn a_ready_site_that_is_moved_to_where_one_was_removed_is_not_sent_again_where_it_is_the_same() {
+    let (pair, site, [release, _]) = live("ready");
+    for words in ["-a", "-r"] {
+        let ready = pair.scratch.path().join("ready");
+        copy(&[words], &release, &ready);
+        let [files, _] = deployed(&pair, || {
+            fs::remove_dir_all(&site).unwrap();
+            fs::rename(&ready, &site).unwrap();
+        });
+        assert!(files < FEW, "{files} files were sent again of one made by cp {words}");
+        copy(&[words], &release, &ready);
+        let [files, _] = deployed(&pair, || {
+            for entry in fs::read_dir(&site).unwrap() {
+                fs::remove_dir_all(entry.unwrap().path()).unwrap();
+            }
+            move_all(&ready, &site);
+        });
+        assert!(files < FEW, "{files} files were sent again, moved one by one, of one made by cp {words}");
+        fs::remove_dir(&ready).unwrap();
+        // From within the source.
+        let ready = pair.source.join("ready");
+        copy(&[words], &release, &ready);
+        pair.settle();
+        let [files, _] = deployed(&pair, || {
+            fs::remove_dir_all(&site).unwrap();
+            fs::rename(&ready, &site).unwrap();
+        });
+        assert!(files < 10, "{files} files were sent again of what the backup had under another name");
+    }
+}
+
 #[test]
 fn what_does_not_come_back_goes_when_its_time_has_come() {
     let (pair, site, _) = live("gone");
@@ -110,8 +169,8 @@ fn a_site_that_another_is_moved_into_the_place_of_sends_the_other_alone() {
         fs::rename(&site, &old).unwrap();
         fs::rename(&new, &site).unwrap();
     });
-    // On a busy host many are under way when the names change, and are looked at again under the new one.
-    assert!(files <= FILES as u64 * 2, "{files} files were sent");
+    // Some are under way when the names change, and not there yet under the new one.
+    assert!(files <= FILES as u64 * 6 / 5, "{files} files were sent");
     let [files, _] = deployed(&pair, || fs::remove_dir_all(&old).unwrap());
     assert_eq!(files, 0);
 }
@@ -159,7 +218,7 @@ fn two_releases_that_git_checks_out_to_and_fro_send_what_differs() {
     for tag in ["v0", "v1", "v0"] {
         let [files, _] = deployed(&pair, || git(&site, &["checkout", "-q", tag]));
         // Of each release thirty pages and its folder, and what git writes for itself; a few twice, while they were written.
-        assert!((230..650).contains(&files), "{files} files were sent");
+        assert!((230..500).contains(&files), "{files} files were sent");
     }
 }
 

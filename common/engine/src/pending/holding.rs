@@ -125,9 +125,9 @@ impl Pending {
         self.seen.awaits(path)
     }
 
-    /// Whether this is in a folder that went and stands again.
-    pub(crate) fn is_rebuilt(&self, path: &RelPath) -> bool {
-        self.seen.is_rebuilt(path)
+    /// Whether this folder, or one above it, went and stands again.
+    pub(crate) fn is_rebuilt(&self, folder: &RelPath) -> bool {
+        self.seen.is_rebuilt(folder)
     }
 
     /// This place was seen to go and nothing stands there: it waits, as the source is empty.

@@ -306,6 +306,11 @@ impl Pending {
         self.under_way.widen(ticket);
     }
 
+    /// What this work was to compare turned out to be no folder: it is looked at.
+    pub(crate) fn narrowed(&mut self, ticket: Ticket) {
+        self.under_way.narrow(ticket);
+    }
+
     /// This work does what older work was about: it is as old as that.
     pub(crate) fn takes_over(&mut self, ticket: Ticket, since: Since) {
         self.under_way.take_over(ticket, since);

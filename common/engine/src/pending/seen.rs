@@ -207,9 +207,9 @@ impl Seen {
         }
     }
 
-    /// Whether this is in a folder that stands again.
-    pub fn is_rebuilt(&self, path: &RelPath) -> bool {
-        let mut above = std::iter::successors(path.parent(), RelPath::parent);
+    /// Whether this folder, or one above it, stands again.
+    pub fn is_rebuilt(&self, folder: &RelPath) -> bool {
+        let mut above = std::iter::successors(Some(folder.clone()), RelPath::parent);
         let back = |at: &RelPath| self.places.get(at).is_some_and(|place| place.state == State::Back && !place.stale);
         !self.is_empty() && above.any(|at| back(&at))
     }

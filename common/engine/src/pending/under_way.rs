@@ -136,6 +136,15 @@ impl UnderWay {
         }
     }
 
+    /// This work looks at one entry that is no folder, whatever it was to compare.
+    pub fn narrow(&mut self, ticket: Ticket) {
+        if let Some(Taken { work, scattered: false, .. }) = self.taken.get_mut(&ticket)
+            && let Task::Subtree { path, .. } = &work.task
+        {
+            work.task = Task::Entry { path: path.clone(), cause: Cause::WRITTEN };
+        }
+    }
+
     /// This work does what older work was about: it is as old as that.
     pub fn take_over(&mut self, ticket: Ticket, since: Since) {
         if let Some(Taken { work, .. }) = self.taken.get_mut(&ticket).filter(|taken| taken.work.since > since) {

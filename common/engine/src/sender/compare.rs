@@ -3,22 +3,18 @@
 
 use std::cell::OnceCell;
 use std::io;
-use std::sync::atomic::Ordering;
 
 use proto::{Digest, Entry, Kept, Kind, Name, RelPath, ToReceiver};
 
 use super::brake::{Leave, Reason};
 use super::flight::{End, Sent};
-use super::looks::{Coming, Look, Why};
+use super::looks::{Asks, Coming, Look, Why};
 use super::pass::{Action, Difference, Pass, Reach, Window};
 use super::passes::{About, DOUBT, Question, unasked};
-use super::walk::{Children, Listed};
 use super::withheld::{excess, say_deletes};
 use super::{Ended, Session};
 use crate::hint::{Cause, Hint};
-use crate::mirror::Halt;
 use crate::pending::{Awaited, Ticket};
-use crate::view::{Rule, Skipped};
 
 impl Session<'_> {
     /// Begins to compare `path`, which must be a folder here; anything else is looked at.
@@ -57,9 +53,13 @@ impl Session<'_> {
                 let mates = self.groups.seen(&path, &stat);
                 self.look_at_mates(ticket, mates);
             }
-            // A file is sent whatever its size and time: what led here may have put one in the place of another that is
-            // alike.
-            Some(_) => return self.look_or_queue(Look::new(ticket, path, Why::Event(Cause::WRITTEN))),
+            // A file is looked at whatever its size and time: what led here may have put one in the place of another that is
+            // alike. Mostly it is what the target has.
+            Some(_) => {
+                self.mirror.pending().narrowed(ticket);
+                let look = Look::new(ticket, path, Why::Event(Cause::WRITTEN));
+                return self.look_or_queue(Look { asks: Asks::First, ..look });
+            }
             None => {
                 self.not_there(ticket, path, reason);
                 return Ok(());
@@ -111,84 +111,6 @@ impl Session<'_> {
             self.advance(*ticket)?;
         }
         Ok(!held_up.is_empty())
-    }
-
-    fn listed(&mut self, Listed { pass: ticket, path, children }: Listed) -> Result<(), Ended> {
-        if !self.passes.has(ticket) {
-            return Ok(());
-        }
-        match children {
-            // What shows beneath a mount that is away is another folder.
-            Ok(_) if self.is_away(&path) => {
-                self.count_absent(ticket, path)?;
-                self.passes.tell(ticket, Pass::unlisted);
-            }
-            Ok(children) => self.list_is_there(ticket, path, children),
-            Err(error) => {
-                self.passes.tell(ticket, Pass::unlisted);
-                self.unlisted(ticket, &path, &error)?;
-            }
-        }
-        self.advance(ticket)
-    }
-
-    fn list_is_there(&mut self, ticket: Ticket, path: RelPath, children: Children) {
-        // It could not be listed before, perhaps.
-        self.mirror.entries.resolved_here(&path);
-        self.mirror.entries.take_in(&path);
-        self.are_taken(&path, &children);
-        let mates = self.groups.listed(&path, &children);
-        self.look_at_mates(ticket, mates);
-        let Some(round) = self.passes.get(ticket).map(Pass::round) else { return };
-        self.mirror.entries.listed(&path, children.names(), round);
-        for (name, why) in children.skipped() {
-            let Ok(path) = path.join(name) else { continue };
-            match why {
-                Skipped::Rule(rule) => self.mirror.entries.leave_out(&path, *rule),
-                Skipped::Trouble(reason) => self.mirror.entries.problem(&path, reason.clone()),
-                Skipped::Unheld(reason) => self.mirror.entries.problem_there(&path, reason.clone()),
-            }
-        }
-        let mut others = Vec::new();
-        if let Children::Listing(listing) = &children {
-            let setid = listing.setid.iter().filter_map(|name| path.join(name).ok());
-            setid.for_each(|path| self.mirror.entries.leave_out(&path, Rule::Setid));
-            others = self.origins.others(&path, listing);
-        }
-        self.mirror.sent.compared.fetch_add(children.len() as u64, Ordering::Relaxed);
-        self.mirror.progress.compare(children.len() as u64);
-        self.account_listed(ticket, &children);
-        self.passes.tell(ticket, |pass| pass.listed(path, children, others));
-    }
-
-    /// Nothing stands where a pass was to begin.
-    fn not_there(&mut self, ticket: Ticket, path: RelPath, reason: Reason) {
-        match reason {
-            Reason::Cleared => self.owe_entry(ticket, path, Cause::GONE | Cause::RELEASED),
-            Reason::Unknown => self.flight.end_with(ticket, End::LostSight),
-        }
-    }
-
-    /// A folder that cannot be listed keeps all it has at the target. One that vanished has its own event.
-    fn unlisted(&mut self, ticket: Ticket, path: &RelPath, error: &io::Error) -> Result<(), Ended> {
-        if path.is_root() {
-            return Err(Ended::Halted(Halt(format!("the source cannot be read: {error}"))));
-        }
-        if sys::is_absence(error) {
-            let cleared = |pass: &Pass| pass.was_cleared() && pass.root() == path;
-            if self.passes.get(ticket).is_some_and(cleared) {
-                self.not_there(ticket, path.clone(), Reason::Cleared);
-            } else if let Some(parent) = path.parent() {
-                self.list_again(ticket, parent);
-            }
-        } else if error.kind() == io::ErrorKind::CrossesDevices {
-            self.note_unseen(path, error);
-        } else {
-            self.mirror
-                .entries
-                .problem(path, format!("the folder cannot be listed, the backup keeps what it has: {error}"));
-        }
-        Ok(())
     }
 
     /// All comparisons up to this operation that got no listing were of equal folders.
@@ -284,12 +206,20 @@ impl Session<'_> {
                 self.queue_looks(
                     ticket,
                     folder,
-                    all.map(|(name, kind, size)| Coming { name: name.clone(), kind: Some(kind), size, why: missing }),
+                    all.map(|(name, kind, size)| Coming {
+                        kind: Some(kind),
+                        size,
+                        ..Coming::new(name.clone(), missing)
+                    }),
                 );
             }
             Action::Send(folder, names) => {
                 let why = Why::Differs(Difference::Content);
-                self.queue_looks(ticket, folder, names.into_iter().map(|name| Coming::new(name, why)));
+                self.queue_looks(
+                    ticket,
+                    folder,
+                    names.into_iter().map(|name| Coming { asks: Asks::First, ..Coming::new(name, why) }),
+                );
             }
             Action::SendApart(folder, names) => {
                 let why = Why::Event(Cause::WRITTEN | Cause::APART | Cause::CROWDED);

@@ -6,7 +6,7 @@ use proto::{Kept, Kind, Meta, Name, RelPath, ToReceiver};
 use sys::{File, Stat, is_absence};
 
 use super::flight::{End, Sent};
-use super::looks::Look;
+use super::looks::{Asks, Look};
 use super::need::{self, Attributes, Doubt, FolderNeed, Linked, Need, Pace};
 use super::pass::Reach;
 use super::read::{self, Small};
@@ -163,6 +163,8 @@ impl Session<'_> {
             self.tell_other_names(&look, &stat);
         }
         let other = need == Need::Metadata && self.origins.differs(&look.path, Inode::of(&stat).node());
+        // It has the same size and time, perhaps, as a copy has.
+        let look = Look { asks: if other { Asks::First } else { look.asks }, ..look };
         match if other { Need::Content } else { need } {
             Need::Nothing => Ok(()),
             Need::Later => {

@@ -1,6 +1,8 @@
 //! Looks that wait for their turn. Those at large files wait by themselves while enough of such are on their way, and are
 //! not touched again before one of those is through.
 
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::collections::VecDeque;
@@ -24,14 +26,25 @@ pub(super) struct Look {
     pub size: Option<u64>,
     /// Bytes for which the target has promised room.
     pub room: Option<u64>,
-    /// Whether the target was asked if it has the content, and has another.
-    pub asked: bool,
+    /// Whether the target is asked first if it has the content.
+    pub asks: Asks,
+}
+
+/// Whether it is asked, before the content of a file is sent, if the target has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// Where what led to the look says that it may.
+    Perhaps,
+    /// It is likely to.
+    First,
+    /// It has another, or the content is to be sent anyhow.
+    No,
 }
 
 impl Look {
     /// At something that is still to be found out.
     pub fn new(ticket: Ticket, path: RelPath, why: Why) -> Look {
-        Look { ticket, path, why, kind: None, size: None, room: None, asked: false }
+        Look { ticket, path, why, kind: None, size: None, room: None, asks: Asks::Perhaps }
     }
 
     /// Bytes of content that it will send, as far as that is known before it.
@@ -54,19 +67,20 @@ pub(super) struct Coming {
     /// As of a [`Look`].
     pub kind: Option<Kind>,
     pub size: Option<u64>,
+    pub asks: Asks,
 }
 
 impl Coming {
     /// At something that is still to be found out.
     pub fn new(name: Name, why: Why) -> Coming {
-        Coming { name, why, kind: None, size: None }
+        Coming { name, why, kind: None, size: None, asks: Asks::Perhaps }
     }
 }
 
 impl From<Differing> for Coming {
     fn from(Differing { name, kind, size, difference }: Differing) -> Coming {
         let kind = (difference != Difference::Metadata).then_some(kind);
-        Coming { name, why: Why::Differs(difference), kind, size: Some(size) }
+        Coming { kind, size: Some(size), ..Coming::new(name, Why::Differs(difference)) }
     }
 }
 
@@ -80,7 +94,8 @@ struct Folder {
 impl Folder {
     fn look(&self, coming: &Coming) -> Option<Look> {
         let path = self.folder.join(&coming.name).ok()?;
-        Some(Look { kind: coming.kind, size: coming.size, ..Look::new(self.ticket, path, coming.why) })
+        let Coming { why, kind, size, asks, .. } = *coming;
+        Some(Look { kind, size, asks, ..Look::new(self.ticket, path, why) })
     }
 }
 
@@ -221,6 +236,11 @@ impl Session<'_> {
         if coming.is_empty() {
             return;
         }
+        // When it is their turn the folder may be whole again.
+        if self.mirror.pending().is_rebuilt(&folder) {
+            let differ = coming.iter_mut().filter(|one| one.why == Why::Differs(Difference::Content));
+            differ.for_each(|one| one.asks = Asks::First);
+        }
         self.flight.hold_more(ticket, coming.len());
         self.passes.tell(ticket, |pass| pass.waits_for_looks(coming.len()));
         let files = coming.iter().filter(|one| one.kind == Some(Kind::File));
@@ -306,65 +326,5 @@ impl Session<'_> {
         self.account_size(look, &stat);
         look.size = Some(stat.size);
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look(text: &str, size: Option<u64>) -> Look {
-        let path = RelPath::parse(text.as_bytes()).unwrap();
-        Look { kind: Some(Kind::File), size, ..Look::new(1, path, Why::Differs(Difference::Missing)) }
-    }
-
-    #[test]
-    fn what_is_set_aside_is_not_taken_before_a_slot_is_free() {
-        let mut looks = Looks::default();
-        ["large", "small", "larger", "last"].into_iter().for_each(|name| looks.add(look(name, None)));
-        let mut touched = Vec::new();
-        // Turn after turn with no slot: each is looked at once.
-        for _ in 0..10 {
-            while let Some(look) = looks.take(Slot::Taken) {
-                touched.push(look.path.to_string());
-                if look.path.to_string().starts_with("large") {
-                    looks.set_aside(Look { size: Some(1 << 20), ..look });
-                }
-            }
-        }
-        assert_eq!(touched, ["large", "small", "larger", "last"]);
-        assert_eq!((looks.len(), looks.bytes(), looks.are_sized()), (2, 2 << 20, true));
-        looks.add(look("new", Some(1)));
-        let order: Vec<_> = std::iter::from_fn(|| looks.take(Slot::Free)).map(|look| look.path.to_string()).collect();
-        assert_eq!(order, ["large", "larger", "new"]);
-        assert_eq!((looks.len(), looks.bytes()), (0, 0));
-    }
-
-    #[test]
-    fn looks_in_a_folder_come_in_order_and_have_no_path_before() {
-        let mut looks = Looks::default();
-        let name = |text: &str| Name::parse(text.as_bytes()).unwrap();
-        let why = Why::Differs(Difference::Missing);
-        let coming = |text, size| Coming { kind: Some(Kind::File), size, ..Coming::new(name(text), why) };
-        looks.add(look("first", Some(1)));
-        let coming = vec![coming("a", Some(2)), coming("b", None)].into_iter();
-        looks.add_folder(Folder { ticket: 1, folder: RelPath::parse(b"in").unwrap(), coming });
-        looks.add(look("last", Some(4)));
-        assert_eq!((looks.len(), looks.bytes(), looks.are_sized(), looks.path_bytes()), (4, 7, false, 9));
-        let order: Vec<_> = std::iter::from_fn(|| looks.take(Slot::Free)).map(|look| look.path.to_string()).collect();
-        assert_eq!(order, ["first", "in/a", "in/b", "last"]);
-        assert_eq!((looks.len(), looks.bytes(), looks.are_sized(), looks.path_bytes()), (0, 0, true, 0));
-    }
-
-    #[test]
-    fn only_what_sends_content_counts() {
-        let mut looks = Looks::default();
-        looks.add(Look { kind: None, ..look("event", Some(5)) });
-        looks.add(look("sized", Some(7)));
-        assert_eq!((looks.len(), looks.bytes(), looks.are_sized()), (2, 7, true));
-        looks.add(look("named", None));
-        assert!(!looks.are_sized());
-        while looks.take(Slot::Taken).is_some() {}
-        assert_eq!((looks.bytes(), looks.are_sized()), (0, true));
     }
 }

@@ -19,6 +19,7 @@ mod gone;
 mod groups;
 mod held;
 mod links;
+mod listed;
 mod look;
 mod looks;
 mod near;

@@ -5,7 +5,7 @@ use proto::{Kept, ToReceiver};
 use sys::{File, Stat};
 
 use super::flight::Sent;
-use super::looks::{Look, Why};
+use super::looks::{Asks, Look, Why};
 use super::pass::Difference;
 use super::upload::is_blob;
 use super::{Ended, Session, read};
@@ -16,7 +16,7 @@ impl Session<'_> {
     /// Asks about the content of this file, where it is worth that. A large one is built from what the target has anyhow.
     pub(super) fn asks_first(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<bool, Ended> {
         let joined = stat.nlink > 1 && self.view.keeps(Kept::Hardlinks);
-        if look.asked || joined || is_blob(stat) || stat.size == 0 || !self.is_rebuilt(look) {
+        if joined || is_blob(stat) || stat.size == 0 || !self.is_rebuilt(look) {
             return Ok(false);
         }
         let (Some(digest), Ok(meta)) = (read::digest(file, stat), self.view.meta_of(file, stat)) else {
@@ -30,8 +30,11 @@ impl Session<'_> {
 
     fn is_rebuilt(&self, look: &Look) -> bool {
         match look.why {
+            _ if look.asks != Asks::Perhaps => look.asks == Asks::First,
             Why::Event(cause) => cause.has(Cause::REBUILT),
-            Why::Differs(Difference::Content) => self.mirror.pending().is_rebuilt(&look.path),
+            Why::Differs(Difference::Content) => {
+                look.path.parent().is_some_and(|folder| self.mirror.pending().is_rebuilt(&folder))
+            }
             Why::Differs(_) | Why::Extra => false,
         }
     }

@@ -7,7 +7,7 @@ use proto::{Outcome, RelPath, ToSender};
 use sys::Lack;
 
 use super::flight::{Answer, Arrived, Sent, place};
-use super::looks::{Look, Why};
+use super::looks::{Asks, Look, Why};
 use super::pass::Difference;
 use super::{Ended, Session, Until};
 use crate::hint::{Cause, Hint};
@@ -225,7 +225,7 @@ impl Session<'_> {
     /// The content of an offered file is not there.
     fn want(&mut self, op: u64, ticket: Ticket, sent: Sent) {
         // Of a file that was renamed meanwhile it may be wanted for its metadata alone, which nothing else would bring.
-        let asked = matches!(sent, Sent::Rebuilt(..));
+        let was_asked = matches!(sent, Sent::Rebuilt(..));
         let (path, why) = match sent {
             Sent::Offer(path) | Sent::LinkedOffer(path, _) | Sent::Forerunner(path) | Sent::Rebuilt(path, ..) => {
                 (path, Why::Differs(Difference::Content))
@@ -233,8 +233,14 @@ impl Session<'_> {
             Sent::Apart(path) => (path, Why::Event(Cause::WRITTEN | Cause::APART)),
             _ => return,
         };
-        let path = self.flight.forwarded(op, &path);
-        self.queue_look(Look { asked, ..Look::new(ticket, path, why) });
+        let place = self.flight.forwarded(op, &path);
+        // Under another name the target may have it.
+        let asks = match was_asked {
+            true if place == path => Asks::No,
+            true => Asks::First,
+            false => Asks::Perhaps,
+        };
+        self.queue_look(Look { asks, ..Look::new(ticket, place, why) });
     }
 
     /// Something that an operation needs is missing at the target: it is sent from the missing folder on, wherever that

@@ -39,6 +39,23 @@ fn an_entry_that_proves_a_folder_is_a_comparison_of_it() {
     assert!(all.contains(&"subtree a/y".into()), "{all:?}");
 }
 
+/// Each would have the next compared, too.
+#[test]
+fn a_file_that_was_to_be_compared_is_no_comparison_for_the_renames_around_it() {
+    for narrows in [true, false] {
+        let mut desk = Desk::new();
+        desk.subtree("d/f");
+        let work = desk.pending.take(desk.now).unwrap();
+        if narrows {
+            desk.pending.narrowed(work.ticket);
+        }
+        desk.pending.done(work.ticket, desk.now);
+        desk.renamed("a/x", "a/y");
+        let all = desk.all_in_time();
+        assert_eq!(all.contains(&"subtree a/y".into()), !narrows, "{all:?}");
+    }
+}
+
 #[test]
 fn a_lost_link_brings_everything_back() {
     let mut desk = Desk::new();
