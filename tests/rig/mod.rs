@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod fs;
+mod fuse;
 pub mod later;
 pub mod mounted;
 pub mod pair;

@@ -1,7 +1,7 @@
 //! File systems that are mounted for a test.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +11,8 @@ use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::fuse;
 
 /// A tmpfs, unmounted at the end.
 pub struct Mounted<'a>(&'a Path);
@@ -68,6 +70,24 @@ impl Dead {
 
     /// Takes each question from now on, and answers none: the kernel lets go of nobody who has asked.
     pub fn takes_questions(&mut self) {
+        self.hears(|_| None);
+    }
+
+    /// Answers from now on, what was asked before too: there is an empty folder.
+    pub fn answers(&mut self) {
+        self.hears(fuse::answer);
+    }
+
+    /// Hears nothing more.
+    pub fn falls_silent(&mut self) {
+        if let Some((stop, reader)) = self.reader.take() {
+            stop.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        }
+    }
+
+    fn hears(&mut self, answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) {
+        self.falls_silent();
         let (server, stop) = (self.server.clone(), Arc::new(AtomicBool::new(false)));
         let told = stop.clone();
         let takes = move || {
@@ -76,10 +96,10 @@ impl Dead {
             let mut ready = [PollFd::new(&*server, PollFlags::IN)];
             while !told.load(Ordering::Relaxed) {
                 let moment = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
-                if rustix::event::poll(&mut ready, Some(&moment)).is_ok_and(|count| count > 0)
-                    && (&*server).read(&mut question).is_err()
-                {
-                    return;
+                if rustix::event::poll(&mut ready, Some(&moment)).is_ok_and(|count| count > 0) {
+                    let Ok(length) = (&*server).read(&mut question) else { return };
+                    // Whoever asked may have given up.
+                    answer(&question[..length]).map(|answer| (&*server).write(&answer));
                 }
             }
         };
@@ -89,10 +109,7 @@ impl Dead {
 
 impl Drop for Dead {
     fn drop(&mut self) {
-        if let Some((stop, reader)) = self.reader.take() {
-            stop.store(true, Ordering::Relaxed);
-            reader.join().unwrap();
-        }
+        self.falls_silent();
         // Where it is by now: a folder above may have been renamed.
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let ours = format!(" - fuse {} ", self.name);

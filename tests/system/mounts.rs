@@ -132,6 +132,37 @@ fn a_mount_that_never_answers_over_a_watched_folder_that_is_not_entered_holds_up
 }
 
 #[test]
+fn a_mount_that_was_silent_and_answers_again_is_taken_up_and_one_that_dies_then_holds_up_no_end() {
+    if !is_root("a_mount_that_was_silent_and_answers_again_is_taken_up_and_one_that_dies_then_holds_up_no_end") {
+        return;
+    }
+    let mut pair = Pair::new("answers", Setup { source: "one_file_system = false".into(), ..Setup::default() });
+    let at = pair.source.join("late");
+    fs::create_dir(&at).unwrap();
+    let Some(mut late) = Dead::mount(&at) else { return };
+    pair.start();
+    let problems = |pair: &Pair| pair.pushd.target("t")["problems"].to_string();
+    eventually("it is a problem", || problems(&pair).contains("late"));
+    assert!(!pair.backup.join("late").exists());
+    late.answers();
+    eventually("it is a problem no more", || !problems(&pair).contains("late"));
+    pair.settle();
+    assert!(pair.backup.join("late").is_dir());
+    let done = pair.pushd.command(&["wait", "--timeout", "60s"]);
+    assert_eq!(done.code, 0, "{}", done.text());
+    // Now it is entered, and nobody knows yet that it has died.
+    late.falls_silent();
+    assert_eq!(pair.pushd.command(&["resync"]).code, 0);
+    std::thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
+    let exit = pair.pushd.daemon.end(Duration::from_secs(60));
+    let (lasted, log) = (began.elapsed(), pair.pushd.daemon.log());
+    drop(late);
+    assert!(exit.is_some() && lasted < Duration::from_secs(8), "{lasted:?}: {log}");
+    assert!(log.contains("does not return") && log.contains("/late"), "{log}");
+}
+
+#[test]
 fn a_mount_that_never_answers_and_is_not_entered_is_left_out_and_nothing_waits_for_it() {
     if !is_root("a_mount_that_never_answers_and_is_not_entered_is_left_out_and_nothing_waits_for_it") {
         return;
