@@ -3,13 +3,15 @@
 //!
 //! A *version* is one state of a file under one name. Those that were sent in the last hour are remembered, the latest of them:
 //! what is not among them and has changed since the oldest of them was sent was never sent, so a change is never held
-//! against a target. What is older may have been sent and forgotten.
+//! against a target. Of those before a few bits each are left, a million of them: what is not among these either was never
+//! sent, however long it had to wait. Only with more than that may something have been sent and forgotten.
 //!
 //! INVARIANT: in an hour the target gets each version once, and beyond that twice what there is (a little more where there is
 //! little). A file whose names the target joins is one, under whichever it is sent. Where each is a file of its own there, each
 //! has a version, but there is only one such file at the source. Then all that the target is owed waits until enough of that is
 //! an hour old, or a person asks for it.
 
+mod faded;
 mod ledger;
 mod repeats;
 mod versions;
@@ -78,7 +80,7 @@ pub(crate) enum Past {
     New,
     /// It was: the change that led to it is not at the source.
     Sent,
-    /// It may have been: it is older than what is remembered.
+    /// It may have been: that is more than is remembered.
     Perhaps,
 }
 

@@ -15,29 +15,37 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 /// How often each was sent again, and when last.
 #[derive(Debug, Default)]
-pub(super) struct Repeats(HashMap<Version, (u32, Instant)>);
+pub(super) struct Repeats {
+    sent: HashMap<Version, (u32, Instant)>,
+    /// When those of which that is an hour ago were looked for last, to make room.
+    swept: Option<Instant>,
+}
 
 impl Repeats {
     /// This one was sent again.
     pub fn again(&mut self, version: Version, now: Instant) {
-        if self.0.len() >= MOST && !self.0.contains_key(&version) {
-            self.0.retain(|_, (_, last)| now.saturating_duration_since(*last) < HOUR);
-            if self.0.len() >= MOST {
+        if self.sent.len() >= MOST && !self.sent.contains_key(&version) {
+            if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < PAUSE.1) {
+                return;
+            }
+            self.swept = Some(now);
+            self.sent.retain(|_, (_, last)| now.saturating_duration_since(*last) < HOUR);
+            if self.sent.len() >= MOST {
                 return;
             }
         }
-        let (times, last) = self.0.entry(version).or_insert((0, now));
+        let (times, last) = self.sent.entry(version).or_insert((0, now));
         (*times, *last) = (times.saturating_add(1), now);
     }
 
     /// Whether nothing was sent again.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sent.is_empty()
     }
 
     /// When this one may be sent once more, if not now.
     pub fn due(&self, version: Version, now: Instant) -> Option<Instant> {
-        let (times, last) = self.0.get(&version)?;
+        let (times, last) = self.sent.get(&version)?;
         let doublings = times.checked_sub(FREE)?.min(16);
         let due = *last + (PAUSE.0 * (1 << doublings)).min(PAUSE.1);
         Some(due).filter(|due| *due > now)

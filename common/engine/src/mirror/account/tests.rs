@@ -83,6 +83,29 @@ fn a_change_at_the_source_is_never_held_against_the_target() {
 }
 
 #[test]
+fn new_files_that_come_faster_than_they_are_sent_are_held_against_nobody_and_are_sent_three_times_an_hour() {
+    const FILES: u64 = 300_000;
+    let clock = Clock::manual();
+    let account = Account::new(clock.clone());
+    account.begin_count();
+    account.count(all(Amount { bytes: 0, entries: 300 }));
+    account.end_count();
+    let made: Vec<_> = (0..FILES).map(|ino| file(ino, 0, wall(&clock))).collect();
+    let mut sent: u64 = 0;
+    for round in 0..4 {
+        for some in made.chunks(1000) {
+            clock.advance(Duration::from_millis(100));
+            if account.standing() == Standing::Open {
+                some.iter().for_each(|stat| _ = sends(&account, stat));
+                sent += 1000;
+            }
+        }
+        assert!(round > 0 || sent == FILES, "after {sent} of them it waits");
+    }
+    assert!((2 * FILES..=3 * FILES + FILES / 10).contains(&sent), "{sent} for {FILES}");
+}
+
+#[test]
 fn a_first_pass_over_more_than_is_remembered_is_one_time() {
     let clock = Clock::manual();
     let account = Account::new(clock.clone());

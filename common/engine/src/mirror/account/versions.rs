@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use proto::{RelPath, Time};
 use sys::Stat;
 
+use super::faded::{Faded, Known};
 use super::{HOUR, Past};
 
 /// Versions that are remembered: some 3 MiB.
@@ -28,13 +29,20 @@ pub(super) struct Versions {
     sent: HashMap<Version, Instant>,
     /// The same in order; one that was sent again stands there twice.
     order: VecDeque<(Version, Instant, SystemTime)>,
-    /// When the last of those was sent that are not remembered although it is no hour ago.
+    /// When the last of those was sent that are not remembered although it is no hour ago, and a little of each of them.
     forgotten: Option<(Instant, SystemTime)>,
+    faded: Faded,
 }
 
 impl Versions {
     pub fn new() -> Versions {
-        Versions { hashing: RandomState::new(), sent: HashMap::new(), order: VecDeque::new(), forgotten: None }
+        Versions {
+            hashing: RandomState::new(),
+            sent: HashMap::new(),
+            order: VecDeque::new(),
+            forgotten: None,
+            faded: Faded::default(),
+        }
     }
 
     pub fn of(&self, path: &RelPath, stat: &Stat) -> Version {
@@ -59,13 +67,19 @@ impl Versions {
         let past = match self.sent.contains_key(&version) {
             true => Past::Sent,
             false if self.was_never_sent(changed, wall) => Past::New,
-            false => Past::Perhaps,
+            false => match self.faded.of(version.0, now, HOUR) {
+                Known::Never => Past::New,
+                Known::Sent => Past::Sent,
+                Known::Perhaps => Past::Perhaps,
+            },
         };
         if !is_fresh(changed, wall) {
             self.sent.insert(version, now);
             self.order.push_back((version, now, wall));
             if self.order.len() > MOST {
+                let first = self.order.front().map(|(version, ..)| version.0);
                 self.forgotten = self.forget();
+                first.into_iter().for_each(|hash| self.faded.add(hash, now, HOUR));
             }
         }
         past
