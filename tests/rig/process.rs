@@ -93,6 +93,11 @@ impl Daemon {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// From now on that counts anew, from what it has now.
+    pub fn forget_most_memory(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+    }
+
     /// Kill -9, and wait until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -1,6 +1,7 @@
 //! Many names of one folder, looked at by several threads: a folder with a large part of all entries would else be one
 //! thread's work while the others have none left.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -15,19 +16,24 @@ const PART: usize = 1024;
 const THREADS: usize = 4;
 
 /// Has `look` look at all names, in parts, by up to `threads` threads and no more than [`THREADS`], the caller's among
-/// them. Returns what it saw, in order of the parts; of few names there is one.
-pub(crate) fn in_parts<T: Send>(names: Vec<Name>, threads: usize, look: impl Fn(Vec<Name>) -> T + Sync) -> Vec<T> {
+/// them. What it saw is joined in order of the parts, each as soon as its turn has come: all of them are as much again.
+pub(crate) fn in_parts<T: Send>(
+    names: Vec<Name>,
+    threads: usize,
+    look: impl Fn(Vec<Name>) -> T + Sync,
+    join: impl Fn(&mut T, T) + Sync,
+) -> T {
     let count = names.len();
     if threads < 2 || count < 2 * PART {
-        return vec![look(names)];
+        return look(names);
     }
     let parts = Mutex::new(cut(names).into_iter().enumerate());
     let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let seen = Mutex::new(Vec::with_capacity(count.div_ceil(PART)));
+    let seen = Mutex::new(Joined::new());
     let work = || {
         while let Some((at, part)) = next() {
             let saw = look(part);
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push((at, saw));
+            seen.lock().unwrap_or_else(PoisonError::into_inner).add(at, saw, &join);
         }
     };
     thread::scope(|scope| {
@@ -41,9 +47,33 @@ pub(crate) fn in_parts<T: Send>(names: Vec<Name>, threads: usize, look: impl Fn(
         }
         work();
     });
-    let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    seen.sort_unstable_by_key(|(at, _)| *at);
-    seen.into_iter().map(|(_, saw)| saw).collect()
+    let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Of so many names there are some parts.
+    seen.all.unwrap_or_else(|| look(Vec::new()))
+}
+
+/// What was seen of the first parts, and of those that came before their turn.
+struct Joined<T> {
+    all: Option<T>,
+    parts: usize,
+    early: BTreeMap<usize, T>,
+}
+
+impl<T> Joined<T> {
+    fn new() -> Joined<T> {
+        Joined { all: None, parts: 0, early: BTreeMap::new() }
+    }
+
+    fn add(&mut self, at: usize, saw: T, join: impl Fn(&mut T, T)) {
+        self.early.insert(at, saw);
+        while let Some(next) = self.early.remove(&self.parts) {
+            self.parts += 1;
+            match &mut self.all {
+                None => self.all = Some(next),
+                Some(all) => join(all, next),
+            }
+        }
+    }
 }
 
 /// Parts of equal length, but for the last.
@@ -71,7 +101,7 @@ mod tests {
         for count in [0, 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 7 * PART, 7 * PART + 13] {
             let names = names(count);
             for threads in [0, 1, 2, 3, 64] {
-                let seen = in_parts(names.clone(), threads, |part| part).concat();
+                let seen = in_parts(names.clone(), threads, |part| part, |all, part| all.extend(part));
                 assert_eq!(seen, names, "{count} names, {threads} threads");
             }
         }
@@ -81,10 +111,11 @@ mod tests {
     fn several_threads_look_at_many_names() {
         // Neither gets on before the other has come.
         let barrier = std::sync::Barrier::new(2);
-        let seen = in_parts(names(2 * PART), 2, |part| {
+        let look = |part: Vec<Name>| {
             barrier.wait();
-            (part.len(), thread::current().id())
-        });
+            vec![(part.len(), thread::current().id())]
+        };
+        let seen = in_parts(names(2 * PART), 2, look, |all, part| all.extend(part));
         assert_eq!(seen.iter().map(|(length, _)| *length).sum::<usize>(), 2 * PART);
         assert_ne!(seen[0].1, seen[1].1);
     }
@@ -93,9 +124,10 @@ mod tests {
     #[should_panic(expected = "a scoped thread panicked")]
     fn a_look_that_panics_is_not_lost() {
         let barrier = std::sync::Barrier::new(2);
-        in_parts(names(2 * PART), 2, |_| {
+        let look = |_| {
             barrier.wait();
             assert_ne!(thread::current().name(), Some("look"));
-        });
+        };
+        in_parts(names(2 * PART), 2, look, |(), ()| ());
     }
 }

@@ -16,7 +16,7 @@ use crate::far;
 use crate::faults::{self, Verb};
 use crate::file::File;
 use crate::found::{Found, NOT_REGULAR, existing, reopen};
-use crate::listing;
+use crate::listing::{self, Line};
 use crate::metadata::{self, On};
 use crate::moves::{self, At};
 use crate::procfs::ProcPath;
@@ -120,19 +120,39 @@ impl Dir {
     /// Of the operating system; `InvalidData` when the file system has a name that cannot travel (longer than 255
     /// bytes).
     pub fn list(&self) -> io::Result<Vec<Child>> {
+        let mut children = Vec::new();
+        self.each_line(|line| {
+            let name = Name::parse(line.name).map_err(|bad| unnamable(line.name, bad))?;
+            children.push(Child { name, ino: line.ino, kind: line.kind });
+            Ok(())
+        })?;
+        Ok(children)
+    }
+
+    /// The names of its folders, and of what may be one, in the kernel's order. Nothing is held of the rest, which may be very
+    /// much.
+    ///
+    /// # Errors
+    /// As [`list`](Dir::list).
+    pub fn folders(&self) -> io::Result<Vec<Name>> {
+        let mut folders = Vec::new();
+        self.each_line(|line| {
+            if matches!(line.kind, None | Some(Kind::Dir)) {
+                folders.push(Name::parse(line.name).map_err(|bad| unnamable(line.name, bad))?);
+            }
+            Ok(())
+        })?;
+        Ok(folders)
+    }
+
+    fn each_line(&self, each: impl FnMut(Line<'_>) -> io::Result<()>) -> io::Result<()> {
         faults::ask(Verb::List)?;
         if self.reach.stays() {
             far::learn_far();
         }
         let _call = calls::begin(What::List, self.fd(), b"");
         let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut children = Vec::new();
-        listing::anew(self.fd.as_fd(), |line| {
-            let name = Name::parse(line.name).map_err(|bad| unnamable(line.name, bad))?;
-            children.push(Child { name, ino: line.ino, kind: line.kind });
-            Ok(())
-        })?;
-        Ok(children)
+        listing::anew(self.fd.as_fd(), each)
     }
 
     /// The names of all that stands in it, one by one in the kernel's order: nothing of them is held.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::vec;
 
-use proto::{Kind, Name};
+use proto::Name;
 use sys::dir::Dir;
 use sys::inotify::Watch;
 use sys::tree::Tree;
@@ -219,8 +219,8 @@ impl Hands {
 
 /// Lists a watched folder for its sub-folders.
 fn list(picture: &mut Picture, watch: Watch, dir: Dir, now: Instant) -> Option<Frame> {
-    let found = match dir.list() {
-        Ok(found) => found,
+    let mut names = match dir.folders() {
+        Ok(names) => names,
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => {
             if let Some(path) = picture.path(watch) {
@@ -230,8 +230,6 @@ fn list(picture: &mut Picture, watch: Watch, dir: Dir, now: Instant) -> Option<F
             return None;
         }
     };
-    let folders = found.into_iter().filter(|found| matches!(found.kind, None | Some(Kind::Dir)));
-    let mut names: Vec<Name> = folders.map(|found| found.name).collect();
     names.sort_unstable();
     Some(Frame { watch, dir, names: names.into_iter() })
 }

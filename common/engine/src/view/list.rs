@@ -18,11 +18,7 @@ impl Folder {
     pub fn list(&self, threads: usize) -> io::Result<Listing> {
         let (found, unheld) = parted(self, sorted(self)?);
         let names = found.into_iter().map(|found| found.name).collect();
-        let mut parts = in_parts(names, threads, |part| look_at(self, part)).into_iter();
-        let mut listing = parts.next().unwrap_or_default();
-        for part in parts {
-            listing.append(part);
-        }
+        let mut listing = in_parts(names, threads, |part| look_at(self, part), Listing::append);
         listing.digest = digest::folder(&listing.entries);
         skip_too(&mut listing.skipped, unheld);
         Ok(listing)

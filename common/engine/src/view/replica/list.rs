@@ -221,14 +221,15 @@ impl Replica {
     }
 
     fn look_at_all(&self, folder: &Folder, names: Vec<Name>, threads: usize, links: usize) -> io::Result<Seen> {
-        let mut parts = in_parts(names, threads, |part| self.look_at(folder, part, links)).into_iter();
-        let mut all = parts.next().unwrap_or_else(|| Ok(Seen::default()))?;
-        for part in parts {
-            let mut part = part?;
-            all.entries.append(&mut part.entries);
-            all.linked.append(part.linked, links);
-        }
-        Ok(all)
+        let look = |part| self.look_at(folder, part, links);
+        in_parts(names, threads, look, |all, part| match (all.as_mut(), part) {
+            (Ok(all), Ok(mut part)) => {
+                all.entries.append(&mut part.entries);
+                all.linked.append(part.linked, links);
+            }
+            (Ok(_), Err(error)) => *all = Err(error),
+            (Err(_), _) => {}
+        })
     }
 
     /// `links`: the bound for names of files that have several.
