@@ -131,7 +131,7 @@ impl Question {
     fn ask(&self, at: &Path) {
         while !self.over.load(Ordering::Acquire) {
             *lock(&self.open) = Some(Instant::now());
-            sys::ask(at);
+            sys::probe(at);
             self.answered.store(true, Ordering::Release);
             *lock(&self.open) = None;
             thread::sleep(PAUSE);

@@ -64,8 +64,9 @@ impl KnownMounts {
         // Each hears once of a change. Where the kernel does not tell, all that was known is absent anyhow.
         if let Some(changes) = Changes::open().ok().filter(|_| self.entered) {
             let mounts = self.clone();
-            mirror.ask_for_mounts(move |hear| {
-                if changes.have_come() {
+            mirror.ask_for_mounts(move |place, hear| {
+                // Where nothing was mounted, nothing was unmounted: that costs no system call for each file.
+                if mounts.concerns(place) && changes.have_come() {
                     mounts.tell(hear);
                 }
             });
@@ -100,6 +101,11 @@ impl KnownMounts {
         if *known != before {
             self.write(&known);
         }
+    }
+
+    /// Whether a mount point is at or above this place, or beneath it.
+    fn concerns(&self, place: &RelPath) -> bool {
+        self.lock().iter().any(|mount| place.is_within(mount) || mount.is_within(place))
     }
 
     /// Whether there is anything that a rename may concern.

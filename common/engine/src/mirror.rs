@@ -184,14 +184,14 @@ impl Mirror {
     }
 
     /// Before anything is concluded from what shows at the source, it is asked here which mounts are away; it tells if anything
-    /// was mounted or unmounted since the last time.
-    pub fn ask_for_mounts(&self, ask: impl Fn(&mut dyn FnMut(Vec<RelPath>)) + Send + Sync + 'static) {
+    /// was mounted or unmounted since the last time that may concern the place.
+    pub fn ask_for_mounts(&self, ask: impl Fn(&RelPath, &mut dyn FnMut(Vec<RelPath>)) + Send + Sync + 'static) {
         self.absent.ask_of(Box::new(ask));
     }
 
-    /// Learns of mounts that went a moment ago.
-    pub(crate) fn look_at_mounts(&self) {
-        self.absent.ask(|places| self.set_absent(places));
+    /// Learns of mounts that went a moment ago, at or above this place or beneath it.
+    pub(crate) fn look_at_mounts(&self, place: &RelPath) {
+        self.absent.ask(place, |places| self.set_absent(places));
     }
 
     /// Mount points on which nothing is mounted, where they stand after all renames that were hinted.

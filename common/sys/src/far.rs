@@ -144,8 +144,9 @@ pub fn far_beneath(folder: &Path) -> io::Result<BTreeMap<RelPath, MountId>> {
     Ok(found)
 }
 
-/// Asks what stands at a path anything that only its file system knows. Returns when that has answered, whatever it said.
-pub fn ask(path: &Path) {
+/// Asks what stands at a path anything that only its file system knows, so that it is seen whether that answers. Returns when
+/// it has, whatever it said.
+pub fn probe(path: &Path) {
     let handle = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // The folder that it is in is not far, and is what the call is named by.
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };

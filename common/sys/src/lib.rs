@@ -48,7 +48,7 @@ pub use self::inotify::Inotify;
 pub use dir::{Child, Dir, Extra};
 pub use durable::Durable;
 pub use enclosure::Enclosure;
-pub use far::{ask, far_beneath, learn_far, set_silent};
+pub use far::{far_beneath, learn_far, probe, set_silent};
 pub use file::File;
 pub use found::Found;
 pub use metadata::is_passing;

@@ -35,8 +35,8 @@ pub(super) struct Told {
     pub since: Instant,
 }
 
-/// Tells which are absent, if that may have changed since it was asked last.
-pub(super) type Ask = Box<dyn Fn(&mut dyn FnMut(Vec<RelPath>)) + Send + Sync>;
+/// Tells which are absent, if that may have changed since it was asked last and may concern this place.
+pub(super) type Ask = Box<dyn Fn(&RelPath, &mut dyn FnMut(Vec<RelPath>)) + Send + Sync>;
 
 /// See the module. `any`: whether there are some. It is asked at each look.
 #[derive(Default)]
@@ -65,10 +65,10 @@ impl Absent {
         let _ = self.ask.set(ask);
     }
 
-    /// Has it told which are absent by now, if that may not be known.
-    pub(super) fn ask(&self, mut hear: impl FnMut(Vec<RelPath>)) {
+    /// Has it told which are absent by now, if that may not be known and may concern this place.
+    pub(super) fn ask(&self, place: &RelPath, mut hear: impl FnMut(Vec<RelPath>)) {
         if let Some(ask) = self.ask.get() {
-            ask(&mut hear);
+            ask(place, &mut hear);
         }
     }
 

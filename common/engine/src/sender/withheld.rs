@@ -39,7 +39,9 @@ impl Session<'_> {
 
     /// What a pass has found only at the target and that waits, as it was seen to go lately, is not judged by it.
     pub(super) fn sift(&mut self, ticket: Ticket) -> Result<(), Ended> {
-        self.mirror.look_at_mounts();
+        if let Some(pass) = self.passes.get(ticket) {
+            self.mirror.look_at_mounts(pass.root());
+        }
         let (mut missing, mut pending) = (Vec::new(), self.mirror.pending());
         let awaits = |path: &RelPath| {
             let away = self.mirror.absent.concerns(path);
@@ -67,7 +69,7 @@ impl Session<'_> {
 
     /// Whether it is beneath a mount that is away by now: what shows there is something else.
     pub(super) fn is_away(&self, path: &RelPath) -> bool {
-        self.mirror.look_at_mounts();
+        self.mirror.look_at_mounts(path);
         self.mirror.absent.covers(path)
     }
 
@@ -121,7 +123,7 @@ impl Session<'_> {
     /// Whether a deletion that is at hand waits: what was seen to go lately, or all of it, as the source is empty.
     pub(super) fn is_held(&mut self, ticket: Ticket, path: &RelPath, why: Why) -> Result<bool, Ended> {
         // What a mount that is away would take along is no deletion, whoever told of it.
-        self.mirror.look_at_mounts();
+        self.mirror.look_at_mounts(path);
         if self.mirror.absent.concerns(path) {
             return Ok(true);
         }

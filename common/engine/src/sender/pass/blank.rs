@@ -13,7 +13,7 @@ use super::differences::{Difference, Differences, Differing};
 #[derive(Default)]
 pub(super) struct Blank {
     root: bool,
-    tops: HashMap<RelPath, HashSet<Name>>,
+    tops: HashMap<Box<[u8]>, HashSet<Box<[u8]>>>,
 }
 
 impl Blank {
@@ -24,7 +24,10 @@ impl Blank {
         }
         match folder.split() {
             None => self.root = true,
-            Some((above, name)) => _ = self.tops.entry(above).or_default().insert(name),
+            Some((above, name)) => {
+                let names = self.tops.entry(above.as_bytes().into()).or_default();
+                names.insert(name.as_bytes().into());
+            }
         }
     }
 
@@ -33,8 +36,19 @@ impl Blank {
         if self.root || self.tops.is_empty() {
             return self.root;
         }
-        let mut upwards = std::iter::successors(folder.split(), |(above, _)| above.split());
-        upwards.any(|(above, name)| self.tops.get(&above).is_some_and(|names| names.contains(&name)))
+        let mut upwards = std::iter::successors(split(folder.as_bytes()), |(above, _)| split(above));
+        upwards.any(|(above, name)| self.tops.get(above).is_some_and(|names| names.contains(name)))
+    }
+}
+
+/// A path other than the root's: the folder that it is in, and its name. It is asked of each folder above each one that is
+/// listed, so nothing is copied.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    match slash {
+        Some(at) => Some((&path[..at], &path[at + 1..])),
+        None if path.is_empty() => None,
+        None => Some((b"", path)),
     }
 }
 

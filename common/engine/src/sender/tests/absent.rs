@@ -67,7 +67,7 @@ fn what_the_backup_has_of_a_mount_that_is_away_is_counted_and_held() {
 /// It is asked which mounts are away, and nobody has told before.
 fn ask(pair: &Pair) {
     let told = Mutex::new(Some(vec![path("up/disk")]));
-    pair.mirror.ask_for_mounts(move |hear| {
+    pair.mirror.ask_for_mounts(move |_, hear| {
         if let Some(places) = told.lock().unwrap().take() {
             hear(places);
         }
