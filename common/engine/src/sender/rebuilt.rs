@@ -16,7 +16,7 @@ impl Session<'_> {
     /// Asks about the content of this file, where it is worth that. A large one is built from what the target has anyhow.
     pub(super) fn asks_first(&mut self, look: &Look, file: &File, stat: &Stat) -> Result<bool, Ended> {
         let joined = stat.nlink > 1 && self.view.keeps(Kept::Hardlinks);
-        if joined || is_blob(stat) || stat.size == 0 || !self.is_likely(look, stat) {
+        if joined || is_blob(stat) || stat.size == 0 || !self.is_rebuilt(look) {
             return Ok(false);
         }
         let (Some(digest), Ok(meta)) = (read::digest(file, stat), self.view.meta_of(file, stat)) else {
@@ -28,13 +28,10 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Whether the target is likely to have the content.
-    fn is_likely(&self, look: &Look, stat: &Stat) -> bool {
-        // Of what a comparison has sent the events come later, and a file that was only opened to be written is closed, too.
-        let is_sent = || self.origins.sent_as(&look.path) == Some((Inode::of(stat).node(), stat.mtime));
+    fn is_rebuilt(&self, look: &Look) -> bool {
         match look.why {
             _ if look.asks != Asks::Perhaps => look.asks == Asks::First,
-            Why::Event(cause) => cause.has(Cause::REBUILT) || is_sent(),
+            Why::Event(cause) => cause.has(Cause::REBUILT),
             Why::Differs(Difference::Content) => {
                 look.path.parent().is_some_and(|folder| self.mirror.pending().is_rebuilt(&folder))
             }

@@ -50,26 +50,3 @@ fn a_file_that_is_in_doubt_is_asked_about_before_it_is_sent() {
         assert!(heard.is_empty() && pair.mirror.pending().is_empty(), "{heard:?}");
     }
 }
-
-/// Its events come later than a comparison that has met it, or it was only opened to be written.
-#[test]
-fn a_file_that_is_as_it_was_sent_is_asked_about_when_it_is_closed_once_more() {
-    let (pair, _) = Pair::stepped();
-    fs::write(pair.here.join("f"), "content").unwrap();
-    let mut sender = pair.new_sender();
-    let mut target = Scripted::new(&pair, &mut sender, Until::Stopped);
-    pair.entry("f", Cause::CREATED | Cause::WRITTEN);
-    let put = |heard: &[(u64, ToReceiver)]| matches!(heard, [(_, ToReceiver::Put { .. })]);
-    assert!(put(&target.hears().unwrap()));
-    for newer in [false, true] {
-        target.says(&ToSender::Applied { upto: target.operations }).unwrap();
-        if newer {
-            let file = fs::File::options().write(true).open(pair.here.join("f")).unwrap();
-            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-        }
-        pair.entry("f", Cause::WRITTEN);
-        let heard = target.hears().unwrap();
-        let asked = matches!(&heard[..], [(_, ToReceiver::Offer { digest: Some(_), .. })]);
-        assert_eq!((asked, put(&heard)), (!newer, newer), "{heard:?}");
-    }
-}
