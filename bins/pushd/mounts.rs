@@ -89,9 +89,21 @@ impl KnownMounts {
         true
     }
 
-    /// These folders were renamed, some perhaps exchanged. What is mounted beneath them is where the kernel says by now;
-    /// of what is absent this is where it stands.
-    pub fn renamed(&self, renames: &[(RelPath, RelPath)], absent: Vec<RelPath>) {
+    /// These folders were renamed, some perhaps exchanged. What is mounted beneath them is where the kernel says by now; `tell`
+    /// has all targets hear of it, and returns where that stands by then which is absent. Nobody is told in between which are
+    /// absent: by their names of before, what a target has of them would be held elsewhere, and deleted where it is.
+    pub fn renamed(
+        &self,
+        renames: &[(RelPath, RelPath)],
+        tell: impl FnOnce() -> Vec<RelPath>,
+        mut hear: impl FnMut(Vec<RelPath>),
+    ) {
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.follow(renames, tell());
+        hear(self.absent());
+    }
+
+    fn follow(&self, renames: &[(RelPath, RelPath)], absent: Vec<RelPath>) {
         let mut known = self.lock();
         let concerned = |path: &RelPath| renames.iter().any(|(from, to)| path.is_within(from) || path.is_within(to));
         let Ok(there) = sys::mounts_beneath(&self.root) else { return };
@@ -135,4 +147,36 @@ fn read(file: &Path) -> BTreeSet<RelPath> {
     });
     let path = |line: &str| RelPath::parse(&unhex(line.split(' ').next()?.as_bytes())?).ok();
     text.lines().filter_map(path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn who_is_told_what_is_absent_while_folders_are_renamed_hears_the_names_after_that() {
+        let place = tempfile::tempdir().unwrap();
+        let known = Mutex::new(BTreeSet::from([path("c/away")]));
+        let mounts =
+            KnownMounts { root: place.path().to_owned(), entered: true, file: None, known, telling: Mutex::default() };
+        let told = Mutex::new(Vec::new());
+        let hear = |absent| told.lock().unwrap().push(absent);
+        std::thread::scope(|scope| {
+            let tell = || {
+                let asks = scope.spawn(|| mounts.tell(hear));
+                // Time enough for one who does not wait.
+                std::thread::sleep(Duration::from_millis(50));
+                assert!(!asks.is_finished());
+                vec![path("b/away")]
+            };
+            mounts.renamed(&[(path("c"), path("b")), (path("b"), path("c"))], tell, hear);
+        });
+        assert_eq!(told.into_inner().unwrap(), [vec![path("b/away")], vec![path("b/away")]]);
+    }
 }

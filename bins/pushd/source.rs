@@ -144,7 +144,11 @@ impl Live {
 
     /// Has the targets know what is not mounted any more, before anything is concluded from what shows there.
     fn look_at_mounts(&self) {
-        self.mounts.tell(|absent| self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.clone())));
+        self.mounts.tell(|absent| self.set_absent(&absent));
+    }
+
+    fn set_absent(&self, absent: &[RelPath]) {
+        self.lanes.iter().for_each(|lane| lane.mirror.set_absent(absent.to_vec()));
     }
 
     /// What is mounted below and has gone silent is left alone from now on, and what answers again is taken up.
@@ -158,12 +162,14 @@ impl Live {
         self.hint_all(changed.into_iter().map(|path| Hint::Subtree { path }).collect());
     }
 
-    /// Folders were renamed, of which all targets have heard: mount points have gone along.
-    fn follow_mounts(&self, renames: &[(RelPath, RelPath)]) {
-        if let Some(lane) = self.lanes.first().filter(|_| !renames.is_empty()) {
-            self.mounts.renamed(renames, lane.mirror.absent());
-            self.look_at_mounts();
-        }
+    /// Tells the targets what to look at. Folders were renamed among that: mount points have gone along.
+    fn hint_renames(&self, hints: Vec<Hint>, renames: &[(RelPath, RelPath)]) {
+        let Some(lane) = self.lanes.first().filter(|_| !renames.is_empty()) else { return self.hint_all(hints) };
+        let tell = || {
+            self.hint_all(hints);
+            lane.mirror.absent()
+        };
+        self.mounts.renamed(renames, tell, |absent| self.set_absent(&absent));
     }
 
     /// Accepts the root as it is now, where a person was told to look at it. Returns whether that was so.

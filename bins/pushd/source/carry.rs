@@ -87,8 +87,7 @@ impl Carrier<'_> {
                 Notice::RootLost { reason } => lost = Some(reason),
             }
         }
-        self.live.hint_all(hints);
-        self.live.follow_mounts(&renames);
+        self.live.hint_renames(hints, &renames);
         lost
     }
 
