@@ -212,6 +212,21 @@ fn a_hollow_one_that_never_rests_is_copied_with_its_holes() {
 }
 
 #[test]
+fn one_that_had_no_data_when_it_was_mirrored_first_is_copied_too() {
+    let (pair, at) = live("hollow at first", "");
+    let (size, copy) = (16 * MIB, pair.backup.join("f"));
+    File::create(&at).unwrap().set_len(size).unwrap();
+    pair.settle();
+    assert!(fs::metadata(&copy).unwrap().len() == size && !is_marked(&copy));
+    while_written(&at, (size, 64 * 1024), Duration::from_millis(2), || {
+        eventually("there is a copy with data", || is_marked(&copy) && fs::metadata(&copy).unwrap().blocks() > 0);
+    });
+    until_exact(&pair, &at, &copy);
+    pair.settle();
+    pair.assert_equal();
+}
+
+#[test]
 fn after_a_restart_of_either_it_is_named_until_an_exact_copy_follows() {
     type Restart = fn(&mut Pair);
     let restarts: [(&str, Restart, Restart); 2] = [

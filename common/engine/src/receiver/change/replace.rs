@@ -28,14 +28,19 @@ impl Changes {
         }
     }
 
-    /// What is not of one moment displaces nothing that is: it is put where nothing stands, or another such file.
+    /// What is not of one moment displaces nothing that is: it is put where nothing stands, or another such file, or one in which
+    /// no data is yet, as most are at first.
     pub(super) fn makes_way_for_inexact(&mut self, path: &RelPath) -> Done {
         let failed = |error: io::Error| outcome::of("look at what stands there", &error);
         let (folder, name) = self.parent(path)?;
         let Some(stat) = folder.look(&name).map_err(failed)? else { return Ok(()) };
         self.spares(Site::entry(&folder, &name, path), &stat)?;
-        let inexact = stat.kind == Kind::File && folder.marked_meta(&name, &stat).map_err(failed)?.1;
-        if inexact { Ok(()) } else { Err(Outcome::Differs) }
+        if stat.kind != Kind::File {
+            return Err(Outcome::Differs);
+        }
+        let inexact = folder.marked_meta(&name, &stat).map_err(failed)?.1;
+        let has_data = || folder.open(&name)?.0.next_data(0, stat.size);
+        if inexact || has_data().map_err(failed)?.is_none() { Ok(()) } else { Err(Outcome::Differs) }
     }
 
     /// Refused where this folder makes way for no file.

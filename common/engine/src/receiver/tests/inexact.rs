@@ -110,6 +110,11 @@ fn it_displaces_nothing_but_its_like() {
         assert_eq!(outcomes, [0, 1, 2].map(|at| (at, Outcome::Differs)));
         assert_eq!(["f", "d/f"].map(|at| fs::read(rig.at(at)).unwrap()), [b"good", b"deep"]);
         assert!(!is_marked(&rig, "f"));
+        // Of what has no data there is nothing yet.
+        rig.done(&[put("empty", ""), torn(put("empty", "half"))]);
+        fs::File::create(rig.at("hollow")).unwrap().set_len(1 << 20).unwrap();
+        rig.done(&[torn(put("hollow", "half"))]);
+        assert_eq!(["empty", "hollow"].map(|at| is_marked(&rig, at)), [true; 2]);
         rig.done(&[torn(put("g", "half")), torn(put("g", "more"))]);
         assert_eq!((fs::read(rig.at("g")).unwrap(), is_marked(&rig, "g")), (b"more".to_vec(), true));
         assert_eq!(rig.counters.problems(), 0);
