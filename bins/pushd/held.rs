@@ -36,7 +36,7 @@ impl Deletions {
 
 /// How many wait, and why.
 pub fn reason(held: &Held) -> String {
-    let away = held.away;
+    let away = &held.away;
     let entries = held.entries - away.entries;
     // What events have told of may be younger than the comparison that counted the backup.
     let (inferred, total) = (units::count(entries - held.seen), units::count(held.total));
@@ -51,9 +51,8 @@ pub fn reason(held: &Held) -> String {
             .push_str(&format!(", and how many beneath {} of these places is not known", units::count(away.uncounted)));
     }
     let unmounted = format!(
-        "nothing is mounted now where something was (places: {}): what the backup has there ({beneath}) is held until it \
-         is back",
-        units::count(away.mounts)
+        "nothing is mounted now where something was ({}): what the backup has there ({beneath}) is held until it is back",
+        away.places()
     );
     let largest = match &held.largest {
         None => String::new(),
@@ -86,12 +85,15 @@ mod tests {
     #[test]
     fn of_a_backup_no_more_is_said_to_go_than_it_had_when_it_was_counted() {
         let largest = Some((proto::RelPath::parse(b"site").unwrap(), 800));
-        let away = Away { mounts: 1, uncounted: 0, entries: 30 };
+        let disk = proto::RelPath::parse(b"disk").unwrap();
+        let away = Away { mounts: 2, first: Some(Box::new(disk)), uncounted: 0, entries: 30 };
         let (age, left, why) = (Duration::from_secs(1), None, Why::Many);
         let held = Held { entries: 1_702, age, left, why, seen: 672, total: 1_427, largest, away };
         let reason = reason(&held);
         let many = [1_000, 1_427].map(units::count).join(" of ");
         let many = format!("{many} entries of the backup would be deleted, more than max_delete allows");
-        assert!(reason.starts_with(&format!("{many} (site with 800 of them); 672 more went at once; no")), "{reason}");
+        let rest = "nothing is mounted now where something was (disk and 1 more): ";
+        let begins = format!("{many} (site with 800 of them); 672 more went at once; {rest}");
+        assert!(reason.starts_with(&begins), "{reason}");
     }
 }

@@ -15,20 +15,23 @@ use super::lock;
 use crate::pending::Turn;
 
 /// What is known of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Away {
     since: Instant,
     /// Entries of the backup at and beneath it, once the target has told.
     entries: Option<u64>,
-    /// Another folder has taken its place.
+    /// Another folder has taken its place. What leaves it later is that one, or a third: this stays.
     over: bool,
+    /// Where the last rename went that has taken it along, as a folder above it was renamed.
+    along: Option<RelPath>,
 }
 
 /// What is held because of mounts, for who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
-    /// How many mounts are away.
+    /// How many mounts are away, and one of them.
     pub mounts: u64,
+    pub first: RelPath,
     /// Of how many of them it is not known how much the backup has; each counts as one entry.
     pub uncounted: u64,
     pub entries: u64,
@@ -77,8 +80,9 @@ impl Absent {
         let mut absent = lock(&self.places);
         absent.settle();
         let before = std::mem::take(&mut absent.away);
-        let new = Away { since: now, entries: None, over: false };
-        absent.away = places.into_iter().map(|path| (path.clone(), *before.get(&path).unwrap_or(&new))).collect();
+        let new = Away { since: now, entries: None, over: false, along: None };
+        let known = |path: &RelPath| before.get(path).unwrap_or(&new).clone();
+        absent.away = places.into_iter().map(|path| (path.clone(), known(&path))).collect();
         self.any.store(!absent.away.is_empty(), Ordering::Release);
         let fresh = absent.away.keys().filter(|path| !before.contains_key(*path)).cloned().collect();
         (before.into_keys().filter(|path| !absent.away.contains_key(path)).collect(), fresh)
@@ -94,9 +98,16 @@ impl Absent {
             Turn::Renamed => {
                 absent.settle();
                 let away = absent.take_within(to).into_iter();
-                let away = away.map(|(path, away)| (path.clone(), Away { over: away.over || path == *to, ..away }));
-                absent.replaced = Some(Replaced { at: to.clone(), away: away.collect() });
-                absent.take_within(from)
+                let stays = |(path, away): (RelPath, Away)| {
+                    let over = away.over || path == *to;
+                    (path, Away { over, along: None, ..away })
+                };
+                absent.replaced = Some(Replaced { at: to.clone(), away: away.map(stays).collect() });
+                let (stay, go) =
+                    absent.take_within(from).into_iter().partition(|(path, away)| away.over && path == from);
+                let stay: Vec<_> = stay;
+                absent.away.extend(stay);
+                go
             }
             // What went there with the first half stays.
             Turn::Exchanged => {
@@ -107,7 +118,7 @@ impl Absent {
         };
         for (path, away) in moved {
             if let Some(at) = path.rebase(from, to) {
-                absent.away.insert(at, away);
+                absent.away.insert(at, Away { along: Some(to.clone()), ..away });
             }
         }
     }
@@ -117,23 +128,25 @@ impl Absent {
         lock(&self.places).all().map(|(path, _)| path.clone()).collect()
     }
 
-    /// Those that are entries of this folder.
+    /// Entries of this folder that are one, or a folder with one in it.
     pub(crate) fn within(&self, folder: &RelPath) -> Vec<RelPath> {
         if !self.holds() {
             return Vec::new();
         }
-        let mut places = self.places();
-        places.retain(|path| path.parent().as_ref() == Some(folder));
-        places
+        let entry = |path: RelPath| {
+            std::iter::successors(Some(path), RelPath::parent).find(|at| at.parent().as_ref() == Some(folder))
+        };
+        self.places().into_iter().filter_map(entry).collect()
     }
 
     /// What is held on account of them; `None` where there are none.
     pub(super) fn told(&self) -> Option<Told> {
         let absent = lock(&self.places);
+        let first = absent.all().map(|(path, _)| path).min()?.clone();
         let since = absent.all().map(|(_, away)| away.since).min()?;
         let entries = absent.all().map(|(_, away)| away.entries.unwrap_or(1)).fold(0, u64::saturating_add);
         let uncounted = absent.all().filter(|(_, away)| away.entries.is_none()).count() as u64;
-        Some(Told { mounts: absent.all().count() as u64, uncounted, entries, since })
+        Some(Told { mounts: absent.all().count() as u64, first, uncounted, entries, since })
     }
 
     /// Whether this is one of which it is not known how much the backup has.
@@ -167,6 +180,11 @@ impl Absent {
     /// Whether a rename to or from this place would meet what the target has beneath one, rather than take one along.
     pub(crate) fn is_crossed_at(&self, path: &RelPath) -> bool {
         self.is_any(|place, away| if place == path { away.over } else { path.is_within(place) })
+    }
+
+    /// Whether a rename to this place would replace what the target has of one beneath it, which was there before.
+    pub(crate) fn is_replaced_at(&self, path: &RelPath) -> bool {
+        self.is_any(|place, away| place != path && place.is_within(path) && away.along.as_ref() != Some(path))
     }
 
     /// Whether there are any.
@@ -220,7 +238,7 @@ mod tests {
         let (absent, now) = (Absent::default(), Instant::now());
         assert_eq!((absent.told(), absent.concerns(&path("a"))), (None, false));
         assert_eq!(absent.set(vec![path("a/b"), path("c")], now).1, [path("a/b"), path("c")]);
-        assert_eq!(absent.told(), Some(Told { mounts: 2, uncounted: 2, entries: 2, since: now }));
+        assert_eq!(absent.told(), Some(Told { mounts: 2, first: path("a/b"), uncounted: 2, entries: 2, since: now }));
         let asked =
             ["a", "a/b", "a/b/x", "a/bc", "d"].map(|text| (absent.covers(&path(text)), absent.concerns(&path(text))));
         assert_eq!(asked, [(false, true), (true, true), (true, true), (false, false), (false, false)]);
@@ -239,7 +257,7 @@ mod tests {
         assert!(!absent.is_uncounted(&path("a")) && absent.is_uncounted(&path("b")));
         absent.renamed(&path("a"), &path("d"), Turn::Renamed);
         absent.set(vec![path("b"), path("d")], now);
-        assert_eq!(absent.told(), Some(Told { mounts: 2, uncounted: 1, entries: 42, since: now }));
+        assert_eq!(absent.told(), Some(Told { mounts: 2, first: path("b"), uncounted: 1, entries: 42, since: now }));
     }
 
     #[test]

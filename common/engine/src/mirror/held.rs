@@ -1,5 +1,6 @@
 //! Deletions that wait, of all kinds together: what is told of them, and what the log says.
 
+use super::absent::Told;
 use super::{Mirror, lock};
 use crate::pending::{Away, Held, Why};
 
@@ -12,16 +13,16 @@ impl Mirror {
 
     /// The same with what is beneath mount points on which nothing is mounted.
     fn with_absent(&self, held: Option<Held>) -> Option<Held> {
-        let Some(told) = self.absent.told() else { return held };
-        let age = self.clock.since(told.since);
-        let away = Away { mounts: told.mounts, uncounted: told.uncounted, entries: told.entries };
+        let Some(Told { mounts, first, uncounted, entries: beneath, since }) = self.absent.told() else { return held };
+        let age = self.clock.since(since);
+        let away = Away { mounts, first: Some(Box::new(first)), uncounted, entries: beneath };
         Some(match held {
             None => {
-                let (entries, left, largest) = (told.entries, None, None);
+                let (entries, left, largest) = (beneath, None, None);
                 Held { entries, age, left, why: Why::Unmounted, seen: 0, total: entries, largest, away }
             }
             Some(held) => {
-                let (entries, age) = (held.entries.saturating_add(told.entries), held.age.max(age));
+                let (entries, age) = (held.entries.saturating_add(beneath), held.age.max(age));
                 Held { entries, age, left: None, away, ..held }
             }
         })
@@ -56,9 +57,9 @@ impl Mirror {
                  stands in it again, or until they are released"
             ),
             Some(Why::Unmounted) => tracing::warn!(
-                "nothing is mounted now where something was (places: {}): what the backup has there is held until it is \
-                 back, or released",
-                away.mounts
+                "nothing is mounted now where something was ({}): what the backup has there is held until it is back, or \
+                 released",
+                away.places()
             ),
             Some(Why::Many) | None => {}
         }

@@ -38,14 +38,27 @@ pub struct Held {
 }
 
 /// What is held because something that was mounted in the source is not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Away {
     /// Mount points on which nothing is mounted.
     pub mounts: u64,
+    /// One of them, if there are any. Boxed, as every result of the sender is as large as this.
+    pub first: Option<Box<RelPath>>,
     /// Of so many of them it is not known how much the backup has there: each counts as one entry.
     pub uncounted: u64,
     /// Entries of the backup at and beneath them.
     pub entries: u64,
+}
+
+impl Away {
+    /// Which they are, in words: the first by its path.
+    pub fn places(&self) -> String {
+        let first = self.first.as_deref().map(RelPath::to_string).unwrap_or_default();
+        match self.mounts {
+            0 | 1 => first,
+            mounts => format!("{first} and {} more", mounts - 1),
+        }
+    }
 }
 
 /// How what was held goes on.

@@ -20,8 +20,13 @@ impl Session<'_> {
     /// Looks at one entry and sends what is there.
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
         if self.mirror.absent.covers(&look.path) {
-            self.note_newcomer(&look.path);
+            if self.mirror.absent.is_one(&look.path) {
+                self.note_newcomer(&look.path);
+            }
             return self.count_absent(look.ticket, look.path);
+        }
+        if self.mirror.absent.concerns(&look.path) && self.is_newcomer(&look.path) {
+            return Ok(());
         }
         if look.path.is_root() {
             return self.mend_folder(look.ticket, &look.path);

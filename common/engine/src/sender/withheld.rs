@@ -75,13 +75,18 @@ impl Session<'_> {
 
     /// What takes the name of a mount that is away cannot have it at the target before what that has of the mount may go.
     pub(super) fn note_newcomer(&self, path: &RelPath) {
-        if !self.mirror.absent.is_one(path) {
-            return;
+        if !self.is_newcomer(path) && self.mirror.absent.is_one(path) {
+            self.mirror.entries.resolved_here(path);
         }
-        match self.kind_here(path) {
-            None | Some(Kind::Dir) => self.mirror.entries.resolved_here(path),
-            Some(_) => self.mirror.entries.problem(path, NEWCOMER.to_owned()),
+    }
+
+    /// Nor what takes the name of a folder in which such a mount is. Whether something stands here that is no folder.
+    pub(super) fn is_newcomer(&self, path: &RelPath) -> bool {
+        let is_one = !matches!(self.kind_here(path), None | Some(Kind::Dir));
+        if is_one {
+            self.mirror.entries.problem(path, NEWCOMER.to_owned());
         }
+        is_one
     }
 
     /// Of a mount that is away nothing is looked at. It is asked how much the target has of it, so that it can be told.

@@ -35,7 +35,8 @@ impl Session<'_> {
                 self.start_pass_for(ticket, path, Reach::Subtree, reason)?;
             }
             Task::Rename { from, to, parents, before, older } => {
-                let crosses = self.mirror.absent.is_crossed_at(&from) || self.mirror.absent.is_crossed_at(&to);
+                let absent = &self.mirror.absent;
+                let crosses = absent.is_crossed_at(&from) || absent.is_crossed_at(&to) || absent.is_replaced_at(&to);
                 let is_none = crosses || self.is_no_move(&from, &to) || self.keeps_both(&to);
                 let old = older || self.is_older(&from, &to);
                 if is_none || self.is_overtaken(&to, before) || (old && !self.busy.knows(&from)) {

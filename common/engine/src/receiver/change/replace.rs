@@ -28,8 +28,8 @@ impl Changes {
         }
     }
 
-    /// What is not of one moment displaces nothing that is: it is put where nothing stands, or another such file, or one in which
-    /// no data is yet, as most are at first.
+    /// What is not of one moment displaces nothing that is: it is put where nothing stands, or another such file, or one in
+    /// which no data is yet, as most are at first.
     pub(super) fn makes_way_for_inexact(&mut self, path: &RelPath) -> Done {
         let failed = |error: io::Error| outcome::of("look at what stands there", &error);
         let (folder, name) = self.parent(path)?;
