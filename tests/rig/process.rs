@@ -23,8 +23,18 @@ pub struct Tracer(Child);
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // Killed it could not let go of what it follows in good order.
-        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        // Killed it could not let go of what it follows in good order. But asked to end while that dies, it waits for ever for
+        // the first thread of it, which waits for the others, and those for it.
+        for signal in [Signal::TERM, Signal::KILL] {
+            let _ = kill_process(Pid::from_child(&self.0), signal);
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < deadline {
+                if !matches!(self.0.try_wait(), Ok(None)) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         let _ = self.0.wait();
     }
 }

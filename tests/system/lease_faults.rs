@@ -14,7 +14,7 @@ use crate::rig::pair::{Pair, Pushd, Setup};
 use crate::rig::process::{Daemon, Done, Tracer};
 use crate::rig::rng::Rng;
 use crate::rig::scratch::Scratch;
-use crate::rig::{eventually, is_root, patience};
+use crate::rig::{eventually, is_root, patience, stays};
 
 /// In which the host that has the folder is in again: far less than the ten minutes that others wait. A recvd whose disk fails
 /// asks for 30 seconds.
@@ -178,7 +178,8 @@ fn killed_amid(pair: &mut Pair, call: &str, count: u64, what: impl FnOnce(&Pair)
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={count}"));
     let tracer = pair.recvd.daemon.follow(&words(&trace, &inject));
     what(pair);
-    let killed = !pair.recvd.daemon.is_running();
+    // Its connections are closed before it is gone: the kernel takes its time for the watch on the users file.
+    let killed = !stays(Duration::from_millis(500), || pair.recvd.daemon.is_running());
     drop(tracer);
     pair.recvd.daemon.kill();
     pair.recvd.start_whole();
