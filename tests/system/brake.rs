@@ -295,6 +295,32 @@ fn what_was_held_and_is_there_again_stays() {
 }
 
 #[test]
+fn a_backup_that_is_copied_back_by_and_by_loses_nothing_of_what_is_not_copied_yet() {
+    let mut pair = full("copied back", Setup::default());
+    pair.pushd.daemon.kill();
+    for entry in fs::read_dir(&pair.source).unwrap() {
+        crate::rig::fs::remove(&entry.unwrap().path()).unwrap();
+    }
+    fs::write(pair.source.join("first"), b"so that it is not empty").unwrap();
+    pair.pushd.daemon.start();
+    eventually("they wait", || waits(&pair));
+    for folder in 0..10 {
+        let name = format!("folder {folder}");
+        fs::create_dir(pair.source.join(&name)).unwrap();
+        for n in 0..20 {
+            let file = format!("{name}/{n}");
+            let copied = Command::new("cp").arg("-a").args([pair.backup.join(&file), pair.source.join(&file)]).status();
+            assert!(copied.unwrap().success(), "{file} is not in the backup any more");
+        }
+    }
+    eventually("nothing is held", || pair.pushd.target("t")["held"].is_null());
+    pair.settle();
+    fs::remove_file(pair.source.join("first")).unwrap();
+    pair.settle();
+    pair.assert_equal();
+}
+
+#[test]
 fn a_mass_delete_in_a_sync_is_refused() {
     let mut pair = Pair::new("masssync", Setup { source: "max_delete = 10".into(), ..Setup::default() });
     fill(&pair.source);

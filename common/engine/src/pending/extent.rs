@@ -15,7 +15,8 @@ impl Pending {
             return Some(now);
         }
         let first = self.hints.store().first_due();
-        first.into_iter().chain(self.seen_due()).chain(self.seen.next_still()).min()
+        let come = self.all_has_come().filter(|over| *over > now && !self.inferred.is_empty());
+        first.into_iter().chain(self.seen_due()).chain(self.seen.next_still()).chain(come).min()
     }
 
     /// Pieces of work that wait, and that are handed out.

@@ -306,7 +306,7 @@ impl Pending {
             self.hints.subtree(path.clone(), oldest.unwrap_or(Since::noticed(now)), now);
         }
         let since = self.inferred.told().map(|(since, _)| since);
-        for folder in self.inferred.stands(path) {
+        for folder in self.inferred.stands(path, now) {
             self.hints.subtree(folder, since.unwrap_or(Since::noticed(now)), now);
         }
     }
@@ -318,9 +318,19 @@ impl Pending {
         held
     }
 
-    /// How many are held because they are many, and of how many.
-    pub(crate) fn held_as_many(&self) -> Option<(u64, u64)> {
-        let (_, why) = self.inferred.told()?;
+    /// When it is over that what a comparison had held comes back.
+    pub(super) fn all_has_come(&self) -> Option<Instant> {
+        self.inferred.came().map(|came| came + self.hints.rules().holds.mass)
+    }
+
+    /// Whether what a comparison had held comes back: the last of it came less than the time ago that masses wait.
+    pub(crate) fn is_coming_back(&self, now: Instant) -> bool {
+        self.all_has_come().is_some_and(|over| over > now)
+    }
+
+    /// How many are held because they are many, and of how many, while none of them come back.
+    pub(crate) fn held_as_many(&self, now: Instant) -> Option<(u64, u64)> {
+        let (_, why) = self.inferred.told().filter(|_| !self.is_coming_back(now))?;
         (why == Why::Many).then(|| (self.inferred.entries(), self.inferred.total()))
     }
 

@@ -243,7 +243,7 @@ impl Session<'_> {
             }
             Action::Judge => self.judge_deletions(ticket)?,
             Action::LookOnceMore(weight, why) => {
-                tracing::warn!("looking once more, as {}", excess(&weight, why));
+                self.say_excess(&format!("looking once more, as {}", excess(&weight, why)));
                 if let Some(root) = self.passes.get(ticket).map(|pass| pass.root().clone()) {
                     self.passes.doubt(root, self.mirror.now());
                 }
@@ -295,7 +295,11 @@ impl Session<'_> {
         let now = self.mirror.now();
         let pass = self.passes.get(ticket);
         let doubted = pass.is_some_and(|pass| self.passes.is_doubted(pass.root(), now));
-        let held = pass.map_or(0, |pass| self.mirror.pending().held_outside(pass.scope()));
+        let held = pass.map_or(0, |pass| {
+            let pending = self.mirror.pending();
+            // What is still missing of it may come, too: with all else it waits until nothing has come for a while.
+            if pending.is_coming_back(now) { u64::MAX } else { pending.held_outside(pass.scope()) }
+        });
         let leave = Leave { released: self.mirror.is_released(), doubted, held };
         self.passes.tell(ticket, |pass| pass.may_delete(leave));
         Ok(())

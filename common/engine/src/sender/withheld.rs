@@ -31,10 +31,21 @@ impl Session<'_> {
         let largest = found.places.iter().max_by_key(|(_, entries)| *entries);
         let largest = largest.map_or(String::new(), |(path, entries)| format!(" (of {path}: {entries})"));
         let excess = excess(weight, why);
-        tracing::error!("{excess}{largest}: held until they are released, or no longer true; all else goes on");
+        self.say_excess(&format!(
+            "{excess}{largest}: held until they are released, or no longer true; all else goes on"
+        ));
         let (root, since) = (pass.root().clone(), self.since(ticket));
         self.mirror.pending().hold(pass.scope(), found, why, since);
         self.passes.trust(&root);
+    }
+
+    /// Says that a pass may not delete what it has found. Of what comes back by and by, and is held with what is held already,
+    /// only the status tells.
+    pub(super) fn say_excess(&self, text: &str) {
+        match self.mirror.pending().is_coming_back(self.mirror.now()) {
+            true => tracing::debug!("{text}"),
+            false => tracing::error!("{text}"),
+        }
     }
 
     /// What a pass has found only at the target and that waits, as it was seen to go lately, is not judged by it.
@@ -210,19 +221,25 @@ impl Session<'_> {
     }
 
     fn let_few_go(&mut self) -> bool {
-        let mut pending = self.mirror.pending();
-        let Some((entries, total)) = pending.held_as_many() else { return false };
+        let (mut pending, now) = (self.mirror.pending(), self.mirror.now());
+        let Some((entries, total)) = pending.held_as_many(now) else { return false };
         if self.options.max_delete.is_passed(entries, total) {
             return false;
         }
         tracing::info!("{entries} deletions that were held are few enough now: they go on");
-        pending.let_inferred_go(self.mirror.now());
+        pending.let_inferred_go(now);
         true
     }
 
     /// Why a run that is to end does so, if all that is left to do waits for a person.
     pub(super) fn gives_up_held(&self) -> Option<Ended> {
         let waits = self.until == Until::InSync && self.flight.is_empty() && self.groups.is_idle();
+        // What a comparison had held may be few when nothing more of it comes back.
+        let comes = {
+            let pending = self.mirror.pending();
+            pending.is_coming_back(self.mirror.now()) && pending.held_why() == Some(pending::Why::Many)
+        };
+        let waits = waits && !comes;
         let held = self.mirror.held_alone().filter(|_| waits)?;
         Some(Ended::Held(held))
     }

@@ -92,3 +92,21 @@ fn what_an_emptied_source_holds_is_owed_but_does_not_move() {
     assert_eq!(desk.pending.let_go(desk.now), LetGo::All);
     assert_eq!(desk.waits(), None);
 }
+
+#[test]
+fn what_comes_back_by_and_by_is_not_deleted_as_it_has_become_few() {
+    let mut desk = Desk::new();
+    let (root, since) = (RelPath::root(), Since::noticed(desk.now));
+    let places = (0..600).map(|n| (path(&format!("site/{n}")), 1)).collect();
+    desk.pending.hold(Scope { top: &root, deep: true }, Found { places, beyond: 0, total: 1_000 }, Why::Many, since);
+    assert_eq!(desk.pending.held_as_many(desk.now), Some((600, 1_000)));
+    for n in 0..500 {
+        desk.later(HOLDS.mass / 2);
+        desk.pending.stands(&path(&format!("site/{n}")), false, desk.now);
+        assert_eq!((desk.pending.held_as_many(desk.now), desk.pending.is_coming_back(desk.now)), (None, true));
+    }
+    let over = desk.now + HOLDS.mass;
+    assert_eq!(desk.pending.next_due(desk.now), Some(over), "it is looked after");
+    assert_eq!(desk.pending.held_as_many(over), Some((100, 1_000)));
+    assert_eq!((desk.pending.next_due(over), desk.pending.is_coming_back(over)), (None, false));
+}
