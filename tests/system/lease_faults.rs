@@ -178,7 +178,7 @@ fn killed_amid(pair: &mut Pair, call: &str, count: u64, what: impl FnOnce(&Pair)
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={count}"));
     let tracer = pair.recvd.daemon.follow(&words(&trace, &inject));
     what(pair);
-    // Its connections are closed before it is gone: the kernel takes its time for the watch on the users file.
+    // Its connections are closed before it is gone.
     let killed = !stays(Duration::from_millis(500), || pair.recvd.daemon.is_running());
     drop(tracer);
     pair.recvd.daemon.kill();
