@@ -200,12 +200,12 @@ impl Mirror {
     }
 
     /// A person says that what was mounted there has gone for good: what the target has of it goes, as far as nothing shows
-    /// there; and so with folders above that have gone, or whose names others have, which were held for it. `absent`: what is
-    /// absent without it. Whoever looks there meanwhile would find what nobody lets go.
+    /// there, and of folders above that are gone, which were held for it. `absent`: what is absent without it. Whoever looks
+    /// there meanwhile would find what nobody lets go.
     pub fn forget_absent(&self, gone: &[RelPath], absent: Vec<RelPath>) {
         let now = self.now();
         let mut pending = self.pending();
-        gone.iter().for_each(|path| pending.clear(path.top(), now));
+        gone.iter().for_each(|path| pending.clear(path.clone(), now));
         let (back, fresh) = self.absent.set(absent, now);
         remounted(back, fresh).for_each(|hint| _ = pending.hint(hint, now));
         drop(pending);

@@ -243,7 +243,11 @@ impl Session<'_> {
             }
             Action::Judge => self.judge_deletions(ticket)?,
             Action::LookOnceMore(weight, why) => {
-                self.say_excess(&format!("looking once more, as {}", excess(&weight, why)));
+                let text = format!("looking once more, as {}", excess(&weight, why));
+                match self.mirror.pending().is_coming_back(self.mirror.now()) {
+                    true => tracing::debug!("{text}"),
+                    false => tracing::warn!("{text}"),
+                }
                 if let Some(root) = self.passes.get(ticket).map(|pass| pass.root().clone()) {
                     self.passes.doubt(root, self.mirror.now());
                 }

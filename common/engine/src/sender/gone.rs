@@ -1,6 +1,6 @@
 //! What follows from nothing standing where a look was at: an entry of the target goes, or it is looked for elsewhere.
 
-use proto::{Kind, RelPath, ToReceiver};
+use proto::{RelPath, ToReceiver};
 
 use super::flight::{End, Sent};
 use super::looks::{Look, Why};
@@ -23,12 +23,7 @@ impl Session<'_> {
                 }
             }
             Absence::Unexplained => {
-                let mut folder = path.parent().unwrap_or_default();
-                while self.kind_here(&folder) != Some(Kind::Dir)
-                    && let Some(above) = folder.parent()
-                {
-                    folder = above;
-                }
+                let folder = self.folder_above(&path);
                 self.list_again(ticket, folder);
             }
             Absence::LostSight => self.flight.end_with(ticket, End::LostSight),

@@ -1,6 +1,7 @@
 //! What the walker has listed for passes: told to them, and to all that knows of entries of the source.
 
 use std::io;
+use std::iter::successors;
 use std::sync::atomic::Ordering;
 
 use proto::RelPath;
@@ -65,10 +66,15 @@ impl Session<'_> {
         self.passes.tell(ticket, |pass| pass.listed(path, children, others));
     }
 
-    /// Nothing stands where a pass was to begin.
+    /// Nothing stands where a pass was to begin. What was let go goes with the folders above that have gone, too: they were
+    /// held for it.
     pub(super) fn not_there(&mut self, ticket: Ticket, path: RelPath, reason: Reason) {
         match reason {
-            Reason::Cleared => self.owe_entry(ticket, path, Cause::GONE | Cause::RELEASED),
+            Reason::Cleared => {
+                let folder = self.folder_above(&path);
+                let gone = successors(Some(path), RelPath::parent).take_while(|at| *at != folder).last();
+                gone.into_iter().for_each(|path| self.owe_entry(ticket, path, Cause::GONE | Cause::RELEASED));
+            }
             Reason::Unknown => self.flight.end_with(ticket, End::LostSight),
         }
     }

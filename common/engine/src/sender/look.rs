@@ -21,11 +21,12 @@ impl Session<'_> {
     pub(super) fn look(&mut self, look: Look) -> Result<(), Ended> {
         if self.mirror.absent.covers(&look.path) {
             if self.mirror.absent.is_one(&look.path) {
-                self.note_newcomer(&look.path);
+                self.look_for_newcomer(&look.path);
             }
             return self.count_absent(look.ticket, look.path);
         }
         if self.mirror.absent.concerns(&look.path) && self.is_newcomer(&look.path) {
+            self.note_newcomer(&look.path);
             return Ok(());
         }
         if look.path.is_root() {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::iter::successors;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -79,5 +80,11 @@ impl Session<'_> {
             return Some(Kind::Dir);
         }
         self.find(path).ok().flatten().map(|(_, _, stat)| stat.kind)
+    }
+
+    /// The nearest folder above a path that stands here.
+    pub(super) fn folder_above(&self, path: &RelPath) -> RelPath {
+        let mut above = successors(path.parent(), RelPath::parent);
+        above.find(|folder| self.kind_here(folder) == Some(Kind::Dir)).unwrap_or_default()
     }
 }

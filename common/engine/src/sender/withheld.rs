@@ -31,21 +31,15 @@ impl Session<'_> {
         let largest = found.places.iter().max_by_key(|(_, entries)| *entries);
         let largest = largest.map_or(String::new(), |(path, entries)| format!(" (of {path}: {entries})"));
         let excess = excess(weight, why);
-        self.say_excess(&format!(
-            "{excess}{largest}: held until they are released, or no longer true; all else goes on"
-        ));
-        let (root, since) = (pass.root().clone(), self.since(ticket));
-        self.mirror.pending().hold(pass.scope(), found, why, since);
-        self.passes.trust(&root);
-    }
-
-    /// Says that a pass may not delete what it has found. Of what comes back by and by, and is held with what is held already,
-    /// only the status tells.
-    pub(super) fn say_excess(&self, text: &str) {
+        let text = format!("{excess}{largest}: held until they are released, or no longer true; all else goes on");
+        // Of what comes back by and by, and is held with what is held already, only the status tells.
         match self.mirror.pending().is_coming_back(self.mirror.now()) {
             true => tracing::debug!("{text}"),
             false => tracing::error!("{text}"),
         }
+        let (root, since) = (pass.root().clone(), self.since(ticket));
+        self.mirror.pending().hold(pass.scope(), found, why, since);
+        self.passes.trust(&root);
     }
 
     /// What a pass has found only at the target and that waits, as it was seen to go lately, is not judged by it.
@@ -84,20 +78,23 @@ impl Session<'_> {
         self.mirror.absent.covers(path)
     }
 
-    /// What takes the name of a mount that is away cannot have it at the target before what that has of the mount may go.
-    pub(super) fn note_newcomer(&self, path: &RelPath) {
-        if !self.is_newcomer(path) && self.mirror.absent.is_one(path) {
-            self.mirror.entries.resolved_here(path);
-        }
+    /// Whether something that is no folder stands here: if this is the name of a mount that is away, or of a folder with one in
+    /// it, the target cannot have it before what it has of the mount may go.
+    pub(super) fn is_newcomer(&self, path: &RelPath) -> bool {
+        !matches!(self.kind_here(path), None | Some(Kind::Dir))
     }
 
-    /// Nor what takes the name of a folder in which such a mount is. Whether something stands here that is no folder.
-    pub(super) fn is_newcomer(&self, path: &RelPath) -> bool {
-        let is_one = !matches!(self.kind_here(path), None | Some(Kind::Dir));
-        if is_one {
-            self.mirror.entries.problem(path, NEWCOMER.to_owned());
+    pub(super) fn note_newcomer(&self, path: &RelPath) {
+        self.mirror.entries.problem(path, NEWCOMER.to_owned());
+    }
+
+    /// The same where one may stand, or not any more, at the name of a mount that is away.
+    pub(super) fn look_for_newcomer(&self, path: &RelPath) {
+        if self.is_newcomer(path) {
+            self.note_newcomer(path);
+        } else if self.mirror.absent.is_one(path) {
+            self.mirror.entries.resolved_here(path);
         }
-        is_one
     }
 
     /// Of a mount that is away nothing is looked at. It is asked how much the target has of it, so that it can be told.
@@ -122,7 +119,7 @@ impl Session<'_> {
     /// The same of all that a listing shows, where nobody may have told of it.
     pub(super) fn are_taken(&self, folder: &RelPath, children: &Children) {
         let away = self.mirror.absent.within(folder);
-        away.iter().for_each(|path| self.note_newcomer(path));
+        away.iter().for_each(|path| self.look_for_newcomer(path));
         let mut pending = self.mirror.pending();
         if !pending.holds() {
             return;

@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use proto::Kind;
+
 use super::*;
 use crate::pending::{Away, Held, Why};
 
@@ -47,6 +49,16 @@ fn assert_kept(pair: &Pair, at: &str) {
 
 fn problems(pair: &Pair) -> String {
     pair.mirror.entries.problems().iter().map(|(at, note)| format!("{at}: {}\n", note.reason)).collect()
+}
+
+/// The disk is not mounted any more, and then the folder that it was in is removed.
+fn lose_folder_above(pair: &mut Pair) {
+    unmount(pair);
+    pair.mirror.set_absent(vec![path("up/disk")]);
+    assert_eq!(away(pair.sync().0), counted());
+    fs::remove_dir_all(pair.here.join("up")).unwrap();
+    pair.entry("up", Cause::GONE);
+    assert_eq!(away(pair.sync().0), counted());
 }
 
 /// A folder of the source is renamed, and that is told.
@@ -199,7 +211,7 @@ fn a_mount_that_has_gone_for_good_goes_by_one_word_also_with_its_mount_point() {
     let gone = pair.mirror.absent();
     pair.mirror.forget_absent(&gone, Vec::new());
     let next = pair.mirror.pending().take(pair.mirror.now()).unwrap();
-    let cleared = crate::pending::Task::Subtree { path: path("up"), cleared: true };
+    let cleared = crate::pending::Task::Subtree { path: path("up/disk"), cleared: true };
     assert_eq!(next.task, cleared, "nobody looks there without knowing of the word");
     pair.mirror.pending().again(next.ticket, Duration::ZERO, pair.mirror.now());
     assert_eq!(pair.sync().0, Ended::InSync);
@@ -208,26 +220,23 @@ fn a_mount_that_has_gone_for_good_goes_by_one_word_also_with_its_mount_point() {
 
 #[test]
 fn what_takes_the_name_of_a_folder_in_which_a_mount_was_waits_for_a_word() {
-    for file in [true, false] {
+    for newcomer in [Some(Kind::File), Some(Kind::Symlink), None] {
         let mut pair = with_disk();
         fs::write(pair.here.join("up/beside"), "beside").unwrap();
         pair.pass();
-        unmount(&pair);
-        pair.mirror.set_absent(vec![path("up/disk")]);
-        assert_eq!(away(pair.sync().0), counted());
-        fs::remove_dir_all(pair.here.join("up")).unwrap();
-        pair.entry("up", Cause::GONE);
-        assert_eq!(away(pair.sync().0), counted());
-        match file {
-            true => fs::write(pair.here.join("up"), "a file").unwrap(),
-            false => std::os::unix::fs::symlink("other", pair.here.join("up")).unwrap(),
+        lose_folder_above(&mut pair);
+        match newcomer {
+            Some(Kind::File) => fs::write(pair.here.join("up"), "a file").unwrap(),
+            Some(_) => std::os::unix::fs::symlink("other", pair.here.join("up")).unwrap(),
+            None => {}
         }
-        pair.entry("up", Cause::CREATED | Cause::WRITTEN);
+        pair.entry("up", if newcomer.is_some() { Cause::CREATED | Cause::WRITTEN } else { Cause::GONE });
         for pass in [false, true] {
-            assert_eq!(away(if pass { pair.pass().0 } else { pair.sync().0 }), counted(), "{file}");
+            assert_eq!(away(if pass { pair.pass().0 } else { pair.sync().0 }), counted(), "{newcomer:?}");
             assert_kept(&pair, "up/disk");
             let named = problems(&pair);
-            assert!(named.contains("up: it stands where something was mounted"), "{file} {pass}: {named}");
+            let is_named = named.contains("up: it stands where something was mounted");
+            assert_eq!(is_named, newcomer.is_some(), "{newcomer:?} {pass}: {named}");
         }
         let gone = pair.mirror.absent();
         pair.mirror.forget_absent(&gone, Vec::new());
@@ -243,12 +252,7 @@ fn a_folder_that_is_moved_to_the_name_of_one_above_a_mount_that_is_away_takes_no
     fs::create_dir(pair.here.join("b")).unwrap();
     fs::write(pair.here.join("b/file"), "b").unwrap();
     pair.pass();
-    unmount(&pair);
-    pair.mirror.set_absent(vec![path("up/disk")]);
-    assert_eq!(away(pair.sync().0), counted());
-    fs::remove_dir_all(pair.here.join("up")).unwrap();
-    pair.entry("up", Cause::GONE);
-    assert_eq!(away(pair.sync().0), counted());
+    lose_folder_above(&mut pair);
     renamed(&pair, "b", "up");
     assert_eq!(away(pair.sync().0), counted());
     assert_kept(&pair, "up/disk");
