@@ -95,6 +95,9 @@ fn tell(sources: &[Arc<Live>], change: Change) {
 /// What hangs at the very end, for the log: the process ends without it, unless the kernel does not let go of it.
 pub fn say_last() {
     let first = under_way();
+    if first.is_empty() {
+        return;
+    }
     // One that returns at once does not hang.
     thread::sleep(MOMENT);
     for call in under_way().into_iter().filter(|call| first.contains(call)) {

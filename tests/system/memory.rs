@@ -13,7 +13,7 @@ use crate::rig::pair::{Pair, Setup};
 /// Far more than it has in any of these, and far less than without bounds.
 const BOUND: u64 = 256 << 20;
 
-fn is_bounded(most: u64) {
+fn assert_bounded(most: u64) {
     assert!(most < BOUND, "{} MiB", most >> 20);
 }
 
@@ -162,14 +162,14 @@ fn folders_at_depth(folders: usize) -> u64 {
 #[test]
 fn many_folders_deep_in_a_tree_fill_no_memory() {
     let most = folders_at_depth(300);
-    is_bounded(most);
+    assert_bounded(most);
 }
 
 #[test]
 #[ignore = "takes minutes, for figures"]
 fn very_many_folders_deep_in_a_tree_fill_no_memory() {
     let most = folders_at_depth(20_000);
-    is_bounded(most);
+    assert_bounded(most);
 }
 
 /// So many files that the target refuses, with names of 200 bytes, ten folders deep.
@@ -191,14 +191,14 @@ fn problems(files: usize) -> u64 {
 #[test]
 fn many_problems_fill_no_memory() {
     let most = problems(10_000);
-    is_bounded(most);
+    assert_bounded(most);
 }
 
 #[test]
 #[ignore = "takes a minute, for figures"]
 fn very_many_problems_fill_no_memory() {
     let most = problems(200_000);
-    is_bounded(most);
+    assert_bounded(most);
 }
 
 /// So many files with names of 100 bytes, which vanish.
@@ -237,7 +237,7 @@ fn held(entries: usize, by_start: bool) -> u64 {
 fn masses_of_deletions_fill_no_memory() {
     for by_start in [false, true] {
         let most = held(20_000, by_start);
-        is_bounded(most);
+        assert_bounded(most);
     }
 }
 
@@ -246,7 +246,7 @@ fn masses_of_deletions_fill_no_memory() {
 fn large_masses_of_deletions_fill_no_memory() {
     for by_start in [false, true] {
         let most = held(300_000, by_start);
-        is_bounded(most);
+        assert_bounded(most);
     }
 }
 
@@ -276,15 +276,15 @@ fn renamed_links(files: usize, depth: usize) -> u64 {
 
 #[test]
 fn many_names_of_files_fill_no_memory() {
-    is_bounded(links(3_000, 100).1);
-    is_bounded(renamed_links(3_000, 100));
+    assert_bounded(links(3_000, 100).1);
+    assert_bounded(renamed_links(3_000, 100));
 }
 
 #[test]
 #[ignore = "takes minutes, for figures"]
 fn very_many_names_of_files_fill_no_memory() {
     for (files, depth) in [(200_000, 1), (50_000, 5), (8_000, 299)] {
-        is_bounded(renamed_links(files, depth));
+        assert_bounded(renamed_links(files, depth));
     }
 }
 
@@ -320,7 +320,7 @@ fn names_of_one(names: usize, joins: bool) -> u64 {
 #[test]
 fn a_file_of_very_many_names_fills_no_memory_and_is_stored_under_each() {
     for joins in [true, false] {
-        is_bounded(names_of_one(450, joins));
+        assert_bounded(names_of_one(450, joins));
     }
 }
 

@@ -103,9 +103,9 @@ impl InotifyWatcher {
 
     /// Reads what is mounted beneath the root. Returns where that is not what it was.
     fn read_mounts(&mut self) -> Vec<RelPath> {
-        // Without a table, or a root, nothing is known of it; the next look at the root, or a pass, meets the same trouble.
         // First: who hears of a mount by this does not ask what does not answer.
         sys::learn_far();
+        // Without a table, or a root, nothing is known of it; the next look at the root, or a pass, meets the same trouble.
         let Ok(mounts) = sys::mounts_beneath(self.hands.source.path()) else { return Vec::new() };
         let before = std::mem::replace(&mut self.mounts, mounts);
         let all = before.keys().chain(self.mounts.keys().filter(|path| !before.contains_key(*path)));

@@ -160,9 +160,7 @@ impl Dir {
     /// # Errors
     /// As [`list`](Dir::list).
     pub fn each_name(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-        faults::ask(Verb::List)?;
-        let _turn = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        listing::anew(self.fd.as_fd(), |line| {
+        self.each_line(|line| {
             if line.name.len() > proto::limits::NAME {
                 return Err(unnamable(line.name, Invalid::LongName));
             }
